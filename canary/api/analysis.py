@@ -1,0 +1,179 @@
+"""`spec.analysis`: how a new version is judged, step by step."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, FiniteFloat
+
+from canary.api.durations import GoDuration
+from canary.api.istio import AnalysisMatch
+from canary.api.meta import Model, NamespacedName, StringMap
+
+DAY_SECONDS = 86_400
+
+
+class NoDataPolicy(StrEnum):
+    """What an empty answer of the metrics server does to a rollout."""
+
+    HOLD = "Hold"
+    FAIL = "Fail"
+    PASS = "Pass"  # noqa: S105 - a verdict, not a password
+
+
+class UnavailablePolicy(StrEnum):
+    """What a metrics server that can't be asked does to a rollout."""
+
+    HOLD = "Hold"
+    FAIL = "Fail"
+
+
+class ThresholdRange(Model):
+    """The values that pass, both ends included."""
+
+    min: FiniteFloat | None = None
+    """Least value that passes."""
+    max: FiniteFloat | None = None
+    """Greatest value that passes."""
+
+
+class Metric(Model):
+    """One number that is checked at every step."""
+
+    name: str
+    """Name of the metric; request-success-rate and request-duration are built in."""
+    interval: GoDuration = timedelta(minutes=1)
+    """Window that the number is taken over; 1m where absent."""
+    threshold: FiniteFloat | None = None
+    """Limit: the least for request-success-rate (percent), the most for all others (request-duration: ms)."""
+    threshold_range: ThresholdRange | None = None
+    """The values that pass; goes before threshold."""
+    query: str = ""
+    """A Prometheus query (older form of templateRef)."""
+    template_ref: NamespacedName | None = None
+    """The MetricTemplate that asks for the number."""
+    template_variables: StringMap = Field(default_factory=dict)
+    """Values for the template's variables."""
+    no_data: NoDataPolicy = NoDataPolicy.HOLD
+    """What an empty answer does: Hold waits, Fail counts as a failed check, Pass goes on."""
+    unavailable: UnavailablePolicy = UnavailablePolicy.HOLD
+    """What a metrics server that can't be asked does: Hold waits, Fail counts as a failed check."""
+
+
+class HookType(StrEnum):
+    """When a webhook is called."""
+
+    CONFIRM_ROLLOUT = "confirm-rollout"
+    PRE_ROLLOUT = "pre-rollout"
+    ROLLOUT = "rollout"
+    CONFIRM_TRAFFIC_INCREASE = "confirm-traffic-increase"
+    CONFIRM_PROMOTION = "confirm-promotion"
+    POST_ROLLOUT = "post-rollout"
+    ROLLBACK = "rollback"
+    EVENT = "event"
+
+
+class Webhook(Model):
+    """A service that is asked, or told, during a rollout."""
+
+    name: str
+    """Name of the webhook."""
+    type: Annotated[HookType, BeforeValidator(lambda value: value or HookType.ROLLOUT)] = Field(
+        default=HookType.ROLLOUT, json_schema_extra={"x-crd-allow-empty": True}
+    )
+    """When the webhook is called; rollout where absent."""
+    url: str = Field(default="", json_schema_extra={"x-crd-required": True})
+    """Address, http or https."""
+    timeout: GoDuration = timedelta(seconds=10)
+    """Time limit of one call; 10s where absent."""
+    retries: int = 0
+    """How many times a call that failed is repeated."""
+    mute_alert: bool = False
+    """Whether no alert tells of this webhook."""
+    disable_tls: bool = Field(default=False, alias="disableTLS")
+    """Whether the server's certificate is not verified."""
+    metadata: StringMap = Field(default_factory=dict)
+    """Words for the service, part of the payload."""
+
+
+class Severity(StrEnum):
+    """How grave a message is; an alert gets those of its severity and graver."""
+
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
+class Alert(Model):
+    """Who is told of what happens in a rollout."""
+
+    name: str
+    """Name of the alert."""
+    severity: Annotated[Severity, BeforeValidator(lambda value: value or Severity.INFO)] = Field(
+        default=Severity.INFO, json_schema_extra={"x-crd-allow-empty": True}
+    )
+    """Least severity that is told; info where absent."""
+    provider_ref: NamespacedName
+    """The AlertProvider that tells."""
+
+
+class SessionAffinity(Model):
+    """Cookies that keep a user on the version that the user was sent to."""
+
+    cookie_name: str
+    """Name of the cookie that keeps users on the canary."""
+    primary_cookie_name: str = ""
+    """Name of the cookie that keeps users on the primary; no such cookie where absent."""
+    domain: str = ""
+    """Host that the cookie is sent to."""
+    http_only: bool = False
+    """Whether the cookie is hidden from JavaScript."""
+    max_age: Annotated[int, BeforeValidator(lambda value: value or DAY_SECONDS)] = Field(
+        default=DAY_SECONDS, json_schema_extra={"x-crd-default": True}
+    )
+    """Seconds until the cookie expires; a day where absent."""
+    partitioned: bool = False
+    """Whether the cookie is stored apart for each top-level site."""
+    path: str = ""
+    """Path that the cookie is sent for."""
+    same_site: str = Field(default="", json_schema_extra={"enum": ["Strict", "Lax", "None"]})
+    """Whether the cookie is sent with requests from other sites."""
+    secure: bool = False
+    """Whether the cookie is sent over https only."""
+
+
+class Analysis(Model):
+    """How a new version is judged, step by step."""
+
+    interval: GoDuration | None = Field(default=None, json_schema_extra={"x-crd-required": True})
+    """Time between two steps, 1s at least; 1m where absent."""
+    threshold: int = Field(default=0, json_schema_extra={"x-crd-required": True})
+    """Failed checks after which the new version is rolled back; 1 where absent."""
+    iterations: int = 0
+    """Number of steps of a blue/green or A/B analysis."""
+    max_weight: int = 0
+    """Percent of requests that the canary gets in the last step; 100 where absent."""
+    step_weight: int = 0
+    """Percent that is added at each step."""
+    step_weights: tuple[int, ...] = ()
+    """Percent of requests that the canary gets, step by step."""
+    step_weight_promotion: int = 0
+    """Percent by which traffic goes back to the primary at promotion; all at once where absent."""
+    mirror: bool = False
+    """Whether requests are mirrored to the canary before it answers any."""
+    mirror_weight: int = 0
+    """Percent of requests that are mirrored; 100 where absent."""
+    primary_ready_threshold: int = 100
+    """Percent of the primary's pods that must be available; 100 where absent."""
+    canary_ready_threshold: int = 100
+    """Percent of the canary's pods that must be available; 100 where absent."""
+    match: tuple[AnalysisMatch, ...] = ()
+    """Which requests reach the canary in an A/B analysis; any of them."""
+    metrics: tuple[Metric, ...] = ()
+    """Numbers that are checked at every step."""
+    webhooks: tuple[Webhook, ...] = ()
+    """Services that are asked, or told."""
+    alerts: tuple[Alert, ...] = ()
+    """Who is told."""
+    session_affinity: SessionAffinity | None = None
+    """Cookies that keep users on their version."""

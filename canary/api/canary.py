@@ -1,0 +1,249 @@
+"""Canary: a workload whose new versions are judged before users get them."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from pydantic import Field
+
+from canary.api.analysis import Analysis, HookType, Webhook
+from canary.api.meta import JsonObject, LocalReference, Model, Resource, StringMap
+from canary.api.parsing import parse
+from canary.api.service import Service
+from canary.api.status import CanaryStatus
+from canary.api.traffic import TOTAL_WEIGHT
+
+MIN_INTERVAL = timedelta(seconds=1)
+DEFAULT_INTERVAL = timedelta(minutes=1)
+DEFAULT_PROGRESS_DEADLINE = timedelta(seconds=600)
+
+PROVIDERS = (
+    "apisix",
+    "appmesh",
+    "appmesh:v1beta2",
+    "contour",
+    "gatewayapi:v1",
+    "gatewayapi:v1beta1",
+    "gloo",
+    "istio",
+    "knative",
+    "kubernetes",
+    "kuma",
+    "linkerd",
+    "nginx",
+    "osm",
+    "skipper",
+    "smi:v1alpha1",
+    "smi:v1alpha2",
+    "smi:v1alpha3",
+    "traefik",
+)
+
+
+class Strategy(StrEnum):
+    """How traffic reaches the new version."""
+
+    CANARY = "canary"
+    BLUE_GREEN = "blue-green"
+    AB_TESTING = "ab-testing"
+
+
+class ScalerReplicas(Model):
+    """Limits of the primary's autoscaler where they differ from the canary's."""
+
+    min_replicas: int | None = Field(default=None, json_schema_extra={"minimum": 1})
+    """Least number of replicas."""
+    max_replicas: int | None = Field(default=None, json_schema_extra={"minimum": 1})
+    """Greatest number of replicas."""
+
+
+class TargetReference(LocalReference):
+    """The workload that is rolled out."""
+
+    api_version: str = Field(default="", json_schema_extra={"x-crd-required": True})
+    """API version of the workload, such as apps/v1."""
+    kind: str = Field(
+        default="", json_schema_extra={"x-crd-required": True, "enum": ["DaemonSet", "Deployment", "Service"]}
+    )
+    """Kind of the workload."""
+
+
+class AutoscalerReference(LocalReference):
+    """The autoscaler of the target."""
+
+    api_version: str = Field(default="", json_schema_extra={"x-crd-required": True})
+    """API version of the autoscaler, such as autoscaling/v2."""
+    kind: str = Field(
+        default="",
+        json_schema_extra={"x-crd-required": True, "enum": ["HorizontalPodAutoscaler", "ScaledObject"]},
+    )
+    """Kind of the autoscaler."""
+    primary_scaler_queries: StringMap = Field(default_factory=dict)
+    """Queries of the primary's autoscaler, by trigger name."""
+    primary_scaler_replicas: ScalerReplicas | None = None
+    """Limits of the primary's autoscaler where they differ."""
+
+
+class IngressReference(LocalReference):
+    """The Ingress that leads to the target."""
+
+    api_version: str = Field(default="", json_schema_extra={"x-crd-required": True})
+    """API version of the Ingress, such as networking.k8s.io/v1."""
+    kind: str = Field(default="", json_schema_extra={"x-crd-required": True, "enum": ["Ingress"]})
+    """Kind of the object."""
+
+
+class RouteReference(LocalReference):
+    """The APISIX route that leads to the target."""
+
+    api_version: str = Field(default="", json_schema_extra={"x-crd-required": True})
+    """API version of the route, such as apisix.apache.org/v2."""
+    kind: str = Field(default="", json_schema_extra={"x-crd-required": True, "enum": ["ApisixRoute"]})
+    """Kind of the object."""
+
+
+class UpstreamReference(LocalReference):
+    """The Gloo Upstream that generated upstreams are copied from."""
+
+    api_version: str = Field(default="", json_schema_extra={"x-crd-required": True})
+    """API version of the Upstream, such as gloo.solo.io/v1."""
+    kind: str = Field(default="", json_schema_extra={"x-crd-required": True, "enum": ["Upstream"]})
+    """Kind of the object."""
+    namespace: str = ""
+    """Namespace of the Upstream; the Canary's own where absent."""
+
+
+class CanarySpec(Model):
+    """What is rolled out, how traffic reaches it and how it is judged."""
+
+    provider: str = Field(default="", json_schema_extra={"enum": list(PROVIDERS)})
+    """Traffic provider; the controller's own where absent."""
+    metrics_server: str = ""
+    """Address of the Prometheus server; the controller's own where absent."""
+    target_ref: TargetReference
+    """The workload that is rolled out."""
+    autoscaler_ref: AutoscalerReference | None = None
+    """The autoscaler of the target."""
+    ingress_ref: IngressReference | None = None
+    """The Ingress that leads to the target (NGINX, Skipper)."""
+    route_ref: RouteReference | None = None
+    """The route that leads to the target (APISIX)."""
+    upstream_ref: UpstreamReference | None = None
+    """The Upstream that generated upstreams are copied from (Gloo)."""
+    service: Service = Service()
+    """How the Services and the traffic provider's objects are generated."""
+    analysis: Analysis | None = None
+    """How a new version is judged."""
+    canary_analysis: Analysis | None = None
+    """Older name of analysis."""
+    progress_deadline_seconds: int | None = None
+    """Seconds without progress after which a rollout has failed; 600 where absent."""
+    skip_analysis: bool = False
+    """Whether new versions are promoted without being judged."""
+    revert_on_deletion: bool = False
+    """Whether the target gets its replicas and traffic back when the Canary is deleted."""
+    suspend: bool = False
+    """Whether nothing is done, whatever changes; a rollout under way waits."""
+
+
+class Canary(Resource):
+    """A workload whose new versions are judged before users get them."""
+
+    kind: str = "Canary"
+    spec: CanarySpec
+    """What is rolled out, how traffic reaches it and how it is judged."""
+    status: CanaryStatus = CanaryStatus()
+    """What is stored between two looks."""
+
+    @property
+    def analysis(self) -> Analysis:
+        """How a new version is judged, under either of its names; empty where there is none."""
+        return self.spec.analysis or self.spec.canary_analysis or _NO_ANALYSIS
+
+    @property
+    def skip_analysis(self) -> bool:
+        """Whether new versions are promoted without being judged."""
+        return self.spec.skip_analysis or self.analysis is _NO_ANALYSIS
+
+    @property
+    def target_name(self) -> str:
+        """Name of the workload that is rolled out."""
+        return self.spec.target_ref.name
+
+    @property
+    def primary_name(self) -> str:
+        """Name of the workload that holds the promoted version."""
+        return f"{self.spec.target_ref.name}-primary"
+
+    @property
+    def service_name(self) -> str:
+        """Name of the Service that users call."""
+        return self.spec.service.name or self.spec.target_ref.name
+
+    @property
+    def service_primary_name(self) -> str:
+        """Name of the primary's Service."""
+        return f"{self.service_name}-primary"
+
+    @property
+    def service_canary_name(self) -> str:
+        """Name of the canary's Service."""
+        return f"{self.service_name}-canary"
+
+    @property
+    def analysis_interval(self) -> timedelta:
+        """Time between two steps: 1 minute where absent, 1 second at least."""
+        interval = self.analysis.interval
+        return DEFAULT_INTERVAL if interval is None else max(interval, MIN_INTERVAL)
+
+    @property
+    def threshold(self) -> int:
+        """Failed checks after which a rollout is rolled back, 1 at least."""
+        return max(self.analysis.threshold, 1)
+
+    @property
+    def progress_deadline(self) -> timedelta:
+        """Time without progress after which a rollout has failed."""
+        seconds = self.spec.progress_deadline_seconds
+        return DEFAULT_PROGRESS_DEADLINE if seconds is None else timedelta(seconds=seconds)
+
+    @property
+    def strategy(self) -> Strategy:
+        """How traffic reaches the new version."""
+        analysis = self.analysis
+        if analysis.iterations <= 0:
+            return Strategy.CANARY
+        return Strategy.AB_TESTING if analysis.match else Strategy.BLUE_GREEN
+
+    @property
+    def max_weight(self) -> int:
+        """Percent of requests that the canary gets in the last weighted step."""
+        analysis = self.analysis
+        if analysis.step_weights:
+            return min(analysis.step_weights[-1], TOTAL_WEIGHT)
+        return min(analysis.max_weight, TOTAL_WEIGHT) if analysis.max_weight > 0 else TOTAL_WEIGHT
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Percent of requests that the canary gets, step by step; empty where the strategy has no weights."""
+        analysis = self.analysis
+        if self.strategy is not Strategy.CANARY:
+            return ()
+        if analysis.step_weight > 0:
+            return (*range(analysis.step_weight, self.max_weight, analysis.step_weight), self.max_weight)
+        return tuple(min(weight, TOTAL_WEIGHT) for weight in analysis.step_weights)
+
+    def hooks(self, type_: HookType) -> tuple[Webhook, ...]:
+        """The webhooks of that type, in the spec's order."""
+        return tuple(hook for hook in self.analysis.webhooks if hook.type is type_)
+
+
+_NO_ANALYSIS = Analysis()
+
+
+def parse_canary(raw: JsonObject) -> Canary:
+    """Read a Canary from the API server's JSON.
+
+    Raises:
+        InvalidResource: it can't be read; the error holds every problem.
+    """
+    return parse(Canary, raw)

@@ -1,0 +1,81 @@
+"""From the API server's JSON to a model, or to problems that name the field and the remedy."""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from canary.api import durations
+from canary.api.meta import JsonObject, Model
+from canary.api.problems import InvalidResource, Problem
+
+M = TypeVar("M", bound=Model)
+
+_SHOWN = 60
+_UNION_TAGS = frozenset({"int", "str"})
+
+
+def parse(model: type[M], raw: JsonObject) -> M:
+    """Read a resource; a null is the same as an absent field.
+
+    Raises:
+        InvalidResource: it can't be read; the error holds every problem.
+    """
+    try:
+        return model.model_validate(_without_nulls(raw))
+    except ValidationError as error:
+        found = (_problem(each) for each in error.errors(include_url=False))
+        raise InvalidResource(dict.fromkeys(found)) from error
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner) for inner in value]
+    return value
+
+
+def _problem(detail: ErrorDetails) -> Problem:
+    kind = detail["type"]
+    field = field_path(detail["loc"])
+    if kind == "missing":
+        return Problem(field, "is missing", f"set {field}")
+    if kind == "go_duration":
+        return Problem(field, detail["msg"], durations.REMEDY)
+    if kind == "enum":
+        expected = detail.get("ctx", {}).get("expected", "")
+        return Problem(field, f"{detail['input']!r} is not known", f"write one of {expected}")
+    remedy = _REMEDIES.get(kind.partition("_")[0], "write a value of the type that the field has")
+    why = detail["msg"][:1].lower() + detail["msg"][1:]
+    return Problem(field, f"{_shown(detail['input'])} can't be read: {why}", remedy)
+
+
+_REMEDIES = {
+    "int": "write a whole number",
+    "float": "write a number",
+    "finite": "write a finite number",
+    "bool": "write true or false",
+    "string": "write a string (quote it, if it looks like a number)",
+    "tuple": "write a list",
+    "dict": "write a map",
+    "model": "write a map of fields",
+    "datetime": "write an RFC 3339 time",
+}
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def field_path(location: Iterable[int | str]) -> str:
+    """`("spec", "metrics", 0, "name")` as `spec.metrics[0].name`."""
+    path = ""
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part not in _UNION_TAGS:
+            path += f".{part}" if path else part
+    return path

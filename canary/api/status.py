@@ -1,0 +1,114 @@
+"""`status`: what is stored between two looks at a Canary."""
+
+import math
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from canary.api.meta import Condition, JsonObject, MicroTime, Model, StringMap, Time
+
+
+class Phase(StrEnum):
+    """Where a rollout stands."""
+
+    EMPTY = ""
+    INITIALIZING = "Initializing"
+    INITIALIZED = "Initialized"
+    WAITING = "Waiting"
+    PROGRESSING = "Progressing"
+    WAITING_PROMOTION = "WaitingPromotion"
+    PROMOTING = "Promoting"
+    FINALISING = "Finalising"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    TERMINATING = "Terminating"
+    TERMINATED = "Terminated"
+
+
+class Verdict(StrEnum):
+    """What a check says; four things that are never one."""
+
+    PASS = "Pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "Fail"
+    NO_DATA = "NoData"
+    UNAVAILABLE = "Unavailable"
+
+
+def _finite(value: object) -> object:
+    """JSON has no words for infinity; the message of the check tells of it."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class CheckStatus(Model):
+    """The last verdict of one check."""
+
+    name: str
+    """Name of the metric or webhook."""
+    verdict: Verdict
+    """Pass, Fail, NoData or Unavailable."""
+    value: Annotated[float | None, BeforeValidator(_finite)] = None
+    """The number that was judged."""
+    threshold: str = ""
+    """The limit that it was held against."""
+    query: str = ""
+    """The query that asked for it."""
+    time: MicroTime | None = None
+    """When it was asked for."""
+    samples: int | None = None
+    """How many samples it rests on."""
+    message: str = ""
+    """The verdict in words."""
+
+
+class CanaryStatus(Model):
+    """What is stored between two looks at a Canary."""
+
+    phase: Phase = Phase.EMPTY
+    """Where the rollout stands."""
+    failed_checks: int = 0
+    """Failed checks of the current rollout."""
+    canary_weight: int = 0
+    """Percent of requests that the canary gets."""
+    iterations: int = 0
+    """Steps done of a blue/green or A/B analysis."""
+    tracked_configs: StringMap | None = None
+    """Hashes of the tracked ConfigMaps and Secrets."""
+    last_applied_spec: str = ""
+    """Hash of the target's pod template that was last seen."""
+    last_promoted_spec: str = ""
+    """Hash of the target's pod template that was last promoted."""
+    last_transition_time: Time | None = None
+    """When the phase, weight or counters last changed."""
+    session_affinity_cookie: str = ""
+    """The canary's cookie in the current rollout."""
+    primary_session_affinity_cookie: str = ""
+    """The primary's cookie in the current rollout."""
+    previous_session_affinity_cookie: str = ""
+    """The canary's cookie in the rollout before."""
+    conditions: tuple[Condition, ...] = ()
+    """Observed conditions."""
+    observed_generation: int | None = None
+    """Generation of the spec that this status speaks of."""
+    last_check_time: MicroTime | None = None
+    """When the checks were last run."""
+    last_progress_time: MicroTime | None = None
+    """From when on the progress deadline counts."""
+    traffic_removed_time: MicroTime | None = None
+    """When traffic last left the canary, until it is scaled down."""
+    checks: tuple[CheckStatus, ...] = ()
+    """The last verdicts."""
+    reason: str = ""
+    """Why the rollout stands where it does, in one CamelCase word."""
+    message: str = ""
+    """Why the rollout stands where it does, in words."""
+
+    def condition(self, type_: str) -> Condition | None:
+        """The condition of that type, where there is one."""
+        return next((each for each in self.conditions if each.type == type_), None)
+
+    def to_json(self) -> JsonObject:
+        """The status as the API server stores it; what is empty is left out, save Flagger's counters."""
+        dump = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        always = {"phase", "failedChecks", "canaryWeight", "iterations", "trackedConfigs"}
+        return {name: value for name, value in dump.items() if name in always or value not in ("", [])}
