@@ -1,0 +1,139 @@
+"""From the syntax tree to text."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from metrics.gotemplate.errors import TemplateError
+from metrics.gotemplate.functions import BUILTIN, entry, kind, shown, truth
+from metrics.gotemplate.nodes import (
+    Action,
+    Block,
+    Call,
+    Constant,
+    Dot,
+    Expression,
+    Field,
+    Node,
+    Pipeline,
+    Template,
+    Text,
+    Value,
+    Variable,
+)
+
+Scope: TypeAlias = "ChainMap[str, Value]"
+
+
+def evaluate(template: Template, names: Mapping[str, Value]) -> str:
+    """Write a template out.
+
+    Args:
+        template: what `parse` gave.
+        names: the value of each function that the template may call without arguments.
+
+    Raises:
+        TemplateError: a value is missing, or a function can't take what it is given.
+    """
+    evaluation = _Evaluation(template.source, names)
+    evaluation.nodes(template.nodes, None, ChainMap({"$": None}))
+    return "".join(evaluation.out)
+
+
+class _Evaluation:
+    """One writing of one template."""
+
+    def __init__(self, source: str, names: Mapping[str, Value]) -> None:
+        self._source = source
+        self._names = names
+        self.out: list[str] = []
+
+    def nodes(self, nodes: tuple[Node, ...], dot: Value, scope: Scope) -> None:
+        """Write nodes out, `dot` being the current item and `scope` the variables."""
+        for node in nodes:
+            match node:
+                case Text():
+                    self.out.append(node.text)
+                case Action():
+                    self._action(node.pipeline, dot, scope)
+                case Block():
+                    self._block(node, dot, scope.new_child())
+
+    def _action(self, pipeline: Pipeline, dot: Value, scope: Scope) -> None:
+        value = self._value(pipeline.value, dot, scope)
+        if pipeline.targets:
+            _keep(scope, pipeline, (value,))
+            return
+        try:
+            self.out.append(shown(value))
+        except ValueError as error:
+            raise self._error(pipeline.offset, str(error)) from error
+
+    def _block(self, block: Block, dot: Value, scope: Scope) -> None:
+        value = self._value(block.pipeline.value, dot, scope)
+        if block.kind == "range":
+            self._range(block, value, dot, scope)
+            return
+        _keep(scope, block.pipeline, (value,))
+        if truth(value):
+            self.nodes(block.body, value if block.kind == "with" else dot, scope.new_child())
+        else:
+            self.nodes(block.otherwise, dot, scope.new_child())
+
+    def _range(self, block: Block, value: Value, dot: Value, scope: Scope) -> None:
+        if value is not None and not isinstance(value, Mapping):
+            raise self._error(block.pipeline.offset, f"range goes over a map, not {kind(value)}")
+        for key, item in sorted((value or {}).items()):
+            turn = scope.new_child()
+            _keep(turn, block.pipeline, (key, item)[-len(block.pipeline.targets) :])
+            self.nodes(block.body, item, turn)
+        if not value:
+            self.nodes(block.otherwise, dot, scope.new_child())
+
+    def _value(self, expression: Expression, dot: Value, scope: Scope) -> Value:
+        match expression:
+            case Constant():
+                return expression.value
+            case Dot():
+                return dot
+            case Variable():
+                return scope[expression.name]
+            case Field():
+                container = self._value(expression.of, dot, scope)
+                try:
+                    return entry(container, expression.name)
+                except ValueError as error:
+                    raise self._error(expression.offset, str(error)) from error
+            case Call():
+                return self._call(expression, dot, scope)
+
+    def _call(self, call: Call, dot: Value, scope: Scope) -> Value:
+        if call.function in self._names:
+            if call.arguments:
+                raise self._error(call.offset, f"{call.function} takes no arguments")
+            return self._names[call.function]
+        function = BUILTIN[call.function]
+        count = len(call.arguments)
+        if count < function.least or (function.most is not None and count > function.most):
+            wanted = f"{function.least}{'' if function.most == function.least else ' or more'}"
+            raise self._error(call.offset, f"{call.function} takes {wanted} arguments, not {count}")
+        values: list[Value] = []
+        for argument in call.arguments:
+            values.append(self._value(argument, dot, scope))
+            if call.function in {"and", "or"} and truth(values[-1]) == (call.function == "or"):
+                break
+        try:
+            return function.call(*values)
+        except ValueError as error:
+            raise self._error(call.offset, str(error)) from error
+
+    def _error(self, offset: int, reason: str) -> TemplateError:
+        return TemplateError.at(self._source, offset, reason)
+
+
+def _keep(scope: Scope, pipeline: Pipeline, values: tuple[Value, ...]) -> None:
+    for name, value in zip(pipeline.targets, values, strict=False):
+        holders = scope.maps[:1] if pipeline.declares else [held for held in scope.maps if name in held]
+        holders[0][name] = value

@@ -1,0 +1,77 @@
+"""The accepted values of a metric, and how the spec's two ways of writing them read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+REQUEST_SUCCESS_RATE = "request-success-rate"
+REQUEST_DURATION = "request-duration"
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """An inclusive range of accepted values; a bound that is None doesn't bind.
+
+    Args:
+        min: the smallest accepted value.
+        max: the largest accepted value.
+
+    Raises:
+        ValueError: a bound is NaN, or no value can lie between the two.
+    """
+
+    min: float | None = None
+    max: float | None = None
+
+    def __post_init__(self) -> None:
+        if any(bound is not None and math.isnan(bound) for bound in (self.min, self.max)):
+            msg = "a bound of a threshold is a number, not NaN"
+            raise ValueError(msg)
+        if self.min is not None and self.max is not None and self.min > self.max:
+            msg = f"no value is both at least {plain(self.min)} and at most {plain(self.max)}"
+            raise ValueError(msg)
+
+    def accepts(self, value: float) -> bool:
+        """Whether the value lies in the range; NaN never does, infinities compare as they are."""
+        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
+
+    def __str__(self) -> str:
+        if self.min is not None and self.max is not None:
+            return f"{plain(self.min)}..{plain(self.max)}"
+        if self.min is not None:
+            return f">= {plain(self.min)}"
+        if self.max is not None:
+            return f"<= {plain(self.max)}"
+        return "any"
+
+
+def threshold_of(name: str, threshold: float | None, *, low: float | None, high: float | None) -> Threshold:
+    """Read a metric's `threshold` and `thresholdRange` as Flagger does.
+
+    A range wins over the single number. The single number is the minimum of request-success-rate (percent)
+    and the maximum of everything else: of request-duration in milliseconds. Neither written means 0.
+
+    Args:
+        name: the metric's name in the Canary.
+        threshold: `threshold`, None where it isn't written.
+        low: `thresholdRange.min`, None where it isn't written.
+        high: `thresholdRange.max`, None where it isn't written.
+
+    Raises:
+        ValueError: the range is empty, or a bound is NaN.
+    """
+    if low is not None or high is not None:
+        return Threshold(low, high)
+    bound = threshold or 0.0
+    return Threshold(min=bound) if name == REQUEST_SUCCESS_RATE else Threshold(max=bound)
+
+
+def plain(value: float) -> str:
+    """Write a number as people do: no trailing zeros, no exponent for the sizes that metrics have."""
+    if not math.isfinite(value):
+        return str(value)
+    text = repr(float(value))
+    if "e" not in text:
+        return text.removesuffix(".0")
+    return f"{value:g}" if float(f"{value:g}") == value else text

@@ -1,0 +1,216 @@
+"""What a number means for a rollout: four sides, never a bool.
+
+A breached threshold, an empty answer and a metrics server that is down are three different things, and each
+verdict carries what it was made from all the way to the status, the event and the alert.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeAlias, TypedDict
+
+from metrics.question import Empty, Question, Sample
+from metrics.threshold import Threshold, plain
+
+
+class Cause(StrEnum):
+    """Why no answer could be had."""
+
+    UNREACHABLE = "Unreachable"
+    """No connection, or one that broke."""
+    TIMEOUT = "Timeout"
+    """No answer before the deadline, ours or the server's own."""
+    SERVER_ERROR = "ServerError"
+    """The server answered that it is in trouble or overloaded."""
+    UNAUTHORIZED = "Unauthorized"
+    """The server doesn't accept the credentials."""
+    BAD_QUERY = "BadQuery"
+    """The server understands the request and refuses the query."""
+    UNREADABLE = "Unreadable"
+    """What answers isn't the API that the provider's type promises."""
+    MISCONFIGURED = "Misconfigured"
+    """The question can't be put at all: a wrong address, a missing credential, an unsupported provider."""
+
+
+LASTING = frozenset({Cause.UNAUTHORIZED, Cause.BAD_QUERY, Cause.MISCONFIGURED})
+"""Causes that only a change by somebody can mend; the others may pass by themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """What every verdict carries.
+
+    Args:
+        name: the metric's name in the Canary.
+        threshold: the accepted values.
+        query: the query that was asked.
+        interval: the time window that the query looks at.
+        time: when it was asked.
+        unit: what stands behind the number in messages.
+    """
+
+    name: str
+    threshold: Threshold
+    query: str
+    interval: timedelta
+    time: datetime
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass(_Judged):
+    """The number is in the accepted range."""
+
+    value: float
+    samples: int | None = None
+
+    @property
+    def message(self) -> str:
+        """One plain sentence, without a full stop."""
+        low, high = self.threshold.min, self.threshold.max
+        if low is not None and high is not None:
+            relation = f"within {plain(low)}..{plain(high)}{self.unit}"
+        elif low is not None:
+            relation = f"at least {plain(low)}{self.unit}"
+        elif high is not None:
+            relation = f"at most {plain(high)}{self.unit}"
+        else:
+            relation = "accepted, whatever it is"
+        return f"{self.name} {_shown(self)} is {relation} over {written(self.interval)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fail(_Judged):
+    """The number is outside the accepted range."""
+
+    value: float
+    samples: int | None = None
+
+    @property
+    def message(self) -> str:
+        """One plain sentence, without a full stop."""
+        low, high = self.threshold.min, self.threshold.max
+        if low is not None and self.value < low:
+            relation = f"below {plain(low)}{self.unit}"
+        else:
+            relation = f"above {plain(high if high is not None else math.inf)}{self.unit}"
+        return f"{self.name} {_shown(self)} is {relation} over {written(self.interval)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoData(_Judged):
+    """The server works and has no number: most often, the canary gets no requests.
+
+    Args:
+        reason: why there is none, in words that follow a colon.
+    """
+
+    reason: str
+    value: None = field(default=None, init=False)
+    samples: None = field(default=None, init=False)
+
+    @property
+    def message(self) -> str:
+        """One plain sentence, without a full stop."""
+        wanted = f"{self.threshold}{self.unit}"
+        return f"{self.name} has no data over {written(self.interval)}, wanted {wanted}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unavailable(_Judged):
+    """The server could not be asked, or gave no usable answer; it says nothing about the canary.
+
+    Args:
+        cause: the kind of trouble.
+        reason: the trouble in words that follow a colon.
+    """
+
+    cause: Cause
+    reason: str
+    value: None = field(default=None, init=False)
+    samples: None = field(default=None, init=False)
+
+    @property
+    def lasting(self) -> bool:
+        """Whether only a change by somebody can mend it; asking again won't."""
+        return self.cause in LASTING
+
+    @property
+    def message(self) -> str:
+        """One plain sentence, without a full stop."""
+        return f"{self.name} can't be read, wanted {self.threshold}{self.unit}: {self.reason}"
+
+
+Verdict: TypeAlias = Pass | Fail | NoData | Unavailable
+
+
+def judge(question: Question, sample: Sample, now: datetime) -> Pass | Fail | NoData:
+    """Hold an answer against the accepted values.
+
+    NaN is no data: it is what a division by no requests gives. An infinity is compared as it is, so that it
+    breaches any maximum (or minimum) on its side.
+    """
+    about = _about(question, now)
+    if isinstance(sample, Empty):
+        return NoData(**about, reason=sample.reason)
+    if math.isnan(sample.value):
+        return NoData(**about, reason="the answer is not a number (NaN)")
+    side = Pass if question.threshold.accepts(sample.value) else Fail
+    return side(**about, value=sample.value, samples=sample.samples)
+
+
+def unavailable(question: Question, cause: Cause, reason: str, now: datetime) -> Unavailable:
+    """Say that the question got no usable answer, and why."""
+    return Unavailable(**_about(question, now), cause=cause, reason=reason)
+
+
+class _About(TypedDict):
+    name: str
+    threshold: Threshold
+    query: str
+    interval: timedelta
+    time: datetime
+    unit: str
+
+
+def _about(question: Question, now: datetime) -> _About:
+    return _About(
+        name=question.name,
+        threshold=question.threshold,
+        query=question.query,
+        interval=question.interval,
+        time=now,
+        unit=question.unit,
+    )
+
+
+def _shown(judged: Pass | Fail) -> str:
+    """Round the number for people, never so far that it changes sides of a bound."""
+    value, threshold = judged.value, judged.threshold
+    if not math.isfinite(value):
+        return f"{value}{judged.unit}"
+    # Zero is a bound too: a small error rate must not read as none.
+    bounds = [0.0, *(bound for bound in (threshold.min, threshold.max) if bound is not None)]
+    for digits in range(2, 8):
+        rounded = round(value, digits)
+        if all(_side(rounded, bound) == _side(value, bound) for bound in bounds):
+            return f"{plain(rounded)}{judged.unit}"
+    return f"{plain(value)}{judged.unit}"
+
+
+def _side(value: float, bound: float) -> int:
+    return (value > bound) - (value < bound)
+
+
+def written(duration: timedelta) -> str:
+    """Write a duration as Go does: `1m`, `1h30m`, `500ms`."""
+    milliseconds = duration // timedelta(milliseconds=1)
+    parts = []
+    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, milliseconds = divmod(milliseconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
