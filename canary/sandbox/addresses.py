@@ -1,0 +1,28 @@
+"""Who has which address inside the sandbox's network. All of `10.0.0.0/8` is local there."""
+
+from canary.sandbox import netns
+
+API_SERVER = "10.0.0.2"
+API_PORT = 6443
+API_URL = f"https://{API_SERVER}:{API_PORT}"
+ETCD_URL = "http://10.0.0.3:2379"
+ETCD_PEER_URL = "http://10.0.0.3:2380"
+DNS = netns.DNS_ADDRESS
+GATEWAY = "10.0.0.80"
+GATEWAY_METRICS_PORT = 8080
+PROMETHEUS = "10.0.0.90"
+PROMETHEUS_URL = f"http://{PROMETHEUS}:9090"
+TOOLS = "10.0.0.100"
+"""For programs beside the cluster: the controller, the load tester."""
+SERVICE_RANGE = "10.96.0.0/16"
+
+
+def node(number: int) -> str:
+    """The address of a node, counted from 1."""
+    return f"10.0.1.{number}"
+
+
+def pod(number: int) -> str:
+    """The address of the n-th pod, counted from 0; they come around after 64,000."""
+    high, low = divmod(number % 64_000, 250)
+    return f"10.244.{high}.{low + 2}"

