@@ -1,0 +1,143 @@
+"""What every provider is made of, and how they all read HTTP statuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from metrics.errors import (
+    MisconfiguredError,
+    QueryError,
+    ServerError,
+    ServerTimeoutError,
+    UnauthorizedError,
+    UnreadableError,
+)
+from metrics.question import Question, Sample
+from metrics.wire import Request, Response
+
+Json: TypeAlias = dict[str, Any]
+"""A JSON object: the one place where values have no type; every reader checks what it takes out."""
+
+_LONGEST_DETAIL = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A kind of metrics server, as two mappings.
+
+    Args:
+        name: the `type` in a MetricTemplate.
+        build: from a question and the time to the request; raises MisconfiguredError.
+        parse: from the answer to the number; raises a ProviderError.
+        probe: the request that shows whether the server is there and lets us in; raises MisconfiguredError.
+        accept: reads the probe's answer; raises a ProviderError where the server can't be used.
+        credentials: the Secret's keys that it reads, for messages and documents.
+        deadline: seconds that one question may take, retry included.
+    """
+
+    name: str
+    build: Callable[[Question, datetime], Request]
+    parse: Callable[[Response], Sample]
+    probe: Callable[[Question, datetime], Request]
+    accept: Callable[[Response], None]
+    credentials: tuple[str, ...] = ()
+    deadline: float = 5.0
+
+
+def address_of(question: Question) -> str:
+    """The question's address.
+
+    Raises:
+        MisconfiguredError: there is none.
+    """
+    if not question.address:
+        msg = f"the {question.provider} provider needs an address"
+        raise MisconfiguredError(msg)
+    return question.address
+
+
+def credential(credentials: Mapping[str, str], key: str, provider: str) -> str:
+    """One key of the Secret.
+
+    Raises:
+        MisconfiguredError: the Secret lacks it.
+    """
+    value = credentials.get(key)
+    if value is None:
+        there = ", ".join(sorted(credentials)) or "no keys"
+        msg = f"the {provider} provider needs {key} in its Secret, which has {there}"
+        raise MisconfiguredError(msg)
+    return value.strip()
+
+
+def raise_for_status(response: Response, detail: str = "") -> None:
+    """Turn an HTTP error status into the error that it means.
+
+    Args:
+        response: the answer.
+        detail: what the server says about it, where the caller could read that; else the body is quoted.
+
+    Raises:
+        UnauthorizedError: 401 or 403.
+        QueryError: 400 or 422.
+        ServerTimeoutError: 408 or 504.
+        ServerError: 429 or any 5xx.
+        UnreadableError: any other status that isn't 2xx.
+    """
+    status = response.status
+    if 200 <= status < 300:
+        return
+    said = detail or quoted(response.body)
+    text = f"HTTP {status}: {said}" if said else f"HTTP {status}"
+    match status:
+        case 401 | 403:
+            raise UnauthorizedError(text)
+        case 400 | 422:
+            raise QueryError(text)
+        case 408 | 504:
+            raise ServerTimeoutError(text)
+        case 429:
+            raise ServerError(text)
+    if status >= 500:
+        raise ServerError(text)
+    raise UnreadableError(text)
+
+
+def read_json(response: Response) -> object:
+    """The body as JSON.
+
+    Raises:
+        UnreadableError: it isn't.
+    """
+    try:
+        return json.loads(response.body)
+    except (ValueError, RecursionError) as error:
+        msg = f"the answer is not JSON: {quoted(response.body)}"
+        raise UnreadableError(msg) from error
+
+
+def read_object(response: Response) -> Json:
+    """The body as a JSON object.
+
+    Raises:
+        UnreadableError: it isn't one.
+    """
+    value = read_json(response)
+    if not isinstance(value, dict):
+        raise unexpected(response)
+    return value
+
+
+def unexpected(response: Response) -> UnreadableError:
+    """The error for JSON of another shape than promised."""
+    return UnreadableError(f"the answer is not what the API promises: {quoted(response.body)}")
+
+
+def quoted(body: bytes) -> str:
+    """The beginning of a body, on one line."""
+    text = " ".join(body[: 4 * _LONGEST_DETAIL].decode("utf-8", "replace").split())
+    return text if len(text) <= _LONGEST_DETAIL else text[:_LONGEST_DETAIL] + "…"

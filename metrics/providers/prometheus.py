@@ -1,0 +1,146 @@
+"""Prometheus, and whatever speaks its query API: Thanos, Mimir, VictoriaMetrics, managed services.
+
+The number is that of the scalar, or of the first series of the vector; a query that may give several series
+should aggregate. NaN is an empty answer: it comes from dividing by no requests.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from urllib.parse import urlencode
+
+from metrics.errors import MisconfiguredError, QueryError, ServerError, ServerTimeoutError, UnreadableError
+from metrics.providers.base import (
+    Json,
+    Provider,
+    address_of,
+    credential,
+    quoted,
+    raise_for_status,
+    read_object,
+    unexpected,
+)
+from metrics.question import Empty, Number, Question, Sample
+from metrics.wire import Headers, Request, Response, basic, join
+
+_PATH = "/api/v1/query"
+_LONGEST_URL = 4096
+_FORM = ("Content-Type", "application/x-www-form-urlencoded")
+
+
+def build(question: Question, now: datetime) -> Request:
+    """An instant query at the server's own time.
+
+    GET, because read-only proxies let it through; POST where the URL would grow longer than proxies take.
+    """
+    return _request(question, question.query)
+
+
+def probe(question: Question, now: datetime) -> Request:
+    """Ask for a constant, which needs the query API, the credentials and no data."""
+    return _request(question, "vector(1)")
+
+
+def parse(response: Response) -> Sample:
+    """Read the answer of an instant query."""
+    data = _data(response)
+    kind, result = data.get("resultType"), data.get("result")
+    match kind, result:
+        case "scalar", [_, str(value)]:
+            return _number(value, 1, response)
+        case "vector", []:
+            return Empty("no time series matches the query, as when the canary gets no requests")
+        case "vector", [dict(first), *others]:
+            match first.get("value"):
+                case [_, str(value)]:
+                    return _number(value, 1 + len(others), response)
+            if "histogram" in first:
+                msg = "the query gives a histogram, not a number; use histogram_quantile or the like"
+                raise QueryError(msg)
+        case (("matrix" | "string"), _):
+            msg = f"the query gives a {kind}, not a number"
+            raise QueryError(msg)
+    raise unexpected(response)
+
+
+def accept(response: Response) -> None:
+    """See that the answer is that of a working server."""
+    _data(response)
+
+
+def authorization(question: Question) -> Headers:
+    """The headers that let a question in: its own, and those its credentials make.
+
+    Raises:
+        MisconfiguredError: the Secret has neither `token` nor both `username` and `password`.
+    """
+    credentials = question.credentials
+    if not credentials:
+        return question.headers
+    if "token" in credentials:
+        token = credential(credentials, "token", question.provider)
+        return (*question.headers, ("Authorization", f"Bearer {token}"))
+    if "username" not in credentials and "password" not in credentials:
+        msg = f"the {question.provider} provider needs token, or username and password, in its Secret"
+        raise MisconfiguredError(msg)
+    username = credential(credentials, "username", question.provider)
+    password = credential(credentials, "password", question.provider)
+    return (*question.headers, basic(username, password))
+
+
+def _request(question: Question, query: str) -> Request:
+    address, headers = address_of(question), authorization(question)
+    parameters = [("query", query.strip())]
+    url = join(address, _PATH, parameters)
+    if len(url) <= _LONGEST_URL:
+        return Request("GET", url, headers)
+    return Request("POST", join(address, _PATH), (*headers, _FORM), urlencode(parameters).encode("ascii"))
+
+
+def _data(response: Response) -> Json:
+    if response.status >= 400:
+        _raise_error(response)
+    answer = read_object(response)
+    data = answer.get("data")
+    if answer.get("status") != "success" or not isinstance(data, dict):
+        raise unexpected(response)
+    return data
+
+
+def _raise_error(response: Response) -> None:
+    """Raise what an error answer means; its own error type says it better than the HTTP status."""
+    try:
+        answer = read_object(response)
+    except UnreadableError:
+        answer = {}  # a proxy's page: its status has to do
+    kind, said = answer.get("errorType"), answer.get("error")
+    detail = said if isinstance(said, str) else quoted(response.body)
+    match kind:
+        case "bad_data" | "execution" if response.status in {400, 422}:
+            raise QueryError(detail)
+        case "timeout" | "canceled":
+            raise ServerTimeoutError(detail)
+        case "internal" | "unavailable":
+            raise ServerError(detail)
+    raise_for_status(response, detail)
+
+
+def _number(text: str, series: int, response: Response) -> Sample:
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise unexpected(response) from error
+    if math.isnan(value):
+        return Empty("the answer is not a number (NaN), as when the canary gets no requests")
+    return Number(value, series)
+
+
+PROMETHEUS = Provider(
+    name="prometheus",
+    build=build,
+    parse=parse,
+    probe=probe,
+    accept=accept,
+    credentials=("token", "username", "password"),
+)
