@@ -1,0 +1,356 @@
+"""Calling the gates, tests and receivers that a Canary's analysis names.
+
+What is sent is made by pure functions (`payload`, `event_payload`, `checksum`); `call` sends it and turns
+whatever happens outside into an `Outcome`. Two choices that the specification of hooks leaves open are made
+here:
+
+- Only 2xx approves. A hook that still answers 5xx or 429 after its retries is `Rejected` with its last words,
+  one that can't be spoken to is `Unreachable`.
+- A redirect is followed only within the hook's own host (a trailing slash, http to https), with the same
+  method and body. Anywhere else it rejects: the payload may carry tokens, and a POST that turns into a GET of
+  a page that answers 200 would approve without having asked anything.
+"""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, TypeAlias
+
+import httpx
+
+from canary.api.analysis import HookType, Webhook
+from canary.api.canary import Canary
+
+Json: TypeAlias = dict[str, Any]
+
+DEFAULT_TIMEOUT = timedelta(seconds=10)
+"""How long one attempt may take where the hook doesn't say."""
+
+FIRST_WAIT = timedelta(seconds=1)
+"""The wait before the first retry; it doubles with each further one."""
+
+LONGEST_WAIT = timedelta(seconds=30)
+"""No wait between attempts is longer, whatever a Retry-After header asks for."""
+
+BODY_LIMIT = 1024
+"""Bytes of an answer that are kept: enough for a reason, short enough for an event."""
+
+MOST_REDIRECTS = 5
+
+
+# --- What is sent -------------------------------------------------------------------------------------------
+
+
+def payload(canary: Canary, hook: Webhook, phase: str, checksum: str) -> Json:
+    """Return the body of a call of any type but `event`.
+
+    Args:
+        canary: whose hook it is.
+        hook: the hook; its type goes along, so that a receiver can tell a test from a load.
+        phase: the Canary's phase, as its status will carry it.
+        checksum: what `checksum` returned for the Canary's status.
+    """
+    body = _identity(canary, hook, phase, checksum)
+    if hook.metadata:
+        body["metadata"] = dict(hook.metadata)
+    return body
+
+
+def event_payload(
+    canary: Canary, hook: Webhook, phase: str, checksum: str, *, message: str, event_type: str, now: datetime
+) -> Json:
+    """Return the body of a call that tells of an event.
+
+    The hook's own metadata comes along, but cannot replace what is told.
+
+    Args:
+        canary: whose event it is.
+        hook: the receiver.
+        phase: the Canary's phase, as its status carries it.
+        checksum: what `checksum` returned for the Canary's status.
+        message: the event's words.
+        event_type: `Normal` or `Warning`.
+        now: when it happened; sent in milliseconds since 1970.
+    """
+    told = {
+        "eventMessage": message,
+        "eventType": event_type,
+        "timestamp": str(int(now.timestamp() * 1000)),
+    }
+    return _identity(canary, hook, phase, checksum) | {"metadata": hook.metadata | told}
+
+
+def _identity(canary: Canary, hook: Webhook, phase: str, checksum: str) -> Json:
+    return {
+        "name": canary.metadata.name,
+        "namespace": canary.metadata.namespace,
+        "phase": str(phase),
+        "checksum": checksum,
+        "type": hook.type.value,
+    }
+
+
+def checksum(canary: Canary) -> str:
+    """Return a short name for one configuration of the deployed resources, from the status.
+
+    Equal to Flagger's for the same status, so that a receiver that remembers checksums goes on across a
+    take-over: FNV-1a (32 bits) over the rendering that its hashing library gives of tracked configs (absent
+    and empty differ) and last applied spec, spelled in the alphabet that Kubernetes uses for generated names.
+    """
+    tracked_configs, last_applied_spec = canary.status.tracked_configs, canary.status.last_applied_spec
+    pairs = "<nil>"
+    if tracked_configs is not None:
+        pairs = "map[" + " ".join(f"{key}:{tracked_configs[key]}" for key in sorted(tracked_configs)) + "]"
+    rendered = (
+        "(struct { TrackedConfigs *map[string]string; LastAppliedSpec string })"
+        f"{{TrackedConfigs:(*map[string]string){pairs} LastAppliedSpec:(string){last_applied_spec}}}"
+    )
+    digits = str(_fnv1a(rendered.encode()))
+    return "".join(_SAFE_ALPHABET[ord(digit) % len(_SAFE_ALPHABET)] for digit in digits)
+
+
+_SAFE_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+
+
+def _fnv1a(data: bytes) -> int:
+    value = 0x811C9DC5
+    for byte in data:
+        value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
+    return value
+
+
+# --- What comes back ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """The hook answered 2xx."""
+
+    status: int
+
+    @property
+    def message(self) -> str:
+        """The outcome in words."""
+        return f"approved with {self.status}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The hook answered something else.
+
+    Args:
+        status: its HTTP status.
+        body: the beginning of its answer, without surrounding blanks; empty where it said nothing.
+    """
+
+    status: int
+    body: str = ""
+
+    @property
+    def message(self) -> str:
+        """The outcome in words."""
+        return f"answered {self.status}: {self.body}" if self.body else f"answered {self.status}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """The hook gave no answer, or its address is none.
+
+    Args:
+        reason: why, in words.
+    """
+
+    reason: str
+
+    @property
+    def message(self) -> str:
+        """The outcome in words."""
+        return f"gave no answer: {self.reason}"
+
+
+Outcome: TypeAlias = Approved | Rejected | Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one try came to, and what it means for a next one.
+
+    Args:
+        outcome: what the call comes to if this was the last try.
+        again: whether another try may come to something else.
+        retry_after: the wait that the receiver asked for, None where it didn't.
+    """
+
+    outcome: Outcome
+    again: bool = False
+    retry_after: timedelta | None = None
+
+
+def wait_before(retry: int, asked: timedelta | None) -> timedelta:
+    """Return how long to wait before retry number `retry` (from 0), given what the receiver asked for."""
+    if asked is not None:
+        return min(asked, LONGEST_WAIT)
+    return min(FIRST_WAIT * (1 << min(retry, 10)), LONGEST_WAIT)
+
+
+def judge(status: int, headers: Mapping[str, str], body: str) -> Attempt:
+    """Return what an answer comes to."""
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return Attempt(Approved(status))
+    if "location" in headers and status < HTTPStatus.BAD_REQUEST:
+        target = headers["location"][:BODY_LIMIT]
+        return Attempt(Rejected(status, f"a redirect to {target}, which is not followed"))
+    names_wait = status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+    retry_after = _seconds(headers.get("retry-after")) if names_wait else None
+    again = status == HTTPStatus.TOO_MANY_REQUESTS or (
+        status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
+    )
+    return Attempt(Rejected(status, body.strip()), again, retry_after)
+
+
+def _seconds(header: str | None) -> timedelta | None:
+    """Return a Retry-After header in seconds; the form with a date counts as not given."""
+    if header is None or not (header.isascii() and header.isdigit()):
+        return None
+    return timedelta(seconds=min(int(header[:9]), LONGEST_WAIT.seconds))
+
+
+def next_hop(url: httpx.URL, status: int, location: str | None) -> httpx.URL | None:
+    """Return where to ask again when a hook at `url` redirects, None where that is not to be followed."""
+    if location is None or status not in _REDIRECTS:
+        return None
+    try:
+        target = url.join(location)
+    except httpx.InvalidURL:
+        return None
+    upgraded = url.scheme == "http" and target.scheme == "https" and url.port is None and target.port is None
+    if target.host != url.host or not (upgraded or (target.scheme, target.port) == (url.scheme, url.port)):
+        return None
+    return target
+
+
+_REDIRECTS = frozenset({301, 302, 307, 308})
+
+
+# --- Sending ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The HTTP clients that hooks are called with.
+
+    Args:
+        verifying: checks certificates.
+        trusting: takes any certificate, for hooks with `disableTLS`.
+    """
+
+    verifying: httpx.AsyncClient
+    trusting: httpx.AsyncClient
+
+    def of(self, hook: Webhook) -> httpx.AsyncClient:
+        """Return the client that a hook asks for."""
+        return self.trusting if hook.disable_tls else self.verifying
+
+
+@asynccontextmanager
+async def clients(*, verify: ssl.SSLContext | bool = True) -> AsyncIterator[Clients]:
+    """Open the clients for all hooks.
+
+    They keep nothing between calls: no cookies, so that no receiver's state reaches another team's hook, and
+    no idle connection, since one that the receiver has just closed would fail a POST that may not be
+    repeated.
+
+    Args:
+        verify: how certificates are checked, for hooks that don't turn that off.
+    """
+    async with _client(verify) as verifying, _client(False) as trusting:
+        yield Clients(verifying, trusting)
+
+
+def _client(verify: ssl.SSLContext | bool) -> httpx.AsyncClient:
+    no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    return httpx.AsyncClient(verify=verify, cookies=no_cookies, follow_redirects=False, limits=limits)
+
+
+def event_hooks(hooks: Sequence[Webhook], default: Webhook | None) -> Sequence[Webhook]:
+    """Return who is told of an event: the Canary's own receivers, else the one for all Canaries, if any."""
+    own = [hook for hook in hooks if hook.type is HookType.EVENT]
+    return own or ([default] if default else [])
+
+
+async def call(clients: Clients, hook: Webhook, body: Json) -> Outcome:
+    """Call a hook, again where that may help, and return what came of it; never raises for outside trouble.
+
+    It takes at most (retries + 1) times the hook's timeout, and the waits between the tries. Cancelling it
+    drops the connection.
+
+    Args:
+        clients: from `clients()`.
+        hook: address, timeout of one try (10 s where not given), number of retries.
+        body: from `payload` or `event_payload`.
+    """
+    content = json.dumps(body, separators=(",", ":")).encode()
+    client = clients.of(hook)
+    for retry in range(max(hook.retries, 0)):
+        attempt = await _attempt(client, hook, content)
+        if not attempt.again:
+            return attempt.outcome
+        await asyncio.sleep(wait_before(retry, attempt.retry_after).total_seconds())
+    return (await _attempt(client, hook, content)).outcome
+
+
+async def _attempt(client: httpx.AsyncClient, hook: Webhook, content: bytes) -> Attempt:
+    limit = hook.timeout or DEFAULT_TIMEOUT
+    try:
+        async with asyncio.timeout(limit.total_seconds()):
+            return await _ask(client, hook.url, content)
+    except TimeoutError:
+        return Attempt(Unreachable(f"not within {limit.total_seconds():g}s"), again=True)
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        return Attempt(Unreachable(f"its url is not an http or https address: {error}"))
+    except (httpx.HTTPError, OSError) as error:
+        reason = str(error) or type(error).__name__
+        return Attempt(Unreachable(reason), again=not _bad_certificate(error))
+
+
+async def _ask(client: httpx.AsyncClient, address: str, content: bytes) -> Attempt:
+    url = httpx.URL(address)
+    for hop in range(MOST_REDIRECTS + 1):
+        request = client.build_request(
+            "POST", url, content=content, headers={"content-type": "application/json"}, timeout=None
+        )
+        response = await client.send(request, stream=True)
+        try:
+            onward = next_hop(url, response.status_code, response.headers.get("location"))
+            if onward is None or hop == MOST_REDIRECTS:
+                return judge(response.status_code, response.headers, await _beginning(response))
+            url = onward
+        finally:
+            await response.aclose()
+    raise AssertionError  # the last hop returns
+
+
+async def _beginning(response: httpx.Response) -> str:
+    """Return the first `BODY_LIMIT` bytes as text, and leave the rest unread."""
+    kept = bytearray()
+    async for chunk in response.aiter_bytes(BODY_LIMIT):
+        kept += chunk
+        if len(kept) >= BODY_LIMIT:
+            break
+    return kept[:BODY_LIMIT].decode(errors="replace")
+
+
+def _bad_certificate(error: BaseException | None) -> bool:
+    """Tell whether a certificate was refused: asking again would not change it."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
