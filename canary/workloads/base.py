@@ -1,0 +1,178 @@
+"""What the kinds of target have in common: the values they share and the protocol that each fulfils."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from canary.api.canary import Canary
+from canary.api.meta import API_VERSION
+from canary.api.problems import Problem
+from canary.api.traffic import Readiness
+from canary.kube.types import Json, Resource
+
+PRIMARY_SUFFIX = "-primary"
+
+REVISION_ANNOTATION = "flagger.app/revision"
+"""On a primary: the revision of the target that it carries, see `Target.carried`."""
+
+ROLL_ANNOTATION = "flagger-id"
+"""On the primary's pods: changes with the revision, so that new contents of a ConfigMap restart them too."""
+
+LABEL_VALUE_LIMIT = 63
+"""Characters that Kubernetes allows in a label's value, and in the name of a Service."""
+
+_GITOPS_MARK = "toolkit.fluxcd.io"
+# Written by a client or a controller about the one object that carries them: wrong on any copy.
+_OWN_ANNOTATIONS = ("kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How the controller was told to tell the two versions apart, and what it may copy to the primary.
+
+    Args:
+        selector_labels: the pod labels that may tell the primary from the target, the preferred one first.
+        include_label_prefixes: prefixes of the target's own labels and annotations that the primary gets too;
+            "*" is all.
+    """
+
+    selector_labels: tuple[str, ...] = ("app", "name", "app.kubernetes.io/name")
+    include_label_prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SelectorLabel:
+    """The pod label that tells the two versions apart: its key, and its value on the target's pods."""
+
+    key: str
+    value: str
+
+    @property
+    def primary(self) -> str:
+        """The label's value on the primary's pods."""
+        return self.value + PRIMARY_SUFFIX
+
+
+class Target(Protocol):
+    """A kind of workload that a Canary may name: pure functions over its objects."""
+
+    @property
+    def resource(self) -> Resource:
+        """The kind, as in `targetRef.kind`, and where the API serves it."""
+
+    def revision(self, target: Json) -> str:
+        """A hash over the pod template: the same for as long as the same pods would be made from it."""
+
+    def carried(self, target: Json, tracked: Mapping[str, str]) -> str:
+        """What the primary's revision reads once it carries this target with this configuration."""
+
+    def primary(
+        self,
+        target: Json,
+        canary: Canary,
+        *,
+        tracked: Mapping[str, str],
+        rules: Rules,
+        existing: Json | None = None,
+    ) -> Json:
+        """The manifest to apply for the primary: everything but its replicas.
+
+        Raises:
+            ValueError: the target has no selector label (`problems` tells beforehand).
+        """
+
+    def primary_revision(self, primary: Json) -> str | None:
+        """What `carried` was when the primary was last written; None where we have not written it."""
+
+    def selector_label(self, target: Json, rules: Rules) -> SelectorLabel | None:
+        """The label that tells this target's pods from the primary's; None where it has none."""
+
+    def readiness(self, workload: Json) -> Readiness:
+        """How far the workload has come, by its own status."""
+
+    def replicas(self, workload: Json) -> int:
+        """How many pods its spec asks for."""
+
+    def template(self, workload: Json) -> Json:
+        """The pod template."""
+
+    def problems(self, canary: Canary, target: Json, rules: Rules) -> tuple[Problem, ...]:
+        """What keeps this target from being rolled out by this spec."""
+
+
+def primary_name(name: str) -> str:
+    """The name of the primary's copy of a workload, a ConfigMap or a Secret."""
+    return name + PRIMARY_SUFFIX
+
+
+def mapping(value: object) -> Json:
+    """The value where it is a JSON object, an empty one otherwise: parts of an object may be absent or null."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: object) -> list[Json]:
+    """The JSON objects of a list, none where it is absent or null."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def name_of(obj: Json) -> str:
+    """The object's name."""
+    return str(mapping(obj.get("metadata")).get("name", ""))
+
+
+def labels_of(obj: Json) -> dict[str, str]:
+    """The object's labels."""
+    return mapping(mapping(obj.get("metadata")).get("labels"))
+
+
+def annotations_of(obj: Json) -> dict[str, str]:
+    """The object's annotations."""
+    return mapping(mapping(obj.get("metadata")).get("annotations"))
+
+
+def owners_of(obj: Json) -> list[Json]:
+    """The object's owner references."""
+    return items(mapping(obj.get("metadata")).get("ownerReferences"))
+
+
+def owner_reference(canary: Canary, *, controller: bool = True) -> Json:
+    """The reference that ties an object to its Canary, so that it is collected with it."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Canary",
+        "name": canary.metadata.name,
+        "uid": canary.metadata.uid,
+        "controller": controller,
+        "blockOwnerDeletion": True,
+    }
+
+
+def is_owned(canary: Canary, existing: Json | None) -> bool:
+    """Whether an object belongs to this Canary: it doesn't exist yet, or names it among its owners.
+
+    An object that was there before the Canary stays its author's: no owner reference is added, so that it
+    outlives the Canary.
+    """
+    return existing is None or any(owner.get("uid") == canary.metadata.uid for owner in owners_of(existing))
+
+
+def portable(entries: Mapping[str, str]) -> dict[str, str]:
+    """Labels or annotations without those that are about one object only, or give a copy to GitOps tools."""
+    return {
+        key: value for key, value in entries.items() if _GITOPS_MARK not in key and not key.startswith(_OWN_ANNOTATIONS)
+    }
+
+
+def included(entries: Mapping[str, str], prefixes: Collection[str]) -> dict[str, str]:
+    """The portable labels or annotations whose key begins with one of the prefixes; "*" stands for any."""
+    wanted = tuple(prefix for prefix in prefixes if prefix)
+    return {key: value for key, value in portable(entries).items() if "*" in wanted or key.startswith(wanted)}
+
+
+def without_nulls(value: Any) -> Any:
+    """A deep copy of JSON without null fields: to the API server they say the same as absent ones."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value

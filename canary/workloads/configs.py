@@ -1,0 +1,201 @@
+"""The ConfigMaps and Secrets that a pod template reads: which, what they hold, and the primary's copies."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from canary.api.canary import Canary
+from canary.kube.types import Json
+from canary.workloads.base import (
+    Rules,
+    annotations_of,
+    included,
+    items,
+    labels_of,
+    mapping,
+    name_of,
+    owner_reference,
+    owners_of,
+    primary_name,
+    without_nulls,
+)
+
+TRACKING_ANNOTATION = "flagger.app/config-tracking"
+"""On a ConfigMap or Secret: a value that begins with "disable" lets primary and target share the object."""
+
+_CHECKSUM_BYTES = 8
+# Others, such as those of registries and service accounts, are used by name and never copied.
+_TRACKED_SECRET_TYPES = frozenset({"Opaque", "kubernetes.io/basic-auth", "kubernetes.io/ssh-auth", "kubernetes.io/tls"})
+# What the checksums in existing statuses have escaped in their JSON, beyond what JSON asks for.
+_ESCAPES = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
+
+
+class ConfigKind(StrEnum):
+    """The kinds of configuration object, as `status.trackedConfigs` spells them."""
+
+    CONFIG_MAP = "configmap"
+    SECRET = "secret"  # noqa: S105 - a kind of object, not a password
+
+    @property
+    def kind(self) -> str:
+        """The kind, as Kubernetes spells it."""
+        return "ConfigMap" if self is ConfigKind.CONFIG_MAP else "Secret"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ConfigRef:
+    """A ConfigMap or Secret that a pod template names.
+
+    Args:
+        kind: which of the two.
+        name: its name, in the namespace of the pods.
+        optional: whether the pods start without it: every place that names it says so.
+    """
+
+    kind: ConfigKind
+    name: str
+    optional: bool = False
+
+    @property
+    def key(self) -> str:
+        """The reference as `status.trackedConfigs` spells it, such as `configmap/app`."""
+        return f"{self.kind}/{self.name}"
+
+
+def references(template: Json) -> frozenset[ConfigRef]:
+    """The ConfigMaps and Secrets that a pod template reads, one reference for each.
+
+    Volumes (projected ones too), `env` and `envFrom` of containers and of init containers count; image pull
+    secrets don't.
+    """
+    optional: dict[tuple[ConfigKind, str], bool] = {}
+    for place in _places(mapping(template.get("spec"))):
+        key = (place.kind, place.name)
+        optional[key] = optional.get(key, True) and bool(place.holder.get("optional"))
+    return frozenset(ConfigRef(kind, name, is_optional) for (kind, name), is_optional in optional.items())
+
+
+def rename(pod_spec: Json, keys: Iterable[str]) -> None:
+    """Make a pod spec read the primary's copies of these `kind/name` keys, in place."""
+    renamed = frozenset(keys)
+    for place in _places(pod_spec):
+        if f"{place.kind}/{place.name}" in renamed:
+            place.holder[place.field] = primary_name(place.name)
+
+
+def is_tracked(obj: Json) -> bool:
+    """Whether the primary gets its own copy: not opted out, and no secret of a type that is used by name."""
+    if annotations_of(obj).get(TRACKING_ANNOTATION, "").startswith("disable"):
+        return False
+    return obj.get("kind") != "Secret" or obj.get("type", "Opaque") in _TRACKED_SECRET_TYPES
+
+
+def tracked_configs(refs: Iterable[ConfigRef], objects: Mapping[str, Json]) -> dict[str, str]:
+    """The checksum of each tracked object by key, as `status.trackedConfigs` holds it.
+
+    Args:
+        refs: what the pod template reads.
+        objects: the ConfigMaps and Secrets that exist, with their contents, by `ConfigRef.key`.
+    """
+    return {
+        ref.key: checksum(objects[ref.key])
+        for ref in sorted(refs)
+        if ref.key in objects and is_tracked(objects[ref.key])
+    }
+
+
+def missing(refs: Iterable[ConfigRef], objects: Mapping[str, Json]) -> tuple[ConfigRef, ...]:
+    """The references that no pod starts without and that don't exist."""
+    return tuple(ref for ref in sorted(refs) if not ref.optional and ref.key not in objects)
+
+
+def checksum(obj: Json) -> str:
+    """A checksum over the contents of a ConfigMap or Secret.
+
+    For objects without `binaryData` it equals what Flagger keeps in `status.trackedConfigs`, so that taking
+    over its Canaries doesn't look like a change of configuration.
+    """
+    text = _canonical(obj.get("data"))
+    if obj.get("binaryData"):
+        text += _canonical(obj["binaryData"])
+    return hashlib.sha256(text.encode()).digest()[:_CHECKSUM_BYTES].hex()
+
+
+def primary_copy(obj: Json, canary: Canary, *, rules: Rules, existing: Json | None = None) -> Json:
+    """The manifest to apply for the primary's copy of a ConfigMap or Secret.
+
+    A copy is never `immutable`, as its contents change with every promotion. Where several Canaries track the
+    same object, the copy is tied to all of them, and one of them is its controller.
+
+    Args:
+        obj: the tracked object, with its contents.
+        canary: the Canary whose primary reads the copy.
+        rules: which labels the copy gets.
+        existing: the copy that is there already.
+    """
+    metadata: Json = {
+        "name": primary_name(name_of(obj)),
+        "namespace": canary.metadata.namespace,
+        "ownerReferences": _shared_owners(canary, existing),
+    }
+    if labels := included(labels_of(obj), rules.include_label_prefixes):
+        metadata["labels"] = labels
+    copy: Json = {"apiVersion": "v1", "kind": obj.get("kind"), "metadata": metadata}
+    for field in ("type", "data", "binaryData"):
+        if obj.get(field):
+            copy[field] = without_nulls(obj[field])
+    return copy
+
+
+def _shared_owners(canary: Canary, existing: Json | None) -> list[Json]:
+    others = [
+        owner
+        for owner in owners_of(existing or {})
+        if owner.get("kind") == "Canary" and owner.get("uid") != canary.metadata.uid
+    ]
+    controlled = any(owner.get("controller") for owner in owners_of(existing or {}) if owner in others)
+    return [*others, owner_reference(canary, controller=not controlled)]
+
+
+def _canonical(data: object) -> str:
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return text.translate(_ESCAPES)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a pod spec names an object: the JSON object that holds the name, and the name's field in it."""
+
+    kind: ConfigKind
+    holder: Json
+    field: str
+
+    @property
+    def name(self) -> str:
+        return str(self.holder[self.field])
+
+
+def _places(pod_spec: Json) -> Iterator[_Place]:
+    for kind, holder, field in _named(pod_spec):
+        if isinstance(holder, dict) and holder.get(field):
+            yield _Place(kind, holder, field)
+
+
+def _named(pod_spec: Json) -> Iterator[tuple[ConfigKind, object, str]]:
+    for volume in items(pod_spec.get("volumes")):
+        yield ConfigKind.CONFIG_MAP, volume.get("configMap"), "name"
+        yield ConfigKind.SECRET, volume.get("secret"), "secretName"
+        for source in items(mapping(volume.get("projected")).get("sources")):
+            yield ConfigKind.CONFIG_MAP, source.get("configMap"), "name"
+            yield ConfigKind.SECRET, source.get("secret"), "name"
+    for field in ("containers", "initContainers"):
+        for container in items(pod_spec.get(field)):
+            for env in items(container.get("env")):
+                value_from = mapping(env.get("valueFrom"))
+                yield ConfigKind.CONFIG_MAP, value_from.get("configMapKeyRef"), "name"
+                yield ConfigKind.SECRET, value_from.get("secretKeyRef"), "name"
+            for env_from in items(container.get("envFrom")):
+                yield ConfigKind.CONFIG_MAP, env_from.get("configMapRef"), "name"
+                yield ConfigKind.SECRET, env_from.get("secretRef"), "name"

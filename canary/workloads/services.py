@@ -1,0 +1,175 @@
+"""The Services that lead to each version, and the one that users call."""
+
+import json
+from collections.abc import Mapping
+
+from canary.api.canary import Canary
+from canary.api.problems import Problem
+from canary.api.service import CustomMetadata
+from canary.kube.types import Json
+from canary.workloads.base import (
+    LABEL_VALUE_LIMIT,
+    SelectorLabel,
+    annotations_of,
+    is_owned,
+    items,
+    labels_of,
+    mapping,
+    owner_reference,
+)
+from canary.workloads.ports import discovered_ports
+
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_HEADLESS = "None"
+# Tell Flux's controllers to leave what is managed here alone.
+_GITOPS_OFF = {
+    "kustomize.toolkit.fluxcd.io/reconcile": "disabled",
+    "helm.toolkit.fluxcd.io/driftDetection": "disabled",
+}
+
+
+def versions(canary: Canary, label: SelectorLabel, template: Json, observed: Mapping[str, Json]) -> tuple[Json, Json]:
+    """The manifests to apply for `NAME-primary` and `NAME-canary`, which lead to one version each.
+
+    Args:
+        canary: the Canary.
+        label: tells the target's pods.
+        template: the target's pod template.
+        observed: the Services that are there already, by name.
+    """
+    service = canary.spec.service
+    primary = _manifest(canary, canary.service_primary_name, service.primary, label, observed)
+    primary["spec"].update(_spec(canary, label.key, label.primary, template))
+    follower = _manifest(canary, canary.service_canary_name, service.canary, label, observed)
+    follower["spec"].update(_spec(canary, label.key, label.value, template))
+    return primary, follower
+
+
+def apex(canary: Canary, label: SelectorLabel, template: Json, observed: Mapping[str, Json]) -> Json:
+    """The manifest to apply for `NAME`, the Service that users call: it leads to the primary.
+
+    A Service of that name that was there before the Canary keeps its type, labels, other ports and author. Its
+    selector is replaced as a whole: to the API server a Service's selector is one value.
+    """
+    manifest = _manifest(canary, canary.service_name, canary.spec.service.apex, label, observed)
+    manifest["spec"].update(_spec(canary, label.key, label.primary, template))
+    return manifest
+
+
+def handed_back(canary: Canary, label: SelectorLabel, template: Json, observed: Mapping[str, Json]) -> Json:
+    """The manifest to apply for `NAME` when the Canary goes and its users must reach the target again.
+
+    It names no owner, so that the Service outlives the Canary. One that was there before the Canary is given back
+    to GitOps tools, with the selector that kubectl applied it with where that is known.
+    """
+    manifest = apex(canary, label, template, observed)
+    manifest["metadata"].pop("ownerReferences", None)
+    existing = observed.get(canary.service_name)
+    before = {}
+    if existing is not None and not is_owned(canary, existing):
+        manifest["metadata"].pop("annotations")
+        before = _applied_selector(existing)
+    manifest["spec"]["selector"] = before or {label.key: label.value}
+    return manifest
+
+
+def problems(canary: Canary, observed: Mapping[str, Json]) -> tuple[Problem, ...]:
+    """What keeps the Services from being as the spec asks.
+
+    Args:
+        canary: the Canary.
+        observed: the Services that are there already, by name.
+    """
+    longest = canary.service_primary_name
+    found = []
+    if len(longest) > LABEL_VALUE_LIMIT:
+        field = "spec.service.name" if canary.spec.service.name else "spec.targetRef.name"
+        message = f"the Service's name {longest} would be longer than {LABEL_VALUE_LIMIT} characters"
+        found.append(Problem(field, message, "write a shorter spec.service.name"))
+    for name in (canary.service_name, canary.service_primary_name, canary.service_canary_name):
+        if name in observed:
+            found += _conflicts(canary, name, observed[name])
+    return tuple(found)
+
+
+def _conflicts(canary: Canary, name: str, existing: Json) -> list[Problem]:
+    service = canary.spec.service
+    spec = mapping(existing.get("spec"))
+    if spec.get("type") == "ExternalName":
+        return [
+            Problem(
+                "spec.service.name",
+                f"Service {name} is of type ExternalName",
+                "delete it or choose another name",
+            )
+        ]
+    found = []
+    if is_owned(canary, existing) and (spec.get("clusterIP") == _HEADLESS) is not service.headless:
+        has = "is" if spec.get("clusterIP") == _HEADLESS else "is not"
+        message = f"Service {name} {has} headless, and that can't be changed"
+        found.append(Problem("spec.service.headless", message, f"delete Service {name}, and it is made anew"))
+    for port in items(spec.get("ports")):
+        if is_owned(canary, existing) or (port.get("port"), port.get("protocol", "TCP")) == (
+            service.port,
+            "TCP",
+        ):
+            continue
+        if port.get("name", "") in {"", service.port_name}:
+            message = f"Service {name} has a port {port.get('port')} named {port.get('name') or 'nothing'} already"
+            remedy = "write its number as spec.service.port, or name that port differently"
+            found.append(Problem("spec.service.port", message, remedy))
+    return found
+
+
+def _manifest(
+    canary: Canary, name: str, custom: CustomMetadata, label: SelectorLabel, observed: Mapping[str, Json]
+) -> Json:
+    """A Service without selector and ports. Of one that isn't the Canary's, nothing but these is ours."""
+    existing = observed.get(name)
+    metadata: Json = {"name": name, "namespace": canary.metadata.namespace, "annotations": dict(_GITOPS_OFF)}
+    spec: Json = {}
+    if is_owned(canary, existing):
+        unmanaged = canary.spec.service.unmanaged_metadata
+        there = existing or {}
+        annotations = {**custom.annotations, **_GITOPS_OFF}
+        labels = {**custom.labels, label.key: name}
+        metadata["annotations"] = _leaving(annotations, unmanaged.annotations, annotations_of(there))
+        metadata["labels"] = _leaving(labels, unmanaged.labels, labels_of(there))
+        metadata["ownerReferences"] = [owner_reference(canary)]
+        spec["type"] = "ClusterIP"
+        if canary.spec.service.headless:
+            spec["clusterIP"] = _HEADLESS
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
+def _leaving(wanted: Mapping[str, str], unmanaged: tuple[str, ...], there: Mapping[str, str]) -> dict[str, str]:
+    """The labels or annotations, with the values that others gave to the unmanaged ones."""
+    return {**wanted, **{key: there[key] for key in unmanaged if key in there}}
+
+
+def _spec(canary: Canary, key: str, value: str, template: Json) -> Json:
+    service = canary.spec.service
+    port: Json = {
+        "name": service.port_name,
+        "protocol": "TCP",
+        "port": service.port,
+        "targetPort": service.effective_target_port,
+    }
+    if service.app_protocol:
+        port["appProtocol"] = service.app_protocol
+    others = [
+        {"name": other.name, "protocol": other.protocol, "port": other.number, "targetPort": other.number}
+        for other in discovered_ports(canary, template)
+    ]
+    spec: Json = {"selector": {key: value}, "ports": [port, *others]}
+    if service.traffic_distribution:
+        spec["trafficDistribution"] = service.traffic_distribution
+    return spec
+
+
+def _applied_selector(existing: Json) -> dict[str, str]:
+    try:
+        applied = json.loads(annotations_of(existing).get(_LAST_APPLIED, "{}"))
+    except ValueError:
+        return {}
+    return mapping(mapping(mapping(applied).get("spec")).get("selector"))
