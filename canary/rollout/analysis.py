@@ -1,0 +1,339 @@
+"""The analysis of a new version: step by step, a look at a time, until it is promoted or taken back."""
+
+from datetime import datetime
+
+from canary.api.analysis import HookType, NoDataPolicy, Severity, UnavailablePolicy
+from canary.api.status import CheckStatus, Phase, Verdict
+from canary.api.traffic import ALL_PRIMARY
+from canary.rollout import words
+from canary.rollout.decision import Alert, Decision, Event, Route, ScaleTarget
+from canary.rollout.ending import roll_back
+from canary.rollout.facts import HookAnswer, HookQuestion, MetricQuestion, Question
+from canary.rollout.situation import Situation, replicas_wanted, warning
+from canary.rollout.start import restart, revert
+
+WAITING_FOR_PODS = "WaitingForPods"
+NO_DATA = "NoData"
+UNAVAILABLE = "MetricsUnavailable"
+HOLDS = frozenset({WAITING_FOR_PODS, NO_DATA, UNAVAILABLE})
+"""Reasons to wait that the progress deadline bounds; going from one to another does not start it anew."""
+
+
+def progress(s: Situation) -> Decision:
+    """Go on with the analysis: what endangers traffic first, then the next look when it is due."""
+    target = s.facts.target
+    if target is None:
+        return roll_back(s, f"{s.canary.spec.target_ref.kind} {s.target_name} does not exist any more")
+    if s.reverted:
+        return revert(s)
+    if s.changed:
+        return restart(s)
+    if s.status.failed_checks >= s.canary.threshold:
+        return roll_back(s, f"failed checks threshold reached {s.status.failed_checks}")
+    if s.split.canary and not target.serving:
+        return _retreat(s)
+    if target.readiness.desired == 0:
+        return s.stay("the canary is scaled up", actions=(ScaleTarget(replicas_wanted(s.facts.primary)),))
+    due = _look_due(s)
+    if due is None or s.now < due:
+        return _wait(s, due)
+    return _look(s)
+
+
+def _look_due(s: Situation) -> datetime | None:
+    """When the next look is due; None while the first one waits for the pods."""
+    last = s.status.last_check_time
+    if s.canary_ready and s.status.reason == WAITING_FOR_PODS:
+        return s.now
+    if last is None:
+        # Somebody who wants to roll back by hook must not have to wait for pods that never come.
+        return s.now if s.canary_ready or s.canary.hooks(HookType.ROLLBACK) else None
+    return last + s.canary.analysis_interval
+
+
+def _wait(s: Situation, due: datetime | None) -> Decision:
+    """Until the next look: keep the route as the status says it is, and mind the deadline of the pods."""
+    target = s.facts.target
+    waits_for_pods = s.status.reason == WAITING_FOR_PODS and not s.canary_ready
+    if waits_for_pods and s.now >= _deadline(s):
+        return _give_up_on_pods(s)
+    wakes = [due] if due is not None else []
+    if waits_for_pods:
+        wakes.append(_deadline(s))
+    split = s.plan.split_at(s.plan.position(s.status))
+    fit = not split.canary or s.canary_serving
+    why = words.pending(target.readiness) if waits_for_pods and target is not None else "waiting for the next look"
+    actions = (*s.keep_services(), Route(split)) if fit else s.keep_services()
+    return s.stay(why, actions=actions, wake=min(wakes) if wakes else None)
+
+
+def _deadline(s: Situation) -> datetime:
+    """When a rollout that makes no progress has failed."""
+    return (s.status.last_progress_time or s.now) + s.canary.progress_deadline
+
+
+def _give_up_on_pods(s: Situation) -> Decision:
+    """The deadline is over: find out why the pods are not ready, and take the version back."""
+    why = s.pods_reason()
+    if why is None:
+        return s.stay("asking why the pods are not ready", asks=(s.pods_question,))
+    target = s.facts.target
+    pending = words.pending(target.readiness) if target is not None else ""
+    return roll_back(s, f"progress deadline exceeded {pending}{': ' + why if why else ''}", deadline=True)
+
+
+def _retreat(s: Situation) -> Decision:
+    """The canary has lost its last ready pod under traffic: users first, then begin again or give up."""
+    failed = s.status.failed_checks + 1
+    message = f"Halt {s.full_name} advancement canary has no ready pods, routing all traffic to primary"
+    s_failed = s.evolve(
+        failed_checks=failed,
+        canary_weight=0,
+        iterations=0,
+        reason=WAITING_FOR_PODS,
+        message="the canary has no ready pods",
+        last_check_time=None,
+        last_progress_time=s.now,
+    )
+    if failed >= s.canary.threshold:
+        return roll_back(s, "canary has no ready pods", failed_checks=failed)
+    return Decision(
+        status=s_failed,
+        reason="the canary has no ready pods",
+        actions=(Route(ALL_PRIMARY),),
+        events=(warning(message),),
+        wake=s.now + s.canary.progress_deadline,
+    )
+
+
+def _look(s: Situation) -> Decision:
+    """Ask everything that this step hangs on, and act on the answers."""
+    target = s.facts.target
+    ready = s.canary_ready
+    started = s.plan.position(s.status) > 0
+    rollbacks = s.hooks(HookType.ROLLBACK)
+    hooks = s.hooks(HookType.ROLLOUT) if started else (s.hooks(HookType.PRE_ROLLOUT) if ready else {})
+    metrics = _metric_questions(s) if started else ()
+    questions: tuple[Question, ...] = (*rollbacks, *hooks, *metrics)
+    if s.unanswered(questions):
+        return s.stay("looking", asks=questions)
+    for question, hook in rollbacks.items():
+        if s.approved(question).approved:
+            return roll_back(s, "manual webhook invoked", hook=hook)
+    failures, checks = _hook_failures(s, tuple(hooks))
+    held, failed_metrics, metric_checks = _judge(s, metrics)
+    checks = (*metric_checks, *checks)
+    failures = (*failures, *failed_metrics)
+    if failures:
+        return _count_failure(s, failures, checks)
+    if held is not None:
+        return _hold(s, held[0], held[1], checks, events=held[2])
+    if not ready:
+        pending = words.pending(target.readiness) if target is not None else ""
+        return _hold(s, WAITING_FOR_PODS, pending, checks, events=())
+    passed = tuple(event for hook in hooks.values() if (event := words.passed(hook)) is not None)
+    return _go_on(s, passed, checks)
+
+
+def _metric_questions(s: Situation) -> tuple[MetricQuestion, ...]:
+    return tuple(MetricQuestion(s.look, index) for index in range(len(s.canary.analysis.metrics)))
+
+
+def _hook_failures(
+    s: Situation, questions: tuple[HookQuestion, ...]
+) -> tuple[tuple[Event, ...], tuple[CheckStatus, ...]]:
+    """What is told, and kept, of the webhooks that did not approve."""
+    events: list[Event] = []
+    checks: list[CheckStatus] = []
+    for question in questions:
+        hook = s.canary.analysis.webhooks[question.index]
+        answer: HookAnswer = s.approved(question)
+        if not answer.approved:
+            events.append(words.refused(s.canary, hook, answer.message))
+            checks.append(
+                CheckStatus(name=hook.name, verdict=Verdict.FAIL, time=s.now, message=answer.message, query=hook.url)
+            )
+    return tuple(events), tuple(checks)
+
+
+def _judge(
+    s: Situation, questions: tuple[MetricQuestion, ...]
+) -> tuple[tuple[str, str, tuple[Event, ...]] | None, tuple[Event, ...], tuple[CheckStatus, ...]]:
+    """Apply each metric's policy to its verdict: what holds the rollout, what counts as failed, and all verdicts."""
+    held: tuple[str, str, tuple[Event, ...]] | None = None
+    failures: list[Event] = []
+    checks: list[CheckStatus] = []
+    for question in questions:
+        metric = s.canary.analysis.metrics[question.index]
+        check = s.answer(question)
+        if not isinstance(check, CheckStatus):
+            msg = f"{question} was answered by {check}"
+            raise TypeError(msg)
+        checks.append(check)
+        told = words.halted(s.canary, metric, check)
+        match check.verdict, metric.no_data, metric.unavailable:
+            case (Verdict.PASS, _, _) | (Verdict.NO_DATA, NoDataPolicy.PASS, _):
+                pass
+            case (Verdict.NO_DATA, NoDataPolicy.HOLD, _):
+                held = held or (NO_DATA, check.message, (told,))
+            case (Verdict.UNAVAILABLE, _, UnavailablePolicy.HOLD):
+                held = held or (UNAVAILABLE, check.message, (told,))
+            case _:
+                failures.append(told)
+    return held, tuple(failures), tuple(checks)
+
+
+def _count_failure(s: Situation, events: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:
+    """One more failed check, whatever the number of things that failed; at the threshold the version goes at once."""
+    failed = s.status.failed_checks + 1
+    if failed >= s.canary.threshold:
+        return roll_back(
+            s, f"failed checks threshold reached {failed}", failed_checks=failed, events=events, checks=checks
+        )
+    return Decision(
+        status=s.evolve(
+            failed_checks=failed,
+            checks=checks,
+            reason="CheckFailed",
+            message=events[0].message,
+            last_check_time=s.now,
+            last_progress_time=s.now,
+        ),
+        reason=events[0].message,
+        events=events,
+        wake=s.now + s.canary.analysis_interval,
+    )
+
+
+def _hold(
+    s: Situation, reason: str, message: str, checks: tuple[CheckStatus, ...], *, events: tuple[Event, ...]
+) -> Decision:
+    """Neither good nor bad: stay where the rollout is, until the progress deadline."""
+    holding = s.status.reason in HOLDS
+    since = s.status.last_progress_time if holding and s.status.last_progress_time is not None else s.now
+    deadline = since + s.canary.progress_deadline
+    if s.now >= deadline:
+        if reason == WAITING_FOR_PODS:
+            return _give_up_on_pods(s)
+        return roll_back(s, f"progress deadline exceeded {message}", deadline=True, events=events, checks=checks)
+    alerts: tuple[Alert, ...] = ()
+    if reason == UNAVAILABLE and s.status.reason != UNAVAILABLE:
+        alerts = (Alert(f"Canary analysis is held, metrics are unavailable: {message}", Severity.WARN),)
+    return Decision(
+        status=s.evolve(
+            checks=checks or s.status.checks,
+            reason=reason,
+            message=message,
+            last_check_time=s.now,
+            last_progress_time=since,
+        ),
+        reason=message,
+        events=events,
+        alerts=alerts,
+        wake=min(s.now + s.canary.analysis_interval, deadline),
+    )
+
+
+def _go_on(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:
+    """This look was good: take the next step, or promote, as far as the gates allow."""
+    position = s.plan.position(s.status)
+    if s.canary.skip_analysis:
+        return _promote(s, (), checks)
+    last = position == len(s.plan.steps)
+    if position == 0:
+        passed = (Event(f"Starting canary analysis for {s.target_name}"), *passed)
+        # The load that the first step is judged by must flow when it begins, not an interval later.
+        loads = s.hooks(HookType.ROLLOUT)
+        if s.unanswered(loads):
+            return s.stay("asking the rollout hooks", asks=tuple(loads))
+        failures, load_checks = _hook_failures(s, tuple(loads))
+        if failures:
+            return _count_failure(s, failures, (*checks, *load_checks))
+    gates = s.hooks(HookType.CONFIRM_PROMOTION if last else HookType.CONFIRM_TRAFFIC_INCREASE)
+    if s.plan.iterations and not last:
+        gates = {}
+    if s.unanswered(gates):
+        return s.stay("asking the gates", asks=tuple(gates))
+    for question, hook in gates.items():
+        answer = s.approved(question)
+        if not answer.approved:
+            return _wait_for_gate(s, question, answer, passed, checks)
+        event = words.passed(hook)
+        passed = (*passed, event) if event is not None else passed
+    return _promote(s, passed, checks) if last else _advance(s, passed, checks)
+
+
+def _wait_for_gate(
+    s: Situation, question: HookQuestion, answer: HookAnswer, events: tuple[Event, ...], checks: tuple[CheckStatus, ...]
+) -> Decision:
+    """A gate is closed: stay, without a deadline, for people decide."""
+    hook = s.canary.analysis.webhooks[question.index]
+    phase = Phase.WAITING_PROMOTION if hook.type is HookType.CONFIRM_PROMOTION else s.status.phase
+    first = s.status.reason != "WaitingForApproval" or phase != s.status.phase
+    if first:
+        events = (*events, words.refused(s.canary, hook, answer.message))
+    alert = Alert(words.GATE_ALERTS[hook.type], Severity.WARN)
+    return Decision(
+        status=s.evolve(
+            phase=phase,
+            reason="WaitingForApproval",
+            message=f"{hook.name}: {answer.message}",
+            checks=checks,
+            last_check_time=s.now,
+            last_progress_time=s.now,
+        ),
+        reason=f"the rollout waits for {hook.name}",
+        events=events if first else (),
+        alerts=(alert,) if first and not hook.mute_alert else (),
+        wake=s.now + s.canary.analysis_interval,
+    )
+
+
+def _advance(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, ...] | None = None) -> Decision:
+    """Take the next step of the plan."""
+    plan = s.plan
+    step = plan.steps[plan.position(s.status)]
+    told = (
+        f"canary iteration {step.iteration}/{plan.iterations}"
+        if step.iteration and step.iteration <= plan.iterations
+        else f"canary weight {step.split.canary}"
+    )
+    return Decision(
+        status=s.evolve(
+            phase=Phase.PROGRESSING,
+            canary_weight=step.split.canary,
+            iterations=step.iteration,
+            checks=s.status.checks if checks is None else checks,
+            reason="Analysing",
+            message="",
+            last_check_time=s.now,
+            last_progress_time=s.now,
+        ),
+        reason=f"advance to {told}",
+        actions=(*s.keep_services(), Route(step.split)),
+        events=(*passed, Event(f"Advance {s.full_name} {told}")),
+        wake=s.now + s.canary.analysis_interval,
+    )
+
+
+def _promote(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:
+    """The version is good.
+
+    That is stored before the primary is touched: a crash in between must not lead back to an analysis that could
+    still fail, with the new version already in the primary.
+    """
+    namespace = s.canary.namespace
+    copying = f"Copying {s.target_name} template spec to {s.canary.primary_name}.{namespace}"
+    return Decision(
+        status=s.evolve(
+            phase=Phase.PROMOTING,
+            reason="Promoting",
+            message="",
+            checks=checks or s.status.checks,
+            last_check_time=s.now,
+            last_progress_time=s.now,
+        ),
+        reason="the analysis is completed",
+        events=(*passed, Event(copying)),
+        wake=s.now,
+    )

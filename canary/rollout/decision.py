@@ -1,0 +1,146 @@
+"""What is decided: a value that says what to do, what to store, what to tell and when to look again."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from canary.api.analysis import Severity
+from canary.api.status import CanaryStatus
+from canary.api.traffic import Split
+from canary.rollout.facts import Question
+
+
+@dataclass(frozen=True, slots=True)
+class HoldFinalizer:
+    """Put our finalizer on the Canary, so that its deletion waits for us."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropFinalizer:
+    """Take our finalizer off the Canary."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepVersionServices:
+    """Have the Services that lead to each version alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepApexService:
+    """Have the Service that users call, leading to the primary."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyToPrimary:
+    """Make the primary, and its copies of the configuration, carry what the target carries at `revision`."""
+
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScalePrimary:
+    """Ask for this many replicas of the primary."""
+
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleTarget:
+    """Ask for this many replicas of the target."""
+
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Make the router divide traffic so."""
+
+    split: Split
+
+
+@dataclass(frozen=True, slots=True)
+class HandBack:
+    """Lead the users' Service to the target again, and let it and the route outlive the Canary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """Let everything that serves traffic outlive the Canary as it stands."""
+
+
+Action = (
+    HoldFinalizer
+    | DropFinalizer
+    | KeepVersionServices
+    | KeepApexService
+    | CopyToPrimary
+    | ScalePrimary
+    | ScaleTarget
+    | Route
+    | HandBack
+    | Orphan
+)
+"""Each is idempotent: doing it again, or after a crash half-way, ends in the same state."""
+
+
+class EventType(StrEnum):
+    """The two types of a Kubernetes event."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A line for the Canary's events, and for the event webhooks."""
+
+    message: str
+    type: EventType = EventType.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A message for the people on call.
+
+    Args:
+        message: what happened.
+        severity: who wants to hear of it.
+        details: whether the target, threshold, deadline and routing go with it.
+    """
+
+    message: str
+    severity: Severity
+    details: bool = False
+
+
+class Ending(StrEnum):
+    """How a rollout ended, for the counters."""
+
+    PROMOTED = "promoted"
+    PROMOTED_UNCHECKED = "promoted without analysis"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One step of a rollout.
+
+    Args:
+        status: the status to store once every action is done.
+        reason: why, in words, for the log.
+        actions: what to do, in this order; none is begun before the one before it is done.
+        events: what to tell once the status is stored.
+        alerts: whom to call once the status is stored.
+        asks: what to ask the outside world; the answers come back among the facts.
+        wake: when to look again if nothing happens before.
+        ending: set in the decision that ends a rollout.
+    """
+
+    status: CanaryStatus
+    reason: str
+    actions: tuple[Action, ...] = ()
+    events: tuple[Event, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    asks: tuple[Question, ...] = ()
+    wake: datetime | None = None
+    ending: Ending | None = None

@@ -1,0 +1,188 @@
+"""How a rollout ends: the primary takes the new version over, or the new version is taken back."""
+
+from canary.api.analysis import Severity, Webhook
+from canary.api.status import CheckStatus, Phase
+from canary.api.traffic import ALL_PRIMARY, Split
+from canary.rollout import words
+from canary.rollout.decision import (
+    Alert,
+    CopyToPrimary,
+    Decision,
+    Ending,
+    Event,
+    Route,
+    ScaleTarget,
+)
+from canary.rollout.situation import SETTLE, Situation, warning
+from canary.rollout.start import restart
+
+PRIMARY_NOT_READY = "PrimaryNotReady"
+
+
+def promoting(s: Situation) -> Decision:
+    """The primary takes the version over; when all its pods run it, it takes the traffic back."""
+    primary, revision = s.facts.primary, s.status.last_applied_spec
+    carries = primary is not None and primary.revision == revision
+    if s.changed and not carries:
+        return restart(s)
+    if not carries:
+        return s.stay("the primary takes the new version over", actions=(CopyToPrimary(revision),))
+    if s.split.canary and s.primary_serving and (s.changed or not s.canary_serving):
+        # What runs behind the canary's share is gone, or is something that nobody has looked at.
+        return Decision(
+            status=s.evolve(canary_weight=0),
+            reason="the canary can't keep its share of the traffic",
+            actions=(Route(ALL_PRIMARY),),
+        )
+    return _hand_over(s) if s.primary_ready else _wait_for_primary(s)
+
+
+def _hand_over(s: Situation) -> Decision:
+    """The primary is ready: it takes the traffic back, at once or by `stepWeightPromotion` an interval."""
+    step, share = s.canary.analysis.step_weight_promotion, s.split.canary
+    if not step or share <= step or not s.facts.weighted:
+        return _all_to_primary(s)
+    begun = s.status.canary_weight < s.plan.steps[-1].split.canary
+    due = (s.status.last_check_time or s.now) + s.canary.analysis_interval
+    if begun and s.now < due:
+        return s.stay("waiting for the next step back", wake=due)
+    left = Split(canary=share - step)
+    return Decision(
+        status=s.evolve(canary_weight=left.canary, last_check_time=s.now, last_progress_time=s.now),
+        reason="the primary takes a step of the traffic back",
+        actions=(Route(left),),
+        events=(Event(f"Advance {s.full_name} primary weight {left.primary}"),),
+        wake=s.now + s.canary.analysis_interval,
+    )
+
+
+def _wait_for_primary(s: Situation) -> Decision:
+    """The canary goes on serving its share: it is the healthy copy of what the primary is becoming."""
+    primary = s.facts.primary
+    why = words.pending(primary.readiness) if primary is not None else "the primary does not exist"
+    deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
+    if s.now < deadline:
+        return s.stay(why, actions=s.keep_services(), wake=deadline)
+    if s.status.reason == PRIMARY_NOT_READY:
+        return s.stay(why, actions=s.keep_services())
+    message = f"Promotion of {s.target_name} is held, primary not ready: {why}"
+    return Decision(
+        status=s.evolve(reason=PRIMARY_NOT_READY, message=why),
+        reason=message,
+        events=(warning(message),),
+        alerts=(Alert(message, Severity.ERROR),),
+    )
+
+
+def _all_to_primary(s: Situation) -> Decision:
+    return Decision(
+        status=s.evolve(
+            phase=Phase.FINALISING,
+            reason="Finalising",
+            message="",
+            canary_weight=0,
+            iterations=0,
+            traffic_removed_time=s.now,
+        ),
+        reason="the primary is ready and takes the traffic back",
+        actions=s.keep_all_on_primary(),
+        events=(Event("Routing all traffic to primary"),),
+        wake=s.now + SETTLE,
+    )
+
+
+def finalising(s: Situation) -> Decision:
+    """Traffic is back: a moment later the canary's pods go, and the rollout has succeeded."""
+    settled = (s.status.traffic_removed_time or s.now) + SETTLE
+    actions = s.keep_all_on_primary()
+    if s.now < settled:
+        return s.stay("waiting for the routers to follow", actions=actions, wake=settled)
+    unchecked = s.canary.skip_analysis
+    told, alert = (
+        (f"Promotion completed! Canary analysis was skipped for {s.target_name}",
+         "Canary analysis was skipped, promotion finished.")
+        if unchecked
+        else (f"Promotion completed! Scaling down {s.target_name}",
+              "Canary analysis completed successfully, promotion finished.")
+    )  # fmt: skip
+    return Decision(
+        status=s.evolve(
+            phase=Phase.SUCCEEDED,
+            reason="Succeeded",
+            message="",
+            canary_weight=0,
+            iterations=0,
+            last_promoted_spec=s.status.last_applied_spec,
+            traffic_removed_time=None,
+        ),
+        reason="the promotion is completed",
+        actions=(*actions, ScaleTarget(0)),
+        events=(Event(told),),
+        alerts=(Alert(alert, Severity.INFO),),
+        ending=Ending.PROMOTED_UNCHECKED if unchecked else Ending.PROMOTED,
+    )
+
+
+def roll_back(
+    s: Situation,
+    why: str,
+    *,
+    failed_checks: int | None = None,
+    events: tuple[Event, ...] = (),
+    checks: tuple[CheckStatus, ...] = (),
+    hook: Webhook | None = None,
+    deadline: bool = False,
+) -> Decision:
+    """Take the version back: all traffic to the primary now; its pods go a moment later, at rest.
+
+    Args:
+        s: the Canary and its facts.
+        why: the reason in words, for the event, the alert and the status.
+        failed_checks: the count of failed checks, where this look has changed it.
+        events: what else this look has to tell.
+        checks: the verdicts of this look.
+        hook: the rollback hook that asked for it.
+        deadline: whether the progress deadline was exceeded.
+    """
+    if not s.primary_serving:
+        return _wait_to_roll_back(s, why, failed_checks, checks)
+    asked = (Event(f"Rollback check {hook.name} passed"),) if hook is not None else ()
+    message = f"Rolling back {s.full_name} {why}"
+    severity = Severity.WARN if hook is not None else Severity.ERROR
+    alert = why if deadline else message
+    return Decision(
+        status=s.evolve(
+            phase=Phase.FAILED,
+            reason="ProgressDeadlineExceeded" if deadline else "RolledBack",
+            message=why,
+            canary_weight=0,
+            iterations=0,
+            failed_checks=s.status.failed_checks if failed_checks is None else failed_checks,
+            checks=checks or s.status.checks,
+            traffic_removed_time=s.now,
+        ),
+        reason=message,
+        actions=s.keep_all_on_primary(),
+        events=(*events, *asked, warning(message), warning(f"Canary failed! Scaling down {s.full_name}")),
+        alerts=(Alert(alert[:1].upper() + alert[1:], severity),),
+        wake=s.now + SETTLE,
+        ending=Ending.FAILED,
+    )
+
+
+def _wait_to_roll_back(s: Situation, why: str, failed_checks: int | None, checks: tuple[CheckStatus, ...]) -> Decision:
+    """The primary has no ready pods, so traffic stays where it is until one is there to take it."""
+    message = f"{why}; the primary has no ready pods to take the traffic"
+    if s.status.reason == PRIMARY_NOT_READY and failed_checks in (None, s.status.failed_checks):
+        return s.stay(message)
+    return Decision(
+        status=s.evolve(
+            reason=PRIMARY_NOT_READY,
+            message=message,
+            failed_checks=s.canary.threshold if failed_checks is None else failed_checks,
+            checks=checks or s.status.checks,
+        ),
+        reason=message,
+        events=(warning(f"Halt {s.full_name} rollback {message}"),),
+        alerts=(Alert(f"Rollback is held: {message}", Severity.ERROR),),
+    )

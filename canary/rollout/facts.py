@@ -1,0 +1,114 @@
+"""What is known when a decision is made: values only, collected by the shell from its caches."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from canary.api.analysis import HookType
+from canary.api.problems import Problem
+from canary.api.status import CheckStatus, Phase
+from canary.api.traffic import Readiness, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One of the two versions, as the cluster has it.
+
+    Args:
+        revision: what it runs, a hash over its pod template and its tracked configuration; empty when unknown.
+        readiness: how far its pods have come.
+        configs: checksum of each tracked ConfigMap and Secret, by `configmap/NAME` or `secret/NAME`.
+    """
+
+    revision: str
+    readiness: Readiness
+    configs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def serving(self) -> bool:
+        """Whether at least one ready pod stands behind it: without, it must get no request."""
+        return self.readiness.ready > 0
+
+    def settled(self, ready_threshold: int = 100) -> bool:
+        """Whether all pods that its spec asks for run the current revision, and this percentage of them is available.
+
+        Args:
+            ready_threshold: percent of the pods that must be available; one ready pod is the least in any case.
+        """
+        seen = self.readiness
+        return (
+            seen.observed
+            and self.serving
+            and 0 < seen.desired <= seen.updated
+            and seen.available >= seen.updated * ready_threshold // 100
+            and seen.total <= seen.updated
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HookQuestion:
+    """Ask the webhook at `index` of the spec. `look` names the moment: an answer counts for its own look only."""
+
+    look: str
+    index: int
+    type: HookType
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class MetricQuestion:
+    """Ask for the metric at `index` of the spec."""
+
+    look: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class PodsQuestion:
+    """Ask why the pods of the target are not ready."""
+
+    look: str
+
+
+Question = HookQuestion | MetricQuestion | PodsQuestion
+
+
+@dataclass(frozen=True, slots=True)
+class HookAnswer:
+    """What a webhook said: `message` is its reason when it did not approve."""
+
+    approved: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodsAnswer:
+    """Why pods are not ready, in words; empty when nothing tells."""
+
+    reason: str
+
+
+Answer = HookAnswer | CheckStatus | PodsAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that `decide` may look at beside the Canary itself.
+
+    Args:
+        now: the time, with a time zone.
+        target: the workload that the spec names; None when there is none.
+        primary: the workload that serves the promoted version; None when there is none.
+        split: the division of traffic that the router's own objects carry; None when they don't exist or say nothing.
+        weighted: whether the router can divide traffic by weight.
+        problems: what keeps this spec from working, found by its rules, its router and its target.
+        answers: what the outside world said to the questions of earlier decisions.
+    """
+
+    now: datetime
+    target: Workload | None
+    primary: Workload | None
+    split: Split | None
+    weighted: bool = True
+    problems: tuple[Problem, ...] = ()
+    answers: Mapping[Question, Answer] = field(default_factory=dict)

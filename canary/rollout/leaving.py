@@ -1,0 +1,44 @@
+"""A Canary is deleted: what it made goes with it, and where the spec asks for it the target takes over again."""
+
+from canary.api.status import Phase
+from canary.rollout.decision import Action, Decision, DropFinalizer, Event, HandBack, Orphan, ScaleTarget
+from canary.rollout.situation import SETTLE, Situation, replicas_wanted
+
+FINALIZER = "finalizer.flagger.app"
+
+
+def leave(s: Situation) -> Decision:
+    """Give the target its pods, then its traffic, then let go. The finalizer comes off in any case."""
+    if FINALIZER not in s.canary.metadata.finalizers:
+        return s.stay("the Canary is being deleted")
+    target = s.facts.target
+    if not s.canary.spec.revert_on_deletion or target is None:
+        return s.stay("nothing is to be given back", actions=(DropFinalizer(),))
+    if s.status.phase != Phase.TERMINATING:
+        return Decision(
+            status=s.evolve(
+                phase=Phase.TERMINATING, reason="Terminating", last_progress_time=s.now, traffic_removed_time=None
+            ),
+            reason="the target gets its pods back",
+            events=(Event(f"Terminating canary {s.full_name}"),),
+            wake=s.now,
+        )
+    moved = s.status.traffic_removed_time
+    if moved is not None:
+        done = s.now >= moved + SETTLE
+        actions: tuple[Action, ...] = (HandBack(), DropFinalizer()) if done else (HandBack(),)
+        return s.stay("the target has its traffic back", actions=actions, wake=None if done else moved + SETTLE)
+    if target.readiness.desired == 0:
+        return s.stay("the target gets its pods back", actions=(ScaleTarget(replicas_wanted(s.facts.primary)),))
+    if s.canary_ready:
+        return Decision(
+            status=s.evolve(traffic_removed_time=s.now, canary_weight=0),
+            reason="the target gets its traffic back",
+            actions=(HandBack(),),
+            wake=s.now + SETTLE,
+        )
+    deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
+    if s.now < deadline:
+        return s.stay("waiting for the target's pods", wake=deadline)
+    # The target can't serve, the primary can: it must outlive the Canary rather than take the users with it.
+    return s.stay("the target never became ready; the primary goes on serving", actions=(Orphan(), DropFinalizer()))

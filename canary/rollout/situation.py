@@ -1,0 +1,211 @@
+"""One Canary with its facts: what every phase asks of them, and the small decisions that all phases share."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypedDict, Unpack
+
+from canary.api.analysis import HookType, Webhook
+from canary.api.canary import Canary
+from canary.api.status import CanaryStatus, CheckStatus, Phase
+from canary.api.traffic import ALL_PRIMARY, Split
+from canary.rollout.decision import Action, Decision, Event, EventType, KeepApexService, KeepVersionServices, Route
+from canary.rollout.facts import (
+    Answer,
+    Facts,
+    HookAnswer,
+    HookQuestion,
+    PodsAnswer,
+    PodsQuestion,
+    Question,
+    Workload,
+)
+from canary.rollout.plan import Plan, plan_of
+
+SETTLE = timedelta(seconds=1)
+"""How long pods are kept after traffic left them: routers learn of a change a moment after the API server does."""
+
+
+class StatusChange(TypedDict, total=False):
+    """The fields of a status that a decision may change."""
+
+    phase: Phase
+    failed_checks: int
+    canary_weight: int
+    iterations: int
+    tracked_configs: dict[str, str]
+    last_applied_spec: str
+    last_promoted_spec: str
+    last_check_time: datetime | None
+    last_progress_time: datetime | None
+    traffic_removed_time: datetime | None
+    checks: tuple[CheckStatus, ...]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A Canary and what is known around it."""
+
+    canary: Canary
+    facts: Facts
+
+    @property
+    def status(self) -> CanaryStatus:
+        """What was stored last."""
+        return self.canary.status
+
+    @property
+    def now(self) -> datetime:
+        """The time of this decision."""
+        return self.facts.now
+
+    @property
+    def plan(self) -> Plan:
+        """The steps of this rollout."""
+        return plan_of(self.canary, weighted=self.facts.weighted)
+
+    @property
+    def split(self) -> Split:
+        """How traffic is divided now; where no router object says otherwise, the primary gets all."""
+        return self.facts.split or ALL_PRIMARY
+
+    @property
+    def full_name(self) -> str:
+        """NAME.NAMESPACE, as events name the Canary."""
+        return f"{self.canary.name}.{self.canary.namespace}"
+
+    @property
+    def target_name(self) -> str:
+        """TARGET.NAMESPACE, as events name the workload."""
+        return f"{self.canary.target_name}.{self.canary.namespace}"
+
+    @property
+    def changed(self) -> bool:
+        """Whether the target carries something else than what was last begun."""
+        target = self.facts.target
+        return target is not None and target.revision != self.status.last_applied_spec
+
+    @property
+    def reverted(self) -> bool:
+        """Whether the target was set back to what the primary serves."""
+        target, primary = self.facts.target, self.facts.primary
+        if target is None:
+            return False
+        serving = primary.revision if primary is not None and primary.revision else self.status.last_promoted_spec
+        return self.changed and target.revision == serving
+
+    @property
+    def canary_ready(self) -> bool:
+        """Whether the target's pods are ready for their share of the traffic."""
+        target = self.facts.target
+        return target is not None and target.settled(self.canary.analysis.canary_ready_threshold)
+
+    @property
+    def primary_ready(self) -> bool:
+        """Whether the primary's pods are ready for all of the traffic."""
+        primary = self.facts.primary
+        return primary is not None and primary.settled(self.canary.analysis.primary_ready_threshold)
+
+    @property
+    def primary_serving(self) -> bool:
+        """Whether the primary has a ready pod."""
+        return self.facts.primary is not None and self.facts.primary.serving
+
+    @property
+    def canary_serving(self) -> bool:
+        """Whether the target has a ready pod."""
+        return self.facts.target is not None and self.facts.target.serving
+
+    @property
+    def look(self) -> str:
+        """Names this moment of the analysis: whatever changes it makes older answers worthless."""
+        status = self.status
+        asked = status.last_check_time.isoformat() if status.last_check_time else ""
+        parts = (
+            status.phase,
+            self.facts.target.revision if self.facts.target else "",
+            self.canary.metadata.generation,
+            status.canary_weight,
+            status.iterations,
+            status.failed_checks,
+            asked,
+        )
+        return "/".join(str(part) for part in parts)
+
+    def evolve(self, **change: Unpack[StatusChange]) -> CanaryStatus:
+        """The status with these fields changed."""
+        return self.status.replace(**change)
+
+    def stay(
+        self,
+        reason: str,
+        *,
+        actions: tuple[Action, ...] = (),
+        asks: tuple[Question, ...] = (),
+        wake: datetime | None = None,
+    ) -> Decision:
+        """Store nothing: all is as it should be for now, or what there is to do changes no status."""
+        return Decision(status=self.status, reason=reason, actions=actions, asks=asks, wake=wake)
+
+    def hooks(self, *types: HookType) -> dict[HookQuestion, Webhook]:
+        """The question to each webhook of these types, in the spec's order."""
+        return {
+            HookQuestion(look=self.look, index=index, type=hook.type, phase=self.status.phase): hook
+            for index, hook in enumerate(self.canary.analysis.webhooks)
+            if hook.type in types
+        }
+
+    def unanswered(self, questions: Iterable[Question]) -> bool:
+        """Whether an answer to one of these is still to come."""
+        return any(question not in self.facts.answers for question in questions)
+
+    def answer(self, question: Question) -> Answer:
+        """The answer to a question that has one.
+
+        Raises:
+            KeyError: it has none.
+        """
+        return self.facts.answers[question]
+
+    def approved(self, question: HookQuestion) -> HookAnswer:
+        """What a webhook said.
+
+        Raises:
+            KeyError: it has not answered.
+            TypeError: the answer is not a webhook's.
+        """
+        answer = self.facts.answers[question]
+        if not isinstance(answer, HookAnswer):
+            msg = f"{question} was answered by {answer}"
+            raise TypeError(msg)
+        return answer
+
+    def pods_reason(self) -> str | None:
+        """Why the target's pods are not ready; None while nobody has said."""
+        answer = self.facts.answers.get(self.pods_question)
+        return answer.reason if isinstance(answer, PodsAnswer) else None
+
+    @property
+    def pods_question(self) -> PodsQuestion:
+        """The question why the target's pods are not ready."""
+        return PodsQuestion(look=self.look)
+
+    def keep_services(self) -> tuple[Action, ...]:
+        """The Services of a Canary whose primary serves; nothing is written where they are as they should be."""
+        return (KeepVersionServices(), KeepApexService())
+
+    def keep_all_on_primary(self) -> tuple[Action, ...]:
+        """Services and route of a Canary at rest."""
+        return (*self.keep_services(), Route(ALL_PRIMARY))
+
+
+def replicas_wanted(workload: Workload | None) -> int:
+    """How many replicas a copy of this workload should have: as many, and one at least."""
+    return max(1, workload.readiness.desired) if workload is not None else 1
+
+
+def warning(message: str) -> Event:
+    """An event that somebody should look at."""
+    return Event(message, EventType.WARNING)

@@ -1,0 +1,227 @@
+"""From nothing to a primary that serves, and from rest to a rollout that runs."""
+
+from canary.api.analysis import HookType, Severity
+from canary.api.status import Phase
+from canary.rollout import words
+from canary.rollout.decision import (
+    Action,
+    Alert,
+    CopyToPrimary,
+    Decision,
+    Event,
+    HoldFinalizer,
+    KeepVersionServices,
+    ScalePrimary,
+    ScaleTarget,
+)
+from canary.rollout.situation import SETTLE, Situation, replicas_wanted
+
+
+def initialise(s: Situation) -> Decision:
+    """Stand a primary beside the target, lead traffic to it once it is ready, and put the target to sleep."""
+    target = s.facts.target
+    if target is None:
+        return s.stay("the target does not exist")
+    primary = s.facts.primary
+    making: tuple[Action, ...] = ()
+    # A primary that serves is never overwritten here: it may hold what was promoted before the Canary was made anew.
+    if primary is None or (primary.revision != target.revision and not primary.serving):
+        making = (CopyToPrimary(target.revision),)
+    elif _copied(s) and primary.readiness.desired < target.readiness.desired:
+        making = (ScalePrimary(target.readiness.desired),)
+    holding: tuple[Action, ...] = (HoldFinalizer(),) if s.canary.spec.revert_on_deletion else ()
+    actions = (*holding, KeepVersionServices(), *making)
+    if s.status.phase is not Phase.INITIALIZING:
+        return Decision(
+            status=s.evolve(phase=Phase.INITIALIZING, reason="Initializing", message="", last_progress_time=s.now),
+            reason="initialization starts",
+            actions=actions,
+            wake=s.now,
+        )
+    if making or not s.primary_ready:
+        why = words.pending(primary.readiness) if primary is not None else "the primary is made"
+        return s.stay(why, actions=actions)
+    return _take_over(s, actions)
+
+
+def _copied(s: Situation) -> bool:
+    """Whether this initialization made the primary: a primary found serving keeps its own size."""
+    target, primary = s.facts.target, s.facts.primary
+    return target is not None and primary is not None and primary.revision == target.revision
+
+
+def _take_over(s: Situation, actions: tuple[Action, ...]) -> Decision:
+    """The primary is ready: traffic first, and a moment later the target's pods go."""
+    actions = (*actions, *s.keep_all_on_primary())
+    moved = s.status.traffic_removed_time
+    if moved is None:
+        return Decision(
+            status=s.evolve(traffic_removed_time=s.now),
+            reason="the primary is ready and takes the traffic",
+            actions=actions,
+            wake=s.now + SETTLE,
+        )
+    if s.now < moved + SETTLE:
+        return s.stay("waiting for the routers to follow", actions=actions, wake=moved + SETTLE)
+    target, primary = s.facts.target, s.facts.primary
+    configs = dict(target.configs) if target is not None else {}
+    revision = (primary.revision if primary is not None else "") or (target.revision if target is not None else "")
+    return Decision(
+        status=s.evolve(
+            phase=Phase.INITIALIZED,
+            reason="Initialized",
+            canary_weight=0,
+            failed_checks=0,
+            iterations=0,
+            last_applied_spec=revision,
+            last_promoted_spec=revision,
+            tracked_configs=configs,
+            traffic_removed_time=None,
+        ),
+        reason="initialization is done",
+        actions=(*actions, ScaleTarget(0)),
+        events=(Event(f"Initialization done! {s.full_name}"),),
+        alerts=(
+            Alert(
+                f"New {s.canary.spec.target_ref.kind} detected, initialization completed.",
+                Severity.INFO,
+                details=True,
+            ),
+        ),
+    )
+
+
+def rest(s: Situation) -> Decision:
+    """Nothing is under way: keep everything on the primary, and start when the target changes."""
+    if s.facts.primary is None:
+        return Decision(
+            status=s.evolve(phase=Phase.INITIALIZING, reason="Initializing", last_progress_time=s.now),
+            reason="the primary is gone and is made again",
+        )
+    if s.reverted:
+        return revert(s)
+    if s.changed:
+        return start(s)
+    return _tidy(s)
+
+
+def waiting(s: Situation) -> Decision:
+    """A new revision waits for its approval, unless it is taken back before."""
+    if s.reverted:
+        return revert(s)
+    if s.changed:
+        return start(s)
+    promoted = s.status.last_applied_spec == s.status.last_promoted_spec
+    return Decision(
+        status=s.evolve(phase=Phase.SUCCEEDED if promoted else Phase.FAILED, reason="Reverted"),
+        reason="the revision that waited was taken back",
+        actions=s.keep_all_on_primary(),
+    )
+
+
+def _tidy(s: Situation) -> Decision:
+    """Drift is repaired, and pods that traffic has left are let go."""
+    actions = s.keep_all_on_primary()
+    moved = s.status.traffic_removed_time
+    if moved is None:
+        return s.stay("at rest", actions=actions)
+    if s.now < moved + SETTLE:
+        return s.stay("waiting for the routers to follow", actions=actions, wake=moved + SETTLE)
+    return Decision(
+        status=s.evolve(traffic_removed_time=None),
+        reason="the canary's pods are let go",
+        actions=(*actions, ScaleTarget(0)),
+    )
+
+
+def revert(s: Situation) -> Decision:
+    """The target was set back to what the primary serves: nothing is left to roll out."""
+    target = s.facts.target
+    configs = dict(target.configs) if target is not None else {}
+    revision = target.revision if target is not None else ""
+    events: tuple[Event, ...] = ()
+    if s.status.phase not in (Phase.SUCCEEDED, Phase.INITIALIZED):
+        events = (Event(f"{s.target_name} is back at the promoted revision"),)
+    return Decision(
+        status=s.evolve(
+            phase=Phase.INITIALIZED if s.status.phase == Phase.INITIALIZED else Phase.SUCCEEDED,
+            reason="Reverted",
+            message="the target is back at the promoted revision",
+            last_applied_spec=revision,
+            last_promoted_spec=revision,
+            tracked_configs=configs,
+            traffic_removed_time=s.now,
+        ),
+        reason="the target is back at the promoted revision",
+        actions=s.keep_all_on_primary(),
+        events=events,
+        wake=s.now + SETTLE,
+    )
+
+
+def start(s: Situation) -> Decision:
+    """A new revision: once it is allowed to, its pods start."""
+    hooks = s.hooks(HookType.CONFIRM_ROLLOUT)
+    due = s.status.last_check_time
+    if s.status.phase == Phase.WAITING and due is not None and s.now < due + s.canary.analysis_interval:
+        return s.stay("waiting for approval", wake=due + s.canary.analysis_interval)
+    if s.unanswered(hooks):
+        return s.stay("asking whether the rollout may start", asks=tuple(hooks), actions=s.keep_all_on_primary())
+    for question, hook in hooks.items():
+        answer = s.approved(question)
+        if not answer.approved:
+            first = s.status.phase != Phase.WAITING
+            alert = Alert(words.GATE_ALERTS[hook.type], Severity.WARN)
+            return Decision(
+                status=s.evolve(
+                    phase=Phase.WAITING,
+                    reason="WaitingForApproval",
+                    message=f"{hook.name}: {answer.message}",
+                    last_check_time=s.now,
+                    canary_weight=0,
+                    iterations=0,
+                    failed_checks=0,
+                ),
+                reason=f"the rollout waits for {hook.name}",
+                events=(words.refused(s.canary, hook, answer.message),) if first else (),
+                alerts=(alert,) if first and not hook.mute_alert else (),
+                wake=s.now + s.canary.analysis_interval,
+            )
+    passed = tuple(event for hook in hooks.values() if (event := words.passed(hook)) is not None)
+    return begin(s, events=(*passed, Event(f"New revision detected! Scaling up {s.target_name}")))
+
+
+def begin(s: Situation, *, events: tuple[Event, ...]) -> Decision:
+    """Start the canary's pods, with everything on the primary, from the first step of the plan."""
+    target = s.facts.target
+    if target is None:
+        return s.stay("the target does not exist")
+    actions = s.keep_all_on_primary()
+    if target.readiness.desired == 0:
+        actions = (*actions, ScaleTarget(replicas_wanted(s.facts.primary)))
+    return Decision(
+        status=s.evolve(
+            phase=Phase.PROGRESSING,
+            reason="WaitingForPods",
+            message="",
+            canary_weight=0,
+            failed_checks=0,
+            iterations=0,
+            last_applied_spec=target.revision,
+            tracked_configs=dict(target.configs),
+            last_check_time=None,
+            last_progress_time=s.now,
+            traffic_removed_time=None,
+            checks=(),
+        ),
+        reason="a new revision is rolled out",
+        actions=actions,
+        events=events,
+        alerts=(Alert("New revision detected, progressing canary analysis.", Severity.INFO, details=True),),
+        wake=s.now + s.canary.progress_deadline,
+    )
+
+
+def restart(s: Situation) -> Decision:
+    """Another revision came in mid-rollout: back to the first step, with no traffic on what nobody has looked at."""
+    return begin(s, events=(Event(f"New revision detected! Restarting analysis for {s.target_name}"),))

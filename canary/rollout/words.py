@@ -1,0 +1,116 @@
+"""What events and alerts say: the wording that dashboards and scripts look for, in one place."""
+
+from canary.api.analysis import HookType, Metric, Webhook
+from canary.api.canary import Canary
+from canary.api.status import CheckStatus, Phase, Verdict
+from canary.api.traffic import Readiness
+from canary.rollout.decision import Event, EventType
+
+PROMOTED_MESSAGES = {
+    Phase.INITIALIZING: "New {kind} detected, starting initialization.",
+    Phase.INITIALIZED: "{kind} initialization completed.",
+    Phase.WAITING: "Waiting for approval.",
+    Phase.WAITING_PROMOTION: "Waiting for approval.",
+    Phase.PROGRESSING: "New revision detected, progressing canary analysis.",
+    Phase.PROMOTING: "Canary analysis completed, starting primary rolling update.",
+    Phase.FINALISING: "Canary analysis completed, routing all traffic to primary.",
+    Phase.SUCCEEDED: "Canary analysis completed successfully, promotion finished.",
+    Phase.FAILED: "Canary analysis failed, {kind} scaled to zero.",
+}
+"""The message of the Promoted condition in each phase."""
+
+PASSED = {
+    HookType.CONFIRM_ROLLOUT: "Confirm-rollout check {name} passed",
+    HookType.PRE_ROLLOUT: "Pre-rollout check {name} passed",
+    HookType.CONFIRM_TRAFFIC_INCREASE: "Confirm-traffic-increase check {name} passed",
+    HookType.CONFIRM_PROMOTION: "Confirm-promotion check {name} passed",
+    HookType.ROLLBACK: "Rollback check {name} passed",
+    HookType.POST_ROLLOUT: "Post-rollout check {name} passed",
+}
+
+REFUSED = {
+    HookType.CONFIRM_ROLLOUT: "Halt {canary} advancement waiting for approval {name}",
+    HookType.PRE_ROLLOUT: "Halt {canary} advancement pre-rollout check {name} failed {message}",
+    HookType.ROLLOUT: "Halt {canary} advancement external check {name} failed {message}",
+    HookType.CONFIRM_TRAFFIC_INCREASE: "Halt {canary} advancement waiting for traffic increase approval {name}",
+    HookType.CONFIRM_PROMOTION: "Halt {canary} advancement waiting for promotion approval {name}",
+    HookType.POST_ROLLOUT: "Post-rollout hook {name} failed {message}",
+}
+
+GATE_ALERTS = {
+    HookType.CONFIRM_ROLLOUT: "Canary is waiting for approval.",
+    HookType.CONFIRM_TRAFFIC_INCREASE: "Canary traffic increase is waiting for approval.",
+    HookType.CONFIRM_PROMOTION: "Canary promotion is waiting for approval.",
+}
+
+
+def passed(hook: Webhook) -> Event | None:
+    """What is told of a hook that approved; rollout hooks approve at every look and are not told."""
+    text = PASSED.get(hook.type)
+    return Event(text.format(name=hook.name)) if text else None
+
+
+def refused(canary: Canary, hook: Webhook, message: str) -> Event:
+    """What is told of a hook that did not approve."""
+    name = f"{canary.name}.{canary.namespace}"
+    text = REFUSED[hook.type].format(canary=name, name=hook.name, message=message)
+    return Event(text.rstrip(), EventType.WARNING)
+
+
+def halted(canary: Canary, metric: Metric, check: CheckStatus) -> Event:
+    """What is told of a metric that did not pass: its value against its threshold, or why there is no value."""
+    name = f"{canary.name}.{canary.namespace}"
+    match check.verdict:
+        case Verdict.NO_DATA:
+            text = (
+                f"Halt advancement no values found for metric {metric.name} "
+                f"probably {canary.target_name}.{canary.namespace} is not receiving traffic"
+            )
+        case Verdict.UNAVAILABLE:
+            text = f"Halt {name} advancement metric {metric.name} is unavailable: {check.message}"
+        case _:
+            text = f"Halt {name} advancement {_against(metric, check)}"
+    return Event(text, EventType.WARNING)
+
+
+def bounds(metric: Metric) -> tuple[float | None, float | None]:
+    """The least and the greatest value that pass: a success rate's threshold is the least, every other the greatest."""
+    if metric.threshold_range is not None:
+        return metric.threshold_range.min, metric.threshold_range.max
+    if metric.name == "request-success-rate":
+        return metric.threshold, None
+    return None, metric.threshold
+
+
+def _against(metric: Metric, check: CheckStatus) -> str:
+    """The value beside the bound that it broke."""
+    value = check.value
+    if value is None:
+        return check.message
+    low, high = bounds(metric)
+    sign, bound = ("<", low) if low is not None and value < low else (">", high)
+    if bound is None:
+        return check.message
+    match metric.name:
+        case "request-success-rate":
+            return f"success rate {value:.2f}% {sign} {bound:g}%"
+        case "request-duration":
+            return f"request duration {value:.0f}ms {sign} {bound:g}ms"
+        case _:
+            return f"{metric.name} {value:.2f} {sign} {bound:g}"
+
+
+def pending(readiness: Readiness) -> str:
+    """Why a workload is not settled yet, from its own counts."""
+    if not readiness.observed:
+        return "waiting for rollout to finish: observed generation less than desired generation"
+    if readiness.updated < readiness.desired:
+        return (
+            f"waiting for rollout to finish: {readiness.updated} out of {readiness.desired} "
+            "new replicas have been updated"
+        )
+    if readiness.total > readiness.updated:
+        return (
+            f"waiting for rollout to finish: {readiness.total - readiness.updated} old replicas are pending termination"
+        )
+    return f"waiting for rollout to finish: {readiness.available} of {readiness.desired} updated replicas are available"
