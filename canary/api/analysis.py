@@ -12,6 +12,10 @@ from canary.api.meta import Model, NamespacedName, StringMap
 
 DAY_SECONDS = 86_400
 
+REQUEST_SUCCESS_RATE = "request-success-rate"
+REQUEST_DURATION = "request-duration"
+BUILT_IN_METRICS = frozenset({REQUEST_SUCCESS_RATE, REQUEST_DURATION})
+
 
 class NoDataPolicy(StrEnum):
     """What an empty answer of the metrics server does to a rollout."""
@@ -58,6 +62,24 @@ class Metric(Model):
     """What an empty answer does: Hold waits, Fail counts as a failed check, Pass goes on."""
     unavailable: UnavailablePolicy = UnavailablePolicy.HOLD
     """What a metrics server that can't be asked does: Hold waits, Fail counts as a failed check."""
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether the number is asked for by a query that comes with the provider."""
+        return self.template_ref is None and not self.query and self.name in BUILT_IN_METRICS
+
+    @property
+    def limits(self) -> ThresholdRange:
+        """The values that pass: `thresholdRange`, else from `threshold`.
+
+        A threshold is the least for request-success-rate and the most for any other; an absent one is 0.
+        """
+        if self.threshold_range is not None:
+            return self.threshold_range
+        threshold = self.threshold or 0.0
+        if self.is_built_in and self.name == REQUEST_SUCCESS_RATE:
+            return ThresholdRange(min=threshold)
+        return ThresholdRange(max=threshold)
 
 
 class HookType(StrEnum):

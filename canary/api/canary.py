@@ -160,6 +160,12 @@ class Canary(Resource):
         return self.spec.analysis or self.spec.canary_analysis or _NO_ANALYSIS
 
     @property
+    def analysis_field(self) -> str:
+        """Path of the analysis in the spec, under the name that was used."""
+        older = self.spec.analysis is None and self.spec.canary_analysis is not None
+        return "spec.canaryAnalysis" if older else "spec.analysis"
+
+    @property
     def skip_analysis(self) -> bool:
         """Whether new versions are promoted without being judged."""
         return self.spec.skip_analysis or self.analysis is _NO_ANALYSIS
@@ -168,6 +174,12 @@ class Canary(Resource):
     def target_name(self) -> str:
         """Name of the workload that is rolled out."""
         return self.spec.target_ref.name
+
+    @property
+    def targets_knative(self) -> bool:
+        """Whether the target is a Knative Service, which has revisions in place of workloads."""
+        target = self.spec.target_ref
+        return target.kind == "Service" and target.api_version.startswith("serving.knative.dev/")
 
     @property
     def primary_name(self) -> str:

@@ -229,9 +229,7 @@ class OutlierDetection(Model):
 class ClientTLS(Model):
     """TLS to the workload."""
 
-    mode: str | None = Field(
-        default=None, json_schema_extra={"enum": ["DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"]}
-    )
+    mode: str | None = Field(default=None, json_schema_extra={"enum": ["DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"]})
     """Whether and how TLS is spoken."""
     client_certificate: str | None = None
     """File with the client's certificate."""

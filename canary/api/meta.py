@@ -67,9 +67,7 @@ def _as_utc(value: object) -> object:
 
 _DATE_TIME = WithJsonSchema({"type": "string", "format": "date-time"})
 
-Time = Annotated[
-    datetime, BeforeValidator(_as_utc), PlainSerializer(format_time, when_used="json"), _DATE_TIME
-]
+Time = Annotated[datetime, BeforeValidator(_as_utc), PlainSerializer(format_time, when_used="json"), _DATE_TIME]
 """An instant in UTC, written in whole seconds."""
 
 MicroTime = Annotated[

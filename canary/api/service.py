@@ -35,18 +35,14 @@ class ParentReference(Model):
     """Name of the parent."""
     section_name: str | None = Field(default=None, json_schema_extra={"maxLength": 253, "pattern": _DNS_NAME})
     """Listener of the parent; all of them where absent."""
-    port: int | None = Field(
-        default=None, json_schema_extra={"minimum": 1, "maximum": 65535, "format": "int32"}
-    )
+    port: int | None = Field(default=None, json_schema_extra={"minimum": 1, "maximum": 65535, "format": "int32"})
     """Port of the parent; all of them where absent."""
 
 
 class BackendReference(Model):
     """Where mirrored requests go."""
 
-    group: str = Field(
-        default="", json_schema_extra={"x-crd-default": True, "maxLength": 253, "pattern": _GROUP}
-    )
+    group: str = Field(default="", json_schema_extra={"x-crd-default": True, "maxLength": 253, "pattern": _GROUP})
     """API group of the backend; empty is Kubernetes' own."""
     kind: str = Field(
         default="Service",
@@ -57,9 +53,7 @@ class BackendReference(Model):
     """Name of the backend."""
     namespace: str | None = Field(default=None, json_schema_extra={"maxLength": 63, "pattern": _DNS_LABEL})
     """Namespace of the backend; the Canary's own where absent."""
-    port: int | None = Field(
-        default=None, json_schema_extra={"minimum": 1, "maximum": 65535, "format": "int32"}
-    )
+    port: int | None = Field(default=None, json_schema_extra={"minimum": 1, "maximum": 65535, "format": "int32"})
     """Port of the backend; a Service needs one."""
 
 

@@ -1,0 +1,141 @@
+"""From a model to the structural OpenAPI schema that a CRD wants: no references, no null, descriptions from the source.
+
+A field's `json_schema_extra` goes into the schema as it is, but for three words of our own: `x-crd-required` (absent is
+read, but not accepted by the API server), `x-crd-default` (the API server fills the default in), `x-crd-allow-empty`
+(the enum has an empty word too). A default that isn't marked stays out: it would be written into objects from Git.
+"""
+
+import ast
+import inspect
+import textwrap
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import WithJsonSchema
+from pydantic.fields import FieldInfo
+
+from canary.api.meta import JsonObject, Model
+
+_PLAIN: dict[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+def model_schema(model: type[Model]) -> JsonObject:
+    """The structural schema of a model.
+
+    Raises:
+        TypeError: a field has a type that no structural schema can say.
+    """
+    docs = _field_docs(model)
+    properties: JsonObject = {}
+    required = []
+    for name, field in model.model_fields.items():
+        alias = field.alias or name
+        properties[alias] = _field_schema(field, docs.get(name, ""))
+        if field.is_required() or _extra(field).get("x-crd-required"):
+            required.append(alias)
+    schema: JsonObject = {"type": "object", "description": _first_line(inspect.getdoc(model) or "")}
+    if required:
+        schema["required"] = required
+    schema["properties"] = properties
+    return schema | _model_extra(model)
+
+
+def _model_extra(model: type[Model]) -> JsonObject:
+    extra = model.model_config.get("json_schema_extra")
+    return dict(extra) if isinstance(extra, dict) else {}
+
+
+def _extra(field: FieldInfo) -> JsonObject:
+    return dict(field.json_schema_extra) if isinstance(field.json_schema_extra, dict) else {}
+
+
+def _field_schema(field: FieldInfo, doc: str) -> JsonObject:
+    schema = _annotated_schema(field.annotation, tuple(field.metadata))
+    extra = _extra(field)
+    if extra.pop("x-crd-allow-empty", False):
+        schema["enum"] = ["", *schema["enum"]]
+    if extra.pop("x-crd-default", False):
+        schema["default"] = field.default
+    extra.pop("x-crd-required", None)
+    described = {"description": doc} if doc else {}
+    return schema | described | extra
+
+
+def _annotated_schema(annotation: Any, metadata: tuple[Any, ...]) -> JsonObject:
+    for each in metadata:
+        if isinstance(each, WithJsonSchema) and each.json_schema is not None:
+            return dict(each.json_schema)
+    return _type_schema(annotation)
+
+
+def _type_schema(annotation: Any) -> JsonObject:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _annotated_schema(arguments[0], arguments[1:])
+    if origin in {Union, UnionType}:
+        return _optional_schema(annotation)
+    if origin is tuple:
+        return {"type": "array", "items": _type_schema(arguments[0])}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": _type_schema(arguments[1])}
+    return _class_schema(annotation)
+
+
+def _optional_schema(annotation: Any) -> JsonObject:
+    """A null is the same as an absent field, so that a nullable type is the type itself."""
+    inner = [each for each in get_args(annotation) if each is not type(None)]
+    if len(inner) != 1:
+        msg = f"a structural schema has no {annotation}"
+        raise TypeError(msg)
+    return _type_schema(inner[0])
+
+
+def _class_schema(annotation: Any) -> JsonObject:
+    if annotation in _PLAIN:
+        return {"type": _PLAIN[annotation]}
+    if annotation is datetime:
+        return {"type": "string", "format": "date-time"}
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return {"type": "string", "enum": [each.value for each in annotation]}
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        return model_schema(annotation)
+    msg = f"a structural schema has no {annotation}"
+    raise TypeError(msg)
+
+
+@cache
+def _field_docs(model: type[Model]) -> dict[str, str]:
+    """The string under each field in the source, of the model and what it inherits from."""
+    docs: dict[str, str] = {}
+    for each in reversed(model.__mro__):
+        if issubclass(each, Model) and each is not Model:
+            docs |= _own_docs(each)
+    return docs
+
+
+def _own_docs(model: type[Model]) -> dict[str, str]:
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    if not isinstance(definition, ast.ClassDef):
+        msg = f"{model} is no class in its source"
+        raise TypeError(msg)
+    docs = {}
+    for statement, following in zip(definition.body, definition.body[1:], strict=False):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            text = _string(following)
+            if text:
+                docs[statement.target.id] = text
+    return docs
+
+
+def _string(statement: ast.stmt) -> str:
+    match statement:
+        case ast.Expr(value=ast.Constant(value=str(text))):
+            return " ".join(text.split())
+    return ""
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
