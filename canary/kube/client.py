@@ -1,0 +1,223 @@
+"""Raw-JSON access to the Kubernetes API: no models, one deadline a request, typed errors."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from canary.kube.connection import Connection, open_connection
+from canary.kube.transport import JSON, Query, Request, Transport
+from canary.kube.types import Json, Resource, name_of, namespace_of
+
+FIELD_MANAGER = "canary-controller"
+DEADLINE = 10.0
+"""Seconds that a request may take, its retries included, unless the caller says otherwise."""
+PAGE = 500
+"""Objects read at a time from a collection."""
+
+_MERGE = "application/merge-patch+json"
+_APPLY = "application/apply-patch+yaml"
+# Unknown fields are answered with a warning, which is logged, not a refusal: a cluster may have an older CRD that
+# lacks a field of ours.
+_WRITE: Query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Warn"}
+
+
+class KubeClient:
+    """Reads and writes objects as the JSON that the API speaks.
+
+    All methods raise a `KubeError` for whatever isn't the answer asked for; see `canary.kube.errors`.
+    A 429 is waited out where the server's wait fits the deadline. ``deadline`` is in seconds everywhere,
+    None for the client's own.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        deadline: float = DEADLINE,
+        may_write: Callable[[], float] | None = None,
+        user_agent: str = FIELD_MANAGER,
+    ) -> None:
+        """Use an open connection.
+
+        Args:
+            connection: The way to the server; the client doesn't close it.
+            deadline: Seconds that a request may take.
+            may_write: Seconds for which writing is still allowed, 0 or less for not at all; None for always.
+            user_agent: Name given to the server, as its audit log shows it.
+        """
+        self._transport = Transport(connection, deadline=deadline, user_agent=user_agent, may_write=may_write)
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls,
+        kubeconfig: Path | None = None,
+        context: str | None = None,
+        *,
+        user_agent: str = FIELD_MANAGER,
+    ) -> AsyncIterator["KubeClient"]:
+        """Connect by kubeconfig, or as the pod's service account without one; closed at the end.
+
+        Raises:
+            ConfigError: There is no usable configuration.
+        """
+        connection = await open_connection(kubeconfig, context)
+        try:
+            yield cls(connection, user_agent=user_agent)
+        finally:
+            await connection.close()
+
+    def guarded(self, may_write: Callable[[], float]) -> "KubeClient":
+        """Make a client on the same connection that writes only while ``may_write()`` gives seconds to do so.
+
+        Its writes raise `NotLeading` otherwise, and never take longer than the seconds given.
+        """
+        base = self._transport
+        return KubeClient(base.connection, deadline=base.deadline, may_write=may_write, user_agent=base.user_agent)
+
+    async def get(self, resource: Resource, namespace: str | None, name: str, *, deadline: float | None = None) -> Json:
+        """Read one object.
+
+        Raises:
+            NotFound: There is none of that name.
+        """
+        return await self._send(Request("GET", resource.path(namespace, name), deadline=deadline))
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        limit: int | None = None,
+    ) -> Json:
+        """Read a collection into one list object.
+
+        Args:
+            resource: What to list.
+            namespace: None for all namespaces.
+            label_selector: Such as ``app=podinfo,tier!=db``.
+            limit: At most so many objects; None for all of them, read in pages.
+        """
+        path = resource.path(namespace)
+        query = {"labelSelector": label_selector, "limit": limit or PAGE}
+        page = result = await self.page(path, query)
+        while limit is None and (token := page["metadata"].get("continue")):
+            page = await self.page(path, {**query, "continue": token})
+            result["items"] += page["items"]
+            result["metadata"] = page["metadata"]
+        return result
+
+    async def create(self, resource: Resource, obj: Json, *, deadline: float | None = None) -> Json:
+        """Create an object and return it as stored.
+
+        Raises:
+            AlreadyExists: There is one of that name.
+            Invalid: The server refuses it.
+        """
+        path = resource.path(namespace_of(obj))
+        return await self._send(Request("POST", path, _WRITE, _typed(resource, obj), deadline=deadline))
+
+    async def apply(
+        self,
+        resource: Resource,
+        obj: Json,
+        *,
+        subresource: str | None = None,
+        field_manager: str = FIELD_MANAGER,
+        force: bool = True,
+    ) -> Json:
+        """Server-side apply: make the object's fields so, own them, and leave all others alone.
+
+        Fields that this manager applied before and that are no longer in ``obj`` are removed.
+
+        Raises:
+            Conflict: Another manager owns one of the fields, and ``force`` is off.
+            Invalid: The server refuses it.
+        """
+        path = resource.path(namespace_of(obj), name_of(obj), subresource)
+        query = {**_WRITE, "fieldManager": field_manager, "force": "true" if force else "false"}
+        return await self._send(Request("PATCH", path, query, _typed(resource, obj), content_type=_APPLY))
+
+    async def merge_patch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        patch: Json,
+        *,
+        subresource: str | None = None,
+        deadline: float | None = None,
+    ) -> Json:
+        """JSON merge patch; guarded against lost updates where ``metadata.resourceVersion`` is in it.
+
+        Raises:
+            Conflict: The object has another resourceVersion by now.
+            NotFound: There is none of that name.
+        """
+        path = resource.path(namespace, name, subresource)
+        return await self._send(Request("PATCH", path, _WRITE, patch, content_type=_MERGE, deadline=deadline))
+
+    async def scale(self, resource: Resource, namespace: str, name: str, replicas: int) -> Json:
+        """Set the replicas of a workload through its scale subresource; returns the Scale object."""
+        return await self.merge_patch(resource, namespace, name, {"spec": {"replicas": replicas}}, subresource="scale")
+
+    async def replace(
+        self,
+        resource: Resource,
+        obj: Json,
+        *,
+        subresource: str | None = None,
+        deadline: float | None = None,
+    ) -> Json:
+        """Replace a whole object.
+
+        Raises:
+            Conflict: It has another resourceVersion than ``obj`` by now.
+            NotFound: There is none of that name.
+        """
+        path = resource.path(namespace_of(obj), name_of(obj), subresource)
+        return await self._send(Request("PUT", path, _WRITE, _typed(resource, obj), deadline=deadline))
+
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        uid: str | None = None,
+        propagation: str = "Background",
+    ) -> Json:
+        """Delete one object; with ``uid``, only if it is still that one.
+
+        Raises:
+            Conflict: The object of that name has another uid.
+            NotFound: There is none of that name.
+        """
+        options: Json = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "propagationPolicy": propagation,
+        }
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        return await self._send(Request("DELETE", resource.path(namespace, name), body=options))
+
+    async def page(self, path: str, query: Query | None = None, *, accept: str = JSON) -> Json:
+        """Read any path of the API in the representation asked for, such as one page of a list."""
+        return await self._send(Request("GET", path, query, accept=accept))
+
+    def stream(
+        self, path: str, query: Query, *, accept: str = JSON
+    ) -> AbstractAsyncContextManager[aiohttp.StreamReader]:
+        """Open a watch; entering it raises a `KubeError`, reading one of `transport.NETWORK_ERRORS`."""
+        return self._transport.stream(Request("GET", path, query, accept=accept))
+
+    async def _send(self, request: Request) -> Json:
+        return await self._transport.send(request)
+
+
+def _typed(resource: Resource, obj: Json) -> Json:
+    """The object with the apiVersion and kind that writing needs and items of lists lack."""
+    return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}

@@ -1,0 +1,160 @@
+"""The way to one API server: its address, TLS, and credentials that stay fresh."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import structlog
+from yarl import URL
+
+from canary.kube import library
+from canary.kube.library import Configuration, Loader
+
+log = structlog.get_logger(__name__)
+
+_RELOAD_EVERY = 60.0
+_KUBECONFIG = "KUBECONFIG"
+_IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
+
+
+@dataclass(slots=True)
+class Connection:
+    """An open HTTP session to one API server.
+
+    Attributes:
+        session: The session; closed by `close`.
+        configuration: The library's configuration: address and credentials.
+        renew: Loads credentials anew at once, where they can be.
+    """
+
+    session: aiohttp.ClientSession
+    configuration: Configuration
+    renew: Callable[[], Awaitable[bool]]
+    _base: str = field(init=False)
+    _options: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._base = self.configuration.host.rstrip("/")
+        name = self.configuration.tls_server_name
+        self._options = {"server_hostname": name} if name else {}
+
+    async def send(
+        self, method: str, target: str, headers: dict[str, str], body: bytes | None
+    ) -> aiohttp.ClientResponse:
+        """Send one request and return the answer's head; its body is still to be read.
+
+        Args:
+            method: HTTP method.
+            target: Path and query, percent-encoded.
+            headers: Headers besides the authorization, which is added here.
+            body: The request's body.
+
+        Raises:
+            aiohttp.ClientError: The connection failed.
+            OSError: The connection failed.
+            ConfigError: The credentials couldn't be read.
+        """
+        authorization = await self._authorization()
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        return await self.session.request(
+            method,
+            URL(self._base + target, encoded=True),
+            headers=headers,
+            data=body,
+            timeout=_NO_TIMEOUT,
+            allow_redirects=False,
+            **self._options,  # type: ignore[arg-type]  # only TLS options, each a string
+        )
+
+    async def _authorization(self) -> str | None:
+        if "BearerToken" not in self.configuration.api_key:
+            return None
+        return await self.configuration.get_api_key_with_prefix("BearerToken")
+
+    async def close(self) -> None:
+        """Close the session and its connections."""
+        await self.session.close()
+
+
+# Deadlines are set around whole exchanges, by the client and the watches.
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
+
+
+async def open_connection(kubeconfig: Path | None = None, context: str | None = None) -> Connection:
+    """Connect by a kubeconfig, else by the pod's service account, else by the user's own kubeconfig.
+
+    Args:
+        kubeconfig: The file; None inside a pod, or for ``KUBECONFIG`` and ``~/.kube/config``.
+        context: Context within the kubeconfig; None for its current one.
+
+    Raises:
+        ConfigError: There is no usable configuration.
+    """
+    configuration = library.new_configuration()
+    if kubeconfig is None and context is None and os.environ.get(_IN_CLUSTER):
+        library.load_incluster(configuration)
+        renew = _cannot_renew
+    else:
+        loader = await library.load_kubeconfig(configuration, _kubeconfig_path(kubeconfig), context)
+        renew = _Reload(loader, configuration).at_once
+    return Connection(library.open_session(configuration), configuration, renew)
+
+
+def open_plain(url: str) -> Connection:
+    """Connect to an API server that asks for no credentials, such as a test's own."""
+    configuration = library.new_configuration(url)
+    return Connection(library.open_session(configuration), configuration, _cannot_renew)
+
+
+def _kubeconfig_path(kubeconfig: Path | None) -> str:
+    if kubeconfig is not None:
+        return str(kubeconfig)
+    return os.environ.get(_KUBECONFIG) or str(Path("~/.kube/config").expanduser())
+
+
+async def _cannot_renew() -> bool:
+    return False
+
+
+class _Reload:
+    """Keeps a kubeconfig's credentials fresh: token files, exec plugins and OIDC, once a minute and on demand.
+
+    The library decides what has expired: a plugin runs again only when its credential says so.
+    """
+
+    def __init__(self, loader: Loader, configuration: Configuration) -> None:
+        self._loader = loader
+        self._configuration = configuration
+        self._loaded = asyncio.get_running_loop().time()
+        self._running: asyncio.Task[None] | None = None
+        configuration.refresh_api_key_hook = self._when_due
+
+    async def at_once(self) -> bool:
+        """Load credentials now; tell whether they changed."""
+        before = self._configuration.api_key.get("BearerToken")
+        await self._reload()
+        return self._configuration.api_key.get("BearerToken") != before
+
+    async def _when_due(self, _: Configuration) -> None:
+        if asyncio.get_running_loop().time() - self._loaded >= _RELOAD_EVERY:
+            await self._reload()
+
+    async def _reload(self) -> None:
+        if self._running is None:
+            self._running = asyncio.create_task(self._load())
+        # Shielded, because all requests wait for the one load, and any of them may give up.
+        await asyncio.shield(self._running)
+
+    async def _load(self) -> None:
+        try:
+            await self._loader.load_and_set(self._configuration)
+        except Exception as error:
+            # The credentials at hand may still be good; the server says 401 where they aren't.
+            log.warning("credentials could not be loaded anew", error=str(error), exc_info=True)
+        finally:
+            self._loaded = asyncio.get_running_loop().time()
+            self._running = None

@@ -1,0 +1,125 @@
+"""What we use of kubernetes-asyncio: configuration, credentials, TLS and the HTTP session.
+
+Importing that package the plain way loads some 770 generated model classes that we never touch (we read
+and write raw JSON): 65 MB and more than a second in every process. The submodules that we do use need none
+of them, so they are loaded here without their packages' ``__init__``. The process is left as it was: whoever
+imports kubernetes-asyncio elsewhere gets all of it.
+"""
+
+import importlib
+import importlib.util
+import sys
+from types import ModuleType
+from typing import Protocol, cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+
+_ROOT = "kubernetes_asyncio"
+_CLIENT = f"{_ROOT}.client"
+_USED = (
+    f"{_CLIENT}.configuration",
+    f"{_CLIENT}.rest",
+    f"{_ROOT}.config.config_exception",
+    f"{_ROOT}.config.incluster_config",
+    f"{_ROOT}.config.kube_config",
+)
+
+
+class Configuration(Protocol):
+    """What we use of the library's configuration."""
+
+    host: str
+    ssl_ca_cert: str | None
+    api_key: dict[str, str]
+    proxy: str | None
+    proxy_headers: dict[str, str] | None
+    tls_server_name: str | None
+    refresh_api_key_hook: object
+
+    async def get_api_key_with_prefix(self, identifier: str) -> str | None:
+        """Read the value for the authorization header, refreshed by the hook where that is due."""
+
+
+class Loader(Protocol):
+    """What we use of the library's kubeconfig loader."""
+
+    async def load_and_set(self, client_configuration: Configuration) -> None:
+        """Load credentials, anew where they expired, and put them into the configuration."""
+
+
+def _load() -> tuple[ModuleType, ...]:
+    if _ROOT in sys.modules:
+        return tuple(importlib.import_module(name) for name in _USED)
+    try:
+        client = [_bare_package(name) for name in (_ROOT, _CLIENT)][-1]
+        configuration = importlib.import_module(_USED[0])
+        # The names that the configuration loaders import from the client package; they call only the first.
+        vars(client).update(Configuration=configuration.Configuration, ApiClient=None)
+        return tuple(importlib.import_module(name) for name in _USED)
+    finally:
+        for name in [name for name in sys.modules if name == _ROOT or name.startswith(f"{_ROOT}.")]:
+            del sys.modules[name]
+
+
+def _bare_package(name: str) -> ModuleType:
+    """Register a package as a mere folder of modules, its ``__init__`` not run."""
+    spec = importlib.util.find_spec(name)
+    if spec is None:
+        raise ModuleNotFoundError(name=name)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    return module
+
+
+_configuration, _rest, _exception, _incluster, _kubeconfig = _load()
+
+ConfigError = cast("type[Exception]", _exception.ConfigException)
+"""The library's error for configuration that is missing or malformed."""
+
+
+def new_configuration(host: str = "") -> Configuration:
+    """Make an empty configuration, for the API server at ``host`` where given."""
+    return cast("Configuration", _configuration.Configuration(host=host or None))
+
+
+def load_incluster(configuration: Configuration) -> None:
+    """Configure from the pod's service account; the token is read again once a minute.
+
+    Raises:
+        ConfigError: This process isn't in a pod, or has no service account.
+    """
+    _incluster.load_incluster_config(client_configuration=configuration)
+
+
+async def load_kubeconfig(configuration: Configuration, path: str, context: str | None) -> Loader:
+    """Configure from kubeconfig files (one path, or several as in ``KUBECONFIG``).
+
+    Raises:
+        ConfigError: The file or the context is missing or malformed.
+    """
+    if not any(kept for kept in path.split(_kubeconfig.ENV_KUBECONFIG_PATH_SEPARATOR)):
+        raise ConfigError("no kubeconfig named")
+    loader = await _kubeconfig.load_kube_config(config_file=path, context=context, client_configuration=configuration)
+    return cast("Loader", loader)
+
+
+def open_session(configuration: Configuration) -> aiohttp.ClientSession:
+    """Open the HTTP session, with TLS and proxy as configured or as the environment says. Close it."""
+    library_session = cast("aiohttp.ClientSession", _rest.RESTClientObject(configuration).pool_manager)
+    connector = library_session.connector
+    library_session.detach()
+    # The library's session looks for proxies and a netrc file at each request, which doubles its cost: 0.2 ms
+    # become 0.55. They don't change while we run, so they are looked up once.
+    return aiohttp.ClientSession(
+        connector=connector,
+        proxy=configuration.proxy or _proxy_from_environment(configuration.host),
+        skip_auto_headers=("Accept-Encoding", "Content-Type"),
+    )
+
+
+def _proxy_from_environment(host: str) -> str | None:
+    url = urlsplit(host)
+    if proxy_bypass(url.hostname or ""):
+        return None
+    return getproxies().get(url.scheme)

@@ -1,0 +1,203 @@
+"""A keyed work queue: each key is worked on by one worker at a time, as soon as it is due.
+
+`QueueState` is the whole logic without a clock; `WorkQueue` is the asyncio shell around it.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+from canary.kube.backoff import Backoff
+
+K = TypeVar("K", bound=Hashable)
+
+
+class QueueState(Generic[K]):
+    """Which keys are due when, and which are being worked on.
+
+    A key has two reasons to run, kept apart: a change (`add`), which must be looked at as soon as can be, and
+    a timer (`schedule`, `add_at`), which may be moved. So a worker that ends by setting its next timer never
+    loses a change that came while it worked. Both are spent when the key is taken.
+    """
+
+    def __init__(self) -> None:
+        self._changed: dict[K, float] = {}
+        self._timers: dict[K, float] = {}
+        self._in_flight: set[K] = set()
+        # Entries are (due, order, key); one whose due isn't the key's any more is stale, and skipped.
+        self._heap: list[tuple[float, int, K]] = []
+        self._order = 0
+
+    def add(self, key: K, now: float) -> None:
+        """Make a key due at once; while it is being worked on, it runs again afterwards."""
+        if key not in self._changed:
+            self._changed[key] = now
+            self._push(key)
+
+    def add_at(self, key: K, due: float) -> None:
+        """Make a key due at ``due`` unless its timer is earlier already."""
+        if due < self._timers.get(key, float("inf")):
+            self.schedule(key, due)
+
+    def schedule(self, key: K, due: float) -> None:
+        """Set a key's timer, replacing the one it has; a change that waits stays due at once."""
+        self._timers[key] = due
+        self._push(key)
+
+    def take(self, now: float) -> K | None:
+        """Take the key that has been due longest, if any is due; it is in flight until `done`."""
+        due = self.next_due()
+        if due is None or due > now:
+            return None
+        _, _, key = heapq.heappop(self._heap)
+        self._changed.pop(key, None)
+        self._timers.pop(key, None)
+        self._in_flight.add(key)
+        return key
+
+    def done(self, key: K) -> None:
+        """End the work on a key; if it became due meanwhile, it can be taken again."""
+        self._in_flight.discard(key)
+        self._push(key)
+
+    def discard(self, key: K) -> None:
+        """Forget that a key waits; work in flight goes on."""
+        self._changed.pop(key, None)
+        self._timers.pop(key, None)
+
+    def next_due(self) -> float | None:
+        """When the next key that isn't in flight is due; None when none waits."""
+        while self._heap:
+            due, _, key = self._heap[0]
+            if key not in self._in_flight and due == self._due(key):
+                return due
+            heapq.heappop(self._heap)
+        return None
+
+    def depth(self, now: float) -> int:
+        """How many keys are due and wait for a worker."""
+        waiting = self._changed.keys() | {key for key, due in self._timers.items() if due <= now}
+        return len(waiting - self._in_flight)
+
+    @property
+    def in_flight(self) -> int:
+        """How many keys are being worked on."""
+        return len(self._in_flight)
+
+    def __len__(self) -> int:
+        """How many keys wait, due or not."""
+        return len(self._changed.keys() | self._timers.keys())
+
+    def _due(self, key: K) -> float | None:
+        changed, timer = self._changed.get(key), self._timers.get(key)
+        if changed is None or timer is None:
+            return timer if changed is None else changed
+        return min(changed, timer)
+
+    def _push(self, key: K) -> None:
+        due = self._due(key)
+        if due is None or key in self._in_flight:
+            return
+        self._order += 1
+        heapq.heappush(self._heap, (due, self._order, key))
+        self._compact()
+
+    def _compact(self) -> None:
+        """Keep stale entries from piling up when timers far ahead are moved again and again."""
+        if len(self._heap) <= 64 + 4 * len(self):
+            return
+        live: dict[K, tuple[float, int, K]] = {}
+        for entry in sorted(self._heap):
+            key = entry[2]
+            if key not in self._in_flight and entry[0] == self._due(key):
+                live.setdefault(key, entry)
+        self._heap = list(live.values())
+        heapq.heapify(self._heap)
+
+
+class WorkQueue(Generic[K]):
+    """The queue that workers wait on, in the running loop's time (seconds)."""
+
+    def __init__(self, backoff: Backoff | None = None) -> None:
+        self._state: QueueState[K] = QueueState()
+        self._backoff = backoff or Backoff(first=0.2, cap=60.0)
+        self._failures: dict[K, int] = {}
+        self._news = asyncio.Event()
+
+    def add(self, key: K) -> None:
+        """Make a key due at once; while it is being worked on, it runs again afterwards."""
+        self._state.add(key, _now())
+        self._news.set()
+
+    def add_after(self, key: K, delay: float) -> None:
+        """Make a key due in ``delay`` seconds unless its timer is earlier already."""
+        self._state.add_at(key, _now() + delay)
+        self._news.set()
+
+    def schedule(self, key: K, delay: float) -> None:
+        """Set a key's timer to ``delay`` seconds from now, replacing the one it has."""
+        self._state.schedule(key, _now() + delay)
+        self._news.set()
+
+    def retry(self, key: K, at_least: float = 0.0) -> float:
+        """Set a key's timer by its failures in a row, one more with each call; `forget` starts over.
+
+        Args:
+            key: What failed.
+            at_least: Seconds that the server asked to wait.
+
+        Returns:
+            The delay in seconds.
+        """
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        delay = max(at_least, self._backoff.delay(failures))
+        self.schedule(key, delay)
+        return delay
+
+    def forget(self, key: K) -> None:
+        """Start a key's failures over: its work succeeded, or it is gone."""
+        self._failures.pop(key, None)
+
+    def discard(self, key: K) -> None:
+        """Forget that a key waits, and its failures; work in flight goes on."""
+        self._state.discard(key)
+        self.forget(key)
+
+    async def get(self) -> K:
+        """Wait for a key that is due and take it; call `done` afterwards, whatever happened."""
+        while True:
+            now = _now()
+            key = self._state.take(now)
+            if key is not None:
+                return key
+            self._news.clear()
+            due = self._state.next_due()
+            try:
+                async with asyncio.timeout(None if due is None else max(0.0, due - now)):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+
+    def done(self, key: K) -> None:
+        """End the work on a key."""
+        self._state.done(key)
+        self._news.set()
+
+    @property
+    def depth(self) -> int:
+        """How many keys are due and wait for a worker."""
+        return self._state.depth(_now())
+
+    @property
+    def in_flight(self) -> int:
+        """How many keys are being worked on."""
+        return self._state.in_flight
+
+    def failures(self, key: K) -> int:
+        """How many times in a row a key has failed."""
+        return self._failures.get(key, 0)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

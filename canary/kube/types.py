@@ -1,0 +1,123 @@
+"""The resources we read and write, and where the API serves them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+"""One JSON object as the API server gives it; the only place where ``Any`` enters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of object and its place in the API.
+
+    Attributes:
+        group: API group; empty for the core group.
+        version: API version within the group, such as ``v1``.
+        plural: Name in URLs, such as ``deployments``.
+        kind: Name in objects, such as ``Deployment``.
+        namespaced: Whether its objects live in namespaces.
+    """
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """What an object of this kind carries in ``apiVersion``."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """URL path of the collection, of one object, or of a part of one object.
+
+        Args:
+            namespace: Namespace; None for a cluster-scoped object or a collection over all namespaces.
+            name: Object name; None for the collection.
+            subresource: Such as ``status`` or ``scale``; needs ``name``.
+        """
+        root = f"/apis/{self.group}" if self.group else "/api"
+        parts = [root, self.version]
+        if namespace is not None and self.namespaced:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part is not None]
+        return "/".join(parts)
+
+
+POD = Resource("", "v1", "pods", "Pod")
+SERVICE = Resource("", "v1", "services", "Service")
+CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
+SECRET = Resource("", "v1", "secrets", "Secret")
+EVENT = Resource("", "v1", "events", "Event")
+NAMESPACE = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
+DAEMON_SET = Resource("apps", "v1", "daemonsets", "DaemonSet")
+STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
+REPLICA_SET = Resource("apps", "v1", "replicasets", "ReplicaSet")
+CONTROLLER_REVISION = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
+HORIZONTAL_POD_AUTOSCALER = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+CANARY = Resource("flagger.app", "v1beta1", "canaries", "Canary")
+METRIC_TEMPLATE = Resource("flagger.app", "v1beta1", "metrictemplates", "MetricTemplate")
+ALERT_PROVIDER = Resource("flagger.app", "v1beta1", "alertproviders", "AlertProvider")
+HTTP_ROUTE = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
+TRAEFIK_SERVICE = Resource("traefik.io", "v1alpha1", "traefikservices", "TraefikService")
+
+RESOURCES: tuple[Resource, ...] = (
+    POD,
+    SERVICE,
+    CONFIG_MAP,
+    SECRET,
+    EVENT,
+    NAMESPACE,
+    DEPLOYMENT,
+    DAEMON_SET,
+    STATEFUL_SET,
+    REPLICA_SET,
+    CONTROLLER_REVISION,
+    HORIZONTAL_POD_AUTOSCALER,
+    LEASE,
+    ENDPOINT_SLICE,
+    CANARY,
+    METRIC_TEMPLATE,
+    ALERT_PROVIDER,
+    HTTP_ROUTE,
+    TRAEFIK_SERVICE,
+)
+
+_BY_KIND = {(resource.api_version, resource.kind): resource for resource in RESOURCES}
+
+
+class UnknownResourceError(LookupError):
+    """No resource of ours has this apiVersion and kind."""
+
+    def __init__(self, api_version: str, kind: str) -> None:
+        super().__init__(f"unknown resource {api_version or '(no apiVersion)'} {kind or '(no kind)'}")
+
+
+def resource_of(obj: Json) -> Resource:
+    """Find the resource that an object belongs to, by its ``apiVersion`` and ``kind``.
+
+    Raises:
+        UnknownResourceError: The pair is none of ``RESOURCES``.
+    """
+    api_version, kind = str(obj.get("apiVersion", "")), str(obj.get("kind", ""))
+    try:
+        return _BY_KIND[api_version, kind]
+    except KeyError:
+        raise UnknownResourceError(api_version, kind) from None
+
+
+def namespace_of(obj: Json) -> str | None:
+    """Namespace that an object names in its metadata, if any."""
+    namespace = obj["metadata"].get("namespace")
+    return str(namespace) if namespace else None
+
+
+def name_of(obj: Json) -> str:
+    """Name that an object carries in its metadata."""
+    return str(obj["metadata"]["name"])
