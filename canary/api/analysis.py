@@ -4,7 +4,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, FiniteFloat
+from pydantic import BeforeValidator, Field, FiniteFloat, WithJsonSchema
+from pydantic.config import JsonDict
 
 from canary.api.durations import GoDuration
 from canary.api.istio import AnalysisMatch
@@ -15,6 +16,16 @@ DAY_SECONDS = 86_400
 REQUEST_SUCCESS_RATE = "request-success-rate"
 REQUEST_DURATION = "request-duration"
 BUILT_IN_METRICS = frozenset({REQUEST_SUCCESS_RATE, REQUEST_DURATION})
+
+
+Percent = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 100})]
+"""Percent, 0 to 100; the API server and the rules say so, a model takes any number."""
+
+Share = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 100})]
+"""Percent of requests, 1 to 100."""
+
+MANY: JsonDict = {"maxItems": 128}
+"""Lists that the API server's rules walk have an end, or the rules would be too costly."""
 
 
 class NoDataPolicy(StrEnum):
@@ -44,7 +55,7 @@ class ThresholdRange(Model):
 class Metric(Model):
     """One number that is checked at every step."""
 
-    name: str
+    name: str = Field(json_schema_extra={"maxLength": 253})
     """Name of the metric; request-success-rate and request-duration are built in."""
     interval: GoDuration = timedelta(minutes=1)
     """Window that the number is taken over; 1m where absent."""
@@ -104,7 +115,7 @@ class Webhook(Model):
         default=HookType.ROLLOUT, json_schema_extra={"x-crd-allow-empty": True}
     )
     """When the webhook is called; rollout where absent."""
-    url: str = Field(default="", json_schema_extra={"x-crd-required": True})
+    url: str = Field(default="", json_schema_extra={"x-crd-required": True, "maxLength": 4096})
     """Address, http or https."""
     timeout: GoDuration = timedelta(seconds=10)
     """Time limit of one call; 10s where absent."""
@@ -142,9 +153,9 @@ class Alert(Model):
 class SessionAffinity(Model):
     """Cookies that keep a user on the version that the user was sent to."""
 
-    cookie_name: str
+    cookie_name: str = Field(json_schema_extra={"maxLength": 4096})
     """Name of the cookie that keeps users on the canary."""
-    primary_cookie_name: str = ""
+    primary_cookie_name: str = Field(default="", json_schema_extra={"maxLength": 4096})
     """Name of the cookie that keeps users on the primary; no such cookie where absent."""
     domain: str = ""
     """Host that the cookie is sent to."""
@@ -173,27 +184,27 @@ class Analysis(Model):
     """Failed checks after which the new version is rolled back; 1 where absent."""
     iterations: int = 0
     """Number of steps of a blue/green or A/B analysis."""
-    max_weight: int = 0
+    max_weight: Percent = 0
     """Percent of requests that the canary gets in the last step; 100 where absent."""
-    step_weight: int = 0
+    step_weight: Percent = 0
     """Percent that is added at each step."""
-    step_weights: tuple[int, ...] = ()
+    step_weights: tuple[Share, ...] = Field(default=(), json_schema_extra={"maxItems": 100})
     """Percent of requests that the canary gets, step by step."""
-    step_weight_promotion: int = 0
+    step_weight_promotion: Percent = 0
     """Percent by which traffic goes back to the primary at promotion; all at once where absent."""
     mirror: bool = False
     """Whether requests are mirrored to the canary before it answers any."""
-    mirror_weight: int = 0
+    mirror_weight: Percent = 0
     """Percent of requests that are mirrored; 100 where absent."""
-    primary_ready_threshold: int = 100
+    primary_ready_threshold: Percent = 100
     """Percent of the primary's pods that must be available; 100 where absent."""
-    canary_ready_threshold: int = 100
+    canary_ready_threshold: Percent = 100
     """Percent of the canary's pods that must be available; 100 where absent."""
     match: tuple[AnalysisMatch, ...] = ()
     """Which requests reach the canary in an A/B analysis; any of them."""
-    metrics: tuple[Metric, ...] = ()
+    metrics: tuple[Metric, ...] = Field(default=(), json_schema_extra=MANY)
     """Numbers that are checked at every step."""
-    webhooks: tuple[Webhook, ...] = ()
+    webhooks: tuple[Webhook, ...] = Field(default=(), json_schema_extra=MANY)
     """Services that are asked, or told."""
     alerts: tuple[Alert, ...] = ()
     """Who is told."""

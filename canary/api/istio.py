@@ -1,12 +1,14 @@
 """The parts of Istio's API that a Canary's `spec.service` and `spec.analysis` embed."""
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from canary.api.meta import Model, StringMap
 
 
 class StringMatch(Model):
     """How a string must look; one of the four is set."""
+
+    model_config = ConfigDict(json_schema_extra={"maxProperties": 1})
 
     exact: str | None = None
     """The whole string."""
@@ -189,6 +191,8 @@ class LocalityLbSetting(Model):
 
 class LoadBalancer(Model):
     """How an endpoint is chosen."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["simple"]}, {"required": ["consistentHash"]}]})
 
     simple: str | None = Field(
         default=None,

@@ -109,7 +109,7 @@ def _provider_references(canary: Canary, provider: str) -> Iterator[Problem]:
         yield Problem("spec.ingressRef", f"is missing; provider {provider} starts from an Ingress", "name the Ingress")
     if family == "apisix" and (spec.route_ref is None or not spec.route_ref.name):
         yield Problem("spec.routeRef", f"is missing; provider {provider} starts from an ApisixRoute", "name the route")
-    if family == "appmesh" and not spec.service.mesh_name:
+    if provider == "appmesh" and not spec.service.mesh_name:
         yield Problem("spec.service.meshName", f"is missing; provider {provider} needs it", "name the mesh")
     if family == "istio" and spec.service.delegation and (spec.service.hosts or spec.service.gateways):
         yield Problem(

@@ -103,7 +103,7 @@ class Service(Model):
 
     name: str = ""
     """Name of the generated Services; the target's name where absent."""
-    port: int = 0
+    port: int = Field(default=0, json_schema_extra={"x-crd-required": True, "minimum": 1, "maximum": 65535})
     """Port of the generated Services."""
     port_name: Annotated[str, AfterValidator(lambda name: name or "http")] = "http"
     """Name of that port; http where absent."""

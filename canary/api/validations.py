@@ -1,0 +1,177 @@
+"""CEL rules: what can be said about one object when it is applied, each with the field and the remedy.
+
+They refuse only what `rules.py` refuses too. They do without optional types and `fieldPath`, so that API servers
+from 1.25 on take them.
+"""
+
+from typing import Final
+
+from canary.api.meta import JsonObject
+
+_KNATIVE = "(self.targetRef.kind == 'Service' && self.targetRef.apiVersion.startsWith('serving.knative.dev/'))"
+_SKIPPED = "(has(self.skipAnalysis) && self.skipAnalysis)"
+
+
+def _rule(rule: str, message: str) -> JsonObject:
+    return {"rule": rule, "message": message}
+
+
+def _positive(where: str, field: str) -> str:
+    return f"(has({where}.{field}) && {where}.{field} > 0)"
+
+
+def _filled(where: str, field: str) -> str:
+    return f"(has({where}.{field}) && size({where}.{field}) > 0)"
+
+
+def _moves_traffic(name: str) -> JsonObject:
+    where = f"self.{name}"
+    steps = (_positive(where, "stepWeight"), _filled(where, "stepWeights"), _positive(where, "iterations"))
+    return _rule(
+        f"{_SKIPPED} || !has({where}) || {' || '.join(steps)}",
+        f"spec.{name}.stepWeight is missing, so that no request would ever reach the canary; set stepWeight "
+        "(such as 10) or stepWeights, or for blue/green and A/B iterations",
+    )
+
+
+def _starts_from(providers: str, field: str, remedy: str) -> JsonObject:
+    return _rule(
+        f"!has(self.provider) || !({providers}) || {field}",
+        remedy,
+    )
+
+
+_SPEC = [
+    _rule(
+        f"has(self.analysis) || has(self.canaryAnalysis) || {_SKIPPED}",
+        "spec.analysis is missing; set it, with interval, threshold and stepWeight",
+    ),
+    _moves_traffic("analysis"),
+    _moves_traffic("canaryAnalysis"),
+    _rule(f"has(self.service) || {_KNATIVE}", "spec.service is missing; set it, with the port that users call"),
+    _rule(
+        f"!has(self.provider) || (self.provider == 'knative') == {_KNATIVE}",
+        "spec.provider knative and a spec.targetRef of kind Service in serving.knative.dev/v1 go together; "
+        "set both or neither",
+    ),
+    _rule(
+        f"!has(self.autoscalerRef) || !{_KNATIVE}",
+        "spec.autoscalerRef can't be used, as Knative scales its Services by itself; take it out",
+    ),
+    _starts_from(
+        "self.provider.startsWith('gatewayapi')",
+        f"(has(self.service) && {_filled('self.service', 'gatewayRefs')})",
+        "spec.service.gatewayRefs is missing; name the gateway that the route is attached to",
+    ),
+    _starts_from(
+        "self.provider in ['nginx', 'skipper']",
+        "has(self.ingressRef)",
+        "spec.ingressRef is missing; name the Ingress that leads to the target",
+    ),
+    _starts_from(
+        "self.provider == 'apisix'",
+        "has(self.routeRef)",
+        "spec.routeRef is missing; name the ApisixRoute that leads to the target",
+    ),
+]
+
+_ANALYSIS = [
+    _rule(
+        " + ".join(
+            f"({each} ? 1 : 0)"
+            for each in (
+                _positive("self", "stepWeight"),
+                _filled("self", "stepWeights"),
+                _positive("self", "iterations"),
+            )
+        )
+        + " <= 1",
+        "stepWeight, stepWeights and iterations exclude each other; keep one of them",
+    ),
+]
+
+_STEP_WEIGHTS = [
+    _rule(
+        "self.isSorted() && self.all(each, self.exists_one(other, other == each))",
+        "stepWeights must grow from step to step; write such as [5, 10, 25, 50]",
+    ),
+]
+
+_OWN_QUERY = f"has(self.templateRef) || {_filled('self', 'query')}"
+
+_METRIC = [
+    _rule(
+        f"{_OWN_QUERY} || self.name in ['request-success-rate', 'request-duration']",
+        "name is no metric that is built in; write request-success-rate or request-duration, or set templateRef",
+    ),
+    _rule(
+        f"{_OWN_QUERY} || has(self.threshold) || has(self.thresholdRange)",
+        "thresholdRange is missing; set it, such as {min: 99} or {max: 500}",
+    ),
+]
+
+_RANGE = [
+    _rule(
+        "!has(self.min) || !has(self.max) || self.min <= self.max",
+        "thresholdRange.min is more than max; write min that is at most max",
+    ),
+]
+
+_WEBHOOK = [
+    _rule(
+        "isURL(self.url) && url(self.url).getScheme() in ['http', 'https']",
+        "url is no address; write one such as http://loadtester.test/",
+    ),
+]
+
+_SESSION_AFFINITY = [
+    _rule(
+        "!has(self.primaryCookieName) || self.primaryCookieName != self.cookieName",
+        "primaryCookieName is the canary's cookie too; write a name other than cookieName",
+    ),
+]
+
+_BACKEND = [
+    _rule(
+        "self.group != '' || self.kind != 'Service' || has(self.port)",
+        "backendRef.port is missing; set the Service's port",
+    ),
+]
+
+_REPLICAS = [
+    _rule(
+        "!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
+        "primaryScalerReplicas.minReplicas is more than maxReplicas; write minReplicas that is at most maxReplicas",
+    ),
+]
+
+
+def _analysis(name: str) -> dict[str, list[JsonObject]]:
+    return {
+        f"spec.{name}": _ANALYSIS,
+        f"spec.{name}.stepWeights": _STEP_WEIGHTS,
+        f"spec.{name}.metrics[]": _METRIC,
+        f"spec.{name}.metrics[].thresholdRange": _RANGE,
+        f"spec.{name}.webhooks[]": _WEBHOOK,
+        f"spec.{name}.sessionAffinity": _SESSION_AFFINITY,
+    }
+
+
+CANARY: Final = {
+    "spec": _SPEC,
+    "spec.service.mirror[].backendRef": _BACKEND,
+    "spec.autoscalerRef.primaryScalerReplicas": _REPLICAS,
+    **_analysis("analysis"),
+    **_analysis("canaryAnalysis"),
+}
+"""Rules of a Canary, by the path of the schema that they belong to."""
+
+ALERT_PROVIDER: Final = {
+    "spec": [
+        _rule(
+            "has(self.address) || has(self.secretRef)",
+            "spec.address is missing; set it, or secretRef with a Secret that has the key address",
+        ),
+    ],
+}
+"""Rules of an AlertProvider."""
