@@ -129,9 +129,7 @@ async def _ask(question: Question, request: Request, clients: Clients, deadline:
 
 
 async def _send(client: httpx.AsyncClient, request: Request) -> Response:
-    outgoing = client.build_request(
-        request.method, request.url, headers=request.headers, content=request.body
-    )
+    outgoing = client.build_request(request.method, request.url, headers=request.headers, content=request.body)
     answer = await client.send(outgoing, stream=True)
     try:
         body = bytearray()

@@ -67,9 +67,7 @@ def basic(username: str, password: str) -> tuple[str, str]:
 def _split(address: str) -> SplitResult:
     try:
         base = urlsplit(address)
-        usable = (
-            base.scheme in {"http", "https"} and bool(base.hostname) and (base.port is None or base.port > 0)
-        )
+        usable = base.scheme in {"http", "https"} and bool(base.hostname) and (base.port is None or base.port > 0)
     except ValueError:
         usable = False
     if not usable:

@@ -1,0 +1,236 @@
+"""The queries behind `request-success-rate` and `request-duration`, per traffic provider, as data.
+
+All of them ask Prometheus about the canary's requests only. What each data plane exports is stated once, as the
+series that count its requests and the series that time them; the two queries follow from that:
+
+- the success rate is 100 less the share of failures, so that a canary that fails every request has a rate of 0 and
+  not a missing series;
+- without requests both are NaN, or nothing at all, which reads as no data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from metrics.errors import MisconfiguredError
+from metrics.templates import Model, render
+from metrics.threshold import REQUEST_DURATION, REQUEST_SUCCESS_RATE
+
+UNITS: Mapping[str, str] = {REQUEST_SUCCESS_RATE: "%", REQUEST_DURATION: " ms"}
+"""What stands behind the number of each built-in metric; its keys are the built-in metrics."""
+
+_SECONDS = 1000
+_MILLISECONDS = 1
+_NO_WORD = re.compile(r"\W")
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What a data plane counts and times, as query templates.
+
+    Args:
+        count: the counter of requests.
+        labels: the matchers that pick the canary's requests.
+        failed: the matcher that picks failures among them.
+        duration: the histogram of durations, without `_bucket`.
+        scale: how many milliseconds one unit of `duration` is.
+        timed: a further matcher that `duration` needs, empty for none.
+        average: whether the mean is asked for instead of the 99th percentile.
+        plain_words: whether the data plane writes names with `_` for every other character.
+    """
+
+    count: str
+    labels: str
+    failed: str
+    duration: str
+    scale: int
+    timed: str = ""
+    average: bool = False
+    plain_words: bool = False
+
+    @property
+    def success_rate(self) -> str:
+        """The percentage of requests that didn't fail."""
+        failures = _rate(self.count, f"{self.labels},{self.failed}")
+        return f"100 - 100 * ({failures} or vector(0)) / {_rate(self.count, self.labels)}"
+
+    @property
+    def milliseconds(self) -> str:
+        """The 99th percentile, or the mean, of the requests' durations in milliseconds."""
+        labels = f"{self.labels},{self.timed}" if self.timed else self.labels
+        if self.average:
+            query = f"{_rate(f'{self.duration}_sum', labels)} / {_rate(f'{self.duration}_count', labels)}"
+        else:
+            buckets = _rate(f"{self.duration}_bucket", labels, by=" by (le) ")
+            query = f"histogram_quantile(0.99, {buckets})"
+        return query if self.scale == 1 else f"{query} * {self.scale}"
+
+
+def _rate(series: str, labels: str, by: str = "") -> str:
+    return f"sum{by}(rate({series}{{{labels}}}[{{{{ interval }}}}]))"
+
+
+# The endings that the cluster itself gives to pod names have no vowels: `primary` is never one of them.
+_POD = "{{ target }}-([bcdfghjklmnpqrstvwxz2456789]{1,10}-)?[bcdfghjklmnpqrstvwxz2456789]{5}"
+_IN_POD = f'kubernetes_namespace="{{{{ namespace }}}}",kubernetes_pod_name=~"{_POD}"'
+
+_APPLICATION = Requests(
+    count="http_request_duration_seconds_count",
+    labels=_IN_POD,
+    failed='status=~"5.*"',
+    duration="http_request_duration_seconds",
+    scale=_SECONDS,
+)
+"""What the application exports itself, scraped with the pod's name and namespace."""
+
+_TRAEFIK = Requests(
+    count="traefik_service_requests_total",
+    labels='service=~"{{ namespace }}-{{ service }}-canary-[0-9a-zA-Z-]+@kubernetescrd"',
+    failed='code=~"5.."',
+    duration="traefik_service_request_duration_seconds",
+    scale=_SECONDS,
+)
+
+_TRAEFIK_GATEWAY = replace(
+    _TRAEFIK,
+    # Three ways of writing it: up to 3.1, up to 3.7.5, and since then with the route in front.
+    labels='service=~"(.+-svc-)?{{ namespace }}-{{ service }}-canary-(http-)?[0-9]+@kubernetesgateway"',
+)
+
+_ENVOY = Requests(
+    count="envoy_cluster_upstream_rq",
+    labels="",
+    failed='envoy_response_code=~"5.*"',
+    duration="envoy_cluster_upstream_rq_time",
+    scale=_MILLISECONDS,
+)
+
+_CONTOUR = replace(_ENVOY, labels='envoy_cluster_name=~"{{ namespace }}_{{ service }}-canary_[0-9a-zA-Z-]+"')
+
+_ISTIO = Requests(
+    count="istio_requests_total",
+    labels='reporter="destination",destination_workload_namespace="{{ namespace }}",'
+    'destination_workload="{{ target }}"',
+    failed='response_code=~"5.*"',
+    duration="istio_request_duration_milliseconds",
+    scale=_MILLISECONDS,
+)
+
+_ISTIO_GATEWAY = replace(_ISTIO, labels=_ISTIO.labels.replace("destination", "source", 1))
+
+TRAFFIC: Mapping[str, tuple[Requests, ...]] = {
+    "kubernetes": (_APPLICATION,),
+    "traefik": (_TRAEFIK,),
+    # Who serves a Gateway is not in the Canary. The first of these whose series exist answers: what the gateway
+    # saw comes before what the application says of itself.
+    "gatewayapi": (_TRAEFIK_GATEWAY, _CONTOUR, _ISTIO_GATEWAY, _APPLICATION),
+    "istio": (_ISTIO,),
+    "contour": (_CONTOUR,),
+    "appmesh": (replace(_ENVOY, labels=_IN_POD),),
+    "gloo": (
+        replace(
+            _ENVOY,
+            labels='envoy_cluster_name=~"{{ namespace }}-{{ service }}-canaryupstream-[0-9a-zA-Z-]+_[0-9a-zA-Z-]+"',
+        ),
+    ),
+    "kuma": (replace(_ENVOY, labels='service=~"{{ service }}-canary_{{ namespace }}_svc_[0-9a-zA-Z-]+"'),),
+    "knative": (replace(_ENVOY, labels='envoy_cluster_name="{{ namespace }}/{{ route }}"'),),
+    "linkerd": (
+        Requests(
+            count="response_total",
+            labels='namespace="{{ namespace }}",deployment="{{ target }}",direction="inbound"',
+            failed='classification="failure"',
+            duration="response_latency_ms",
+            scale=_MILLISECONDS,
+        ),
+    ),
+    "osm": (
+        Requests(
+            count="osm_request_total",
+            labels='destination_namespace="{{ namespace }}",destination_kind="Deployment",'
+            'destination_name="{{ target }}"',
+            failed='response_code=~"5.*"',
+            duration="osm_request_duration_ms",
+            scale=_MILLISECONDS,
+        ),
+    ),
+    "nginx": (
+        Requests(
+            count="nginx_ingress_controller_requests",
+            labels='namespace="{{ namespace }}",ingress="{{ ingress }}",canary!=""',
+            failed='status=~"5.*"',
+            duration="nginx_ingress_controller_response_duration_seconds",
+            scale=_SECONDS,
+            average=True,
+        ),
+    ),
+    "skipper": (
+        Requests(
+            count="skipper_response_duration_seconds_count",
+            labels='route=~"kube(ew)?_{{ namespace }}__{{ ingress }}_canary__.*__{{ service }}_canary(_[0-9]+)?"',
+            failed='code=~"5.."',
+            duration="skipper_serve_route_duration_seconds",
+            scale=_SECONDS,
+            average=True,
+            plain_words=True,
+        ),
+    ),
+    "apisix": (
+        Requests(
+            count="apisix_http_status",
+            labels='route=~"{{ namespace }}_{{ route }}-{{ service }}-canary_.+"',
+            failed='code=~"5.."',
+            duration="apisix_http_latency",
+            timed='type="request"',
+            scale=_MILLISECONDS,
+        ),
+    ),
+}
+"""By traffic provider, what its data plane exports about the canary's requests, best source first."""
+
+
+def template_of(metric: str, provider: str) -> str:
+    """The query template of a built-in metric.
+
+    Args:
+        metric: `request-success-rate` or `request-duration`.
+        provider: the traffic provider as the Canary or the command line names it; a version behind a colon
+            (`gatewayapi:v1`) makes no difference, and `smi:NAME` is NAME.
+
+    Raises:
+        MisconfiguredError: there is no such built-in metric, or none for that provider.
+    """
+    if metric not in UNITS:
+        raise MisconfiguredError(f"{metric!r} is no built-in metric; there are {', '.join(sorted(UNITS))}")
+    queries = [
+        source.success_rate if metric == REQUEST_SUCCESS_RATE else source.milliseconds for source in _sources(provider)
+    ]
+    return queries[0] if len(queries) == 1 else "\nor\n".join(f"({query})" for query in queries)
+
+
+def query_of(metric: str, provider: str, model: Model) -> str:
+    """The query of a built-in metric for one Canary.
+
+    Raises:
+        MisconfiguredError: there is no such built-in metric, or none for that provider.
+    """
+    template = template_of(metric, provider)
+    if any(source.plain_words for source in _sources(provider)):
+        model = replace(
+            model,
+            namespace=_NO_WORD.sub("_", model.namespace),
+            service=_NO_WORD.sub("_", model.service),
+            ingress=_NO_WORD.sub("_", model.ingress),
+        )
+    return render(template, model)
+
+
+def _sources(provider: str) -> tuple[Requests, ...]:
+    family = provider.removeprefix("smi:").partition(":")[0]
+    sources = TRAFFIC.get(family)
+    if sources is None:
+        known = ", ".join(sorted(TRAFFIC))
+        raise MisconfiguredError(f"there are no built-in metrics for provider {provider!r}, only for {known}")
+    return sources
