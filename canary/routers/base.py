@@ -1,0 +1,191 @@
+"""What the traffic providers have in common: the protocol of a router, and what it says that it can do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from canary.api.canary import Canary, Strategy
+from canary.api.meta import API_VERSION
+from canary.api.problems import Problem
+from canary.api.traffic import Split
+
+Json = dict[str, Any]
+"""A Kubernetes object, or a part of one, as the API server speaks it."""
+
+Observed = Mapping[tuple[str, str], Json]
+"""Objects that exist in the Canary's namespace, by kind and name."""
+
+_GITOPS_OFF = {
+    "kustomize.toolkit.fluxcd.io/reconcile": "disabled",
+    "helm.toolkit.fluxcd.io/driftDetection": "disabled",
+}
+
+
+class Granularity(StrEnum):
+    """How finely a router divides requests between the two versions."""
+
+    NONE = "none"
+    """Not at all: only tests reach the new version before its promotion."""
+    PERCENT = "percent"
+    """By whole percents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a router can do.
+
+    Args:
+        weights: how finely it divides requests.
+        fields: the fields of the spec, out of `ROUTED_FIELDS`, that it honours.
+    """
+
+    weights: Granularity
+    fields: frozenset[str] = frozenset()
+
+    @property
+    def match(self) -> bool:
+        """Whether chosen requests, by header or cookie, can go to the canary: A/B testing."""
+        return "analysis.match" in self.fields
+
+    @property
+    def mirror(self) -> bool:
+        """Whether copies of requests can go to the canary."""
+        return "analysis.mirror" in self.fields
+
+    @property
+    def session_affinity(self) -> bool:
+        """Whether a user can be kept on a version by a cookie."""
+        return "analysis.sessionAffinity" in self.fields
+
+
+class Router(Protocol):
+    """A traffic provider: pure functions from a Canary and a split to objects, and back."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+
+    def resources(self, canary: Canary) -> tuple[str, ...]:
+        """The kinds of object that its functions want to see among the observed."""
+
+    def desired(self, canary: Canary, split: Split, observed: Observed) -> tuple[Json, ...]:
+        """The manifests to apply so that requests are divided so, holding only the fields that are ours.
+
+        Raises:
+            ValueError: the router can't divide requests so; `capabilities` and `unsupported` tell beforehand.
+        """
+
+    def observed_split(self, canary: Canary, observed: Observed) -> Split | None:
+        """How the objects that exist divide requests; None where they don't exist or lead elsewhere."""
+
+    def unsettled(self, canary: Canary, observed: Observed) -> str:
+        """Why the data plane doesn't do yet what its objects say, as far as it tells; empty where it does."""
+
+    def handed_back(self, canary: Canary, observed: Observed) -> tuple[Json, ...]:
+        """The manifests to apply when the Canary goes: all requests to the Service `NAME`, and no owner."""
+
+    def unsupported(self, canary: Canary) -> tuple[Problem, ...]:
+        """The fields of the spec that this router can't honour; nothing is accepted and ignored."""
+
+
+def routed_fields(canary: Canary) -> dict[str, bool]:
+    """Every field of a spec that is a router's to honour, and whether this spec sets it."""
+    service, analysis = canary.spec.service, canary.analysis
+    weighted = canary.strategy is Strategy.CANARY and bool(analysis.step_weight or analysis.step_weights)
+    return {
+        "service.timeout": bool(service.timeout),
+        "service.backendTimeout": bool(service.backend_timeout),
+        "service.gateways": bool(service.gateways),
+        "service.gatewayRefs": bool(service.gateway_refs),
+        "service.hosts": bool(service.hosts),
+        "service.delegation": service.delegation,
+        "service.trafficPolicy": service.traffic_policy is not None,
+        "service.match": bool(service.match),
+        "service.rewrite": service.rewrite is not None,
+        "service.retries": service.retries is not None,
+        "service.headers": service.headers is not None,
+        "service.mirror": bool(service.mirror),
+        "service.corsPolicy": service.cors_policy is not None,
+        "service.meshName": bool(service.mesh_name),
+        "service.backends": bool(service.backends),
+        "analysis.stepWeight": weighted,
+        "analysis.match": bool(analysis.match),
+        "analysis.mirror": analysis.mirror,
+        "analysis.sessionAffinity": analysis.session_affinity is not None,
+        "ingressRef": canary.spec.ingress_ref is not None,
+        "routeRef": canary.spec.route_ref is not None,
+        "upstreamRef": canary.spec.upstream_ref is not None,
+    }
+
+
+def refused(canary: Canary, provider: str, capabilities: Capabilities) -> tuple[Problem, ...]:
+    """A problem for every field that the spec sets and the provider's capabilities don't name."""
+    return tuple(
+        Problem(
+            spec_path(canary, field),
+            f"the provider {provider} can't honour it",
+            _REMEDIES.get(field, "take it out, or choose a provider that can"),
+        )
+        for field, is_set in routed_fields(canary).items()
+        if is_set and field not in capabilities.fields
+    )
+
+
+_REMEDIES = {
+    "analysis.stepWeight": "set analysis.iterations for a blue/green rollout, or choose a provider with weights",
+}
+
+
+def spec_path(canary: Canary, field: str) -> str:
+    """The field's full path, with the name that this spec gives to its analysis."""
+    if field.startswith("analysis.") and canary.spec.analysis is None and canary.spec.canary_analysis is not None:
+        field = "canaryAnalysis." + field.removeprefix("analysis.")
+    return f"spec.{field}"
+
+
+def route_metadata(canary: Canary, existing: Json | None, *, owned: bool = True) -> Json:
+    """The metadata of the object that divides requests, named as the Service that users call.
+
+    An object that was there before the Canary gets no owner, so that it outlives the Canary.
+    """
+    apex = canary.spec.service.apex
+    metadata: Json = {
+        "name": canary.service_name,
+        "namespace": canary.metadata.namespace,
+        "annotations": {**apex.annotations, **_GITOPS_OFF},
+    }
+    if apex.labels:
+        metadata["labels"] = dict(apex.labels)
+    owners = mapping((existing or {}).get("metadata")).get("ownerReferences") or []
+    if owned and (existing is None or any(owner.get("uid") == canary.metadata.uid for owner in owners)):
+        metadata["ownerReferences"] = [
+            {
+                "apiVersion": API_VERSION,
+                "kind": "Canary",
+                "name": canary.metadata.name,
+                "uid": canary.metadata.uid,
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ]
+    return metadata
+
+
+def mapping(value: object) -> Json:
+    """The value where it is a JSON object, an empty one otherwise: parts of an object may be absent or null."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: object) -> list[Json]:
+    """The JSON objects of a list, none where it is absent or null."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def share(canary_weight: int, primary_weight: int) -> int | None:
+    """The canary's percent of two weights, of whatever total; None where nothing gets requests.
+
+    A share below one percent counts as one: only 0 means that the canary gets nothing.
+    """
+    total = canary_weight + primary_weight
+    return None if total <= 0 else -(-100 * canary_weight // total)

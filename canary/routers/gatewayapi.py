@@ -1,0 +1,180 @@
+"""Gateway API: one HTTPRoute, attached to the gateways that the spec names."""
+
+from canary.api.canary import Canary
+from canary.api.problems import Problem
+from canary.api.service import ParentReference
+from canary.api.traffic import TOTAL_WEIGHT, Split
+from canary.routers import filters, matches
+from canary.routers.base import (
+    Capabilities,
+    Granularity,
+    Json,
+    Observed,
+    items,
+    mapping,
+    refused,
+    route_metadata,
+    share,
+    spec_path,
+)
+
+_KIND = "HTTPRoute"
+_FIELDS = frozenset(
+    {
+        "service.timeout",
+        "service.backendTimeout",
+        "service.gatewayRefs",
+        "service.hosts",
+        "service.match",
+        "service.rewrite",
+        "service.headers",
+        "service.mirror",
+        "service.corsPolicy",
+        "analysis.stepWeight",
+        "analysis.match",
+        "analysis.mirror",
+    }
+)
+
+
+class GatewayRouter:
+    """Owns the route's parents, host names and rules, each of which is one value to the API server.
+
+    So rules that others add to the route are taken off again; labels and annotations of others stay.
+    """
+
+    capabilities: Capabilities = Capabilities(Granularity.PERCENT, _FIELDS)
+
+    def resources(self, canary: Canary) -> tuple[str, ...]:
+        """The kinds of object that its functions want to see among the observed."""
+        return (_KIND,)
+
+    def desired(self, canary: Canary, split: Split, observed: Observed) -> tuple[Json, ...]:
+        """The HTTPRoute that divides requests so.
+
+        Raises:
+            ValueError: the split is for matched requests, and the spec has no conditions to match by.
+        """
+        weighted = _rule(canary, _weighted_backends(canary, split), mirror=split.mirror)
+        if not split.matched:
+            return (_manifest(canary, [weighted], observed, owned=True),)
+        if not canary.analysis.match:
+            msg = f"no analysis.match to divide requests by: {split}"
+            raise ValueError(msg)
+        weighted["matches"] = matches.analysis_matches(canary)
+        rest = _rule(canary, [_backend(canary, canary.service_primary_name, TOTAL_WEIGHT)])
+        return (_manifest(canary, [weighted, rest], observed, owned=True),)
+
+    def observed_split(self, canary: Canary, observed: Observed) -> Split | None:
+        """How the HTTPRoute divides requests."""
+        rules = items(mapping(observed.get((_KIND, canary.service_name), {}).get("spec")).get("rules"))
+        weights = [_weights(rule) for rule in rules]
+        ours = {canary.service_primary_name, canary.service_canary_name}
+        if not rules or not all(found and found.keys() <= ours for found in weights):
+            return None
+        first, rest = weights[0], weights[1:]
+        if len(rest) > 1 or any(canary.service_canary_name in found for found in rest):
+            return None
+        percent = share(first.get(canary.service_canary_name, 0), first.get(canary.service_primary_name, 0))
+        if percent is None:
+            return None
+        return Split(percent, _mirrored(rules[0], canary.service_canary_name), matched=bool(rest))
+
+    def unsettled(self, canary: Canary, observed: Observed) -> str:
+        """Which gateway has not taken the route's current state, and what it says about it."""
+        route = observed.get((_KIND, canary.service_name), {})
+        generation = mapping(route.get("metadata")).get("generation") or 0
+        wanted = {ref.name for ref in canary.spec.service.gateway_refs}
+        for parent in items(mapping(route.get("status")).get("parents")):
+            name = mapping(parent.get("parentRef")).get("name")
+            for condition in items(parent.get("conditions")):
+                if name not in wanted or condition.get("type") != "Accepted":
+                    continue
+                if (condition.get("observedGeneration") or 0) < generation:
+                    return f"gateway {name} has not yet seen the latest HTTPRoute {canary.service_name}"
+                if condition.get("status") != "True":
+                    said = condition.get("message") or condition.get("reason") or "no reason given"
+                    return f"gateway {name} doesn't accept HTTPRoute {canary.service_name}: {said}"
+        return ""
+
+    def handed_back(self, canary: Canary, observed: Observed) -> tuple[Json, ...]:
+        """The HTTPRoute with all requests to the Service that users call, and no owner."""
+        rule = _rule(canary, [_backend(canary, canary.service_name, TOTAL_WEIGHT)])
+        return (_manifest(canary, [rule], observed, owned=False),)
+
+    def unsupported(self, canary: Canary) -> tuple[Problem, ...]:
+        """The fields of the spec that an HTTPRoute can't honour, and the gateway that it lacks."""
+        path = spec_path(canary, "service.gatewayRefs")
+        missing = Problem(path, "is missing", "name the gateway that the HTTPRoute attaches itself to")
+        return (
+            *(() if canary.spec.service.gateway_refs else (missing,)),
+            *refused(canary, canary.spec.provider or "gatewayapi:v1", self.capabilities),
+            *matches.problems(canary),
+            *filters.problems(canary),
+        )
+
+
+def _manifest(canary: Canary, rules: list[Json], observed: Observed, *, owned: bool) -> Json:
+    service = canary.spec.service
+    spec: Json = {"parentRefs": [_parent(ref) for ref in service.gateway_refs], "rules": rules}
+    if service.hosts:
+        spec["hostnames"] = list(service.hosts)
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": _KIND,
+        "metadata": route_metadata(canary, observed.get((_KIND, canary.service_name)), owned=owned),
+        "spec": spec,
+    }
+
+
+def _parent(ref: ParentReference) -> Json:
+    parent: Json = {"group": ref.group, "kind": ref.kind, "name": ref.name}
+    optional = {"namespace": ref.namespace, "sectionName": ref.section_name, "port": ref.port}
+    return {**parent, **{field: value for field, value in optional.items() if value is not None}}
+
+
+def _rule(canary: Canary, backends: list[Json], *, mirror: int = 0) -> Json:
+    """A rule for all requests of the route. It spells out what the API server would fill in, to stay comparable."""
+    rule: Json = {"matches": matches.service_matches(canary), "backendRefs": backends}
+    found = filters.filters(canary)
+    if mirror:
+        found.append(filters.mirror_to(canary.service_canary_name, canary.spec.service.port, mirror))
+    if found:
+        rule["filters"] = found
+    if limits := filters.timeouts(canary):
+        rule["timeouts"] = limits
+    return rule
+
+
+def _weighted_backends(canary: Canary, split: Split) -> list[Json]:
+    return [
+        _backend(canary, canary.service_primary_name, split.primary),
+        _backend(canary, canary.service_canary_name, split.canary),
+    ]
+
+
+def _backend(canary: Canary, name: str, weight: int) -> Json:
+    return {"group": "", "kind": "Service", "name": name, "port": canary.spec.service.port, "weight": weight}
+
+
+def _weights(rule: Json) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for backend in items(rule.get("backendRefs")):
+        name = str(backend.get("name"))
+        weight = backend.get("weight")
+        found[name] = found.get(name, 0) + (1 if weight is None else int(weight))
+    return found
+
+
+def _mirrored(rule: Json, service: str) -> int:
+    for entry in items(rule.get("filters")):
+        mirror = mapping(entry.get("requestMirror"))
+        if mapping(mirror.get("backendRef")).get("name") != service:
+            continue
+        if "percent" in mirror:
+            return int(mirror["percent"])
+        fraction = mapping(mirror.get("fraction"))
+        if fraction:
+            return int(TOTAL_WEIGHT * fraction["numerator"] / fraction.get("denominator", TOTAL_WEIGHT))
+        return TOTAL_WEIGHT
+    return 0
