@@ -137,11 +137,13 @@ def _len(value: Value) -> Value:
     raise ValueError(msg)
 
 
-def _index(container: Value, key: Value) -> Value:
-    if not isinstance(container, Mapping) or not isinstance(key, str):
-        msg = f"index takes a map and a string, not {kind(container)} and {kind(key)}"
-        raise ValueError(msg)
-    return container.get(key, "")
+def _index(container: Value, *keys: Value) -> Value:
+    for key in keys:
+        if not isinstance(container, Mapping) or not isinstance(key, str):
+            msg = f"index takes a map and a string, not {kind(container)} and {kind(key)}"
+            raise ValueError(msg)
+        container = container.get(key, "")
+    return container
 
 
 def _print(*values: Value) -> Value:
@@ -230,7 +232,7 @@ BUILTIN: Mapping[str, Function] = {
     "ge": Function(_ge, 2, 2),
     "not": Function(_not, 1, 1),
     "len": Function(_len, 1, 1),
-    "index": Function(_index, 2, 2),
+    "index": Function(_index, 1),
     "print": Function(_print, 0),
     "println": Function(_println, 0),
     "printf": Function(_printf, 1),

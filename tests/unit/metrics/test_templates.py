@@ -1,0 +1,110 @@
+import json
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics.templates import NAMES, Model, TemplateError, check, render
+
+MODEL = Model(
+    name="podinfo", namespace="test", target="app", service="svc", ingress="ing", route="r", interval="1m"
+)
+
+
+def test_templates_render_and_fail_as_in_go(recorded: Callable[[str], bytes], model: Model) -> None:
+    """The recorded outputs are those of Go's text/template with the same names and values."""
+    for case in json.loads(recorded("go_templates.json")):
+        try:
+            output = render(case["template"], model)
+        except TemplateError:
+            output = None
+        assert output == case["output"], case["template"]
+
+
+def test_a_query_of_a_metric_template_renders_as_written(model: Model) -> None:
+    template = """
+    histogram_quantile(0.99, sum(rate(response_latency_ms_bucket{
+      namespace="{{ namespace }}", deployment=~"{{ target }}", direction="{{ variables.direction }}"
+    }[{{ interval }}])) by (le))
+    """
+    assert render(template, model) == """
+    histogram_quantile(0.99, sum(rate(response_latency_ms_bucket{
+      namespace="test", deployment=~"app", direction="inbound"
+    }[1m])) by (le))
+    """
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ foo }}", "line 1, column 4: foo isn't defined; available are ingress, interval, name, namespace"),
+        ("a\nb{{ variables.nope }}", "line 2, column 14: no entry for 'nope'; there are direction, with-dash"),
+        ("{{ .Name }}", "line 1, column 4: nil has no fields, so no .Name"),
+        ("{{ name", "line 1, column 1: this action isn't closed by }}"),
+        ('{{ "a', "line 1, column 4: this string isn't closed"),
+        ("x {{ if name }}", "line 1, column 6: this if has no end"),
+        ("{{ . }}", "line 1, column 4: there is no value here"),
+        ('{{ define "x" }}{{ end }}', "line 1, column 4: define is not supported in metric queries"),
+        ("{{ printf }}", "line 1, column 4: printf takes 1 or more arguments, not 0"),
+        ("{{ not 1 2 }}", "line 1, column 4: not takes 1 arguments, not 2"),
+    ],
+)
+def test_an_error_names_the_place_and_the_remedy(template: str, message: str, model: Model) -> None:
+    with pytest.raises(TemplateError) as caught:
+        render(template, model)
+    assert str(caught.value).startswith(message)
+
+
+def test_no_variables_are_told_apart_from_other_variables() -> None:
+    with pytest.raises(TemplateError, match="no entry for 'x'; there are none"):
+        render("{{ variables.x }}", MODEL)
+
+
+def test_a_template_can_be_checked_without_a_canary() -> None:
+    check("{{ namespace }} {{ variables.anything }}")
+    with pytest.raises(TemplateError, match="nmspace isn't defined"):
+        check("{{ nmspace }}")
+
+
+def test_deep_nesting_is_refused_and_not_a_crash() -> None:
+    with pytest.raises(TemplateError, match="nested more than"):
+        check("{{ " + "(" * 5000 + "name" + ")" * 5000 + " }}")
+    with pytest.raises(TemplateError, match="nested more than"):
+        check("{{ if name }}" * 5000 + "{{ end }}" * 5000)
+
+
+@given(st.text().filter(lambda text: "{{" not in text))
+def test_text_without_actions_stays_as_it_is(text: str) -> None:
+    assert render(text, MODEL) == text
+
+
+@given(st.text())
+def test_any_text_renders_or_is_refused_with_a_place(text: str) -> None:
+    try:
+        render(text, MODEL)
+    except TemplateError as error:
+        assert error.line >= 1
+        assert error.column >= 1
+
+
+pieces = st.sampled_from(
+    ["{{", "}}", "{{-", "-}}", " ", "name", "variables", ".x", "(", ")", "|", ":=", "=", "$x", "$", ",", '"a"', "`", "1"]
+    + ["if", "else", "end", "range", "with", "printf", "eq", "and", "/*", "*/", "\n", "text", ".", "nil", "true"]
+)
+
+
+@given(st.lists(pieces, max_size=25).map("".join))
+def test_any_arrangement_of_the_language_renders_or_is_refused(text: str) -> None:
+    try:
+        render(text, MODEL)
+    except TemplateError as error:
+        assert error.reason
+
+
+@given(st.fixed_dictionaries({name: st.text() for name in sorted(NAMES - {"variables"})}), st.text())
+def test_values_are_inserted_and_never_read_as_templates(values: dict[str, str], variable: str) -> None:
+    model = Model(**values, variables={"v": variable})
+    for name, value in values.items():
+        assert render(f"<{{{{ {name} }}}}>", model) == f"<{value}>"
+    assert render("{{ variables.v }}", model) == variable
