@@ -1,0 +1,139 @@
+"""`canary run`: the controller, with Flagger's flag names."""
+
+import argparse
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from canary.controller.options import Options
+
+LEVELS = ("debug", "info", "warning", "error")
+
+Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "run",
+        help="run the controller",
+        description="Run the controller until it is told to stop. Flags are Flagger's; one dash or two.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    cluster = parser.add_argument_group("cluster")
+    cluster.add_argument("--kubeconfig", type=Path, help="path to a kubeconfig; in a pod none is needed")
+    cluster.add_argument("--context", help="context of the kubeconfig")
+    cluster.add_argument("--namespace", default="", help="the only namespace to work in; empty for all")
+    _flag(cluster, "--enable-leader-election", True, "let a Lease say which of several controllers acts")
+    cluster.add_argument("--leader-election-namespace", default="kube-system", help="namespace of that Lease")
+    cluster.add_argument("--threadiness", type=_positive, default=10, help="Canaries that are worked on at once")
+
+    rollout = parser.add_argument_group("rollouts")
+    rollout.add_argument("--mesh-provider", default="istio", help="traffic provider of Canaries that name none")
+    rollout.add_argument("--metrics-server", default="http://prometheus:9090", help="address of Prometheus")
+    rollout.add_argument(
+        "--selector-labels",
+        default="app,name,app.kubernetes.io/name",
+        help="pod labels that tell the versions apart, the preferred one first",
+    )
+    rollout.add_argument(
+        "--include-label-prefix", default="", help="prefixes of labels that are copied to the primary; * for all"
+    )
+    _flag(rollout, "--enable-config-tracking", True, "let ConfigMaps and Secrets be part of a revision")
+    _flag(rollout, "--no-cross-namespace-refs", False, "refuse references to other namespaces")
+
+    telling = parser.add_argument_group("what one sees")
+    telling.add_argument("--port", type=int, default=8080, help="port of /metrics, /healthz and /readyz")
+    telling.add_argument("--log-level", choices=LEVELS, default="info", help="least level that is logged")
+    telling.add_argument("--zap-encoding", choices=("json", "console"), default="json", help="form of the log")
+    telling.add_argument("--event-webhook", default="", help="address that is told of every event")
+    telling.add_argument("--cluster-name", default="", help="name of the cluster in alerts")
+    telling.add_argument("--slack-url", default="", help="Slack hook for Canaries that name no alert provider")
+    telling.add_argument("--slack-token", default="", help="token of a Slack bot")
+    telling.add_argument("--slack-proxy-url", default="", help="proxy on the way to Slack")
+    telling.add_argument("--slack-user", default="flagger", help="name that Slack messages come from")
+    telling.add_argument("--slack-channel", default="", help="Slack channel")
+    telling.add_argument("--msteams-url", default="", help="MS Teams hook for Canaries that name no alert provider")
+    telling.add_argument("--msteams-proxy-url", default="", help="proxy on the way to MS Teams")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the controller with these arguments, and return the exit code."""
+    # Here and not above: the controller's libraries take longer to load than help may take.
+    from canary.controller.logs import configure  # noqa: PLC0415
+    from canary.controller.run import run as run_controller  # noqa: PLC0415
+
+    configure(arguments.log_level, arguments.zap_encoding)
+    asyncio.run(run_controller(options_of(arguments)))
+    return 0
+
+
+def options_of(arguments: argparse.Namespace) -> "Options":
+    """The controller's settings out of the parsed command line."""
+    from canary.controller.options import Messenger, Options  # noqa: PLC0415
+    from canary.workloads.base import Rules  # noqa: PLC0415
+
+    messengers = []
+    if arguments.slack_url:
+        messengers.append(
+            Messenger(
+                "slack",
+                arguments.slack_url,
+                token=arguments.slack_token,
+                user=arguments.slack_user,
+                channel=arguments.slack_channel,
+                proxy=arguments.slack_proxy_url,
+            )
+        )
+    if arguments.msteams_url:
+        messengers.append(Messenger("msteams", arguments.msteams_url, proxy=arguments.msteams_proxy_url))
+    return Options(
+        kubeconfig=arguments.kubeconfig,
+        context=arguments.context,
+        namespace=arguments.namespace or None,
+        mesh_provider=arguments.mesh_provider,
+        metrics_server=arguments.metrics_server,
+        port=arguments.port,
+        rules=Rules(
+            selector_labels=_words(arguments.selector_labels),
+            include_label_prefixes=_words(arguments.include_label_prefix),
+        ),
+        track_configs=arguments.enable_config_tracking,
+        cross_namespace_refs=not arguments.no_cross_namespace_refs,
+        workers=arguments.threadiness,
+        leader_election=arguments.enable_leader_election,
+        lease_namespace=arguments.leader_election_namespace,
+        event_webhook=arguments.event_webhook,
+        messengers=tuple(messengers),
+        cluster=arguments.cluster_name,
+    )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _flag(group: argparse._ArgumentGroup, name: str, default: bool, text: str) -> None:
+    """A switch as Go's: `--name`, `--name=true` and `--name=false`."""
+    group.add_argument(name, nargs="?", const=True, default=default, type=_boolean, metavar="true|false", help=text)
+
+
+def _boolean(text: str) -> bool:
+    match text.lower():
+        case "true" | "t" | "1":
+            return True
+        case "false" | "f" | "0":
+            return False
+        case _:
+            msg = f"{text!r} is neither true nor false"
+            raise argparse.ArgumentTypeError(msg)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        msg = f"{text} is not 1 or more"
+        raise argparse.ArgumentTypeError(msg)
+    return number

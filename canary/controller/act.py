@@ -1,0 +1,201 @@
+"""Act: do what was decided, in order, writing only what is not so already."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from canary.controller.caches import Caches
+from canary.controller.configs import RESOURCE, ConfigReader
+from canary.controller.observe import Surroundings
+from canary.kube.client import KubeClient
+from canary.kube.diff import covers
+from canary.kube.errors import Conflict
+from canary.kube.types import CANARY, SERVICE, Json, Resource, name_of, namespace_of, resource_of
+from canary.rollout.decision import (
+    Action,
+    CopyToPrimary,
+    DropFinalizer,
+    HandBack,
+    HoldFinalizer,
+    KeepApexService,
+    KeepVersionServices,
+    Orphan,
+    Route,
+    ScalePrimary,
+    ScaleTarget,
+)
+from canary.rollout.leaving import FINALIZER
+from canary.routers.base import Router
+from canary.workloads import configs, services
+from canary.workloads.base import Rules, SelectorLabel, Target, owners_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The surroundings of a Canary whose spec works: what every action builds on is there."""
+
+    kind: Target
+    router: Router
+    target: Json
+    label: SelectorLabel
+
+
+class Actor:
+    """Applies the actions of one decision.
+
+    Args:
+        client: where to write.
+        caches: what is there already; every write goes into it at once.
+        configs: contents of tracked configuration.
+        rules: how versions are told apart, and what is copied.
+        seen: what the decision was made on: a version that came after it is never copied.
+    """
+
+    def __init__(
+        self, client: KubeClient, caches: Caches, configs: ConfigReader, rules: Rules, seen: Surroundings
+    ) -> None:
+        self._client = client
+        self._caches = caches
+        self._configs = configs
+        self._rules = rules
+        self._seen = seen
+        self.writes = 0
+        self.raw = seen.raw
+
+    async def do(self, action: Action) -> None:
+        """Apply one action.
+
+        Raises:
+            KubeError: the API server did not do it; doing it again is safe.
+        """
+        match action:
+            case HoldFinalizer() | DropFinalizer():
+                await self._finalizer(hold=isinstance(action, HoldFinalizer))
+            case KeepVersionServices() | KeepApexService():
+                await self._services(action)
+            case CopyToPrimary(revision):
+                await self._copy(revision)
+            case ScalePrimary(replicas):
+                await self._scale(self._seen.canary.primary_name, replicas)
+            case ScaleTarget(replicas):
+                await self._scale(self._seen.canary.target_name, replicas)
+            case Route(split):
+                for route in self._parts().router.desired(self._seen.canary, split, self._seen.routes):
+                    await self._apply(route)
+            case HandBack():
+                await self._hand_back()
+            case Orphan():
+                await self._orphan()
+            case _:
+                assert_never(action)
+
+    async def _services(self, which: KeepVersionServices | KeepApexService) -> None:
+        parts, seen = self._parts(), self._seen
+        template = parts.kind.template(parts.target)
+        if isinstance(which, KeepApexService):
+            await self._apply(services.apex(seen.canary, parts.label, template, seen.services))
+            return
+        for service in services.versions(seen.canary, parts.label, template, seen.services):
+            await self._apply(service)
+
+    def _parts(self) -> _Parts:
+        seen = self._seen
+        if seen.kind is None or seen.router is None or seen.target is None:
+            msg = f"{seen.canary.key} has no target or no router to act on"
+            raise RuntimeError(msg)
+        label = seen.kind.selector_label(seen.target, self._rules)
+        if label is None:
+            msg = f"{seen.canary.key} has a target without selector label"
+            raise RuntimeError(msg)
+        return _Parts(seen.kind, seen.router, seen.target, label)
+
+    async def _apply(self, desired: Json) -> None:
+        """Server-side apply, unless all of it is so already."""
+        resource = resource_of(desired)
+        existing = self._caches.get(resource, namespace_of(desired) or "", name_of(desired))
+        if existing is not None and covers(existing, desired):
+            return
+        self._wrote(await self._client.apply(resource, desired))
+
+    def _wrote(self, obj: Json) -> None:
+        self.writes += 1
+        self._caches.note(obj)
+
+    async def _finalizer(self, *, hold: bool) -> None:
+        metadata = self.raw["metadata"]
+        finalizers = [each for each in metadata.get("finalizers") or [] if each != FINALIZER]
+        if hold:
+            finalizers.append(FINALIZER)
+        if finalizers == (metadata.get("finalizers") or []):
+            return
+        patch = {"metadata": {"finalizers": finalizers, "resourceVersion": metadata["resourceVersion"]}}
+        self.raw = await self._client.merge_patch(CANARY, metadata["namespace"], metadata["name"], patch)
+        self._wrote(self.raw)
+
+    async def _copy(self, revision: str) -> None:
+        """Configuration first: the primary's pods must find it when they start."""
+        parts, canary = self._parts(), self._seen.canary
+        tracked = self._seen.configs
+        if parts.kind.carried(parts.target, tracked) != revision:
+            raise Conflict("PATCH", canary.primary_name, "the target has changed since it was looked at")
+        for ref in sorted(configs.references(parts.kind.template(parts.target))):
+            if ref.key not in tracked:
+                continue
+            obj = await self._configs.contents(canary.namespace, ref)
+            if obj is None or configs.checksum(obj) != tracked[ref.key]:
+                raise Conflict("GET", ref.key, "the configuration has changed since it was looked at")
+            name = f"{ref.name}-primary"
+            existing = self._caches.get(RESOURCE[ref.kind], canary.namespace, name)
+            copy = configs.primary_copy(obj, canary, rules=self._rules, existing=existing)
+            self._wrote(await self._client.apply(RESOURCE[ref.kind], copy))
+        manifest = parts.kind.primary(
+            parts.target, canary, tracked=tracked, rules=self._rules, existing=self._seen.primary
+        )
+        self._wrote(await self._client.apply(parts.kind.resource, manifest))
+
+    async def _scale(self, name: str, replicas: int) -> None:
+        parts, namespace = self._parts(), self._seen.canary.namespace
+        existing = self._caches.get(parts.kind.resource, namespace, name)
+        if existing is None or parts.kind.replicas(existing) == replicas:
+            return
+        patch = {"spec": {"replicas": replicas}}
+        self._wrote(await self._client.merge_patch(parts.kind.resource, namespace, name, patch))
+
+    async def _hand_back(self) -> None:
+        """The users' Service and route lead to the target, and belong to no Canary any more."""
+        parts, seen = self._parts(), self._seen
+        template = parts.kind.template(parts.target)
+        await self._release(services.handed_back(seen.canary, parts.label, template, seen.services))
+        for route in parts.router.handed_back(seen.canary, seen.routes):
+            await self._release(route)
+
+    async def _orphan(self) -> None:
+        """Nothing that serves traffic is collected with the Canary."""
+        seen = self._seen
+        for obj in seen.routes.values():
+            await self._disown(resource_of(obj), name_of(obj))
+        for obj in seen.services.values():
+            await self._disown(SERVICE, name_of(obj))
+        if seen.kind is not None and seen.primary is not None:
+            await self._disown(seen.kind.resource, name_of(seen.primary))
+
+    async def _release(self, desired: Json) -> None:
+        """Server-side apply, which takes off the owner that the manifest no longer names."""
+        existing = self._caches.get(resource_of(desired), namespace_of(desired) or "", name_of(desired))
+        if existing is not None and (not covers(existing, desired) or self._owns(existing)):
+            self._wrote(await self._client.apply(resource_of(desired), desired))
+
+    def _owns(self, obj: Json) -> bool:
+        return any(owner.get("uid") == self._seen.canary.metadata.uid for owner in owners_of(obj))
+
+    async def _disown(self, resource: Resource, name: str) -> None:
+        """Take our owner reference off an object, so that it outlives the Canary."""
+        canary = self._seen.canary
+        existing = self._caches.get(resource, canary.namespace, name)
+        if existing is None:
+            return
+        if not self._owns(existing):
+            return
+        kept = [owner for owner in owners_of(existing) if owner.get("uid") != canary.metadata.uid]
+        version = existing["metadata"]["resourceVersion"]
+        patch = {"metadata": {"ownerReferences": kept, "resourceVersion": version}}
+        self._wrote(await self._client.merge_patch(resource, canary.namespace, name, patch))

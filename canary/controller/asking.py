@@ -1,0 +1,194 @@
+"""Ask the outside world what a decision hangs on: webhooks, metrics, and why pods are not ready."""
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+import metrics.evaluate
+import metrics.question
+from canary import webhooks
+from canary.api.analysis import Metric
+from canary.api.canary import Canary
+from canary.api.metrictemplate import MetricTemplate, parse_metric_template
+from canary.api.problems import InvalidResource
+from canary.api.status import CheckStatus, Verdict
+from canary.controller.caches import Caches
+from canary.controller.options import Options
+from canary.kube.client import KubeClient
+from canary.kube.errors import KubeError
+from canary.kube.types import METRIC_TEMPLATE, POD, SECRET
+from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion, Question
+from canary.workloads.pods import diagnose
+from canary.workloads.registry import target_for
+from metrics import builtin, templates, threshold, verdict
+from metrics.errors import MisconfiguredError
+from metrics.verdict import written
+
+VERDICTS: Mapping[type[verdict.Verdict], Verdict] = {
+    verdict.Pass: Verdict.PASS,
+    verdict.Fail: Verdict.FAIL,
+    verdict.NoData: Verdict.NO_DATA,
+    verdict.Unavailable: Verdict.UNAVAILABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Unaskable(Exception):  # noqa: N818 - never leaves this module
+    """A metric can't be asked for; the reason becomes its verdict."""
+
+    reason: str
+
+
+class Asker:
+    """Asks questions; what goes wrong outside is part of the answer.
+
+    Args:
+        client: where Secrets and pods are read.
+        caches: where MetricTemplates and targets are known.
+        options: the controller's settings.
+        hooks: connections for webhooks.
+        servers: connections for metrics servers.
+        now: the clock.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        caches: Caches,
+        options: Options,
+        hooks: webhooks.Clients,
+        servers: metrics.evaluate.Clients,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._client = client
+        self._caches = caches
+        self._options = options
+        self._hooks = hooks
+        self._servers = servers
+        self._now = now
+
+    async def __call__(self, canary: Canary, question: Question) -> Answer:
+        """Ask one question."""
+        match question:
+            case HookQuestion():
+                return await self._hook(canary, question)
+            case MetricQuestion(index=index):
+                return await self._metric(canary, canary.analysis.metrics[index])
+            case PodsQuestion():
+                return await self._pods(canary)
+            case _:
+                assert_never(question)
+
+    async def _hook(self, canary: Canary, question: HookQuestion) -> HookAnswer:
+        hook = canary.analysis.webhooks[question.index]
+        body = webhooks.payload(canary, hook, question.phase, webhooks.checksum(canary))
+        outcome = await webhooks.call(self._hooks, hook, body)
+        return HookAnswer(isinstance(outcome, webhooks.Approved), outcome.message)
+
+    async def _pods(self, canary: Canary) -> PodsAnswer:
+        kind = target_for(canary.spec.target_ref.kind)
+        target = self._caches.get(kind.resource, canary.namespace, canary.target_name) if kind else None
+        label = kind.selector_label(target, self._options.rules) if kind and target else None
+        if label is None:
+            return PodsAnswer("")
+        try:
+            pods = await self._client.list(POD, canary.namespace, label_selector=f"{label.key}={label.value}")
+        except KubeError as error:
+            return PodsAnswer(f"the pods can't be listed: {error.message}")
+        return PodsAnswer(diagnose(pods["items"]))
+
+    async def _metric(self, canary: Canary, metric: Metric) -> CheckStatus:
+        now = self._now()
+        try:
+            question = await self._question(canary, metric)
+        except (_Unaskable, MisconfiguredError, templates.TemplateError, InvalidResource, KubeError) as error:
+            reason = error.reason if isinstance(error, _Unaskable) else str(error)
+            return CheckStatus(name=metric.name, verdict=Verdict.UNAVAILABLE, time=now, message=reason)
+        judged = await metrics.evaluate.evaluate(question, self._servers, now)
+        return CheckStatus(
+            name=metric.name,
+            verdict=VERDICTS[type(judged)],
+            value=judged.value,
+            threshold=str(judged.threshold),
+            query=judged.query,
+            time=judged.time,
+            samples=judged.samples,
+            message=judged.message,
+        )
+
+    async def _question(self, canary: Canary, metric: Metric) -> metrics.question.Question:
+        model = _model(canary, metric)
+        bounds = metric.threshold_range
+        limits = threshold.threshold_of(
+            metric.name,
+            metric.threshold,
+            low=bounds.min if bounds else None,
+            high=bounds.max if bounds else None,
+        )
+        if metric.template_ref is not None:
+            return await self._templated(canary, metric, model, limits)
+        provider = canary.spec.provider or self._options.mesh_provider
+        query = (
+            templates.render(metric.query, model) if metric.query else builtin.query_of(metric.name, provider, model)
+        )
+        return metrics.question.Question(
+            name=metric.name,
+            query=query,
+            threshold=limits,
+            interval=metric.interval,
+            unit=builtin.UNITS.get(metric.name, ""),
+            address=canary.spec.metrics_server or self._options.metrics_server,
+        )
+
+    async def _templated(
+        self, canary: Canary, metric: Metric, model: templates.Model, limits: threshold.Threshold
+    ) -> metrics.question.Question:
+        template = self._template(canary, metric)
+        provider = template.spec.provider
+        credentials = await self._credentials(template)
+        return metrics.question.Question(
+            name=metric.name,
+            query=templates.render(template.spec.query, model),
+            threshold=limits,
+            interval=metric.interval,
+            provider=provider.type,
+            address=provider.address or (self._options.metrics_server if provider.type == "prometheus" else ""),
+            credentials=credentials,
+            headers=tuple((name, value) for name, values in provider.headers.items() for value in values),
+            insecure=provider.insecure_skip_verify,
+            region=provider.region,
+        )
+
+    def _template(self, canary: Canary, metric: Metric) -> MetricTemplate:
+        ref = metric.template_ref
+        if ref is None:
+            raise _Unaskable("it names no MetricTemplate")
+        namespace = ref.namespace or canary.namespace
+        raw = self._caches.get(METRIC_TEMPLATE, namespace, ref.name)
+        if raw is None:
+            raise _Unaskable(f"MetricTemplate {ref.name} does not exist in {namespace}")
+        return parse_metric_template(raw)
+
+    async def _credentials(self, template: MetricTemplate) -> Mapping[str, str]:
+        """The Secret's contents; read anew each time, so that a rotated key counts at once and none is kept."""
+        ref = template.spec.provider.secret_ref
+        if ref is None:
+            return {}
+        secret = await self._client.get(SECRET, template.namespace, ref.name)
+        return {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
+
+
+def _model(canary: Canary, metric: Metric) -> templates.Model:
+    spec = canary.spec
+    return templates.Model(
+        name=canary.name,
+        namespace=canary.namespace,
+        target=canary.target_name,
+        service=canary.service_name,
+        ingress=spec.ingress_ref.name if spec.ingress_ref else canary.target_name,
+        route=spec.route_ref.name if spec.route_ref else canary.target_name,
+        interval=written(metric.interval),
+        variables=metric.template_variables,
+    )

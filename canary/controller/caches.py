@@ -1,0 +1,93 @@
+"""What the controller knows of the cluster without asking: one watch a kind, shared by all Canaries."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+from canary.kube.client import KubeClient
+from canary.kube.store import Change
+from canary.kube.types import (
+    ALERT_PROVIDER,
+    CANARY,
+    CONFIG_MAP,
+    METRIC_TEMPLATE,
+    SECRET,
+    SERVICE,
+    Json,
+    Resource,
+    resource_of,
+)
+from canary.kube.watch import WatchCache
+
+METADATA_ONLY = (CONFIG_MAP, SECRET)
+"""Watched for changes only: their contents are read when they are needed, and not kept."""
+
+
+class Caches:
+    """The watches.
+
+    Args:
+        client: where from.
+        resources: what is watched beside Canaries and what belongs to them: the kinds of targets and routes.
+        namespace: the only namespace to watch; None is all.
+        changed: is told of every change of an object.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        resources: Iterable[Resource],
+        *,
+        namespace: str | None,
+        changed: Callable[[Resource, Change[Json]], None],
+    ) -> None:
+        always = (CANARY, METRIC_TEMPLATE, ALERT_PROVIDER, SERVICE, CONFIG_MAP, SECRET)
+        self._caches: dict[Resource, WatchCache[Json]] = {
+            resource: WatchCache(
+                client,
+                resource,
+                namespace=namespace,
+                metadata_only=resource in METADATA_ONLY,
+            )
+            for resource in dict.fromkeys((*always, *resources))
+        }
+        for resource, cache in self._caches.items():
+            cache.subscribe(partial(changed, resource))
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        """The object as it was last seen; None when there is none."""
+        cache = self._caches.get(resource)
+        return cache.get(namespace, name) if cache is not None else None
+
+    def list(self, resource: Resource) -> list[Json]:
+        """All objects of a kind, as they were last seen."""
+        return list(self._caches[resource].list())
+
+    def named(self, resource: Resource, namespace: str, names: Iterable[str]) -> Mapping[str, Json]:
+        """Those of these objects that exist, by name."""
+        found = ((name, self.get(resource, namespace, name)) for name in names)
+        return {name: obj for name, obj in found if obj is not None}
+
+    def note(self, obj: Json) -> None:
+        """Take in what a write has returned, so that the next look does not see the world before it."""
+        resource = resource_of(obj)
+        cache = self._caches.get(resource)
+        if cache is not None:
+            metadata_only = {key: obj[key] for key in ("apiVersion", "kind", "metadata")}
+            cache.note(metadata_only if resource in METADATA_ONLY else obj)
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for resource, cache in self._caches.items():
+                group.create_task(cache.run(), name=f"watch {resource.plural}")
+
+    async def synced(self) -> None:
+        """Wait until every watch has seen the whole of its kind once."""
+        for cache in self._caches.values():
+            await cache.synced.wait()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every watch has seen the whole of its kind once."""
+        return all(cache.synced.is_set() for cache in self._caches.values())

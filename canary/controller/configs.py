@@ -1,0 +1,77 @@
+"""ConfigMaps and Secrets: known by their metadata, read when they have changed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from canary.controller.caches import Caches
+from canary.kube.client import KubeClient
+from canary.kube.errors import NotFound
+from canary.kube.types import CONFIG_MAP, SECRET, Json, Resource
+from canary.workloads.configs import ConfigKind, ConfigRef, checksum, is_tracked
+
+RESOURCE: Mapping[ConfigKind, Resource] = {ConfigKind.CONFIG_MAP: CONFIG_MAP, ConfigKind.SECRET: SECRET}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was read of an object at one version of it; its contents are not kept."""
+
+    version: str
+    checksum: str | None
+
+
+class ConfigReader:
+    """Checksums of tracked ConfigMaps and Secrets, each read once a version.
+
+    Args:
+        client: where their contents are read.
+        caches: where their versions are known.
+    """
+
+    def __init__(self, client: KubeClient, caches: Caches) -> None:
+        self._client = client
+        self._caches = caches
+        self._known: dict[tuple[Resource, str, str], _Known] = {}
+
+    async def checksums(self, namespace: str, refs: Iterable[ConfigRef]) -> dict[str, str]:
+        """The checksum of each of these that exists and is tracked, by `configmap/NAME` or `secret/NAME`.
+
+        Raises:
+            KubeError: one that has changed can't be read.
+        """
+        found: dict[str, str] = {}
+        for ref in sorted(refs):
+            known = await self._read(RESOURCE[ref.kind], namespace, ref.name)
+            if known is not None and known.checksum is not None:
+                found[ref.key] = known.checksum
+        return found
+
+    async def contents(self, namespace: str, ref: ConfigRef) -> Json | None:
+        """One of these whole, read now; None when there is none.
+
+        Raises:
+            KubeError: it can't be read.
+        """
+        return await self._fetch(RESOURCE[ref.kind], namespace, ref.name)
+
+    async def _read(self, resource: Resource, namespace: str, name: str) -> _Known | None:
+        key = (resource, namespace, name)
+        seen = self._caches.get(resource, namespace, name)
+        if seen is None:
+            self._known.pop(key, None)
+            return None
+        version = str(seen["metadata"].get("resourceVersion", ""))
+        known = self._known.get(key)
+        if known is None or known.version != version:
+            obj = await self._fetch(resource, namespace, name)
+            if obj is None:
+                return None
+            version = str(obj["metadata"].get("resourceVersion", ""))
+            known = self._known[key] = _Known(version, checksum(obj) if is_tracked(obj) else None)
+        return known
+
+    async def _fetch(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        try:
+            return await self._client.get(resource, namespace, name)
+        except NotFound:
+            return None

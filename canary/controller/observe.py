@@ -1,0 +1,178 @@
+"""Observe: collect what is known around one Canary into facts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from canary.api.canary import Canary, parse_canary
+from canary.api.problems import Problem
+from canary.api.rules import problems as spec_problems
+from canary.api.status import Phase
+from canary.controller.caches import Caches
+from canary.controller.configs import RESOURCE, ConfigReader
+from canary.controller.index import Index, Ref
+from canary.controller.options import Options
+from canary.kube.types import HTTP_ROUTE, METRIC_TEMPLATE, SERVICE, TRAEFIK_SERVICE, Json, Resource
+from canary.rollout.facts import Answer, Facts, Question, Workload
+from canary.routers.base import Granularity, Router
+from canary.routers.registry import router_for
+from canary.routers.registry import supported as supported_providers
+from canary.workloads import services
+from canary.workloads.base import Target
+from canary.workloads.configs import references
+from canary.workloads.registry import supported as supported_kinds
+from canary.workloads.registry import target_for
+
+ROUTES: Mapping[str, Resource] = {resource.kind: resource for resource in (TRAEFIK_SERVICE, HTTP_ROUTE)}
+"""The kinds of object that divide traffic, by name."""
+
+AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
+"""Phases in which a target that disappears is the rollout's concern, not the spec's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The objects that one Canary is about, as they were when it was looked at.
+
+    Args:
+        canary: the Canary.
+        raw: the Canary as the API server has it.
+        provider: name of its traffic provider.
+        kind: what its target is; None for a kind that is not supported.
+        router: its traffic provider; None for one that is not supported.
+        target: the workload that it names; None when there is none.
+        primary: the primary; None when there is none.
+        services: its Services that exist, by name.
+        routes: what its router looks at, Services among them, by kind and name.
+        configs: checksums of the tracked configuration.
+    """
+
+    canary: Canary
+    raw: Json
+    provider: str
+    kind: Target | None
+    router: Router | None
+    target: Json | None
+    primary: Json | None
+    services: Mapping[str, Json]
+    routes: Mapping[tuple[str, str], Json]
+    configs: Mapping[str, str]
+
+
+class Observer:
+    """Looks at the cluster through the caches.
+
+    Args:
+        caches: what is known of the cluster.
+        configs: checksums of tracked configuration.
+        index: is kept up to date with which objects each Canary looks at.
+        options: the controller's settings.
+    """
+
+    def __init__(self, caches: Caches, configs: ConfigReader, index: Index, options: Options) -> None:
+        self._caches = caches
+        self._configs = configs
+        self._index = index
+        self._options = options
+
+    async def look(self, raw: Json) -> Surroundings:
+        """Collect the objects around a Canary.
+
+        Raises:
+            InvalidResource: the Canary can't be read.
+            KubeError: tracked configuration has changed and can't be read.
+        """
+        canary = parse_canary(raw)
+        provider = canary.spec.provider or self._options.mesh_provider
+        kind, router = target_for(canary.spec.target_ref.kind), router_for(provider)
+        namespace = canary.namespace
+        target = self._caches.get(kind.resource, namespace, canary.target_name) if kind else None
+        names = (canary.service_name, canary.service_primary_name, canary.service_canary_name)
+        refs = references(kind.template(target)) if kind and target and self._options.track_configs else frozenset()
+        found = self._caches.named(SERVICE, namespace, names)
+        kinds = [each for each in (router.resources(canary) if router else ()) if each != SERVICE.kind]
+        routes: dict[tuple[str, str], Json] = {(SERVICE.kind, name): obj for name, obj in found.items()}
+        for each in kinds:
+            route = self._caches.get(ROUTES[each], namespace, canary.service_name)
+            if route is not None:
+                routes[each, canary.service_name] = route
+        watched = {Ref("Service", namespace, name) for name in names}
+        watched |= {Ref(each, namespace, canary.service_name) for each in kinds}
+        watched |= {Ref(RESOURCE[ref.kind].kind, namespace, ref.name) for ref in refs}
+        watched |= {
+            Ref(canary.spec.target_ref.kind, namespace, name) for name in (canary.target_name, canary.primary_name)
+        }
+        watched |= {Ref("MetricTemplate", where, name) for where, name in _templates(canary)}
+        self._index.put(canary.key, watched)
+        return Surroundings(
+            canary=canary,
+            raw=raw,
+            provider=provider,
+            kind=kind,
+            router=router,
+            target=target,
+            primary=self._caches.get(kind.resource, namespace, canary.primary_name) if kind else None,
+            services=found,
+            routes=routes,
+            configs=await self._configs.checksums(namespace, refs),
+        )
+
+    def facts(self, seen: Surroundings, now: datetime, answers: Mapping[Question, Answer]) -> Facts:
+        """What a decision may hang on."""
+        kind, router = seen.kind, seen.router
+        target = primary = None
+        if kind is not None and seen.target is not None:
+            revision = kind.carried(seen.target, seen.configs)
+            target = Workload(revision, kind.readiness(seen.target), dict(seen.configs))
+        if kind is not None and seen.primary is not None:
+            primary = Workload(kind.primary_revision(seen.primary) or "", kind.readiness(seen.primary))
+        return Facts(
+            now=now,
+            target=target,
+            primary=primary,
+            split=router.observed_split(seen.canary, seen.routes) if router else None,
+            weighted=router is not None and router.capabilities.weights is not Granularity.NONE,
+            problems=self._problems(seen),
+            answers=answers,
+        )
+
+    def _problems(self, seen: Surroundings) -> tuple[Problem, ...]:
+        canary, kind, router = seen.canary, seen.kind, seen.router
+        found = [*spec_problems(canary, seen.provider)]
+        if router is None:
+            field = "spec.provider" if canary.spec.provider else "--mesh-provider"
+            message = f"traffic provider {seen.provider} is not supported"
+            found.append(Problem(field, message, f"write one of {', '.join(supported_providers())}"))
+        else:
+            found += router.unsupported(canary)
+        if kind is None:
+            message = f"targets of kind {canary.spec.target_ref.kind} are not supported"
+            found.append(Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}"))
+        elif seen.target is not None:
+            found += kind.problems(canary, seen.target, self._options.rules)
+            found += services.problems(canary, seen.services)
+        elif canary.status.phase not in AT_WORK:
+            message = f"{canary.spec.target_ref.kind} {canary.target_name} does not exist in {canary.namespace}"
+            found.append(Problem("spec.targetRef", message, "create it, or correct its name"))
+        found += self._template_problems(canary)
+        return tuple(found)
+
+    def _template_problems(self, canary: Canary) -> list[Problem]:
+        found = []
+        for index, metric in enumerate(canary.analysis.metrics):
+            if metric.template_ref is None:
+                continue
+            field = f"spec.analysis.metrics[{index}].templateRef"
+            namespace = metric.template_ref.namespace or canary.namespace
+            if namespace != canary.namespace and not self._options.cross_namespace_refs:
+                message = f"it names namespace {namespace}, and references to other namespaces are switched off"
+                found.append(Problem(field, message, "name a MetricTemplate of the Canary's own namespace"))
+            elif self._caches.get(METRIC_TEMPLATE, namespace, metric.template_ref.name) is None:
+                message = f"MetricTemplate {metric.template_ref.name} does not exist in {namespace}"
+                found.append(Problem(field, message, "create it, or correct its name"))
+        return found
+
+
+def _templates(canary: Canary) -> list[tuple[str, str]]:
+    refs = (metric.template_ref for metric in canary.analysis.metrics)
+    return [(ref.namespace or canary.namespace, ref.name) for ref in refs if ref is not None]

@@ -1,0 +1,66 @@
+"""How one controller was told to work: the command line as a value."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from canary.workloads.base import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Messenger:
+    """Where alerts of Canaries without alerts of their own go.
+
+    Args:
+        type: the kind of messenger, such as `slack`.
+        url: address of its hook.
+        token: token of its bot, where it takes one.
+        user: name that messages come from.
+        channel: channel that they go to.
+        proxy: address of the proxy on the way.
+    """
+
+    type: str
+    url: str
+    token: str = ""
+    user: str = "flagger"
+    channel: str = ""
+    proxy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The settings of a controller.
+
+    Args:
+        kubeconfig: the way to the API server; None is the pod's service account.
+        context: context of the kubeconfig; None is its current one.
+        namespace: the only namespace to work in; None is all.
+        mesh_provider: traffic provider of Canaries that name none.
+        metrics_server: address of the Prometheus of Canaries that name none.
+        port: TCP port of `/metrics`, `/healthz` and `/readyz`.
+        rules: how versions are told apart, and what is copied to the primary.
+        track_configs: whether ConfigMaps and Secrets belong to a revision.
+        cross_namespace_refs: whether templates and alert providers of other namespaces may be named.
+        workers: how many Canaries are worked on at once.
+        leader_election: whether a Lease says which of several controllers acts.
+        lease_namespace: namespace of that Lease.
+        event_webhook: address that is told of every event of Canaries without an event hook of their own.
+        messengers: who gets the alerts of Canaries that name no provider.
+        cluster: name of the cluster in alerts.
+    """
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    namespace: str | None = None
+    mesh_provider: str = "istio"
+    metrics_server: str = "http://prometheus:9090"
+    port: int = 8080
+    rules: Rules = field(default_factory=Rules)
+    track_configs: bool = True
+    cross_namespace_refs: bool = True
+    workers: int = 10
+    leader_election: bool = True
+    lease_namespace: str = "kube-system"
+    event_webhook: str = ""
+    messengers: tuple[Messenger, ...] = ()
+    cluster: str = ""

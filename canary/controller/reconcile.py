@@ -1,0 +1,198 @@
+"""The loop: observe, decide, act, record, for one Canary at a time and never twice at once for the same."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import assert_never
+
+import structlog
+
+from canary.api.canary import Canary
+from canary.api.problems import InvalidResource
+from canary.controller.act import Actor
+from canary.controller.board import Board
+from canary.controller.caches import Caches
+from canary.controller.configs import ConfigReader
+from canary.controller.index import Index
+from canary.controller.observe import Observer
+from canary.controller.options import Options
+from canary.controller.outcome import Kind, Outcome, outcome_of
+from canary.controller.record import Recorder
+from canary.controller.telemetry import Telemetry
+from canary.kube.client import KubeClient
+from canary.kube.queue import WorkQueue
+from canary.kube.types import CANARY, Json
+from canary.rollout.decide import decide
+from canary.rollout.decision import Decision
+
+log = structlog.get_logger(__name__)
+
+REFUSED_WAIT = timedelta(seconds=60)
+"""How long what the API server refuses is left alone; a change of the Canary or its objects is acted on at once."""
+
+MOST_PASSES = 30
+"""Passes in a row that each wrote something, after which a Canary has to wait: somebody may be undoing our changes."""
+
+NOT_SETTLING_WAIT = timedelta(seconds=5)
+
+
+class Reconciler:
+    """Drives all Canaries.
+
+    Args:
+        client: where to write.
+        caches: what is known of the cluster.
+        queue: which Canaries are due.
+        index: which Canary looks at which objects.
+        board: what is asked of the outside world.
+        recorder: stores and tells.
+        telemetry: the controller's metrics.
+        options: the controller's settings.
+        now: the clock.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        caches: Caches,
+        queue: WorkQueue[str],
+        index: Index,
+        board: Board,
+        recorder: Recorder,
+        telemetry: Telemetry,
+        options: Options,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._client = client
+        self._caches = caches
+        self._queue = queue
+        self._index = index
+        self._board = board
+        self._recorder = recorder
+        self._telemetry = telemetry
+        self._options = options
+        self._now = now
+        self._configs = ConfigReader(client, caches)
+        self._observer = Observer(caches, self._configs, index, options)
+        self._moves: defaultdict[str, int] = defaultdict(int)
+        self._looking: dict[str, float] = {}
+        self._invalid: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled, on as many Canaries at once as the options say."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._options.workers):
+                group.create_task(self._work(), name=f"worker {number}")
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            began = time.monotonic()
+            try:
+                outcome = await self._safely(key)
+                self._follow(key, outcome)
+                self._telemetry.passed(outcome.kind, timedelta(seconds=time.monotonic() - began))
+            finally:
+                self._queue.done(key)
+
+    async def _safely(self, key: str) -> Outcome:
+        """One pass; whatever goes wrong in it concerns this Canary alone."""
+        try:
+            try:
+                return await self._pass(key)
+            except InvalidResource as error:
+                return await self._unreadable(key, error)
+        except Exception as error:
+            outcome = outcome_of(error)
+            if outcome.kind is Kind.BUG:
+                log.exception("a pass failed by a bug", canary=key)
+            return outcome
+
+    def _follow(self, key: str, outcome: Outcome) -> None:
+        """The one place that says what follows from a pass: when the next one is, and what the log says."""
+        if outcome.kind is not Kind.MOVED:
+            self._moves.pop(key, None)
+        match outcome.kind:
+            case Kind.DONE:
+                self._queue.forget(key)
+                if outcome.wake is not None:
+                    self._queue.schedule(key, max(0.0, (outcome.wake - self._now()).total_seconds()))
+            case Kind.MOVED:
+                self._queue.forget(key)
+                self._moves[key] += 1
+                if self._moves[key] < MOST_PASSES:
+                    self._queue.add(key)
+                else:
+                    log.warning("does not settle, is somebody undoing our changes?", canary=key, reason=outcome.reason)
+                    self._queue.schedule(key, NOT_SETTLING_WAIT.total_seconds())
+            case Kind.CONFLICT:
+                log.debug("conflict, looking again", canary=key, reason=outcome.reason)
+                self._queue.retry(key)
+            case Kind.RETRY:
+                log.warning("API server unavailable, trying again", canary=key, reason=outcome.reason)
+                self._queue.retry(key, at_least=outcome.retry_after)
+            case Kind.REFUSED:
+                log.error("the API server refuses", canary=key, reason=outcome.reason)
+                self._queue.retry(key, at_least=REFUSED_WAIT.total_seconds())
+            case Kind.BUG:
+                self._queue.retry(key)
+            case Kind.NOT_LEADING:
+                log.info("no longer leading", canary=key)
+            case _:
+                assert_never(outcome.kind)
+
+    async def _pass(self, key: str) -> Outcome:
+        """Observe, decide, act, record."""
+        namespace, _, name = key.partition("/")
+        raw = self._caches.get(CANARY, namespace, name)
+        if raw is None:
+            self._forget(key)
+            return Outcome(Kind.DONE, "the Canary is gone")
+        seen = await self._observer.look(raw)
+        self._invalid.pop(key, None)
+        facts = self._observer.facts(seen, self._now(), self._board.answers(key))
+        decision = decide(seen.canary, facts)
+        self._time_look(seen.canary, decision)
+        log.debug(decision.reason, canary=key, actions=[type(each).__name__ for each in decision.actions])
+        actor = Actor(self._client, self._caches, self._configs, self._options.rules, seen)
+        for action in decision.actions:
+            await actor.do(action)
+        stored = await self._recorder.store(actor.raw, seen.canary, decision)
+        if stored is not actor.raw:
+            self._caches.note(stored)
+        self._recorder.tell(stored, seen.canary, decision)
+        self._board.ask(seen.canary, decision.asks)
+        moved = stored is not actor.raw or actor.writes > 0
+        return Outcome(Kind.MOVED if moved else Kind.DONE, decision.reason, decision.wake)
+
+    def _time_look(self, canary: Canary, decision: Decision) -> None:
+        """Measure looks from the first question to the decision that the answers led to."""
+        if decision.asks:
+            self._looking.setdefault(canary.key, time.monotonic())
+        elif (began := self._looking.pop(canary.key, None)) is not None:
+            self._telemetry.looked(canary, timedelta(seconds=time.monotonic() - began))
+
+    async def _unreadable(self, key: str, error: InvalidResource) -> Outcome:
+        """A Canary that can't even be read: say so once, and go on when it changes."""
+        message = str(error)
+        namespace, _, name = key.partition("/")
+        raw = self._caches.get(CANARY, namespace, name)
+        if raw is not None and self._invalid.get(key) != message:
+            await self._recorder.complain(raw, message)
+            self._invalid[key] = message
+        return Outcome(Kind.DONE, message)
+
+    def _forget(self, key: str) -> None:
+        self._board.forget(key)
+        self._index.drop(key)
+        self._queue.forget(key)
+        self._telemetry.forget(key)
+        self._looking.pop(key, None)
+        self._invalid.pop(key, None)
+
+
+def key_of(obj: Json) -> str:
+    """The key of a Canary in the queue."""
+    return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"

@@ -1,0 +1,145 @@
+"""Put the controller together and run it until it is told to stop."""
+
+import asyncio
+import os
+import signal
+import socket
+import uuid
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import structlog
+
+import metrics.evaluate
+from canary import webhooks
+from canary.controller.alerting import Alerter
+from canary.controller.asking import Asker
+from canary.controller.board import Board
+from canary.controller.caches import Caches
+from canary.controller.index import Index, Ref
+from canary.controller.observe import ROUTES
+from canary.controller.options import Options
+from canary.controller.reconcile import Reconciler, key_of
+from canary.controller.record import Recorder
+from canary.controller.server import Server
+from canary.controller.telemetry import Telemetry
+from canary.kube.client import KubeClient
+from canary.kube.events import EventRecorder
+from canary.kube.leader import LeaderElector
+from canary.kube.queue import WorkQueue
+from canary.kube.store import Change
+from canary.kube.types import CANARY, Json, Resource
+from canary.workloads.registry import TARGETS
+
+log = structlog.get_logger(__name__)
+
+COMPONENT = "flagger"
+"""Who Kubernetes events come from, as dashboards and scripts know it."""
+
+LEASE = "flagger-leader-election"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def run(options: Options) -> None:
+    """Run a controller until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: there is no way to an API server.
+        OSError: the port is taken.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    working = asyncio.create_task(Controller(options).run(), name="controller")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    working.cancel()
+    try:
+        await working
+    except asyncio.CancelledError:
+        log.info("stopped")
+
+
+class Controller:
+    """One controller process.
+
+    Args:
+        options: its settings.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._identity = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
+        self._queue: WorkQueue[str] = WorkQueue()
+        self._index = Index()
+        self._telemetry = Telemetry(version("canary-controller"), options.mesh_provider)
+
+    async def run(self) -> None:
+        """Watch, serve metrics, and work while leading, until cancelled."""
+        options = self._options
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(KubeClient.connect(options.kubeconfig, options.context))
+            caches = Caches(
+                client,
+                [*(target.resource for target in TARGETS.values()), *ROUTES.values()],
+                namespace=options.namespace,
+                changed=self._changed,
+            )
+            server = Server(options.port, self._telemetry, ready=lambda: caches.ready, refresh=self._refresh)
+            await server.start()
+            stack.push_async_callback(server.close)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(caches.run(), name="caches")
+                await caches.synced()
+                log.info("caches are complete", canaries=len(caches.list(CANARY)))
+                group.create_task(self._lead(client, caches), name="lead")
+
+    async def _lead(self, client: KubeClient, caches: Caches) -> None:
+        """Work for as long as the lease is held; without an election, always."""
+        if not self._options.leader_election:
+            await self._work(client, caches)
+            return
+        elector = LeaderElector(client, self._options.lease_namespace, LEASE, self._identity)
+        guarded = client.guarded(elector.remaining)
+        await elector.run(lambda: self._work(guarded, caches))
+
+    async def _work(self, client: KubeClient, caches: Caches) -> None:
+        """Reconcile everything from what is, until cancelled."""
+        options = self._options
+        async with AsyncExitStack() as stack:
+            self._telemetry.leader.set(1)
+            stack.callback(self._telemetry.leader.set, 0)
+            hooks = await stack.enter_async_context(webhooks.clients())
+            servers = await stack.enter_async_context(metrics.evaluate.Clients())
+            events = EventRecorder(client, COMPONENT, instance=self._identity)
+            alerter = Alerter(client, caches, options)
+            stack.push_async_callback(alerter.close)
+            board = Board(Asker(client, caches, options, hooks, servers, _now), self._queue.add)
+            stack.push_async_callback(board.close)
+            recorder = Recorder(client, events, alerter, self._telemetry, hooks, options, _now)
+            stack.push_async_callback(recorder.close)
+            reconciler = Reconciler(
+                client, caches, self._queue, self._index, board, recorder, self._telemetry, options, _now
+            )
+            for raw in caches.list(CANARY):
+                self._queue.add(key_of(raw))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(events.run(), name="events")
+                group.create_task(reconciler.run(), name="reconciler")
+
+    def _changed(self, resource: Resource, change: Change[Json]) -> None:
+        """Wake the Canaries that a change concerns."""
+        if resource is CANARY:
+            self._queue.add(f"{change.key.namespace}/{change.key.name}")
+            return
+        for key in self._index.concerned(Ref(resource.kind, change.key.namespace, change.key.name)):
+            self._queue.add(key)
+
+    def _refresh(self) -> None:
+        self._telemetry.queue_depth.set(self._queue.depth)
