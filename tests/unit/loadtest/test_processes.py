@@ -1,0 +1,127 @@
+import asyncio
+import itertools
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from loadtest.command import parse
+from loadtest.processes import Output, run
+
+
+def as_it_is(argv: tuple[str, ...]) -> tuple[str, ...]:
+    return argv
+
+
+async def execute(line: str, keep: int = 1000) -> tuple[int, str]:
+    output = Output(keep)
+    status = await asyncio.wait_for(run(parse(line), output, as_it_is), timeout=10)
+    return status, output.text
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "text"),
+    [
+        ("true", 0, ""),
+        ("false", 1, ""),
+        ("echo a b", 0, "a b\n"),
+        ("echo ok | grep ok", 0, "ok\n"),
+        ("echo no | grep ok", 1, ""),
+        ("false | true", 0, ""),
+        ("echo x | cat | cat | tr x y", 0, "y\n"),
+        ("yes | head -n 2", 0, "y\ny\n"),
+        ("true && echo a || echo b", 0, "a\n"),
+        ("false && echo a || echo b", 0, "b\n"),
+        ("false || true && echo a", 0, "a\n"),
+        ("false; echo a", 0, "a\n"),
+        ("echo a; false", 1, "a\n"),
+        ("A=1 env | grep ^A=", 0, "A=1\n"),
+        ("echo a > /dev/null", 0, ""),
+        ("echo a >&2", 0, "a\n"),
+        ("echo a >&2 | cat > /dev/null", 0, "a\n"),
+        ("ls /none 2>/dev/null", 2, ""),
+        ("ls /none 2>&1 | grep -c none", 0, "1\n"),
+        ("echo a | cat < /dev/null", 0, ""),
+        ("cat", 0, ""),
+        ("sh -c 'kill -9 $$'", 137, ""),
+        ("sh -c 'exit 300'", 44, ""),
+        ("no-such-program", 127, "no-such-program: not found\n"),
+        ("no-such-program || echo a", 0, "no-such-program: not found\na\n"),
+        ("echo a | no-such-program", 127, "no-such-program: not found\n"),
+        ("no-such-program | cat", 0, "no-such-program: not found\n"),
+    ],
+)
+async def test_a_script_ends_as_in_sh(line: str, status: int, text: str) -> None:
+    assert await execute(line) == (status, text)
+
+
+async def test_a_file_that_is_no_program_is_status_126() -> None:
+    status, text = await execute("/etc/hostname")
+
+    assert status == 126
+    assert text.startswith("/etc/hostname: ")
+
+
+async def test_only_the_end_of_the_output_is_kept() -> None:
+    status, text = await execute("seq 1 100000", keep=20)
+
+    assert (status, text) == (0, "…" + "".join(f"{n}\n" for n in range(1, 100001))[-20:])
+
+
+async def test_bytes_that_are_no_text_do_not_matter() -> None:
+    status, _ = await execute("head -c 1000 /dev/urandom")
+
+    assert status == 0
+
+
+async def test_cancelling_kills_every_process_of_the_script(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    line = f"sh -c 'sleep 60 & echo $$ $! > {pids}; wait' | cat"
+    task = asyncio.create_task(execute(line))
+    await until(lambda: pids.exists() and pids.read_text().endswith("\n"))
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    await until(lambda: not any(alive(int(pid)) for pid in pids.read_text().split()))
+
+
+async def test_what_a_program_leaves_in_the_background_ends_with_it(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    start = time.monotonic()
+
+    status, _ = await execute(f"sh -c 'sleep 60 & echo $! > {pids}'")
+
+    assert status == 0
+    assert time.monotonic() - start < 0.9
+    await until(lambda: not any(alive(int(pid)) for pid in pids.read_text().split()))
+
+
+async def test_no_file_descriptor_is_left_open() -> None:
+    await execute("true")
+    before = sorted(Path("/proc/self/fd").iterdir())
+
+    for line in ("echo a | cat | cat", "no-such-program | cat", "true && false"):
+        await execute(line)
+    await asyncio.sleep(0)
+
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; fails when it doesn't within seconds."""
+    async with asyncio.timeout(5):
+        for wait in itertools.repeat(0.005):
+            if holds():
+                return
+            await asyncio.sleep(wait)
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs; one that nobody has reaped yet doesn't."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
