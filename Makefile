@@ -1,0 +1,60 @@
+# Needs Python 3.11 or newer and make; everything else is installed here or in the user's cache folder.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NETNS := $(BIN)/python -m canary.sandbox.netns --
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast test-slow lint types unit cluster e2e bench crds requirements clean
+
+help: ## Show what there is to do
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.installed: requirements/test.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than 3.11; name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/test.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/.installed ## Watch a good and a bad version roll out, on a real control plane
+	$(BIN)/python -m canary.sandbox.demo
+
+test: lint types unit cluster e2e ## Run all checks and tests but the slow ones
+
+test-fast: lint types unit ## Run the checks and the pure tests
+
+test-slow: $(VENV)/.installed ## Run the tests that take a quarter of an hour in real time
+	$(NETNS) $(BIN)/python -m pytest tests/e2e -m slow --timeout 1800
+
+lint: $(VENV)/.installed ## Check style, imports and generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/lint-imports
+	$(BIN)/python -m canary.api.crds --check
+
+types: $(VENV)/.installed ## Check types
+	$(BIN)/mypy
+
+unit: $(VENV)/.installed ## Run the pure tests
+	$(BIN)/python -m pytest tests/unit
+
+cluster: $(VENV)/.installed ## Run the tests on a real API server
+	$(NETNS) $(BIN)/python -m pytest tests/cluster
+
+e2e: $(VENV)/.installed ## Run the tests with real gateway, Prometheus and traffic
+	$(NETNS) $(BIN)/python -m pytest tests/e2e -m "not slow" --timeout 300
+
+bench: $(VENV)/.installed ## Measure speed, requests and memory
+	$(NETNS) $(BIN)/python -m bench
+
+crds: $(VENV)/.installed ## Write the CRDs from the models
+	$(BIN)/python -m canary.api.crds
+
+requirements: $(VENV)/.installed ## Pin what the tests need anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate --extra sandbox --output-file requirements/test.txt pyproject.toml requirements/test.in
+
+clean: ## Remove what was built here; the user's cache folder stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out
