@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 
-def _fresh_random() -> Random:
+def fresh_random() -> Random:
+    """Make a generator of one's own, for jitter."""
     return Random()  # noqa: S311 - spreads retries over time, guards nothing
 
 
@@ -24,7 +25,7 @@ class Backoff:
     cap: float
     factor: float = 2.0
     jitter: float = 0.5
-    random: Random = field(default_factory=_fresh_random, compare=False, repr=False)
+    random: Random = field(default_factory=fresh_random, compare=False, repr=False)
 
     def delay(self, failures: int) -> float:
         """Seconds to wait after ``failures`` failures in a row (1 or more)."""

@@ -14,7 +14,7 @@
         ├── Invalid          400, 422 and other refusals of the request itself
         ├── Forbidden        403
         ├── Unauthorized     401
-        ├── Gone             410: the resourceVersion is too old: list again
+        ├── Gone             410: the resourceVersion is too old, or from another history: list again
         └── NotLeading       refused here: the lease that allows writing isn't held
 
 An answer becomes one of these in this module only: `error_of_answer`, `error_of_status`, `error_of_network`.
@@ -116,7 +116,7 @@ class Unauthorized(Terminal):
 
 
 class Gone(Terminal):
-    """The resourceVersion or continue token is too old: list again."""
+    """The resourceVersion or continue token is too old, or the server's history doesn't have it: list again."""
 
 
 class NotLeading(Terminal):
@@ -147,6 +147,8 @@ def error_of_network(method: str, path: str, cause: BaseException) -> Unreachabl
 def _error(method: str, path: str, code: int, answer: Mapping[str, Any], retry_after: float | None) -> KubeError:
     message = _message(path, code, answer)
     match code:
+        case _ if _is_ahead(answer):
+            return Gone(method, path, message)
         case 401:
             return Unauthorized(method, path, message)
         case 403:
@@ -165,6 +167,11 @@ def _error(method: str, path: str, code: int, answer: Mapping[str, Any], retry_a
             return ServerError(method, path, message, code, retry_after)
         case _:
             return Invalid(method, path, message, _causes(path, answer))
+
+
+def _is_ahead(answer: Mapping[str, Any]) -> bool:
+    """Tell the 504 that means: this server's history is shorter, as after a restore from a backup."""
+    return "Too large resource version" in str(answer.get("message", ""))
 
 
 def _is_untyped_apply(answer: Mapping[str, Any]) -> bool:

@@ -1,13 +1,14 @@
 """The client against a real HTTP server: what goes over the wire, and what comes back as what."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
 from canary.kube.client import KubeClient
-from canary.kube.connection import open_plain
+from canary.kube.connection import Connection, open_plain
 from canary.kube.errors import (
     AlreadyExists,
     Conflict,
@@ -20,8 +21,11 @@ from canary.kube.errors import (
 )
 from canary.kube.types import CANARY, CONFIG_MAP, DEPLOYMENT, LEASE, NAMESPACE, SECRET
 
+if TYPE_CHECKING:
+    from tests.unit.kube.conftest import ApiServer
 
-async def test_get_reads_one_object(api, client):
+
+async def test_get_reads_one_object(api: "ApiServer", client: KubeClient) -> None:
     api.answer({"kind": "Deployment", "metadata": {"name": "podinfo"}})
 
     got = await client.get(DEPLOYMENT, "test", "podinfo")
@@ -34,14 +38,14 @@ async def test_get_reads_one_object(api, client):
     assert api.asked[0].headers["User-Agent"] == "canary-controller"
 
 
-async def test_missing_object_is_not_found(api, client):
+async def test_missing_object_is_not_found(api: "ApiServer", client: KubeClient) -> None:
     api.refuse(404, "NotFound", 'deployments.apps "podinfo" not found')
 
-    with pytest.raises(NotFound, match='GET .*/podinfo: deployments.apps "podinfo" not found'):
+    with pytest.raises(NotFound, match=r'GET .*/podinfo: deployments.apps "podinfo" not found'):
         await client.get(DEPLOYMENT, "test", "podinfo")
 
 
-async def test_list_reads_all_pages(api, client):
+async def test_list_reads_all_pages(api: "ApiServer", client: KubeClient) -> None:
     api.answer({"metadata": {"resourceVersion": "9", "continue": "t"}, "items": [{"metadata": {"name": "a"}}]})
     api.answer({"metadata": {"resourceVersion": "9"}, "items": [{"metadata": {"name": "b"}}]})
 
@@ -53,7 +57,7 @@ async def test_list_reads_all_pages(api, client):
     assert api.asked[1].query["labelSelector"] == "app in (a,b)"
 
 
-async def test_list_with_a_limit_is_one_page(api, client):
+async def test_list_with_a_limit_is_one_page(api: "ApiServer", client: KubeClient) -> None:
     api.answer({"metadata": {"resourceVersion": "9", "continue": "t"}, "items": []})
 
     got = await client.list(CANARY, "test", limit=1)
@@ -62,7 +66,7 @@ async def test_list_with_a_limit_is_one_page(api, client):
     assert api.asked[0].query == {"limit": "1"}
 
 
-async def test_apply_is_server_side_with_our_field_manager(api, client):
+async def test_apply_is_server_side_with_our_field_manager(api: "ApiServer", client: KubeClient) -> None:
     api.answer({"metadata": {"name": "a"}})
 
     await client.apply(CONFIG_MAP, {"metadata": {"namespace": "test", "name": "a"}, "data": {"k": "v"}})
@@ -79,7 +83,7 @@ async def test_apply_is_server_side_with_our_field_manager(api, client):
     }
 
 
-async def test_scale_patches_the_scale_subresource(api, client):
+async def test_scale_patches_the_scale_subresource(api: "ApiServer", client: KubeClient) -> None:
     api.answer({"kind": "Scale"})
 
     await client.scale(DEPLOYMENT, "test", "podinfo", 3)
@@ -90,7 +94,7 @@ async def test_scale_patches_the_scale_subresource(api, client):
     assert asked.body == {"spec": {"replicas": 3}}
 
 
-async def test_delete_can_be_bound_to_a_uid(api, client):
+async def test_delete_can_be_bound_to_a_uid(api: "ApiServer", client: KubeClient) -> None:
     api.answer({"kind": "Status"})
     api.refuse(409, "Conflict", "the UID in the precondition (1) does not match")
 
@@ -102,21 +106,21 @@ async def test_delete_can_be_bound_to_a_uid(api, client):
     assert api.asked[1].body["preconditions"] == {"uid": "1"}
 
 
-async def test_create_says_when_the_object_is_there(api, client):
+async def test_create_says_when_the_object_is_there(api: "ApiServer", client: KubeClient) -> None:
     api.refuse(409, "AlreadyExists", "it is there")
 
     with pytest.raises(AlreadyExists):
         await client.create(LEASE, {"metadata": {"namespace": "test", "name": "a"}})
 
 
-async def test_throttling_is_waited_out_within_the_deadline(api, client):
+async def test_throttling_is_waited_out_within_the_deadline(api: "ApiServer", client: KubeClient) -> None:
     api.answer({"kind": "Status", "code": 429}, 429, {"Retry-After": "0.01"})
     api.answer({"metadata": {"name": "a"}})
 
     assert await client.get(CANARY, "test", "a") == {"metadata": {"name": "a"}}
 
 
-async def test_throttling_beyond_the_deadline_says_how_long(api, client):
+async def test_throttling_beyond_the_deadline_says_how_long(api: "ApiServer", client: KubeClient) -> None:
     api.answer({"kind": "Status", "code": 429}, 429, {"Retry-After": "60"})
 
     with pytest.raises(Throttled) as caught:
@@ -125,18 +129,18 @@ async def test_throttling_beyond_the_deadline_says_how_long(api, client):
     assert len(api.asked) == 1
 
 
-async def test_no_answer_within_the_deadline_is_unreachable(api, connection):
+async def test_no_answer_within_the_deadline_is_unreachable(api: "ApiServer", connection: Connection) -> None:
     async def never(_: web.Request) -> web.StreamResponse:
         await asyncio.sleep(60)
         raise AssertionError
 
     api.answers.append(never)
 
-    with pytest.raises(Unreachable, match="no answer within 0.05 s"):
+    with pytest.raises(Unreachable, match=r"no answer within 0.05 s"):
         await KubeClient(connection, deadline=0.05).get(CANARY, "test", "a")
 
 
-async def test_refused_connection_is_unreachable(unused_tcp_port):
+async def test_refused_connection_is_unreachable(unused_tcp_port: int) -> None:
     connection = open_plain(f"http://127.0.0.1:{unused_tcp_port}")
     try:
         with pytest.raises(Unreachable, match="Cannot connect"):
@@ -145,7 +149,7 @@ async def test_refused_connection_is_unreachable(unused_tcp_port):
         await connection.close()
 
 
-async def test_answer_cut_off_is_unreachable(api, client):
+async def test_answer_cut_off_is_unreachable(api: "ApiServer", client: KubeClient) -> None:
     async def cut(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "100"})
         await response.prepare(request)
@@ -160,7 +164,7 @@ async def test_answer_cut_off_is_unreachable(api, client):
         await client.get(CANARY, "test", "a")
 
 
-async def test_a_proxys_page_never_reaches_the_message(api, client):
+async def test_a_proxys_page_never_reaches_the_message(api: "ApiServer", client: KubeClient) -> None:
     api.answers.append(web.Response(status=502, text="<html>secret stuff</html>", content_type="text/html"))
 
     with pytest.raises(ServerError) as caught:
@@ -168,21 +172,21 @@ async def test_a_proxys_page_never_reaches_the_message(api, client):
     assert caught.value.message == "HTTP 502"
 
 
-async def test_answer_that_is_no_json_is_unreachable(api, client):
+async def test_answer_that_is_no_json_is_unreachable(api: "ApiServer", client: KubeClient) -> None:
     api.answers.append(web.Response(text="<html>login</html>", content_type="text/html"))
 
     with pytest.raises(Unreachable, match="isn't JSON"):
         await client.get(CANARY, "test", "a")
 
 
-async def test_redirects_are_not_followed(api, client):
+async def test_redirects_are_not_followed(api: "ApiServer", client: KubeClient) -> None:
     api.answers.append(web.Response(status=302, headers={"Location": "http://example.com"}))
 
     with pytest.raises(Invalid, match="HTTP 302"):
         await client.get(CANARY, "test", "a")
 
 
-async def test_new_credentials_are_tried_once_after_a_401(api, connection):
+async def test_new_credentials_are_tried_once_after_a_401(api: "ApiServer", connection: Connection) -> None:
     async def renew() -> bool:
         connection.configuration.api_key["BearerToken"] = "Bearer new"
         return True
@@ -195,7 +199,7 @@ async def test_new_credentials_are_tried_once_after_a_401(api, connection):
     assert api.asked[1].headers["Authorization"] == "Bearer new"
 
 
-async def test_warnings_of_the_server_are_logged_once_each(api, client):
+async def test_warnings_of_the_server_are_logged_once_each(api: "ApiServer", client: KubeClient) -> None:
     for _ in range(2):
         api.answer({"metadata": {}}, headers={"Warning": '299 - "unknown field \\"spec.x\\""'})
 
@@ -207,7 +211,7 @@ async def test_warnings_of_the_server_are_logged_once_each(api, client):
     assert "spec.x" in logs[0]["warning"]
 
 
-async def test_guarded_client_reads_but_does_not_write_without_the_lease(api, client):
+async def test_guarded_client_reads_but_does_not_write_without_the_lease(api: "ApiServer", client: KubeClient) -> None:
     guarded = client.guarded(lambda: 0.0)
     api.answer({"metadata": {"name": "a"}})
 
@@ -217,12 +221,12 @@ async def test_guarded_client_reads_but_does_not_write_without_the_lease(api, cl
     assert len(api.asked) == 1
 
 
-async def test_guarded_write_takes_no_longer_than_the_lease_lasts(api, client):
+async def test_guarded_write_takes_no_longer_than_the_lease_lasts(api: "ApiServer", client: KubeClient) -> None:
     async def never(_: web.Request) -> web.StreamResponse:
         await asyncio.sleep(60)
         raise AssertionError
 
     api.answers.append(never)
 
-    with pytest.raises(Unreachable, match="within 0.05 s"):
+    with pytest.raises(Unreachable, match=r"within 0.05 s"):
         await client.guarded(lambda: 0.05).delete(SECRET, "test", "a")

@@ -1,0 +1,134 @@
+"""Caches that follow one resource each: reads without a request."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Generic, TypeVar, overload
+
+from canary.kube.client import KubeClient
+from canary.kube.follow import Follower, Source, State, WatchTiming
+from canary.kube.store import Change, Store, trim
+from canary.kube.types import Json, Resource
+
+T = TypeVar("T")
+
+
+class WatchCache(Generic[T]):
+    """What the API server holds of one resource, kept current by `run`.
+
+    A resource that isn't installed is no error: the cache is then empty, synced, and ``absent``, and fills once
+    it is installed.
+
+    Attributes:
+        resource: What it follows.
+    """
+
+    @overload
+    def __init__(
+        self: "WatchCache[Json]",
+        client: KubeClient,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        project: None = None,
+        metadata_only: bool = False,
+        label_selector: str | None = None,
+        timing: WatchTiming | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        client: KubeClient,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        project: Callable[[Json], T],
+        metadata_only: bool = False,
+        label_selector: str | None = None,
+        timing: WatchTiming | None = None,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        client: KubeClient,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        project: Callable[[Json], T] | None = None,
+        metadata_only: bool = False,
+        label_selector: str | None = None,
+        timing: WatchTiming | None = None,
+    ) -> None:
+        """Set up a cache; nothing happens before `run`.
+
+        Args:
+            client: The way to the server.
+            resource: What to follow.
+            namespace: Only there; None for everywhere.
+            project: What to keep of an object; by default all but managed fields and kubectl's copy.
+            metadata_only: Ask the server for the objects' metadata only.
+            label_selector: Only objects that it selects; then `note` only such.
+            timing: How to pace lists and watches.
+        """
+        self.resource = resource
+        self._namespace = namespace
+        self._store: Store[T] = Store(project or trim)  # type: ignore[arg-type]  # Json by the overload
+        source = Source(resource, namespace, label_selector, metadata_only)
+        self._follower = Follower(client, source, self._store, timing or WatchTiming())
+
+    async def run(self) -> None:
+        """Follow the resource until cancelled; failures are logged and retried, never raised."""
+        await self._follower.run()
+
+    def get(self, namespace: str | None, name: str) -> T | None:
+        """Look an object up; None where there is none, or its resource isn't installed."""
+        return self._store.get(namespace, name)
+
+    def list(self, namespace: str | None = None) -> "list[T]":
+        """All objects, or those in one namespace."""
+        return [*self._store.values(namespace)]
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def subscribe(self, handler: Callable[[Change[T]], None]) -> None:
+        """Call a handler, synchronously, with each change from now on; own writes that are noted included.
+
+        Changes that the projection doesn't show are not told. A handler that raises is logged, and the others
+        still run.
+        """
+        self._store.subscribe(handler)
+
+    def note(self, obj: Json) -> None:
+        """Take what an own write returned, so that reads never go back behind it."""
+        namespace = obj["metadata"].get("namespace")
+        if self._namespace is None or namespace == self._namespace:
+            self._store.note(obj)
+
+    @property
+    def synced(self) -> asyncio.Event:
+        """Set once the cache has been complete for the first time."""
+        return self._follower.synced
+
+    @property
+    def state(self) -> State:
+        """How the following goes: ``starting``, ``watching``, ``failing`` or ``absent``."""
+        return self._follower.state
+
+    @property
+    def healthy_since(self) -> float | None:
+        """Loop time since which the following goes well; None while it doesn't."""
+        return self._follower.healthy_since
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds since the server last said anything; None before its first word.
+
+        About a minute at most while all is well: the server sends bookmarks.
+        """
+        heard = self._follower.last_contact
+        return None if heard is None else asyncio.get_running_loop().time() - heard
+
+    @property
+    def lists(self) -> int:
+        """How many full lists were begun, for metrics: one, unless history was lost."""
+        return self._follower.lists

@@ -1,0 +1,261 @@
+"""The work queue: due keys, one at a time each, and no change ever lost."""
+
+import asyncio
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from canary.kube.backoff import Backoff
+from canary.kube.queue import QueueState, WorkQueue
+
+
+def test_an_added_key_is_due_at_once_and_only_once() -> None:
+    state: QueueState[str] = QueueState()
+    state.add("a", 1.0)
+    state.add("a", 2.0)
+
+    assert state.take(2.0) == "a"
+    assert state.take(2.0) is None
+
+
+def test_keys_come_in_the_order_in_which_they_were_due() -> None:
+    state: QueueState[str] = QueueState()
+    state.schedule("late", 3.0)
+    state.schedule("early", 1.0)
+    state.add("now", 2.0)
+
+    assert [state.take(3.0) for _ in range(3)] == ["early", "now", "late"]
+
+
+def test_a_timer_is_not_due_before_its_time() -> None:
+    state: QueueState[str] = QueueState()
+    state.schedule("a", 5.0)
+
+    assert state.take(4.9) is None
+    assert state.next_due() == 5.0
+    assert state.take(5.0) == "a"
+
+
+def test_add_at_keeps_the_earlier_timer_and_schedule_replaces_it() -> None:
+    state: QueueState[str] = QueueState()
+    state.add_at("a", 5.0)
+    state.add_at("a", 9.0)
+    assert state.next_due() == 5.0
+
+    state.schedule("a", 9.0)
+    assert state.next_due() == 9.0
+
+
+def test_a_key_in_flight_is_not_taken_again_before_it_is_done() -> None:
+    state: QueueState[str] = QueueState()
+    state.add("a", 0.0)
+    assert state.take(0.0) == "a"
+    state.add("a", 1.0)
+
+    assert state.take(2.0) is None
+    state.done("a")
+    assert state.take(2.0) == "a"
+
+
+def test_a_change_during_the_work_is_not_lost_to_the_timer_set_at_its_end() -> None:
+    state: QueueState[str] = QueueState()
+    state.add("a", 0.0)
+    state.take(0.0)
+    state.add("a", 1.0)
+    state.schedule("a", 60.0)
+    state.done("a")
+
+    assert state.take(1.0) == "a"
+
+
+def test_taking_a_key_spends_its_timer_too() -> None:
+    state: QueueState[str] = QueueState()
+    state.schedule("a", 5.0)
+    state.add("a", 1.0)
+    state.take(1.0)
+    state.done("a")
+
+    assert state.next_due() is None
+
+
+def test_a_discarded_key_does_not_run() -> None:
+    state: QueueState[str] = QueueState()
+    state.add("a", 0.0)
+    state.schedule("a", 1.0)
+    state.discard("a")
+
+    assert state.take(9.0) is None
+    assert len(state) == 0
+
+
+def test_depth_counts_what_is_due_and_not_in_flight() -> None:
+    state: QueueState[str] = QueueState()
+    state.add("a", 0.0)
+    state.add("b", 0.0)
+    state.schedule("c", 9.0)
+    state.take(0.0)
+
+    assert (state.depth(1.0), state.in_flight, len(state)) == (1, 1, 2)
+
+
+def test_moving_a_timer_forever_takes_no_memory() -> None:
+    state: QueueState[str] = QueueState()
+    for due in range(10_000, 0, -1):
+        state.schedule("a", float(due))
+
+    assert len(state._heap) < 100
+    assert state.take(1.0) == "a"
+    assert state.next_due() is None
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """The queue against the plainest model of it: two dictionaries and a set."""
+
+    keys = st.sampled_from("abc")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state: QueueState[str] = QueueState()
+        self.changed: dict[str, float] = {}
+        self.timers: dict[str, float] = {}
+        self.in_flight: set[str] = set()
+        self.now = 0.0
+
+    @rule(seconds=st.integers(0, 5))
+    def pass_time(self, seconds: int) -> None:
+        self.now += seconds
+
+    @rule(key=keys)
+    def add(self, key: str) -> None:
+        self.state.add(key, self.now)
+        self.changed.setdefault(key, self.now)
+
+    @rule(key=keys, delay=st.integers(0, 9))
+    def schedule(self, key: str, delay: int) -> None:
+        self.state.schedule(key, self.now + delay)
+        self.timers[key] = self.now + delay
+
+    @rule(key=keys, delay=st.integers(0, 9))
+    def add_at(self, key: str, delay: int) -> None:
+        self.state.add_at(key, self.now + delay)
+        self.timers[key] = min(self.now + delay, self.timers.get(key, float("inf")))
+
+    @rule(key=keys)
+    def discard(self, key: str) -> None:
+        self.state.discard(key)
+        self.changed.pop(key, None)
+        self.timers.pop(key, None)
+
+    @rule()
+    def take(self) -> None:
+        due = self.due()
+        key = self.state.take(self.now)
+        if key is None:
+            assert not any(when <= self.now for when in due.values())
+            return
+        assert due[key] == min(due.values()) <= self.now
+        self.changed.pop(key, None)
+        self.timers.pop(key, None)
+        self.in_flight.add(key)
+
+    @precondition(lambda self: self.in_flight)
+    @rule(data=st.data())
+    def done(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(sorted(self.in_flight)))
+        self.state.done(key)
+        self.in_flight.discard(key)
+
+    @invariant()
+    def agrees(self) -> None:
+        assert self.state.next_due() == min(self.due().values(), default=None)
+        assert self.state.in_flight == len(self.in_flight)
+
+    def due(self) -> dict[str, float]:
+        waiting = (self.changed.keys() | self.timers.keys()) - self.in_flight
+        ever = float("inf")
+        return {key: min(self.changed.get(key, ever), self.timers.get(key, ever)) for key in waiting}
+
+
+TestQueueMachine = QueueMachine.TestCase
+
+
+@given(failures=st.integers(1, 10_000), seed=st.integers())
+def test_backoff_stays_between_half_and_all_of_a_capped_power(failures: int, seed: int) -> None:
+    backoff = Backoff(first=0.2, cap=60.0, random=Random(seed))  # noqa: S311 - jitter
+
+    whole = min(60.0, 0.2 * 2.0 ** min(failures - 1, 60))
+    assert whole / 2 <= backoff.delay(failures) <= whole
+
+
+@pytest.mark.looptime
+async def test_get_waits_until_a_timer_is_due(looptime: int) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.schedule("a", 123.0)
+
+    assert await queue.get() == "a"
+    assert looptime == 123
+
+
+@pytest.mark.looptime
+async def test_get_sees_a_key_that_is_added_while_it_waits(looptime: int) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.schedule("late", 100.0)
+    asyncio.get_running_loop().call_later(5, queue.add, "a")
+
+    assert await queue.get() == "a"
+    assert looptime == 5
+
+
+@pytest.mark.looptime
+async def test_get_follows_a_timer_that_is_moved(looptime: int) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.schedule("a", 10.0)
+    asyncio.get_running_loop().call_later(5, queue.schedule, "a", 20.0)
+
+    assert await queue.get() == "a"
+    assert looptime == 25
+
+
+@pytest.mark.looptime
+async def test_workers_never_share_a_key(looptime: int) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    at_work: set[str] = set()
+    rounds = dict.fromkeys("abc", 0)
+
+    async def worker() -> None:
+        while True:
+            key = await queue.get()
+            assert key not in at_work
+            at_work.add(key)
+            queue.add(key)
+            await asyncio.sleep(1)
+            at_work.remove(key)
+            rounds[key] += 1
+            queue.done(key)
+
+    for key in rounds:
+        queue.add(key)
+    workers = [asyncio.create_task(worker()) for _ in range(4)]
+    await asyncio.sleep(10.5)
+    for task in workers:
+        task.cancel()
+    results = await asyncio.gather(*workers, return_exceptions=True)
+
+    assert all(isinstance(result, asyncio.CancelledError) for result in results)
+    assert rounds == {"a": 10, "b": 10, "c": 10}
+
+
+@pytest.mark.looptime
+async def test_retries_wait_longer_each_time_until_forgotten(looptime: int) -> None:
+    queue: WorkQueue[str] = WorkQueue(Backoff(first=1.0, cap=5.0, jitter=0.0))
+
+    assert [queue.retry("a") for _ in range(4)] == [1.0, 2.0, 4.0, 5.0]
+    assert queue.failures("a") == 4
+    queue.forget("a")
+    assert queue.retry("a") == 1.0
+    assert queue.retry("a", at_least=30.0) == 30.0
+    assert await queue.get() == "a"
+    assert looptime == 30
