@@ -90,8 +90,12 @@ class Router(Protocol):
 
 
 def routed_fields(canary: Canary) -> dict[str, bool]:
-    """Every field of a spec that is a router's to honour, and whether this spec sets it."""
+    """Every field of a spec that is a router's to honour, and whether this spec sets it.
+
+    Where new versions are not judged, what the analysis says has no effect and counts as not set.
+    """
     service, analysis = canary.spec.service, canary.analysis
+    judged = not canary.skip_analysis
     weighted = canary.strategy is Strategy.CANARY and bool(analysis.step_weight or analysis.step_weights)
     return {
         "service.timeout": bool(service.timeout),
@@ -109,10 +113,10 @@ def routed_fields(canary: Canary) -> dict[str, bool]:
         "service.corsPolicy": service.cors_policy is not None,
         "service.meshName": bool(service.mesh_name),
         "service.backends": bool(service.backends),
-        "analysis.stepWeight": weighted,
-        "analysis.match": bool(analysis.match),
-        "analysis.mirror": analysis.mirror,
-        "analysis.sessionAffinity": analysis.session_affinity is not None,
+        "analysis.stepWeight": judged and weighted,
+        "analysis.match": judged and bool(analysis.match),
+        "analysis.mirror": judged and analysis.mirror,
+        "analysis.sessionAffinity": judged and analysis.session_affinity is not None,
         "ingressRef": canary.spec.ingress_ref is not None,
         "routeRef": canary.spec.route_ref is not None,
         "upstreamRef": canary.spec.upstream_ref is not None,
@@ -139,21 +143,21 @@ _REMEDIES = {
 
 def spec_path(canary: Canary, field: str) -> str:
     """The field's full path, with the name that this spec gives to its analysis."""
-    if field.startswith("analysis.") and canary.spec.analysis is None and canary.spec.canary_analysis is not None:
-        field = "canaryAnalysis." + field.removeprefix("analysis.")
-    return f"spec.{field}"
+    room, _, rest = field.partition(".")
+    return f"{canary.analysis_field}.{rest}" if room == "analysis" else f"spec.{field}"
 
 
 def route_metadata(canary: Canary, existing: Json | None, *, owned: bool = True) -> Json:
     """The metadata of the object that divides requests, named as the Service that users call.
 
-    An object that was there before the Canary gets no owner, so that it outlives the Canary.
+    An object that was there before the Canary gets no owner, so that it outlives the Canary. One that is not to be
+    `owned` any more is given back to GitOps tools too.
     """
     apex = canary.spec.service.apex
     metadata: Json = {
         "name": canary.service_name,
         "namespace": canary.metadata.namespace,
-        "annotations": {**apex.annotations, **_GITOPS_OFF},
+        "annotations": {**apex.annotations, **(_GITOPS_OFF if owned else {})},
     }
     if apex.labels:
         metadata["labels"] = dict(apex.labels)

@@ -15,7 +15,6 @@ from canary.routers.base import (
     refused,
     route_metadata,
     share,
-    spec_path,
 )
 
 _KIND = "HTTPRoute"
@@ -103,11 +102,8 @@ class GatewayRouter:
         return (_manifest(canary, [rule], observed, owned=False),)
 
     def unsupported(self, canary: Canary) -> tuple[Problem, ...]:
-        """The fields of the spec that an HTTPRoute can't honour, and the gateway that it lacks."""
-        path = spec_path(canary, "service.gatewayRefs")
-        missing = Problem(path, "is missing", "name the gateway that the HTTPRoute attaches itself to")
+        """The fields of the spec, and the conditions in them, that an HTTPRoute can't honour."""
         return (
-            *(() if canary.spec.service.gateway_refs else (missing,)),
             *refused(canary, canary.spec.provider or "gatewayapi:v1", self.capabilities),
             *matches.problems(canary),
             *filters.problems(canary),

@@ -40,7 +40,7 @@ def problems(canary: Canary) -> tuple[Problem, ...]:
     found: list[Problem] = []
     for index, match in enumerate(canary.spec.service.match):
         found += _service_problems(match, spec_path(canary, f"service.match[{index}]"))
-    for index, condition in enumerate(canary.analysis.match):
+    for index, condition in enumerate(() if canary.skip_analysis else canary.analysis.match):
         path = spec_path(canary, f"analysis.match[{index}]")
         found += _common_problems(condition, path)
         if not condition.headers and not condition.query_params:

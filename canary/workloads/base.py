@@ -19,7 +19,7 @@ ROLL_ANNOTATION = "flagger-id"
 """On the primary's pods: changes with the revision, so that new contents of a ConfigMap restart them too."""
 
 LABEL_VALUE_LIMIT = 63
-"""Characters that Kubernetes allows in a label's value, and in the name of a Service."""
+"""Characters that Kubernetes allows in a label's value."""
 
 _GITOPS_MARK = "toolkit.fluxcd.io"
 # Written by a client or a controller about the one object that carries them: wrong on any copy.

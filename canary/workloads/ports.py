@@ -82,7 +82,7 @@ def problems(canary: Canary, template: Json) -> tuple[Problem, ...]:
         return ()
     if not declared and not isinstance(target, str):
         return ()
-    field = "spec.service.port" if target is service.port else "spec.service.targetPort"
+    field = "spec.service.targetPort" if service.target_port else "spec.service.port"
     there = ", ".join(
         f"{port.number} ({port.declared_name})" if port.declared_name else str(port.number) for port in declared
     )

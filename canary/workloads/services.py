@@ -8,7 +8,6 @@ from canary.api.problems import Problem
 from canary.api.service import CustomMetadata
 from canary.kube.types import Json
 from canary.workloads.base import (
-    LABEL_VALUE_LIMIT,
     SelectorLabel,
     annotations_of,
     is_owned,
@@ -59,16 +58,15 @@ def apex(canary: Canary, label: SelectorLabel, template: Json, observed: Mapping
 def handed_back(canary: Canary, label: SelectorLabel, template: Json, observed: Mapping[str, Json]) -> Json:
     """The manifest to apply for `NAME` when the Canary goes and its users must reach the target again.
 
-    It names no owner, so that the Service outlives the Canary. One that was there before the Canary is given back
-    to GitOps tools, with the selector that kubectl applied it with where that is known.
+    It names no owner, so that the Service outlives the Canary, and is given back to GitOps tools. One that was
+    there before the Canary gets the selector back that kubectl applied it with, where that is known.
     """
     manifest = apex(canary, label, template, observed)
-    manifest["metadata"].pop("ownerReferences", None)
+    metadata = manifest["metadata"]
+    metadata.pop("ownerReferences", None)
+    metadata["annotations"] = {k: v for k, v in metadata["annotations"].items() if k not in _GITOPS_OFF}
     existing = observed.get(canary.service_name)
-    before = {}
-    if existing is not None and not is_owned(canary, existing):
-        manifest["metadata"].pop("annotations")
-        before = _applied_selector(existing)
+    before = {} if existing is None or is_owned(canary, existing) else _applied_selector(existing)
     manifest["spec"]["selector"] = before or {label.key: label.value}
     return manifest
 
@@ -80,12 +78,7 @@ def problems(canary: Canary, observed: Mapping[str, Json]) -> tuple[Problem, ...
         canary: the Canary.
         observed: the Services that are there already, by name.
     """
-    longest = canary.service_primary_name
     found = []
-    if len(longest) > LABEL_VALUE_LIMIT:
-        field = "spec.service.name" if canary.spec.service.name else "spec.targetRef.name"
-        message = f"the Service's name {longest} would be longer than {LABEL_VALUE_LIMIT} characters"
-        found.append(Problem(field, message, "write a shorter spec.service.name"))
     for name in (canary.service_name, canary.service_primary_name, canary.service_canary_name):
         if name in observed:
             found += _conflicts(canary, name, observed[name])
@@ -143,8 +136,8 @@ def _manifest(
 
 
 def _leaving(wanted: Mapping[str, str], unmanaged: tuple[str, ...], there: Mapping[str, str]) -> dict[str, str]:
-    """The labels or annotations, with the values that others gave to the unmanaged ones."""
-    return {**wanted, **{key: there[key] for key in unmanaged if key in there}}
+    """The labels or annotations that we set, with the values that others gave to the unmanaged ones."""
+    return {key: there.get(key, value) if key in unmanaged else value for key, value in wanted.items()}
 
 
 def _spec(canary: Canary, key: str, value: str, template: Json) -> Json:

@@ -1,0 +1,75 @@
+"""The golden files are the specification of every object that routers make: each states its rule."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from canary.api.canary import Canary, parse_canary
+from canary.api.traffic import Split
+from canary.routers.base import Json, Observed, Router
+from canary.routers.registry import ROUTERS
+
+HERE = Path(__file__).parent
+SCHEMAS = {
+    "HTTPRoute": json.loads((HERE / "schemas/httproute-v1.json").read_text()),
+    "TraefikService": json.loads((HERE / "schemas/traefikservice-v1alpha1.json").read_text()),
+}
+
+golden = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(yaml.safe_load(path.read_text()), id=f"{path.parent.name}/{path.stem}")
+        for path in sorted(HERE.glob("golden/*/*.yaml"))
+    ],
+)
+
+
+def parts_of(case: Json) -> tuple[Router, Canary, Observed]:
+    observed = {(obj["kind"], obj["metadata"]["name"]): obj for obj in case.get("observed", [])}
+    return ROUTERS[case["provider"]], parse_canary(case["canary"]), observed
+
+
+@golden
+def test_objects_are_as_written(case: Json) -> None:
+    router, canary, observed = parts_of(case)
+    assert list(router.desired(canary, Split(**case["split"]), observed)) == case["expected"], case["rule"]
+    if "handed_back" in case:
+        assert list(router.handed_back(canary, observed)) == case["handed_back"]
+
+
+@golden
+def test_objects_fit_the_schemas_of_those_who_read_them(case: Json) -> None:
+    for obj in [*case["expected"], *case.get("handed_back", [])]:
+        jsonschema.validate(obj["spec"], SCHEMAS[obj["kind"]])
+
+
+@golden
+def test_a_spec_that_is_routed_has_no_problem(case: Json) -> None:
+    router, canary, _ = parts_of(case)
+    assert router.unsupported(canary) == ()
+
+
+@golden
+def test_the_split_can_be_read_back(case: Json) -> None:
+    router, canary, _ = parts_of(case)
+    made = {(obj["kind"], obj["metadata"]["name"]): obj for obj in case["expected"]}
+    if made:
+        assert router.observed_split(canary, made) == Split(**case["split"])
+
+
+@golden
+def test_making_the_objects_again_changes_nothing(case: Json) -> None:
+    router, canary, _ = parts_of(case)
+    split = Split(**case["split"])
+    first = router.desired(canary, split, {})
+    there = {(obj["kind"], obj["metadata"]["name"]): obj for obj in first}
+    assert router.desired(canary, split, there) == first
+
+
+@golden
+def test_the_router_looks_at_the_kinds_that_it_makes(case: Json) -> None:
+    router, canary, _ = parts_of(case)
+    assert {obj["kind"] for obj in case["expected"]} <= set(router.resources(canary))

@@ -1,0 +1,44 @@
+from collections.abc import Callable
+
+import pytest
+
+from canary.api.canary import Canary
+from canary.api.traffic import ALL_PRIMARY, Split
+from canary.routers.base import Granularity, Json
+from canary.routers.kubernetes import KubernetesRouter
+
+ROUTER = KubernetesRouter()
+
+
+def services(apex: str) -> dict[tuple[str, str], Json]:
+    selected = {"my-app": apex, "my-app-primary": "my-app-primary", "my-app-canary": "my-app"}
+    return {("Service", name): {"spec": {"selector": {"app": value}}} for name, value in selected.items()}
+
+
+def test_the_split_is_what_the_users_service_selects(make_canary: Callable[..., Canary]) -> None:
+    canary = make_canary()
+    assert ROUTER.observed_split(canary, services("my-app-primary")) == ALL_PRIMARY
+    assert ROUTER.observed_split(canary, services("my-app")) == Split(100)
+
+
+def test_the_split_is_unknown_where_the_services_say_nothing(make_canary: Callable[..., Canary]) -> None:
+    canary = make_canary()
+    assert ROUTER.observed_split(canary, {}) is None
+    assert ROUTER.observed_split(canary, services("other")) is None
+    alone = {("Service", "my-app"): {"spec": {"selector": {"app": "my-app"}}}}
+    assert ROUTER.observed_split(canary, alone) is None
+
+
+def test_all_requests_go_to_the_primary_and_no_other_split_is_taken(make_canary: Callable[..., Canary]) -> None:
+    assert ROUTER.desired(make_canary(), ALL_PRIMARY, {}) == ()
+    for split in (Split(10), Split(0, mirror=100), Split(100, matched=True)):
+        with pytest.raises(ValueError, match="all requests go to the primary"):
+            ROUTER.desired(make_canary(), split, {})
+    assert ROUTER.capabilities.weights is Granularity.NONE
+
+
+def test_weights_are_refused_with_the_way_out(make_canary: Callable[..., Canary]) -> None:
+    (problem,) = ROUTER.unsupported(make_canary(analysis={"stepWeight": 10, "maxWeight": 50}))
+    assert problem.field == "spec.analysis.stepWeight"
+    assert "analysis.iterations" in problem.remedy
+    assert ROUTER.unsupported(make_canary(analysis={"iterations": 10})) == ()
