@@ -78,7 +78,7 @@ class Pass(_Judged):
         elif high is not None:
             relation = f"at most {plain(high)}{self.unit}"
         else:
-            relation = "accepted, whatever it is"
+            relation = "accepted (no threshold)"
         return f"{self.name} {_shown(self)} is {relation} over {written(self.interval)}"
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlencode, urlsplit, urlunsplit
 
 from metrics.errors import MisconfiguredError
+
+_USER = re.compile(r"//[^/]*@")
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -71,6 +74,7 @@ def _split(address: str) -> SplitResult:
     except ValueError:
         usable = False
     if not usable:
-        msg = f"the address {address!r} is not an http:// or https:// URL"
+        shown = _USER.sub("//", address).partition("?")[0]
+        msg = f"the address {shown!r} is not an http:// or https:// URL"
         raise MisconfiguredError(msg)
     return base

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,10 @@ import pytest
 from metrics.question import Question
 from metrics.templates import Model
 from metrics.threshold import Threshold
+
+# Before Python 3.12, looptime's look for a loop in a test without one makes a loop that nobody closes; saying that
+# there is none stops that.
+asyncio.set_event_loop(None)
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 

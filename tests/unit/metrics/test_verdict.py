@@ -14,9 +14,7 @@ NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 numbers = st.floats(allow_nan=False)
 
 
-def asked(
-    threshold: Threshold, name: str = "request-success-rate", unit: str = "", interval: int = 60
-) -> Question:
+def asked(threshold: Threshold, name: str = "request-success-rate", unit: str = "", interval: int = 60) -> Question:
     return Question(
         name=name, query="q", threshold=threshold, interval=timedelta(seconds=interval), unit=unit, address="http://p"
     )
@@ -33,7 +31,7 @@ def asked(
         (Threshold(1, 10), 5, "request-success-rate 5% is within 1..10% over 1m"),
         (Threshold(1, 10), 0.5, "request-success-rate 0.5% is below 1% over 1m"),
         (Threshold(1, 10), 11, "request-success-rate 11% is above 10% over 1m"),
-        (Threshold(), 7, "request-success-rate 7% is accepted, whatever it is over 1m"),
+        (Threshold(), 7, "request-success-rate 7% is accepted (no threshold) over 1m"),
         (Threshold(max=5), math.inf, "request-success-rate inf% is above 5% over 1m"),
         (Threshold(min=5), -math.inf, "request-success-rate -inf% is below 5% over 1m"),
         (Threshold(max=5), 0.0004, "request-success-rate 0.0004% is at most 5% over 1m"),
@@ -65,9 +63,7 @@ def test_a_number_passes_exactly_when_it_is_accepted_and_the_verdict_carries_all
     bound=st.floats(-1e6, 1e6) | st.sampled_from([99.0, 5.0, 0.0, 100.0]),
     nudge=st.sampled_from([0.0, 1e-3, -1e-3, 1e-9, -1e-9]),
 )
-def test_rounding_for_people_never_moves_a_number_across_the_bound(
-    value: float, bound: float, nudge: float
-) -> None:
+def test_rounding_for_people_never_moves_a_number_across_the_bound(value: float, bound: float, nudge: float) -> None:
     for number in (value, bound + nudge):
         verdict = judge(asked(Threshold(min=bound), name="m"), Number(number), NOW)
         shown = float(verdict.message.split()[1])

@@ -1,0 +1,114 @@
+import re
+from dataclasses import replace
+
+import pytest
+
+from metrics.builtin import TRAFFIC, UNITS, query_of, template_of
+from metrics.errors import MisconfiguredError
+from metrics.templates import Model
+
+BOTH = sorted(UNITS)
+
+
+@pytest.mark.parametrize("provider", sorted(TRAFFIC))
+@pytest.mark.parametrize("metric", BOTH)
+def test_every_provider_has_both_metrics_over_the_interval(metric: str, provider: str, model: Model) -> None:
+    query = query_of(metric, provider, replace(model, interval="37s"))
+    assert "[37s]" in query
+    assert "{{" not in query
+    assert "test" in query
+
+
+def matcher(query: str, label: str) -> re.Pattern[str]:
+    """The first pattern that a query holds a label against, anchored as Prometheus does."""
+    found = re.search(rf'{label}=~"([^"]*)"', query)
+    assert found is not None
+    return re.compile(rf"^(?:{found.group(1)})$")
+
+
+@pytest.mark.parametrize(
+    ("service", "counts"),
+    [
+        ("test-svc-canary-9898@kubernetescrd", True),
+        ("test-svc-canary-http@kubernetescrd", True),
+        ("test-svc-primary-9898@kubernetescrd", False),
+        ("test-svc-9898@kubernetescrd", False),
+        ("other-svc-canary-9898@kubernetescrd", False),
+        ("test-svc-canary-9898@kubernetesgateway", False),
+    ],
+)
+def test_traefik_counts_the_canary_service(service: str, counts: bool, model: Model) -> None:
+    for metric in BOTH:
+        assert bool(matcher(query_of(metric, "traefik", model), "service").match(service)) is counts
+
+
+@pytest.mark.parametrize(
+    ("service", "counts"),
+    [
+        ("test-svc-canary-9898@kubernetesgateway", True),
+        ("test-svc-canary-http-9898@kubernetesgateway", True),
+        ("httproute-test-svc-gw-test-gateway-ep-web-0-0123456789abcdef-svc-test-svc-canary-1@kubernetesgateway", True),
+        (
+            "httproute-test-svc-gw-test-gateway-ep-web-0-0123456789abcdef-svc-test-svc-primary-0@kubernetesgateway",
+            False,
+        ),
+        ("httproute-test-svc-gw-test-gateway-ep-web-0-0123456789abcdef-wrr@kubernetesgateway", False),
+        ("test-svc-primary-http-9898@kubernetesgateway", False),
+        ("test-svc-http-9898@kubernetesgateway", False),
+    ],
+)
+def test_traefik_behind_the_gateway_api_counts_the_canary_service_in_every_version(
+    service: str, counts: bool, model: Model
+) -> None:
+    for metric in BOTH:
+        assert bool(matcher(query_of(metric, "gatewayapi:v1", model), "service").match(service)) is counts
+
+
+@pytest.mark.parametrize(
+    ("pod", "counts"),
+    [
+        ("app-6d4cf56db6-8bl79", True),
+        ("app-8bl79", True),
+        ("app-primary-6d4cf56db6-8bl79", False),
+        ("app-primary-8bl79", False),
+        ("app-other-6d4cf56db6-8bl79", False),
+        ("other-6d4cf56db6-8bl79", False),
+    ],
+)
+def test_application_metrics_are_those_of_the_target_s_pods_of_deployments_and_daemonsets(
+    pod: str, counts: bool, model: Model
+) -> None:
+    for metric in BOTH:
+        assert bool(matcher(query_of(metric, "kubernetes", model), "kubernetes_pod_name").match(pod)) is counts
+
+
+def test_what_a_gateway_saw_comes_before_what_the_application_says(model: Model) -> None:
+    parts = query_of("request-success-rate", "gatewayapi", model).split("\nor\n")
+    assert "traefik_service_requests_total" in parts[0]
+    assert "http_request_duration_seconds_count" in parts[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "same"), [("gatewayapi:v1beta1", "gatewayapi"), ("appmesh:v1beta2", "appmesh"), ("smi:istio", "istio")]
+)
+def test_versions_and_the_mesh_interface_make_no_difference(name: str, same: str) -> None:
+    for metric in BOTH:
+        assert template_of(metric, name) == template_of(metric, same)
+
+
+def test_skipper_names_are_written_with_underscores(model: Model) -> None:
+    query = query_of("request-duration", "skipper", replace(model, namespace="a-b", ingress="c.d", service="e-f"))
+    assert 'route=~"kube(ew)?_a_b__c_d_canary__.*__e_f_canary(_[0-9]+)?"' in query
+
+
+@pytest.mark.parametrize("provider", ["traefik", "kubernetes", "istio", "nginx"])
+def test_durations_are_in_milliseconds(provider: str) -> None:
+    seconds = "_seconds" in template_of("request-duration", provider)
+    assert template_of("request-duration", provider).endswith("* 1000") is seconds
+
+
+def test_unknown_names_are_refused_with_those_there_are() -> None:
+    with pytest.raises(MisconfiguredError, match="'nope', only for apisix, appmesh"):
+        template_of("request-duration", "nope")
+    with pytest.raises(MisconfiguredError, match="there are request-duration, request-success-rate"):
+        template_of("nope", "istio")
