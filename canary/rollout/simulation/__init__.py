@@ -1,0 +1,54 @@
+"""Rollouts in virtual time: the real decisions over a model of the world, a week in milliseconds.
+
+`World(scenario).run()` gives a `Timeline`. No I/O, no clock, no randomness: the same scenario gives the same timeline.
+"""
+
+from canary.rollout.simulation.safety import SafeWorld, UnsafeError
+from canary.rollout.simulation.scenario import (
+    Change,
+    Delete,
+    Deploy,
+    Drift,
+    Edit,
+    Kill,
+    Reading,
+    Remove,
+    Reply,
+    Scale,
+    Scenario,
+    Scheduled,
+    SetClock,
+    Side,
+    Version,
+    Window,
+)
+from canary.rollout.simulation.timeline import Entry, Timeline
+from canary.rollout.simulation.world import Conflict, Crash, NotSettlingError, Unavailable, World
+
+__all__ = [
+    "Change",
+    "Conflict",
+    "Crash",
+    "Delete",
+    "Deploy",
+    "Drift",
+    "Edit",
+    "Entry",
+    "Kill",
+    "NotSettlingError",
+    "Reading",
+    "Remove",
+    "Reply",
+    "SafeWorld",
+    "Scale",
+    "Scenario",
+    "Scheduled",
+    "SetClock",
+    "Side",
+    "Timeline",
+    "Unavailable",
+    "UnsafeError",
+    "Version",
+    "Window",
+    "World",
+]

@@ -1,0 +1,281 @@
+"""A model of what a controller acts on: two workloads with pods, the users' Service, and a route."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Readiness, Split
+from canary.rollout.decision import (
+    Action,
+    CopyToPrimary,
+    DropFinalizer,
+    HandBack,
+    HoldFinalizer,
+    KeepApexService,
+    KeepVersionServices,
+    Orphan,
+    Route,
+    ScalePrimary,
+    ScaleTarget,
+)
+from canary.rollout.facts import Workload
+from canary.rollout.simulation.scenario import ClusterChange, Deploy, Drift, Kill, Remove, Scale, Scenario, Side
+
+
+class Refused(Exception):  # noqa: N818 - reads as what it is where it is caught
+    """An action can't be done as things stand."""
+
+
+@dataclass(slots=True)
+class Pods:
+    """Pods of one revision that start together."""
+
+    revision: str
+    count: int
+    ready_at: datetime | None
+
+    def ready(self, now: datetime) -> bool:
+        """Whether they answer requests."""
+        return self.ready_at is not None and self.ready_at <= now
+
+
+@dataclass(slots=True)
+class Deployment:
+    """A workload that replaces its pods without a gap: old ones go when all new ones are ready.
+
+    Args:
+        scenario: how each revision behaves.
+        revision: what it runs, or is becoming.
+        desired: how many pods it should have.
+        pods: what it has.
+    """
+
+    scenario: Scenario
+    revision: str
+    desired: int
+    pods: list[Pods] = field(default_factory=list)
+
+    def deploy(self, revision: str, now: datetime) -> None:
+        """Set its pod template."""
+        self.revision = revision
+        self._start_missing(now)
+
+    def scale(self, replicas: int, now: datetime) -> None:
+        """Set how many pods it should have."""
+        self.desired = replicas
+        if not replicas:
+            self.pods = []
+            return
+        surplus = sum(each.count for each in self.pods if each.revision == self.revision) - replicas
+        for each in reversed(self.pods):
+            gone = min(each.count, max(surplus, 0)) if each.revision == self.revision else 0
+            each.count -= gone
+            surplus -= gone
+        self.pods = [each for each in self.pods if each.count]
+        self._start_missing(now)
+
+    def _start_missing(self, now: datetime) -> None:
+        missing = self.desired - sum(each.count for each in self.pods if each.revision == self.revision)
+        if missing > 0:
+            delay = self.scenario.version(self.revision).ready_after
+            self.pods.append(Pods(self.revision, missing, None if delay is None else now + delay))
+        self.settle(now)
+
+    def kill(self, now: datetime, back_after: timedelta | None) -> None:
+        """All its pods stop being ready."""
+        for each in self.pods:
+            each.ready_at = None if back_after is None else now + back_after
+
+    def settle(self, now: datetime) -> None:
+        """Let old pods go once all new ones are ready."""
+        new = [each for each in self.pods if each.revision == self.revision]
+        if len(new) < len(self.pods) and sum(each.count for each in new if each.ready(now)) >= self.desired:
+            self.pods = new
+
+    def next_change(self, now: datetime) -> datetime | None:
+        """When the next of its pods become ready."""
+        coming = [each.ready_at for each in self.pods if each.ready_at is not None and each.ready_at > now]
+        return min(coming, default=None)
+
+    def readiness(self, now: datetime) -> Readiness:
+        """How far it has come."""
+        ready = sum(each.count for each in self.pods if each.ready(now))
+        return Readiness(
+            desired=self.desired,
+            updated=sum(each.count for each in self.pods if each.revision == self.revision),
+            ready=ready,
+            available=ready,
+            total=sum(each.count for each in self.pods),
+        )
+
+    def serving(self, now: datetime) -> bool:
+        """Whether a pod of it answers requests."""
+        return any(each.ready(now) for each in self.pods)
+
+    def runs(self, now: datetime) -> bool:
+        """Whether a pod of its current revision answers requests."""
+        return any(each.ready(now) for each in self.pods if each.revision == self.revision)
+
+    def ready_by_revision(self, now: datetime) -> dict[str, int]:
+        """Its ready pods, by what they run."""
+        ready: dict[str, int] = {}
+        for each in self.pods:
+            if each.ready(now):
+                ready[each.revision] = ready.get(each.revision, 0) + each.count
+        return ready
+
+    def observe(self, now: datetime) -> Workload:
+        """What a controller sees of it."""
+        return Workload(self.revision, self.readiness(now), dict(self.scenario.version(self.revision).configs))
+
+
+class Cluster:
+    """The objects around one Canary.
+
+    Args:
+        scenario: what it starts from: a target that serves users by itself.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        first = next(iter(scenario.versions))
+        self.scenario = scenario
+        self.target: Deployment | None = Deployment(
+            scenario, first, scenario.replicas, [Pods(first, scenario.replicas, scenario.start)]
+        )
+        self.primary: Deployment | None = None
+        self.split: Split | None = None
+        self.managed = False
+        """Whether the users' Service leads where the route and the primary are, and no longer to the target."""
+        self.version_services = False
+        self.finalizer = False
+        self.orphaned = False
+
+    def settle(self, now: datetime) -> None:
+        """Let time have its effect on pods."""
+        for each in (self.target, self.primary):
+            if each is not None:
+                each.settle(now)
+
+    def next_change(self, now: datetime) -> datetime | None:
+        """When pods next become ready."""
+        changes = [each.next_change(now) for each in (self.target, self.primary) if each is not None]
+        return min((each for each in changes if each is not None), default=None)
+
+    def side(self, side: Side) -> Deployment | None:
+        """One of the two workloads."""
+        return self.target if side is Side.CANARY else self.primary
+
+    def shares(self) -> Mapping[Side, float]:
+        """The share of requests that each side is given, 0 to 1."""
+        if not self.managed:
+            return {Side.CANARY: 1.0, Side.PRIMARY: 0.0}
+        split = self.split or ALL_PRIMARY
+        part = split.canary / TOTAL_WEIGHT * (self.scenario.matching / 100 if split.matched else 1)
+        return {Side.CANARY: part, Side.PRIMARY: 1 - part}
+
+    def served(self, now: datetime) -> dict[str, float]:
+        """The share of requests that each revision answers; under the empty name, what nobody answers."""
+        served: dict[str, float] = {}
+        for side, share in self.shares().items():
+            if share == 0:
+                continue
+            workload = self.side(side)
+            ready = workload.ready_by_revision(now) if workload is not None else {}
+            total = sum(ready.values())
+            for revision, count in (ready or {"": 1}).items():
+                served[revision] = served.get(revision, 0.0) + share * count / max(total, 1)
+        return served
+
+    def do(self, action: Action, now: datetime) -> bool:
+        """Apply one action, and say whether that changed anything.
+
+        Raises:
+            Refused: it can't be done as things stand.
+        """
+        match action:
+            case HoldFinalizer() | DropFinalizer():
+                held, self.finalizer = self.finalizer, isinstance(action, HoldFinalizer)
+                return held != self.finalizer
+            case KeepVersionServices():
+                self._target("the Services need the target's labels and ports")
+                changed, self.version_services = not self.version_services, True
+                return changed
+            case KeepApexService():
+                self._target("the Service needs the target's labels and ports")
+                changed, self.managed = not self.managed, True
+                return changed
+            case CopyToPrimary(revision):
+                return self._copy(revision, now)
+            case ScalePrimary(replicas):
+                return self._scale(self.primary, replicas, now)
+            case ScaleTarget(replicas):
+                return self._scale(self.target, replicas, now)
+            case Route(split):
+                return self._route(split)
+            case HandBack():
+                self._target("the Service needs the target's labels and ports")
+                changed = self.managed
+                self.managed, self.split = False, None
+                return changed
+            case Orphan():
+                changed, self.orphaned = not self.orphaned, True
+                return changed
+            case _:
+                assert_never(action)
+
+    def happen(self, change: ClusterChange, now: datetime) -> None:
+        """Let somebody else change something."""
+        match change:
+            case Deploy(revision):
+                if self.target is None:
+                    self.target = Deployment(self.scenario, revision, self.scenario.replicas)
+                self.target.deploy(revision, now)
+            case Kill(side, back_after):
+                if (workload := self.side(side)) is not None:
+                    workload.kill(now, back_after)
+            case Remove(Side.CANARY):
+                self.target = None
+            case Remove():
+                self.primary = None
+            case Scale(side, replicas):
+                if (workload := self.side(side)) is not None:
+                    workload.scale(replicas, now)
+            case Drift(split):
+                self.split = split
+            case _:
+                assert_never(change)
+
+    def _target(self, why: str) -> Deployment:
+        if self.target is None:
+            msg = f"the target does not exist: {why}"
+            raise Refused(msg)
+        return self.target
+
+    def _copy(self, revision: str, now: datetime) -> bool:
+        target = self._target("nothing to copy")
+        if target.revision != revision:
+            msg = f"the target has changed to {target.revision} since {revision} was looked at"
+            raise Refused(msg)
+        if self.primary is None:
+            self.primary = Deployment(self.scenario, revision, 1)
+        elif self.primary.revision == revision:
+            return False
+        self.primary.deploy(revision, now)
+        return True
+
+    def _scale(self, workload: Deployment | None, replicas: int, now: datetime) -> bool:
+        if workload is None:
+            msg = "there is no workload to scale"
+            raise Refused(msg)
+        if workload.desired == replicas:
+            return False
+        workload.scale(replicas, now)
+        return True
+
+    def _route(self, split: Split) -> bool:
+        if split.canary and not self.scenario.weighted:
+            msg = "this router has no weights"
+            raise ValueError(msg)
+        changed, self.split = self.split != split, split
+        return changed

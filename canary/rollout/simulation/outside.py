@@ -1,0 +1,98 @@
+"""The world outside the cluster: what metrics and webhooks answer, by the scenario."""
+
+import math
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from canary.api.analysis import HookType, Metric
+from canary.api.canary import Canary
+from canary.api.status import CheckStatus, Verdict
+from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion, Question
+from canary.rollout.simulation.scenario import Reading, Scenario, Window
+
+
+def answer(
+    scenario: Scenario, canary: Canary, question: Question, *, now: datetime, revision: str, age: timedelta, weight: int
+) -> Answer:
+    """What the outside world says.
+
+    Args:
+        scenario: what it goes by.
+        canary: whose metric or webhook it is.
+        question: what is asked.
+        now: the time of the answer.
+        revision: what the target runs.
+        age: how long that has had requests, or ready pods.
+        weight: percent of requests that the canary gets.
+    """
+    match question:
+        case MetricQuestion(index=index):
+            metric = canary.analysis.metrics[index]
+            if inside(scenario.metrics_down, now - scenario.start):
+                message = "the metrics server can't be reached"
+                return CheckStatus(name=metric.name, verdict=Verdict.UNAVAILABLE, time=now, message=message)
+            return _read(metric, _reading(scenario, metric, revision, age, weight), now)
+        case HookQuestion(index=index):
+            hook = canary.analysis.webhooks[index]
+            return reply(scenario, hook.name, hook.type, now - scenario.start)
+        case PodsQuestion():
+            return PodsAnswer(scenario.version(revision).why_not)
+        case _:
+            assert_never(question)
+
+
+def inside(windows: tuple[Window, ...], at: timedelta) -> bool:
+    """Whether a moment lies in one of these windows."""
+    return any(window.start <= at < window.end for window in windows)
+
+
+def reply(scenario: Scenario, name: str, type_: HookType, at: timedelta) -> HookAnswer:
+    """What a webhook says at a moment."""
+    fitting = [
+        each
+        for each in scenario.replies
+        if each.name in ("", name)
+        and each.type in (None, type_)
+        and each.start <= at
+        and (each.end is None or at < each.end)
+    ]
+    approved = fitting[-1].approved if fitting else type_ is not HookType.ROLLBACK
+    return HookAnswer(approved, "" if approved or not fitting else fitting[-1].message)
+
+
+def _reading(scenario: Scenario, metric: Metric, revision: str, age: timedelta, weight: int) -> Reading:
+    fitting = [
+        each
+        for each in scenario.version(revision).readings
+        if each.metric in ("", metric.name) and each.after <= age and each.weight <= weight
+    ]
+    return fitting[-1] if fitting else Reading(_healthy(metric))
+
+
+def _healthy(metric: Metric) -> float:
+    limits = metric.limits
+    if limits.max is not None:
+        return limits.max
+    return limits.min if limits.min is not None else 0.0
+
+
+def _read(metric: Metric, reading: Reading, now: datetime) -> CheckStatus:
+    limits, value = metric.limits, reading.value
+    empty = value is None or math.isnan(value)
+    low = -math.inf if limits.min is None else limits.min
+    high = math.inf if limits.max is None else limits.max
+    if reading.verdict is not None:
+        verdict = reading.verdict
+    elif value is None or empty:
+        verdict = Verdict.NO_DATA
+    else:
+        verdict = Verdict.PASS if low <= value <= high else Verdict.FAIL
+    words = "no values found" if empty else f"{value:g}"
+    return CheckStatus(
+        name=metric.name,
+        verdict=verdict,
+        value=None if empty else value,
+        threshold=f"{low:g}..{high:g}",
+        time=now,
+        message=reading.message or words,
+    )

@@ -1,0 +1,78 @@
+"""A world that stops where a controller does what no controller may."""
+
+from collections.abc import Mapping
+
+from canary.api.canary import Canary
+from canary.api.traffic import ALL_PRIMARY
+from canary.rollout.decide import decide
+from canary.rollout.decision import Action, CopyToPrimary, Decision
+from canary.rollout.facts import Facts
+from canary.rollout.simulation.scenario import Scenario, Side
+from canary.rollout.simulation.world import World
+
+
+class UnsafeError(AssertionError):
+    """A rule that always holds was broken."""
+
+
+class SafeWorld(World):
+    """A world that holds every pass against the rules.
+
+    - No action gives requests to pods that are not ready, as long as others are; none takes the pods away from requests.
+    - What is stored says how traffic is divided.
+    - What is told is stored, so that it is told once.
+    - The same facts lead to the same decision.
+
+    Args:
+        scenario: what happens.
+
+    Raises:
+        UnsafeError: by every method that lets time pass, when one of these is broken.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario)
+        self._shares: Mapping[Side, float] = {}
+        self._serving: Mapping[Side, bool] = {}
+
+    def before_action(self, action: Action, index: int) -> None:
+        """Remember who serves what."""
+        super().before_action(action, index)
+        self._shares, self._serving = self.cluster.shares(), self._who_serves()
+
+    def after_action(self, action: Action) -> None:
+        """Look at what it has done to requests."""
+        super().after_action(action)
+        shares, serving = self.cluster.shares(), self._who_serves()
+        for side, share in shares.items():
+            if share > self._shares[side] and not serving[side] and any(serving.values()):
+                self._unsafe(f"{action} gives requests to the {side}, which has no ready pods")
+            if share and self._serving[side] and not serving[side] and not isinstance(action, CopyToPrimary):
+                self._unsafe(f"{action} takes the pods of the {side} from requests")
+
+    def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
+        """Look at the decision by itself."""
+        super().before_store(canary, facts, decision)
+        if decide(canary, facts) != decision:
+            self._unsafe("the same facts led to another decision")
+        if decision.status == canary.status and (decision.events or decision.alerts or decision.ending):
+            self._unsafe(f"{decision.reason}: told and not stored, so that it would be told again")
+
+    def after_store(self, canary: Canary, decision: Decision) -> None:
+        """Look at what the status says."""
+        super().after_store(canary, decision)
+        routed = (self.cluster.split or ALL_PRIMARY).canary
+        if self.cluster.managed and decision.status.canary_weight != routed:
+            self._unsafe(f"the status says {decision.status.canary_weight} %, the route {routed} %")
+
+    def _who_serves(self) -> dict[Side, bool]:
+        return {
+            side: workload is not None and workload.serving(self.now)
+            for side in Side
+            for workload in (self.cluster.side(side),)
+        }
+
+    def _unsafe(self, what: str) -> None:
+        status = self.canary.status
+        msg = f"after {self.now - self.scenario.start}, {status.phase or 'new'} at {status.canary_weight} %: {what}"
+        raise UnsafeError(msg)

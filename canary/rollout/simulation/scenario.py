@@ -1,0 +1,203 @@
+"""What happens around one Canary, as values: how each revision behaves, what hooks say, what changes and when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from canary.api.analysis import HookType
+from canary.api.canary import Canary, CanarySpec
+from canary.api.status import Verdict
+from canary.api.traffic import Split
+
+NOW = timedelta(0)
+
+
+class Side(StrEnum):
+    """One of the two workloads."""
+
+    PRIMARY = "primary"
+    CANARY = "canary"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a metric says of a revision, while the conditions hold; of several that hold, the last one counts.
+
+    Args:
+        value: the number; None is an empty answer. The metric's own limits judge it.
+        metric: name of the metric; empty for all.
+        after: how long the revision has had requests, or its pods have been ready where it has had none yet.
+        weight: percent of requests that the canary must have for it.
+        verdict: what is said instead of judging the value.
+        message: the verdict in words.
+    """
+
+    value: float | None = None
+    metric: str = ""
+    after: timedelta = NOW
+    weight: int = 0
+    verdict: Verdict | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """How one revision behaves.
+
+    Args:
+        ready_after: how long its pods take from their start until they are ready; None is never.
+        why_not: what keeps its pods from being ready, in words.
+        readings: what metrics say of it; what none of them speaks of passes.
+        configs: checksum of each tracked ConfigMap and Secret.
+    """
+
+    ready_after: timedelta | None = timedelta(seconds=5)
+    why_not: str = ""
+    readings: tuple[Reading, ...] = ()
+    configs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a webhook says in a window of time; of several replies that fit, the last one counts.
+
+    Args:
+        approved: whether it approves.
+        name: name of the webhook; empty for any.
+        type: type of the webhook; None for any.
+        start: from when on, since the start of the scenario.
+        end: until when; None is for good.
+        message: its reason when it does not approve.
+    """
+
+    approved: bool
+    name: str = ""
+    type: HookType | None = None
+    start: timedelta = NOW
+    end: timedelta | None = None
+    message: str = "unexpected status 403"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time since the start of the scenario; `end` is no part of it."""
+
+    start: timedelta
+    end: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """Somebody sets the target to a revision, an older one perhaps; a target that was removed comes back."""
+
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Somebody edits the Canary's spec."""
+
+    spec: CanarySpec
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Somebody deletes the Canary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """All pods of a side stop being ready.
+
+    Args:
+        side: whose pods.
+        back_after: how long until they are ready again; None is never.
+    """
+
+    side: Side
+    back_after: timedelta | None = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Somebody deletes a workload."""
+
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Somebody scales a side."""
+
+    side: Side
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Somebody else writes the route; None deletes it."""
+
+    split: Split | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetClock:
+    """The controller's clock jumps, forwards or backwards."""
+
+    by: timedelta
+
+
+ClusterChange = Deploy | Kill | Remove | Scale | Drift
+"""What happens to the objects around the Canary."""
+
+Change = ClusterChange | Edit | Delete | SetClock
+"""What happens while a controller works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A change at its time since the start of the scenario."""
+
+    at: timedelta
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One story, from the moment that a Canary is applied to a target that serves.
+
+    Args:
+        canary: the Canary.
+        versions: the revisions by name; the first is what the target runs at the start.
+        changes: what happens, in any order.
+        replies: what webhooks say; any approves of which nothing is said here, save rollback hooks.
+        metrics_down: when the metrics server can't be asked.
+        api_down: when the API server can't be had.
+        latency: how long the answer to a question takes.
+        weighted: whether the router can divide traffic by weight.
+        replicas: what the target is scaled to at the start.
+        matching: percent of requests that the spec's `match` fits, where the canary gets those only.
+        limit: when the story ends, if it is not over before.
+        start: the time at its start.
+    """
+
+    canary: Canary
+    versions: Mapping[str, Version]
+    changes: tuple[Scheduled, ...] = ()
+    replies: tuple[Reply, ...] = ()
+    metrics_down: tuple[Window, ...] = ()
+    api_down: tuple[Window, ...] = ()
+    latency: timedelta = timedelta(milliseconds=100)
+    weighted: bool = True
+    replicas: int = 2
+    matching: int = 10
+    limit: timedelta = timedelta(days=1)
+    start: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def version(self, revision: str) -> Version:
+        """How a revision behaves; one of which nothing is said is healthy."""
+        return self.versions.get(revision, _HEALTHY)
+
+
+_HEALTHY = Version()

@@ -1,0 +1,350 @@
+"""Virtual time: the loop of the controller over a modelled cluster, as fast as decisions can be made.
+
+It keeps the rules of the real loop. Actions are applied one by one; one that fails ends the pass with nothing stored.
+The status is stored in one write, which fails if the Canary has changed since it was looked at. Events and alerts are
+told once that is done. Answers count for the look that asked for them, and are dropped when a decision asks for
+another one, or for none. A pass that wrote something is followed by another at once.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from canary.api.analysis import HookType
+from canary.api.canary import Canary
+from canary.api.problems import Problem
+from canary.api.rules import problems
+from canary.api.status import CanaryStatus, Phase
+from canary.api.traffic import ALL_PRIMARY
+from canary.rollout import words
+from canary.rollout.decide import decide
+from canary.rollout.decision import Action, Decision, Event
+from canary.rollout.facts import Answer, Facts, Question
+from canary.rollout.leaving import FINALIZER
+from canary.rollout.simulation.cluster import Cluster, Refused
+from canary.rollout.simulation.outside import answer, inside, reply
+from canary.rollout.simulation.scenario import Change, Delete, Edit, Scenario, SetClock, Side
+from canary.rollout.simulation.timeline import Entry, Timeline
+
+MOST_PASSES = 30
+"""Passes at one moment; a rollout that needs more would never settle."""
+
+RETRY, MOST_RETRY = timedelta(seconds=1), timedelta(seconds=30)
+"""How long a pass that failed is left alone: longer each time, up to a limit."""
+
+AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
+"""Phases in which a target that disappears is the rollout's concern, not the spec's."""
+
+
+class NotSettlingError(Exception):
+    """Decisions follow each other without end while time stands still."""
+
+
+class Unavailable(Exception):  # noqa: N818 - reads as what it is where it is caught
+    """The API server can't be had."""
+
+
+class Conflict(Exception):  # noqa: N818 - reads as what it is where it is caught
+    """The Canary has changed since it was looked at."""
+
+
+class Crash(Exception):  # noqa: N818 - reads as what it is where it is caught
+    """The controller dies; another one starts, knowing only what the cluster holds."""
+
+
+class World:
+    """A cluster, the world outside it, and the controller, at one moment.
+
+    A subclass may override the methods named `before_` and `after_` to watch, or to raise what can go wrong there.
+
+    Args:
+        scenario: what happens.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.canary = scenario.canary
+        self.cluster = Cluster(scenario)
+        self.now = scenario.start
+        self.clock = timedelta(0)
+        """How far the controller's clock is ahead."""
+        self.gone = False
+        """Whether the Canary is deleted."""
+        self.entries: list[Entry] = []
+        """What has happened so far."""
+        self.served: dict[str, timedelta] = {}
+        """How long each revision has answered users, weighted by its share; see `Timeline`."""
+        self.passes = 0
+        """How many decisions were made."""
+        self._wake: datetime | None = scenario.start
+        self._changes = sorted(scenario.changes, key=lambda each: each.at)
+        self._asked: dict[Question, datetime] = {}
+        self._answers: dict[Question, Answer] = {}
+        self._failures = 0
+        self._running = ""
+        self._ready_since: datetime | None = None
+        self._loaded_since: datetime | None = None
+        self._version = 0
+        self._problems: tuple[int, tuple[Problem, ...]] | None = None
+
+    def before_action(self, action: Action, index: int) -> None:
+        """Called before each action of a decision; `index` counts them from 0."""
+
+    def after_action(self, action: Action) -> None:
+        """Called when an action is done."""
+
+    def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
+        """Called when all actions of a decision on a Canary are done and nothing is stored yet."""
+
+    def after_store(self, canary: Canary, decision: Decision) -> None:
+        """Called when the status is stored, where it has changed, and nothing is told yet."""
+
+    def run(self, limit: timedelta | None = None) -> Timeline:
+        """Let time pass until nothing more would happen, or until the limit.
+
+        Args:
+            limit: when to stop, since the start of the scenario; the scenario's own where absent.
+
+        Raises:
+            NotSettlingError: the controller does not come to rest while time stands still.
+        """
+        end = self.scenario.start + (self.scenario.limit if limit is None else limit)
+        over = False
+        while True:
+            self.settle()
+            moment = self.next_moment()
+            if moment is None or moment > end:
+                over = moment is None
+                break
+            self.advance(moment)
+        if not over:
+            self.advance(end)
+        return Timeline(
+            entries=tuple(self.entries),
+            status=self.canary.status,
+            lasted=self.now - self.scenario.start,
+            served=dict(self.served),
+            passes=self.passes,
+            over=over,
+        )
+
+    def next_moment(self) -> datetime | None:
+        """When something happens next; None if nothing will."""
+        moments = [self.cluster.next_change(self.now), *self._asked.values()]
+        if self._changes:
+            moments.append(self.scenario.start + self._changes[0].at)
+        if self._wake is not None and not self.gone:
+            moments.append(self._wake)
+        return min((max(each, self.now) for each in moments if each is not None), default=None)
+
+    def advance(self, moment: datetime) -> None:
+        """Let time pass until a moment at which, or before which, nothing else happens."""
+        for revision, share in self.cluster.served(self.now).items():
+            self.served[revision] = self.served.get(revision, timedelta(0)) + (moment - self.now) * share
+        self.now = moment
+        self.cluster.settle(moment)
+        self._mark_load()
+        while self._changes and self.scenario.start + self._changes[0].at <= moment:
+            self.change(self._changes.pop(0).change)
+
+    def settle(self) -> None:
+        """Make passes until the controller has nothing to do at this moment.
+
+        Raises:
+            NotSettlingError: that does not happen.
+        """
+        for _ in range(MOST_PASSES):
+            self._receive()
+            if self.gone or not self.pass_once():
+                return
+        msg = f"{MOST_PASSES} passes at {self.now - self.scenario.start}: {self.entries[-1].reason}"
+        raise NotSettlingError(msg)
+
+    def pass_once(self) -> bool:
+        """Observe, decide, act, record: once. Whether the next pass is due at once."""
+        self.passes += 1
+        canary, version = self.canary, self._version
+        facts = self.facts()
+        decision = decide(canary, facts)
+        try:
+            wrote = self._act(decision)
+            self.before_store(canary, facts, decision)
+            wrote |= self._store(canary, decision, version)
+            self.after_store(canary, decision)
+        except (Refused, Unavailable, Conflict) as error:
+            self._wake = self.now + min(RETRY * 2**self._failures, MOST_RETRY)
+            self._failures = min(self._failures + 1, 10)
+            self._note(f"failed: {error}")
+            return False
+        except Crash:
+            self.restart()
+            return True
+        self._failures = 0
+        self._mark_load()
+        self._tell(decision, wrote)
+        self._ask(decision)
+        self._wake = None if decision.wake is None else decision.wake - self.clock
+        return wrote or (self._wake is not None and self._wake <= self.now)
+
+    def facts(self) -> Facts:
+        """What the controller sees now."""
+        cluster, now = self.cluster, self.now
+        return Facts(
+            now=now + self.clock,
+            target=None if cluster.target is None else cluster.target.observe(now),
+            primary=None if cluster.primary is None else cluster.primary.observe(now),
+            split=(cluster.split if self.scenario.weighted else ALL_PRIMARY) if cluster.managed else None,
+            weighted=self.scenario.weighted,
+            problems=self._find_problems(),
+            answers=dict(self._answers),
+        )
+
+    def restart(self) -> None:
+        """Another controller takes over: what was asked is lost."""
+        self._asked.clear()
+        self._answers.clear()
+        self._wake = self.now
+        self._note("the controller starts")
+
+    def change(self, change: Change) -> None:
+        """Something happens around the controller, at this moment."""
+        self._wake = self.now
+        match change:
+            case Edit(spec):
+                metadata = self.canary.metadata.replace(generation=self.canary.metadata.generation + 1)
+                self._touch(self.canary.replace(spec=spec, metadata=metadata))
+            case Delete():
+                self._delete()
+            case SetClock(by):
+                self.clock += by
+            case _:
+                self.cluster.happen(change, self.now)
+        self._note(str(change))
+
+    def _touch(self, canary: Canary) -> None:
+        self.canary = canary
+        self._version += 1
+
+    def _delete(self) -> None:
+        metadata = self.canary.metadata
+        if metadata.deletion_timestamp is not None:
+            return
+        changed = metadata.replace(deletion_timestamp=self.now, generation=metadata.generation + 1)
+        self._touch(self.canary.replace(metadata=changed))
+        self._collect()
+
+    def _collect(self) -> None:
+        """What belongs to a Canary goes with it."""
+        self.gone = self.canary.metadata.deletion_timestamp is not None and not self.cluster.finalizer
+        if self.gone and not self.cluster.orphaned and self.cluster.version_services:
+            self.cluster.primary = None
+
+    def _find_problems(self) -> tuple[Problem, ...]:
+        generation = self.canary.metadata.generation
+        if self._problems is None or self._problems[0] != generation:
+            provider = self.canary.spec.provider or ("traefik" if self.scenario.weighted else "kubernetes")
+            self._problems = (generation, problems(self.canary, provider))
+        if self.cluster.target is not None or self.canary.status.phase in AT_WORK:
+            return self._problems[1]
+        return (*self._problems[1], Problem("spec.targetRef", "the target does not exist", "create it"))
+
+    def _act(self, decision: Decision) -> bool:
+        wrote = False
+        for index, action in enumerate(decision.actions):
+            self.before_action(action, index)
+            self._reach()
+            wrote |= self.cluster.do(action, self.now)
+            self.after_action(action)
+            held = (FINALIZER,) if self.cluster.finalizer else ()
+            if held != self.canary.metadata.finalizers:
+                self.canary = self.canary.replace(metadata=self.canary.metadata.replace(finalizers=held))
+                self._collect()
+        return wrote
+
+    def _reach(self) -> None:
+        if inside(self.scenario.api_down, self.now - self.scenario.start):
+            msg = "the API server can't be had"
+            raise Unavailable(msg)
+
+    def _store(self, canary: Canary, decision: Decision, version: int) -> bool:
+        if decision.status == canary.status:
+            return False
+        self._reach()
+        if self.gone or version != self._version:
+            msg = "the Canary has changed since it was looked at"
+            raise Conflict(msg)
+        # Through JSON and back, as the API server keeps it: what does not survive that would be written for ever.
+        stored = CanaryStatus.model_validate(decision.status.to_json())
+        self.canary = self.canary.replace(status=stored)
+        return True
+
+    def _tell(self, decision: Decision, wrote: bool) -> None:
+        events = decision.events
+        if decision.ending is not None:
+            events = (*events, *self._post_rollout())
+        if wrote or events or decision.alerts:
+            self._enter("", decision.reason, events, decision)
+
+    def _post_rollout(self) -> Iterator[Event]:
+        for hook in self.canary.hooks(HookType.POST_ROLLOUT):
+            said = reply(self.scenario, hook.name, hook.type, self.now - self.scenario.start)
+            event = words.passed(hook) if said.approved else words.refused(self.canary, hook, said.message)
+            if event is not None:
+                yield event
+
+    def _note(self, note: str) -> None:
+        self._enter(note, "", (), None)
+
+    def _enter(self, note: str, reason: str, events: tuple[Event, ...], decision: Decision | None) -> None:
+        status = self.canary.status
+        self.entries.append(
+            Entry(
+                at=self.now - self.scenario.start,
+                note=note,
+                reason=reason,
+                phase=status.phase,
+                split=self.cluster.split,
+                iterations=status.iterations,
+                failed_checks=status.failed_checks,
+                events=events,
+                alerts=decision.alerts if decision is not None else (),
+                ending=decision.ending if decision is not None else None,
+            )
+        )
+
+    def _ask(self, decision: Decision) -> None:
+        """Ask what is new, and drop what nobody asks for any more."""
+        looks = {question.look for question in decision.asks}
+        self._asked = {question: due for question, due in self._asked.items() if question.look in looks}
+        self._answers = {question: said for question, said in self._answers.items() if question.look in looks}
+        for question in decision.asks:
+            if question not in self._asked and question not in self._answers:
+                self._asked[question] = self.now + self.scenario.latency
+
+    def _receive(self) -> None:
+        """Take in the answers that have come by now."""
+        come = [question for question, due in self._asked.items() if due <= self.now]
+        for question in come:
+            del self._asked[question]
+            self._answers[question] = self._answer(question)
+
+    def _answer(self, question: Question) -> Answer:
+        target = self.cluster.target
+        since = self._loaded_since or self._ready_since
+        return answer(
+            self.scenario,
+            self.canary,
+            question,
+            now=self.now,
+            revision=target.revision if target is not None else "",
+            age=self.now - since if since is not None else timedelta(0),
+            weight=(self.cluster.split or ALL_PRIMARY).canary,
+        )
+
+    def _mark_load(self) -> None:
+        """Note since when what the target runs has been ready, and has had requests."""
+        target = self.cluster.target
+        running = target.revision if target is not None and target.runs(self.now) else ""
+        if running != self._running:
+            self._running, self._ready_since, self._loaded_since = running, self.now, None
+        if running and self._loaded_since is None and self.cluster.shares()[Side.CANARY]:
+            self._loaded_since = self.now
