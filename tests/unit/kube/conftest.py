@@ -1,5 +1,6 @@
 """A small real HTTP server on loopback that plays prepared API answers."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,9 @@ from aiohttp import web
 
 from canary.kube.client import KubeClient
 from canary.kube.connection import Connection, open_plain
+
+# looptime asks for the current loop even in tests without one, and Python would make one that nobody closes.
+asyncio.set_event_loop(None)
 
 Json = dict[str, Any]
 Answer = web.StreamResponse | Callable[[web.Request], Awaitable[web.StreamResponse]]

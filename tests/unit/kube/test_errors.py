@@ -103,7 +103,9 @@ def test_a_version_ahead_of_the_servers_history_asks_for_a_new_list() -> None:
     ],
 )
 def test_throttled_says_how_long_to_wait(headers: dict[str, str], details: dict[str, int], expected: float) -> None:
-    error = answered(429, a_status(429, "TooManyRequests", **details), **headers)
+    status = a_status(429, "TooManyRequests") | {"details": details}
+
+    error = answered(429, status, **headers)
 
     assert isinstance(error, Throttled)
     assert error.retry_after == expected

@@ -1,0 +1,237 @@
+"""What a cache holds after what the server said and what one wrote oneself."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from canary.kube.store import Change, Key, Store, trim, version_of
+
+Json = dict[str, Any]
+
+
+def an_object(name: str = "a", version: int = 1, namespace: str = "test", **fields: Any) -> Json:
+    metadata: Json = {"name": name, "namespace": namespace, "resourceVersion": str(version)}
+    return {"metadata": metadata, **fields}
+
+
+def mark(obj: Json) -> str:
+    return str(obj.get("mark", ""))
+
+
+def a_store() -> tuple[Store[str], list[Change[str]]]:
+    store, changes = Store(mark), list[Change[str]]()
+    store.subscribe(changes.append)
+    return store, changes
+
+
+def synced(*objects: Json, version: int = 10) -> tuple[Store[str], list[Change[str]]]:
+    store, changes = a_store()
+    store.begin_list()
+    for obj in objects:
+        store.put(obj)
+    store.end_list(str(version))
+    changes.clear()
+    return store, changes
+
+
+def test_changes_tell_what_was_before_and_what_is_now() -> None:
+    store, changes = synced()
+    store.put(an_object(version=11, mark="x"))
+    store.put(an_object(version=12, mark="y"))
+    store.remove(an_object(version=13, mark="y"))
+
+    key = Key("test", "a")
+    assert changes == [Change(key, None, "x"), Change(key, "x", "y"), Change(key, "y", None)]
+    assert store.get("test", "a") is None
+    assert len(store) == 0
+
+
+def test_a_change_that_the_projection_hides_is_not_told() -> None:
+    store, changes = synced(an_object(mark="x"))
+    store.put(an_object(version=11, mark="x", other="new"))
+
+    assert changes == []
+
+
+def test_what_a_new_list_lacks_is_gone() -> None:
+    store, changes = synced(an_object("a", mark="x"), an_object("b", mark="y"))
+    store.begin_list()
+    store.put(an_object("b", 1, mark="y"))
+    store.end_list("20")
+
+    assert changes == [Change(Key("test", "a"), "x", None)]
+    assert list(store.values()) == ["y"]
+
+
+def test_a_list_that_broke_off_removes_nothing() -> None:
+    store, changes = synced(an_object("a", mark="x"), an_object("b", mark="y"))
+    store.begin_list()
+    store.put(an_object("b", mark="y"))
+    store.begin_list()
+    store.put(an_object("a", mark="x"))
+    store.put(an_object("b", mark="y"))
+    store.end_list("20")
+
+    assert changes == []
+
+
+def test_an_own_write_is_read_at_once_and_an_older_event_does_not_undo_it() -> None:
+    store, changes = synced(an_object(version=5, mark="old"))
+    store.note(an_object(version=12, mark="mine"))
+    store.put(an_object(version=11, mark="others"))
+
+    assert store.get("test", "a") == "mine"
+    assert changes == [Change(Key("test", "a"), "old", "mine")]
+
+
+def test_the_event_of_an_own_write_changes_nothing_and_the_next_one_does() -> None:
+    store, changes = synced()
+    store.note(an_object(version=12, mark="mine"))
+    store.put(an_object(version=12, mark="mine"))
+    store.put(an_object(version=13, mark="others"))
+
+    assert changes == [Change(Key("test", "a"), None, "mine"), Change(Key("test", "a"), "mine", "others")]
+
+
+def test_a_write_noted_after_the_streams_own_word_of_it_is_ignored() -> None:
+    store, _ = synced()
+    store.put(an_object(version=12, mark="mine"))
+    store.remove(an_object(version=13))
+    store.note(an_object(version=12, mark="mine"))
+
+    assert store.get("test", "a") is None
+
+
+def test_an_older_deletion_does_not_remove_what_was_created_anew() -> None:
+    store, _ = synced(an_object(version=5, mark="old"))
+    store.note(an_object(version=12, mark="new"))
+    store.remove(an_object(version=11))
+
+    assert store.get("test", "a") == "new"
+
+
+@pytest.mark.parametrize(("listed_at", "expected"), [(11, "mine"), (12, None)])
+def test_an_own_creation_outlives_only_a_list_from_before_it(listed_at: int, expected: str | None) -> None:
+    store, _ = synced()
+    store.note(an_object(version=12, mark="mine"))
+    store.begin_list()
+    store.end_list(str(listed_at))
+
+    assert store.get("test", "a") == expected
+
+
+def test_a_history_that_went_back_is_followed() -> None:
+    store, _ = synced(an_object("a", 100, mark="x"), an_object("b", 101, mark="y"), version=110)
+    store.begin_list()
+    store.put(an_object("a", 50, mark="older"))
+    store.end_list("60")
+    store.put(an_object("a", 61, mark="newer"))
+
+    assert store.get("test", "a") == "newer"
+    assert store.get("test", "b") is None
+
+
+def test_objects_are_found_by_namespace() -> None:
+    store, _ = synced(an_object("a", namespace="one", mark="x"), an_object("a", namespace="two", mark="y"))
+
+    assert list(store.values("one")) == ["x"]
+    assert sorted(store.values()) == ["x", "y"]
+    assert list(store.values("three")) == []
+    assert len(store) == 2
+
+
+def test_cluster_scoped_objects_have_no_namespace() -> None:
+    store, _ = synced({"metadata": {"name": "n", "resourceVersion": "1"}, "mark": "x"})
+
+    assert store.get(None, "n") == "x"
+
+
+def test_clearing_tells_of_each_object() -> None:
+    store, changes = synced(an_object("a", mark="x"))
+    store.note(an_object("b", 12, mark="y"))
+    store.clear()
+
+    assert [change.new for change in changes] == ["y", None, None]
+    assert len(store) == 0
+
+
+def test_a_failing_subscriber_does_not_keep_others_from_hearing() -> None:
+    store, changes = synced()
+
+    def fail(_: Change[str]) -> None:
+        raise RuntimeError("bug")
+
+    store._handlers.insert(0, fail)
+    with capture_logs() as logs:
+        store.put(an_object(version=11, mark="x"))
+
+    assert [change.new for change in changes] == ["x"]
+    assert [entry["log_level"] for entry in logs] == ["error"]
+
+
+def test_an_object_that_cannot_be_projected_leaves_what_was() -> None:
+    def project(obj: Json) -> str:
+        return str(obj["mark"])
+
+    store = Store(project)
+    store.put(an_object(version=1, mark="x"))
+    with capture_logs() as logs:
+        store.put(an_object(version=2))
+
+    assert store.get("test", "a") == "x"
+    assert [entry["log_level"] for entry in logs] == ["error"]
+
+
+def test_trim_drops_managed_fields_and_kubectls_copy() -> None:
+    obj = an_object(spec={"replicas": 1})
+    obj["metadata"] |= {
+        "managedFields": [{"manager": "x"}],
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "kept": "yes"},
+    }
+
+    assert trim(obj) == {
+        "metadata": {**an_object()["metadata"], "annotations": {"kept": "yes"}},
+        "spec": {"replicas": 1},
+    }
+    assert "managedFields" in obj["metadata"]
+
+
+@pytest.mark.parametrize(("text", "expected"), [("12", 12), ("", 0), ("opaque", 0)])
+def test_versions_are_numbers(text: str, expected: int) -> None:
+    assert version_of(text) == expected
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[tuple[str, int]]:
+    """Writes of one object by its versions: each by us or by others; the last state is the truth."""
+    writers = draw(st.lists(st.sampled_from(["mine", "others", "deleted"]), min_size=1, max_size=6))
+    return [(writer, 11 + index) for index, writer in enumerate(writers)]
+
+
+@given(histories(), st.data())
+def test_the_cache_ends_at_the_truth_however_notes_and_events_interleave(
+    history: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    """Events come in order, each note comes at any time after its write; no read goes behind an own write."""
+    store, _ = synced()
+    events, notes = list(history), [entry for entry in history if entry[0] == "mine"]
+    noted = 0
+    while events or notes:
+        if notes and (not events or data.draw(st.booleans())):
+            noted = notes.pop(0)[1]
+            store.note(an_object(version=noted, mark=f"{noted}"))
+        else:
+            writer, version = events.pop(0)
+            obj = an_object(version=version, mark=f"{version}")
+            if writer == "deleted":
+                store.remove(obj)
+            else:
+                store.put(obj)
+        held = store.get("test", "a")
+        assert held is None or int(held) >= noted
+
+    writer, version = history[-1]
+    assert store.get("test", "a") == (None if writer == "deleted" else f"{version}")
