@@ -240,8 +240,9 @@ class Follower:
 
     def _wait_after(self, error: KubeError) -> float:
         """Account for a failure; give the seconds to wait before going on."""
-        if isinstance(error, Invalid) and self._version is None and self._streams_lists:
-            # A server that can't send the list as part of the watch says so in this way.
+        if isinstance(error, Invalid | ServerError) and self._version is None and self._streams_lists:
+            # A server that can't send the list as part of the watch says so in one of these ways: 422 where it doesn't
+            # know how, an error 500 within the stream where its etcd is older than 3.5.13.
             self._streams_lists = False
             return 0.0
         if isinstance(error, NotFound):
