@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import TypeAlias
 
 from metrics.gotemplate.errors import TemplateError
@@ -64,7 +64,7 @@ class _Evaluation:
     def _action(self, pipeline: Pipeline, dot: Value, scope: Scope) -> None:
         value = self._value(pipeline.value, dot, scope)
         if pipeline.targets:
-            _keep(scope, pipeline, (value,))
+            self._keep(scope, pipeline, (value,))
             return
         try:
             self.out.append(shown(value))
@@ -76,7 +76,7 @@ class _Evaluation:
         if block.kind == "range":
             self._range(block, value, dot, scope)
             return
-        _keep(scope, block.pipeline, (value,))
+        self._keep(scope, block.pipeline, (value,))
         if truth(value):
             self.nodes(block.body, value if block.kind == "with" else dot, scope.new_child())
         else:
@@ -87,7 +87,7 @@ class _Evaluation:
             raise self._error(block.pipeline.offset, f"range goes over a map, not {kind(value)}")
         for key, item in sorted((value or {}).items()):
             turn = scope.new_child()
-            _keep(turn, block.pipeline, (key, item)[-len(block.pipeline.targets) :])
+            self._keep(turn, block.pipeline, (key, item)[-len(block.pipeline.targets) :])
             self.nodes(block.body, item, turn)
         if not value:
             self.nodes(block.otherwise, dot, scope.new_child())
@@ -99,7 +99,7 @@ class _Evaluation:
             case Dot():
                 return dot
             case Variable():
-                return scope[expression.name]
+                return self._holder(scope, expression.name, expression.offset)[expression.name]
             case Field():
                 container = self._value(expression.of, dot, scope)
                 try:
@@ -129,11 +129,17 @@ class _Evaluation:
         except ValueError as error:
             raise self._error(call.offset, str(error)) from error
 
+    def _keep(self, scope: Scope, pipeline: Pipeline, values: tuple[Value, ...]) -> None:
+        for name, value in zip(pipeline.targets, values, strict=False):
+            holder = scope if pipeline.declares else self._holder(scope, name, pipeline.offset)
+            holder[name] = value
+
+    def _holder(self, scope: Scope, name: str, offset: int) -> MutableMapping[str, Value]:
+        """The block that holds a variable; the `else` of a `range` is in its scope and has no item."""
+        for held in scope.maps:
+            if name in held:
+                return held
+        raise self._error(offset, f"the variable {name} has no value here")
+
     def _error(self, offset: int, reason: str) -> TemplateError:
         return TemplateError.at(self._source, offset, reason)
-
-
-def _keep(scope: Scope, pipeline: Pipeline, values: tuple[Value, ...]) -> None:
-    for name, value in zip(pipeline.targets, values, strict=False):
-        holders = scope.maps[:1] if pipeline.declares else [held for held in scope.maps if name in held]
-        holders[0][name] = value

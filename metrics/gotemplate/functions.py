@@ -84,7 +84,8 @@ def _same_kind(left: Value, right: Value) -> None:
 
 def _eq(first: Value, *others: Value) -> Value:
     for other in others:
-        _same_kind(first, other)
+        if first is not None and other is not None:
+            _same_kind(first, other)
     if isinstance(first, Mapping):
         msg = "maps can't be compared"
         raise ValueError(msg)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+Kind: TypeAlias = Literal["if", "with", "range"]
 Value: TypeAlias = str | int | float | bool | Mapping[str, str] | None
 
 
@@ -87,7 +88,7 @@ class Action:
 class Block:
     """`if`, `with` or `range` up to its `end`."""
 
-    kind: Literal["if", "with", "range"]
+    kind: Kind
     pipeline: Pipeline
     body: tuple[Node, ...]
     otherwise: tuple[Node, ...]

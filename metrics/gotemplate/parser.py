@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from functools import lru_cache
-from typing import Literal
 
 from metrics.gotemplate.errors import TemplateError
 from metrics.gotemplate.functions import BUILTIN
@@ -18,6 +17,7 @@ from metrics.gotemplate.nodes import (
     Dot,
     Expression,
     Field,
+    Kind,
     Node,
     Pipeline,
     Template,
@@ -130,7 +130,7 @@ class _Parser:
         self._close(words)
         return Action(pipeline)
 
-    def _block(self, kind: Literal["if", "with", "range"], words: _Words, opener: Token) -> Block:
+    def _block(self, kind: Kind, words: _Words, opener: Token) -> Block:
         self._deeper(opener)
         known = len(self._variables)
         pipeline = self._pipeline(words, many=kind == "range")
@@ -140,7 +140,7 @@ class _Parser:
         del self._variables[inner:]
         otherwise: tuple[Node, ...] = ()
         if ender is not None and ender.peek().text == "else":
-            otherwise, ender = self._otherwise(ender)
+            otherwise, ender = self._otherwise(ender, kind)
         if ender is None:
             raise self._error(opener.offset, f"this {kind} has no end")
         ender.take()
@@ -149,15 +149,15 @@ class _Parser:
         self._depth -= 1
         return Block(kind, pipeline, body, otherwise)
 
-    def _otherwise(self, words: _Words) -> tuple[tuple[Node, ...], _Words | None]:
+    def _otherwise(self, words: _Words, kind: Kind) -> tuple[tuple[Node, ...], _Words | None]:
         """What follows an `else`: a body up to the `end`, or an `else if` block, which shares that `end`."""
         words.take()
         chained = words.peek()
-        if chained.kind != "word" or chained.text not in {"if", "with"}:
+        if kind == "range" or chained.kind != "word" or chained.text != kind:
             self._close(words)
             return self._nodes()
         words.take()
-        block = self._block("if" if chained.text == "if" else "with", words, chained)
+        block = self._block(kind, words, chained)
         end = Token("word", "end", chained.offset, spaced=False)
         return (block,), _Words(Tokens((end, Token("close", "", chained.offset, spaced=False))))
 
@@ -205,6 +205,8 @@ class _Parser:
                 raise self._error(words.peek().offset, f"a space is missing before {words.peek().text}")
             arguments.append(self._operand(words))
         if not arguments:
+            if isinstance(value, Constant) and value.value is None:
+                raise self._error(value.offset, "nil alone is no value")
             return value
         if first.kind != "word" or not isinstance(value, Call) or value.arguments:
             raise self._error(first.offset, f"{first.text} is not a function and takes no arguments")
