@@ -103,9 +103,10 @@ class KubeClient:
         path = resource.path(namespace)
         query = {"labelSelector": label_selector, "limit": limit or PAGE}
         page = result = await self.page(path, query)
+        result["items"] = result["items"] or []  # an empty list may be null
         while limit is None and (token := page["metadata"].get("continue")):
             page = await self.page(path, {**query, "continue": token})
-            result["items"] += page["items"]
+            result["items"] += page["items"] or []
             result["metadata"] = page["metadata"]
         return result
 

@@ -159,7 +159,7 @@ class Follower:
                 accept=self._source.accept("PartialObjectMetadataList"),
             )
             self._heard()
-            for item in page["items"]:
+            for item in page["items"] or ():  # an empty list may be null
                 self._sink.put(self._source.typed(item))
             token = page["metadata"].get("continue")
             if not token:
