@@ -154,11 +154,9 @@ def route_metadata(canary: Canary, existing: Json | None, *, owned: bool = True)
     `owned` any more is given back to GitOps tools too.
     """
     apex = canary.spec.service.apex
-    metadata: Json = {
-        "name": canary.service_name,
-        "namespace": canary.metadata.namespace,
-        "annotations": {**apex.annotations, **(_GITOPS_OFF if owned else {})},
-    }
+    metadata: Json = {"name": canary.service_name, "namespace": canary.metadata.namespace}
+    if annotations := {**apex.annotations, **(_GITOPS_OFF if owned else {})}:
+        metadata["annotations"] = annotations
     if apex.labels:
         metadata["labels"] = dict(apex.labels)
     owners = mapping((existing or {}).get("metadata")).get("ownerReferences") or []

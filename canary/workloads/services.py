@@ -64,7 +64,9 @@ def handed_back(canary: Canary, label: SelectorLabel, template: Json, observed: 
     manifest = apex(canary, label, template, observed)
     metadata = manifest["metadata"]
     metadata.pop("ownerReferences", None)
-    metadata["annotations"] = {k: v for k, v in metadata["annotations"].items() if k not in _GITOPS_OFF}
+    annotations = metadata.pop("annotations")
+    if kept := {key: value for key, value in annotations.items() if key not in _GITOPS_OFF}:
+        metadata["annotations"] = kept
     existing = observed.get(canary.service_name)
     before = {} if existing is None or is_owned(canary, existing) else _applied_selector(existing)
     manifest["spec"]["selector"] = before or {label.key: label.value}
