@@ -116,6 +116,7 @@ def api_server(program: Path, files: Files) -> list[str]:
         "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
         f"--audit-policy-file={files.audit_policy}",
         f"--audit-log-path={files.audit_log}",
+        "--feature-gates=SizeBasedListCostEstimate=false",
         "--enable-priority-and-fairness=false",
         "--allow-privileged=true",
         "--profiling=false",

@@ -1,0 +1,83 @@
+"""The gateway: Traefik, reading its own resources and those of Gateway API from the API server."""
+
+import json
+from pathlib import Path
+
+from canary.sandbox import addresses
+from canary.sandbox.api import Json
+
+NAME = "traefik"
+"""Name of the GatewayClass, and of the Gateway that routes attach to, in the namespace `NAMESPACE`."""
+NAMESPACE = "gateway"
+_MANIFESTS = Path(__file__).parent / "manifests"
+_PORTS = {"web": 80, "app": 9898}
+_BUCKETS = "0.005,0.01,0.025,0.05,0.1,0.2,0.3,0.5,0.75,1,1.5,2.5,5,10"
+
+
+def schemas() -> list[Json]:
+    """The CustomResourceDefinitions that it needs."""
+    files = (_MANIFESTS / "traefik-crds.json", _MANIFESTS / "gateway-api-crds.json")
+    return [definition for file in files for definition in json.loads(file.read_text())]
+
+
+def objects() -> list[tuple[str, Json]]:
+    """The GatewayClass and the Gateway, open to routes of every namespace: (path in the API, object)."""
+    version = "gateway.networking.k8s.io/v1"
+    listeners = [
+        {"name": name, "port": port, "protocol": "HTTP", "allowedRoutes": {"namespaces": {"from": "All"}}}
+        for name, port in _PORTS.items()
+    ]
+    gateway_class: Json = {
+        "apiVersion": version,
+        "kind": "GatewayClass",
+        "metadata": {"name": NAME},
+        "spec": {"controllerName": "traefik.io/gateway-controller"},
+    }
+    gateway: Json = {
+        "apiVersion": version,
+        "kind": "Gateway",
+        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "spec": {"gatewayClassName": NAME, "listeners": listeners},
+    }
+    base = f"/apis/{version}"
+    return [
+        (f"{base}/gatewayclasses/{NAME}", gateway_class),
+        (f"{base}/namespaces/{NAMESPACE}/gateways/{NAME}", gateway),
+    ]
+
+
+def command(program: Path, *, token: str, certificate: Path) -> list[str]:
+    """The command line of Traefik."""
+    providers = [
+        f"--providers.{provider}.{option}"
+        for provider in ("kubernetescrd", "kubernetesgateway")
+        for option in (
+            f"endpoint={addresses.API_URL}",
+            f"token={token}",
+            f"certauthfilepath={certificate}",
+            "throttleduration=50ms",
+        )
+    ]
+    entry_points = [
+        f"--entrypoints.{name}.address={addresses.GATEWAY}:{port}"
+        for name, port in (*_PORTS.items(), ("metrics", addresses.GATEWAY_METRICS_PORT))
+    ]
+    return [
+        str(program),
+        *entry_points,
+        *providers,
+        "--entrypoints.web.asdefault=true",
+        "--entrypoints.app.asdefault=true",
+        "--providers.kubernetescrd.allowcrossnamespace=true",
+        f"--providers.kubernetesgateway.statusaddress.ip={addresses.GATEWAY}",
+        "--providers.providersthrottleduration=200ms",
+        "--metrics.prometheus=true",
+        "--metrics.prometheus.entrypoint=metrics",
+        f"--metrics.prometheus.buckets={_BUCKETS}",
+        "--ping=true",
+        "--ping.entrypoint=metrics",
+        "--log.level=INFO",
+        "--log.nocolor=true",
+        "--global.checknewversion=false",
+        "--global.sendanonymoususage=false",
+    ]

@@ -1,0 +1,1 @@
+"""Service addresses and names of the sandbox (`python -m canary.sandbox.network`)."""

@@ -1,0 +1,122 @@
+"""Services and their endpoints as the watches tell of them: who is behind which address, and what it is called."""
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from canary.sandbox.api import Json
+
+Endpoint = tuple[str, int]
+"""Address and port."""
+Key = tuple[str, str]
+"""Namespace and name."""
+SERVICE_LABEL = "kubernetes.io/service-name"
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """The endpoints of one port of one Service.
+
+    Attributes:
+        ready: those that may get connections.
+        last: those that serve while they end; they are taken where no other is left, as kube-proxy does.
+    """
+
+    ready: tuple[Endpoint, ...] = ()
+    last: tuple[Endpoint, ...] = ()
+
+    @property
+    def usable(self) -> tuple[Endpoint, ...]:
+        """Where a new connection may go."""
+        return self.ready or self.last
+
+
+@dataclass(slots=True)
+class Directory:
+    """Everything known of Services and EndpointSlices; synchronous, and fed by the watches."""
+
+    _services: dict[Key, Json] = field(default_factory=dict)
+    _by_service: dict[Key, dict[str, Json]] = field(default_factory=dict)
+
+    def set_services(self, services: Iterable[Json]) -> None:
+        """Take over a complete list of Services."""
+        self._services = {_key(service): service for service in services}
+
+    def set_service(self, service: Json, *, gone: bool = False) -> None:
+        """Take over one changed Service."""
+        _set(self._services, service, gone=gone)
+
+    def set_slices(self, slices: Iterable[Json]) -> None:
+        """Take over a complete list of EndpointSlices."""
+        self._by_service = {}
+        for item in slices:
+            self.set_slice(item)
+
+    def set_slice(self, item: Json, *, gone: bool = False) -> None:
+        """Take over one changed EndpointSlice."""
+        namespace, name = _key(item)
+        service = item["metadata"].get("labels", {}).get(SERVICE_LABEL)
+        if service is None:
+            return
+        slices = self._by_service.setdefault((namespace, service), {})
+        slices.pop(name, None)
+        if not gone:
+            slices[name] = item
+
+    def listeners(self) -> dict[Endpoint, tuple[Key, str]]:
+        """Every address and port that Services ask for: the Service and its port's name."""
+        wanted: dict[Endpoint, tuple[Key, str]] = {}
+        for key, service in self._services.items():
+            spec = service["spec"]
+            for port in spec.get("ports") or []:
+                if port.get("protocol", "TCP") == "TCP":
+                    for address in _addresses(spec):
+                        wanted[address, int(port["port"])] = (key, port.get("name", ""))
+        return wanted
+
+    def backends(self, service: Key, port: str) -> Backends:
+        """The endpoints of a Service's port."""
+        ready: list[Endpoint] = []
+        last: list[Endpoint] = []
+        for item in self._by_service.get(service, {}).values():
+            numbers = [int(p["port"]) for p in item.get("ports") or [] if (p.get("name") or "") == port and p.get("port")]
+            for endpoint, number in itertools.product(item.get("endpoints") or [], numbers):
+                conditions = endpoint.get("conditions", {})
+                target = (str(endpoint["addresses"][0]), number)
+                if conditions.get("ready", True):
+                    ready.append(target)
+                elif conditions.get("serving") and conditions.get("terminating"):
+                    last.append(target)
+        return Backends(tuple(sorted(ready)), tuple(sorted(last)))
+
+    def addresses_of(self, namespace: str, name: str) -> list[str] | str | None:
+        """What a Service's name stands for: addresses, another name, or None where there is no such Service."""
+        service = self._services.get((namespace, name))
+        if service is None:
+            return None
+        spec = service["spec"]
+        if spec.get("type") == "ExternalName":
+            return str(spec["externalName"])
+        if spec.get("clusterIP") != "None":
+            return _addresses(spec)
+        slices = self._by_service.get((namespace, name), {}).values()
+        endpoints = [endpoint for item in slices for endpoint in item.get("endpoints") or []]
+        ready = [e for e in endpoints if e.get("conditions", {}).get("ready", True)]
+        return [str(endpoint["addresses"][0]) for endpoint in ready]
+
+
+def _addresses(spec: Json) -> list[str]:
+    address = spec.get("clusterIP")
+    own = [address] if address and address != "None" else []
+    return own + list(spec.get("externalIPs") or [])
+
+
+def _key(obj: Json) -> Key:
+    return obj["metadata"]["namespace"], obj["metadata"]["name"]
+
+
+def _set(known: dict[Key, Json], obj: Json, *, gone: bool) -> None:
+    if gone:
+        known.pop(_key(obj), None)
+    else:
+        known[_key(obj)] = obj

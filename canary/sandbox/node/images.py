@@ -1,0 +1,58 @@
+"""What an image name stands for where there are no images: a sample program, or a command of one's own."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_SAMPLES = Path(__file__).parents[1] / "samples"
+_PROGRAMS = {"web": "web.py", "podinfo": "web.py"}
+_PROCESS = "process://"
+
+
+class ImageError(LookupError):
+    """No program goes by this image name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a container runs.
+
+    Attributes:
+        arguments: the command line.
+        version: the image's tag.
+    """
+
+    arguments: tuple[str, ...]
+    version: str
+
+
+def program_of(image: str, command: Sequence[str] = (), arguments: Sequence[str] = ()) -> Program:
+    """The program behind an image.
+
+    `process://COMMAND` runs that command; a container's own `command` takes its place and `args` follow it, as usual.
+    An image called `web` or `podinfo`, in any registry, is the sample web service: it takes the options after the
+    first word of `command`, and those of `args`.
+
+    Raises:
+        ImageError: there is no such image.
+    """
+    if image.startswith(_PROCESS):
+        own = list(command) or shlex.split(image.removeprefix(_PROCESS))
+        if not own:
+            raise ImageError(f"{image} names no command")
+        return Program((*own, *arguments), version="")
+    name, version = _parse(image)
+    file = _PROGRAMS.get(name)
+    if file is None:
+        known = ", ".join(sorted(_PROGRAMS))
+        raise ImageError(f'image "{image}" is not known here: there are {known} and {_PROCESS}COMMAND')
+    interpreter = (sys.executable, "-S", "-E")  # samples need the standard library only, and start in a tenth of a second
+    return Program((*interpreter, str(_SAMPLES / file), *command[1:], *arguments), version=version)
+
+
+def _parse(image: str) -> tuple[str, str]:
+    """The last part of the repository's path, and the tag."""
+    name, _, tag = image.partition("@")[0].rpartition("/")[2].partition(":")
+    return name, tag or "latest"

@@ -1,0 +1,42 @@
+"""How a cluster is to be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from canary.sandbox.prometheus import Scraping
+
+CONTROLLER = "system:serviceaccount:canary-system:canary-controller"
+"""The user that a controller installed by `deploy/` is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a cluster is to be.
+
+    Attributes:
+        folder: for its data and logs; None for a temporary one that goes with the cluster.
+        namespaces: are created. Names without a namespace are looked for in the first.
+        users: may talk to the API server beside the administrator: from name to groups. What they may do is a matter
+            of RBAC; the group `system:masters` may do all.
+        audited: the users whose requests the audit log records.
+        names: further host names: to an address or to another name.
+        nodes: how many nodes there are.
+        fake_delay: None for pods that are processes; else pods are empty, and ready after so many seconds.
+        gateway: whether Traefik runs.
+        prometheus: whether Prometheus runs.
+        scraping: what Prometheus scrapes.
+        crash_backoff: seconds before a container's second restart, doubled at each after it.
+    """
+
+    folder: Path | None = None
+    namespaces: tuple[str, ...] = ("test", "canary")
+    users: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {CONTROLLER: ()})
+    audited: tuple[str, ...] = (CONTROLLER,)
+    names: Mapping[str, str] = field(default_factory=dict)
+    nodes: int = 2
+    fake_delay: float | None = None
+    gateway: bool = True
+    prometheus: bool = True
+    scraping: Scraping = field(default_factory=Scraping)
+    crash_backoff: float = 1.0
