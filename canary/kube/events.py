@@ -15,7 +15,8 @@ from canary.kube.types import EVENT, Json
 log = structlog.get_logger(__name__)
 
 _WAITING = 1000
-_TRIES = 4
+# With the waits between them, half a minute: an API server may restart meanwhile.
+_TRIES = 6
 _MESSAGE_LIMIT = 1024
 _DRAIN_WITHIN = 3.0
 

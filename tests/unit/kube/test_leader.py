@@ -1,0 +1,358 @@
+"""Leader election: the pure decision, and two electors against one lease in virtual time."""
+
+import asyncio
+from copy import deepcopy
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from canary.kube.client import KubeClient
+from canary.kube.errors import AlreadyExists, Conflict, NotFound, Unreachable
+from canary.kube.leader import (
+    Create,
+    LeaderElector,
+    LeaseTerms,
+    Renew,
+    StuckLeaderError,
+    Take,
+    Wait,
+    decide_lease,
+    lease_spec,
+    micro_time,
+)
+from canary.kube.transport import Request
+
+Json = dict[str, Any]
+
+
+def a_lease(holder: str = "other", duration: int = 15, **spec: Any) -> Json:
+    return {"spec": {"holderIdentity": holder, "leaseDurationSeconds": duration, **spec}}
+
+
+def test_no_lease_is_created() -> None:
+    assert decide_lease(None, "me", 0.0, 0.0) == Create()
+
+
+def test_an_own_lease_is_renewed_however_old() -> None:
+    assert decide_lease(a_lease("me"), "me", 0.0, 1000.0) == Renew()
+
+
+@pytest.mark.parametrize("spec", [{"holderIdentity": ""}, {}, None])
+def test_a_lease_without_a_holder_is_taken_at_once(spec: Json | None) -> None:
+    assert decide_lease({"spec": spec}, "me", 10.0, 10.0) == Take()
+
+
+@pytest.mark.parametrize(("now", "expected"), [(10.0, Wait("other", 15.0)), (24.5, Wait("other", 0.5)), (25.0, Take())])
+def test_anothers_lease_is_taken_when_it_has_not_changed_for_its_duration(now: float, expected: Any) -> None:
+    assert decide_lease(a_lease(), "me", 10.0, now) == expected
+
+
+@given(st.datetimes(), st.floats(0, 14.9))
+def test_the_timestamps_in_a_lease_do_not_matter(renewed: datetime, age: float) -> None:
+    lease = a_lease(renewTime=micro_time(renewed.replace(tzinfo=UTC)))
+
+    assert isinstance(decide_lease(lease, "me", 0.0, age), Wait)
+
+
+def test_taking_counts_a_transition_and_renewing_keeps_the_beginning() -> None:
+    before = a_lease(acquireTime="t0", leaseTransitions=4)
+
+    taken = lease_spec(Take(), before, "me", LeaseTerms(), "t1")
+    renewed = lease_spec(Renew(), {"spec": taken}, "me", LeaseTerms(), "t2")
+
+    assert taken == {
+        "holderIdentity": "me",
+        "leaseDurationSeconds": 15,
+        "acquireTime": "t1",
+        "renewTime": "t1",
+        "leaseTransitions": 5,
+    }
+    assert renewed == {**taken, "renewTime": "t2"}
+
+
+@pytest.mark.parametrize("terms", [(10, 10, 2), (15, 2, 2), (15, 10, 0)])
+def test_terms_without_room_are_refused(terms: tuple[float, float, float]) -> None:
+    with pytest.raises(ValueError, match="must hold"):
+        LeaseTerms(*terms)
+
+
+def test_times_are_written_with_microseconds() -> None:
+    assert micro_time(datetime(2026, 1, 2, 3, 4, 5, 60, UTC)) == "2026-01-02T03:04:05.000060Z"
+
+
+class LeaseServer:
+    """One lease with the API server's rules for writing it; can be down."""
+
+    def __init__(self) -> None:
+        self.lease: Json | None = None
+        self.down = False
+        self.requests: list[str] = []
+
+    async def answer(self, request: Request) -> Json:
+        self.requests.append(request.method)
+        await asyncio.sleep(0.01)
+        if self.down:
+            raise Unreachable(request.method, request.path, "connection refused")
+        if request.method == "GET":
+            if self.lease is None:
+                raise NotFound(request.method, request.path, "not found")
+            return deepcopy(self.lease)
+        body = deepcopy(request.body)
+        assert body is not None
+        if request.method == "POST":
+            if self.lease is not None:
+                raise AlreadyExists(request.method, request.path, "exists")
+            body["metadata"]["resourceVersion"] = "1"
+        else:
+            if self.lease is None or body["metadata"]["resourceVersion"] != self.version:
+                raise Conflict(request.method, request.path, "changed")
+            body["metadata"]["resourceVersion"] = str(int(self.version) + 1)
+        self.lease = body
+        return deepcopy(body)
+
+    @property
+    def version(self) -> str:
+        assert self.lease is not None
+        return str(self.lease["metadata"]["resourceVersion"])
+
+    @property
+    def holder(self) -> str:
+        return "" if self.lease is None else str(self.lease["spec"]["holderIdentity"])
+
+
+class LeaseClient(KubeClient):
+    """A client that asks a `LeaseServer`; may be cut off from it."""
+
+    def __init__(self, server: LeaseServer) -> None:
+        self.server = server
+        self.cut_off = False
+
+    async def _send(self, request: Request) -> Json:
+        if self.cut_off:
+            try:
+                async with asyncio.timeout(request.deadline):
+                    await asyncio.sleep(3600)
+            except TimeoutError:
+                raise Unreachable(request.method, request.path, "no answer") from None
+        return await self.server.answer(request)
+
+
+class Actor:
+    """Work that notes when it acts, and complains if anybody else does at the same time."""
+
+    acting: set[str]
+
+    def __init__(self, name: str, server: LeaseServer, acting: set[str], lingers: float = 0.0) -> None:
+        self.name = name
+        self.client = LeaseClient(server)
+        self.elector = LeaderElector(self.client, "test", "lease", name, random=Random(name))  # noqa: S311
+        self.acting = acting
+        self.lingers = lingers
+        self.times: list[tuple[float, float]] = []
+
+    async def lead(self) -> None:
+        loop = asyncio.get_running_loop()
+        assert self.elector.is_leader
+        assert not self.acting
+        self.acting.add(self.name)
+        began = loop.time()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(self.lingers)
+            self.acting.remove(self.name)
+            self.times.append((began, loop.time()))
+
+    def start(self) -> "asyncio.Task[None]":
+        return asyncio.create_task(self.elector.run(self.lead))
+
+
+async def stop(*tasks: "asyncio.Task[None]") -> None:
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        assert isinstance(result, asyncio.CancelledError)
+
+
+@pytest.fixture
+def server() -> LeaseServer:
+    return LeaseServer()
+
+
+@pytest.mark.looptime
+async def test_one_of_two_leads_and_the_other_takes_over_at_once_after_a_clean_end(
+    server: LeaseServer, looptime: Any
+) -> None:
+    acting: set[str] = set()
+    first, second = Actor("first", server, acting), Actor("second", server, acting)
+    task = first.start()
+    await asyncio.sleep(1)
+    other = second.start()
+    await asyncio.sleep(60)
+    assert acting == {"first"}
+
+    await stop(task)
+    assert server.holder == ""
+    before = looptime + 0.0
+    while acting != {"second"}:  # noqa: ASYNC110 - in virtual time
+        await asyncio.sleep(0.1)
+
+    assert looptime - before < 2 * 2.2
+    assert server.lease is not None
+    assert server.lease["spec"]["leaseTransitions"] == 1
+    await stop(other)
+
+
+@pytest.mark.looptime
+async def test_a_leader_that_is_cut_off_stops_before_another_begins(server: LeaseServer, looptime: Any) -> None:
+    acting: set[str] = set()
+    first, second = Actor("first", server, acting, lingers=4.5), Actor("second", server, acting)
+    tasks = [first.start()]
+    await asyncio.sleep(1)
+    tasks.append(second.start())
+    await asyncio.sleep(9)
+    first.client.cut_off = True
+    cut = looptime + 0.0
+    await asyncio.sleep(30)
+
+    assert acting == {"second"}
+    assert first.times[0][1] - cut <= 10 + 4.5
+    assert not first.elector.is_leader
+    await stop(*tasks)
+
+
+@pytest.mark.looptime
+async def test_an_outage_of_twenty_seconds_is_survived(server: LeaseServer, looptime: Any) -> None:
+    actor = Actor("first", server, set())
+    task = actor.start()
+    await asyncio.sleep(10)
+    server.down = True
+    await asyncio.sleep(20)
+    assert actor.acting == set()
+    server.down = False
+    await asyncio.sleep(5)
+
+    assert actor.acting == {"first"}
+    assert server.holder == "first"
+    assert len(actor.times) == 1
+    await stop(task)
+
+
+@pytest.mark.looptime
+async def test_a_short_outage_costs_no_leadership(server: LeaseServer, looptime: Any) -> None:
+    actor = Actor("first", server, set())
+    task = actor.start()
+    await asyncio.sleep(10)
+    server.down = True
+    await asyncio.sleep(7)
+    server.down = False
+    await asyncio.sleep(60)
+
+    assert actor.times == []
+    await stop(task)
+
+
+@pytest.mark.looptime
+async def test_a_lease_taken_by_force_ends_the_leadership_at_the_next_renewal(
+    server: LeaseServer, looptime: Any
+) -> None:
+    actor = Actor("first", server, set())
+    task = actor.start()
+    await asyncio.sleep(10)
+    assert server.lease is not None
+    server.lease["metadata"]["resourceVersion"] = "77"
+    server.lease["spec"]["holderIdentity"] = "usurper"
+    await asyncio.sleep(2.1)
+
+    assert actor.acting == set()
+    assert server.holder == "usurper"
+    await stop(task)
+
+
+@pytest.mark.looptime
+async def test_a_lease_that_somebody_labelled_is_renewed_all_the_same(server: LeaseServer, looptime: Any) -> None:
+    actor = Actor("first", server, set())
+    task = actor.start()
+    await asyncio.sleep(10)
+    assert server.lease is not None
+    server.lease["metadata"] |= {"resourceVersion": "77", "labels": {"a": "b"}}
+    await asyncio.sleep(20)
+
+    assert actor.times == []
+    assert server.lease["metadata"]["labels"] == {"a": "b"}
+    await stop(task)
+
+
+@pytest.mark.looptime
+async def test_a_deleted_lease_is_created_anew(server: LeaseServer, looptime: Any) -> None:
+    actor = Actor("first", server, set())
+    task = actor.start()
+    await asyncio.sleep(10)
+    server.lease = None
+    await asyncio.sleep(3)
+
+    assert actor.times == []
+    assert server.holder == "first"
+    await stop(task)
+
+
+@pytest.mark.looptime
+async def test_renewing_costs_one_request_each_two_seconds(server: LeaseServer, looptime: Any) -> None:
+    task = Actor("first", server, set()).start()
+    await asyncio.sleep(5)
+    server.requests.clear()
+    await asyncio.sleep(20)
+
+    assert set(server.requests) == {"PUT"}
+    assert len(server.requests) <= 10
+    await stop(task)
+
+
+@pytest.mark.looptime
+async def test_work_that_does_not_stop_ends_the_process(server: LeaseServer, looptime: Any) -> None:
+    actor = Actor("first", server, set(), lingers=60)
+    task = actor.start()
+    await asyncio.sleep(10)
+    server.down = True
+
+    with pytest.raises(StuckLeaderError, match="within 5 s"):
+        await task
+    assert looptime <= 10 + 10 + 5.1
+
+
+@pytest.mark.looptime
+async def test_work_that_ends_by_itself_gives_the_lease_back(server: LeaseServer, looptime: Any) -> None:
+    async def brief() -> None:
+        await asyncio.sleep(1)
+
+    await LeaderElector(LeaseClient(server), "test", "lease", "me").run(brief)
+
+    assert server.holder == ""
+
+
+@pytest.mark.looptime
+async def test_work_that_fails_gives_the_lease_back_and_tells(server: LeaseServer, looptime: Any) -> None:
+    async def failing() -> None:
+        raise RuntimeError("bug")
+
+    with pytest.raises(RuntimeError, match="bug"):
+        await LeaderElector(LeaseClient(server), "test", "lease", "me").run(failing)
+    assert server.holder == ""
+
+
+@pytest.mark.looptime
+async def test_the_right_to_act_runs_out_by_itself(server: LeaseServer, looptime: Any) -> None:
+    """Even where nothing runs any more: it is a time, not a flag."""
+    actor = Actor("first", server, set())
+    task = actor.start()
+    await asyncio.sleep(1)
+    assert 8 < actor.elector.remaining() <= 10
+    actor.client.cut_off = True
+    await asyncio.sleep(10)
+
+    assert actor.elector.remaining() == 0
+    await stop(task)
