@@ -20,7 +20,8 @@ KILLED_BY = 128
 """What a shell adds to the number of the signal that ended a program."""
 
 LAST_WORDS = 1.0
-"""Seconds to wait for output once all processes have been ended: only one that fled its group can still hold it."""
+"""Seconds to wait for output once all processes have been ended: only one that fled its group can still hold
+it."""
 
 
 class Output(asyncio.Protocol):
@@ -61,8 +62,8 @@ Launch = Callable[[tuple[str, ...]], tuple[str, ...]]
 async def run(script: Script, output: Output, launch: Launch) -> int:
     """Run a script to its end and return its exit status, as sh would give it.
 
-    Every program gets a session of its own. Whichever way this ends, cancelling included, all processes of the
-    script have been killed, those that the programs left in the background too.
+    Every program gets a session of its own. Whichever way this ends, cancelling included, all processes of
+    the script have been killed, those that the programs left in the background too.
 
     Args:
         script: what to run.

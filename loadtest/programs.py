@@ -1,4 +1,4 @@
-"""Which programs a command may name: those on PATH, and two of our own where the image lacks the usual ones."""
+"""Which programs a command may name: those on PATH, and two of our own where those are missing."""
 
 import shutil
 import sys

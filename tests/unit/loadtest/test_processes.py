@@ -101,13 +101,17 @@ async def test_what_a_program_leaves_in_the_background_ends_with_it(tmp_path: Pa
 
 async def test_no_file_descriptor_is_left_open() -> None:
     await execute("true")
-    before = sorted(Path("/proc/self/fd").iterdir())
+    before = open_files()
 
     for line in ("echo a | cat | cat", "no-such-program | cat", "true && false"):
         await execute(line)
     await asyncio.sleep(0)
 
-    assert sorted(Path("/proc/self/fd").iterdir()) == before
+    assert open_files() == before
+
+
+def open_files() -> list[Path]:
+    return sorted(Path("/proc/self/fd").iterdir())
 
 
 async def until(holds: Callable[[], bool]) -> None:

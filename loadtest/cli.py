@@ -1,0 +1,140 @@
+"""The command `canary-loadtest`; the service behind it is loaded only when it starts."""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from loadtest.durations import parse_duration
+
+LEVELS = ("debug", "info", "warning", "error")
+ENCODINGS = ("json", "console")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the load tester is started.
+
+    Args:
+        address: to listen on.
+        port: to listen on; 0 takes a free one.
+        timeout: how long a task may run.
+        namespaces: calls for Canaries in other namespaces are forbidden; None allows all.
+        most_tasks: how many tasks may run at once.
+        allow_shell: whether tasks of type `bash` are handed to bash.
+        gate_file: keeps open gates across restarts; None keeps them in memory.
+        log_level: one of `LEVELS`.
+        log_encoding: one of `ENCODINGS`.
+    """
+
+    address: str
+    port: int
+    timeout: timedelta
+    namespaces: re.Pattern[str] | None
+    most_tasks: int
+    allow_shell: bool
+    gate_file: Path | None
+    log_level: str
+    log_encoding: str
+
+
+def settings(arguments: Sequence[str]) -> Settings:
+    """Read the command line; Go's way of writing flags, `-port=8080`, is understood too.
+
+    Raises:
+        SystemExit: help was asked for, or the command line is wrong.
+    """
+    options = _parser().parse_args([_two_dashes(argument) for argument in arguments])
+    return Settings(
+        address=options.address,
+        port=options.port,
+        timeout=options.timeout,
+        namespaces=options.namespace_regexp,
+        most_tasks=options.max_tasks,
+        allow_shell=options.allow_shell,
+        gate_file=options.gate_file,
+        log_level=options.log_level,
+        log_encoding=options.zap_encoding,
+    )
+
+
+def _two_dashes(argument: str) -> str:
+    return f"-{argument}" if re.match(r"-[a-z][a-z-]", argument) else argument
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="canary-loadtest",
+        description="Runs the load tests, acceptance tests and gates that the webhooks of Canaries call.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--port", type=_port, default=9090, help="port to listen on (default: %(default)s)")
+    add("--address", default="", help="address to listen on (default: all)")
+    add("--log-level", choices=LEVELS, default="info", help="least level to log (default: %(default)s)")
+    add("--zap-encoding", choices=ENCODINGS, default="json", help="form of the log (default: %(default)s)")
+    add(
+        "--zap-replace-globals",
+        nargs="?",
+        const="true",
+        help="taken, so that an existing deployment starts; there is nothing to replace here",
+    )
+    add("--timeout", type=_duration, default="1h", help="how long a task may run (default: %(default)s)")
+    add(
+        "--namespace-regexp",
+        type=_pattern,
+        default=None,
+        help="serve only Canaries in namespaces in which this pattern is found (default: all)",
+    )
+    add("--max-tasks", type=_count, default=64, help="tasks that may run at once (default: %(default)s)")
+    add("--gate-file", type=Path, default=None, help="file that keeps open gates across restarts")
+    add("--allow-shell", action="store_true", help="hand tasks of type bash to bash, as they are")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
+        msg = f"{text!r} is not a port; write a number from 0 to 65535"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,4}", text):
+        msg = f"{text!r} is not a number from 1 to 99999"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        limit = parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not limit:
+        msg = "a task must be given some time"
+        raise argparse.ArgumentTypeError(msg)
+    return limit
+
+
+def _pattern(text: str) -> re.Pattern[str] | None:
+    if not text:
+        return None
+    try:
+        return re.compile(text)
+    except re.error as error:
+        msg = f"{text!r} is not a regular expression: {error}"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the load tester until SIGTERM or SIGINT; return the exit status."""
+    chosen = settings(sys.argv[1:] if arguments is None else arguments)
+    import asyncio  # noqa: PLC0415 - help must not wait for the service to load
+
+    from loadtest.serve import serve  # noqa: PLC0415
+
+    return asyncio.run(serve(chosen))

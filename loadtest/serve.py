@@ -1,0 +1,70 @@
+"""Starts the load tester, and ends it in order."""
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from prometheus_client import disable_created_metrics
+
+from loadtest.gates import GateFileError, Gates
+from loadtest.jobs import Jobs
+from loadtest.processes import Output, run
+from loadtest.server import Service, Shutdown, application
+from loadtest.tasks import Powers, Task
+from loadtest.telemetry import Telemetry, configure_logs
+
+if TYPE_CHECKING:
+    from loadtest.cli import Settings
+
+LAST_ANSWERS = 5.0
+"""Seconds that answers under way get on shutdown."""
+
+
+async def serve(settings: "Settings") -> int:
+    """Serve until SIGTERM or SIGINT, then end all tasks; return the exit status."""
+    disable_created_metrics()  # type: ignore[no-untyped-call] # the library leaves out the annotation
+    telemetry = Telemetry(configure_logs(settings.log_level, settings.log_encoding))
+    try:
+        gates = Gates(settings.gate_file)
+    except GateFileError as error:
+        telemetry.log.error("the gate file can't be read", error=str(error))
+        return 1
+    powers = Powers(may_use_shell=settings.allow_shell)
+
+    async def execute(task: Task, output: Output) -> int:
+        return await run(task.script, output, powers.programs.launch)
+
+    jobs = Jobs(execute, telemetry, limit=settings.timeout, most=settings.most_tasks)
+    service = Service(jobs, gates, powers, telemetry, settings.namespaces)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return await _serve_until(stop, service, settings)
+
+
+async def _serve_until(stop: asyncio.Event, service: Service, settings: "Settings") -> int:
+    shutdown = Shutdown()
+    log = service.telemetry.log
+    runner = web.AppRunner(
+        application(service, shutdown),
+        # A caller who has gone no longer waits for the end of a command.
+        handler_cancellation=True,
+        access_log=None,
+        shutdown_timeout=LAST_ANSWERS,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.address or None, settings.port)
+        await site.start()
+    except OSError as error:
+        log.error("can't listen", port=settings.port, error=str(error))
+        await runner.cleanup()
+        return 1
+    log.info("listening", addresses=[str(address) for address in runner.addresses])
+    await stop.wait()
+    log.info("shutting down")
+    shutdown.begun = True
+    await service.jobs.close()
+    await runner.cleanup()
+    return 0

@@ -1,0 +1,200 @@
+"""The HTTP side: what hooks call."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+import prometheus_client
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from loadtest.gates import Gate, Gates, Kind
+from loadtest.jobs import Busy, Finished, Jobs, Outcome, Stopped, TimedOut
+from loadtest.tasks import BadCallError, Call, Powers, Refused, Task, plan, read_call
+from loadtest.telemetry import Telemetry
+
+LARGEST_BODY = 128 * 1024
+"""Bytes of a call's body at most."""
+
+SLOWEST_BODY = 10.0
+"""Seconds that a caller may take to send a body."""
+
+CUT_REASON = 4096
+"""Characters of a failed command's output in the answer: its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What the handlers work with.
+
+    Args:
+        jobs: runs tasks.
+        gates: knows which gates are open.
+        powers: what may be run.
+        telemetry: is told.
+        namespaces: calls for Canaries in other namespaces are forbidden; None allows all.
+    """
+
+    jobs: Jobs
+    gates: Gates
+    powers: Powers
+    telemetry: Telemetry
+    namespaces: re.Pattern[str] | None = None
+
+
+class Shutdown:
+    """Whether the load tester has begun to shut down: it is no longer ready, and says so."""
+
+    begun = False
+
+
+def application(service: Service, shutdown: Shutdown) -> web.Application:
+    """Return the web application."""
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_watching(service.telemetry)])
+    endpoints = _Endpoints(service)
+    routes: Mapping[str, Callable[[web.Request], Awaitable[web.Response]]] = {
+        "/healthz": _always(200, "OK"),
+        "/readyz": _ready(shutdown),
+        "/metrics": endpoints.metrics,
+        "/gate/approve": _always(200, "OK"),
+        "/gate/halt": _always(403, "Forbidden"),
+        **{f"/{kind}/check": endpoints.check(kind) for kind in Kind},
+        **{f"/{kind}/open": endpoints.set(kind, is_open=True) for kind in Kind},
+        **{f"/{kind}/close": endpoints.set(kind, is_open=False) for kind in Kind},
+    }
+    for path, handler in routes.items():
+        app.router.add_route("*", path, handler)
+    app.router.add_post("/", endpoints.task)
+    return app
+
+
+def _watching(telemetry: Telemetry) -> Middleware:
+    @web.middleware
+    async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
+        resource = request.match_info.route.resource
+        path = resource.canonical if resource is not None else "other"
+        try:
+            response = await handler(request)
+        except web.HTTPException as answer:
+            telemetry.answered(path, answer.status)
+            raise
+        except Exception:
+            telemetry.answered(path, 500)
+            telemetry.log.exception("a call could not be answered", path=path)
+            return web.Response(status=500, text="internal error")
+        telemetry.answered(path, response.status)
+        return response
+
+    return watch
+
+
+def _always(status: int, text: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=text)
+
+    return answer
+
+
+def _ready(shutdown: Shutdown) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=503, text="shutting down") if shutdown.begun else web.Response(text="OK")
+
+    return answer
+
+
+class _Endpoints:
+    """The handlers that need the service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        page = prometheus_client.generate_latest(self._service.telemetry.registry)
+        return web.Response(body=page, headers={"Content-Type": prometheus_client.CONTENT_TYPE_LATEST})
+
+    async def task(self, request: web.Request) -> web.Response:
+        task = plan(await self._call(request), self._service.powers)
+        if isinstance(task, Refused):
+            self._service.telemetry.log.warning("task refused", reason=task.reason)
+            return web.Response(status=400, text=task.reason)
+        if task.waits:
+            return answer_for(task, await self._service.jobs.wait(task))
+        started = self._service.jobs.start(task)
+        if isinstance(started, Busy):
+            return answer_for(task, started)
+        return web.Response(status=202, text="started" if started else "already running")
+
+    def check(self, kind: Kind) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def answer(request: web.Request) -> web.Response:
+            gate = _gate(kind, await self._call(request))
+            is_open = self._service.gates.is_open(gate)
+            self._service.telemetry.log.info("gate checked", gate=kind.value, canary=_name(gate), approved=is_open)
+            return web.Response(text="Approved") if is_open else web.Response(status=403, text="Forbidden")
+
+        return answer
+
+    def set(self, kind: Kind, *, is_open: bool) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def answer(request: web.Request) -> web.Response:
+            gate = _gate(kind, await self._call(request))
+            change = self._service.gates.open if is_open else self._service.gates.close
+            try:
+                await change(gate)
+            except OSError as error:
+                self._service.telemetry.log.exception("gates can't be kept", canary=_name(gate))
+                return web.Response(status=500, text=f"the gate is as it was: {error}")
+            word = "opened" if is_open else "closed"
+            self._service.telemetry.log.info("gate set", gate=kind.value, canary=_name(gate), now=word)
+            return web.Response(status=202, text=word)
+
+        return answer
+
+    async def _call(self, request: web.Request) -> Call:
+        """Read the call.
+
+        Raises:
+            HTTPException: it is malformed (400), too large (413), too slow (408) or of a forbidden namespace
+                (403).
+        """
+        try:
+            async with asyncio.timeout(SLOWEST_BODY):
+                call = read_call(await request.read())
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(text="the body did not come in time") from None
+        except BadCallError as error:
+            raise web.HTTPBadRequest(text=str(error)) from None
+        allowed = self._service.namespaces
+        if allowed is not None and not allowed.search(call.namespace):
+            raise web.HTTPForbidden(text=f"Forbidden: namespace {call.namespace!r} is not served here")
+        return call
+
+
+def _gate(kind: Kind, call: Call) -> Gate:
+    if not call.name or not call.namespace:
+        raise web.HTTPBadRequest(text="a gate needs name and namespace of the Canary")
+    return Gate(kind, call.namespace, call.name)
+
+
+def _name(gate: Gate) -> str:
+    return f"{gate.name}.{gate.namespace}"
+
+
+def answer_for(task: Task, outcome: Outcome | Busy) -> web.Response:
+    """Return the answer to a caller who waited for a task."""
+    match outcome:
+        case Finished(0, output):
+            return web.Response(text=output if task.returns_output else "")
+        case Finished(status, output):
+            reason = f"command {task.command} failed with status {status}: {output[-CUT_REASON:]}"
+            return web.Response(status=500, text=reason)
+        case TimedOut(limit, output):
+            reason = f"command {task.command} took longer than {limit}: {output[-CUT_REASON:]}"
+            return web.Response(status=500, text=reason)
+        case Stopped():
+            return web.Response(status=503, text="the load tester shuts down", headers={"Retry-After": "5"})
+        case Busy(running):
+            reason = f"{running} tasks run, which is as many as this load tester may run"
+            return web.Response(status=503, text=reason, headers={"Retry-After": "5"})
+        case _:
+            assert_never(outcome)

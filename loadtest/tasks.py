@@ -1,0 +1,210 @@
+"""From a hook's call to the task that it asks for, or to the reason why there is none; all of it pure.
+
+Whether the caller waits for the end of a task, and gets its exit status as the answer, is decided by the type
+of the hook that our controller sends along (`type`): those whose answer moves a rollout wait (`pre-rollout`,
+`confirm-*`, `rollback`), those that make load or tell something don't (`rollout`, `post-rollout`, `event`). A
+call without that field, as Flagger's controller makes it, is answered as Flagger's load tester does: `cmd`
+starts and is accepted at once, every other type waits.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from loadtest.command import Command, Script, Step, When, parse
+from loadtest.programs import Programs
+from loadtest.words import CommandError, NeedsShellError
+
+WAITED_FOR = frozenset({"pre-rollout", "confirm-rollout", "confirm-traffic-increase", "confirm-promotion", "rollback"})
+"""The hooks for which the exit status of a `cmd` task is the answer."""
+
+DEFAULT_TYPE = "cmd"
+
+
+class BadCallError(ValueError):
+    """The body of a call is not what a hook sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a hook sends.
+
+    Args:
+        name: name of the Canary, empty where the caller gave none.
+        namespace: its namespace, empty where the caller gave none.
+        hook: the type of the hook, empty where the caller didn't say.
+        metadata: the hook's own settings.
+    """
+
+    name: str = ""
+    namespace: str = ""
+    hook: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def canary(self) -> str:
+        """The Canary in one word, `name.namespace`."""
+        return f"{self.name}.{self.namespace}"
+
+
+def read_call(body: bytes) -> Call:
+    """Read the body of a call.
+
+    Raises:
+        BadCallError: it isn't a JSON object with text in the fields of a hook's payload.
+    """
+    try:
+        raw = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        msg = f"the body is not JSON: {error}"
+        raise BadCallError(msg) from None
+    if not isinstance(raw, dict):
+        msg = "the body is not a JSON object"
+        raise BadCallError(msg)
+    metadata = raw.get("metadata") or {}
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        msg = "metadata is not an object of texts"
+        raise BadCallError(msg)
+    texts = {key: raw.get(key) or "" for key in ("name", "namespace", "type")}
+    for key, value in texts.items():
+        if not isinstance(value, str):
+            msg = f"{key} is not a text"
+            raise BadCallError(msg)
+    return Call(texts["name"], texts["namespace"], texts["type"], metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something to run.
+
+    Args:
+        canary: for which Canary, as `name.namespace`.
+        type: the task's type.
+        command: the command as written.
+        script: the command as understood.
+        waits: whether the caller waits for the end.
+        logs_output: whether the output of a success is logged; that of a failure always is.
+        returns_output: whether the output of a success is the answer's body; that of a failure always is.
+    """
+
+    canary: str
+    type: str
+    command: str
+    script: Script
+    waits: bool
+    logs_output: bool = False
+    returns_output: bool = False
+
+    @property
+    def key(self) -> tuple[str, str, str, bool]:
+        """What makes two tasks the same: one is run at a time."""
+        return (self.canary, self.type, self.command, self.waits)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No task: the call asks for something that isn't done here.
+
+    Args:
+        reason: why, in words that tell what to do instead.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Powers:
+    """What this load tester may run.
+
+    Args:
+        programs: the programs at hand.
+        may_use_shell: whether tasks of type `bash` are handed to bash.
+    """
+
+    programs: Programs = field(default_factory=Programs)
+    may_use_shell: bool = False
+
+
+def plan(call: Call, powers: Powers) -> Task | Refused:
+    """Return the task that a call asks for."""
+    if not call.metadata:
+        return Refused("metadata not found in payload")
+    type_ = call.metadata.get("type", DEFAULT_TYPE)
+    if type_ in _ELSEWHERE:
+        return Refused(_ELSEWHERE[type_])
+    reader = _READERS.get(type_)
+    if reader is None:
+        return Refused(f"unknown task type {type_}; there are {', '.join(sorted(_READERS))}")
+    command = call.metadata.get("cmd", "")
+    if not command.strip():
+        return Refused("cmd not found in metadata")
+    try:
+        script = reader(command, powers)
+    except NeedsShellError as error:
+        return Refused(f"{error}{_SHELL_REMEDY.get(type_, '')}")
+    except CommandError as error:
+        return Refused(str(error))
+    missing = powers.programs.missing(script)
+    if missing is not None:
+        return Refused(f"there is no program {missing} in this load tester's image")
+    return Task(
+        canary=call.canary,
+        type=type_,
+        command=command,
+        script=script,
+        waits=call.hook in WAITED_FOR or type_ != DEFAULT_TYPE,
+        logs_output=_true(call.metadata.get("logCmdOutput", "")),
+        returns_output=_true(call.metadata.get("returnCmdOutput", "")),
+    )
+
+
+def _true(text: str) -> bool:
+    return text in ("1", "t", "T", "true", "TRUE", "True")
+
+
+def _read_cmd(command: str, powers: Powers) -> Script:
+    return parse(command)
+
+
+def _read_bash(command: str, powers: Powers) -> Script:
+    """Without leave to use a shell, a command for bash is run if it needs none."""
+    return one(("bash", "-c", command)) if powers.may_use_shell else parse(command)
+
+
+def _read_arguments(program: str) -> Callable[[str, Powers], Script]:
+    def read(command: str, powers: Powers) -> Script:
+        script = parse(command)
+        if len(script) != 1 or len(script[0].pipeline) != 1:
+            msg = f"cmd is not the arguments of one {program} command"
+            raise CommandError(msg)
+        return one((program, *script[0].pipeline[0].argv))
+
+    return read
+
+
+def one(argv: tuple[str, ...]) -> Script:
+    """Return the script that runs one program."""
+    return (Step(When.ALWAYS, (Command(argv),)),)
+
+
+Reader: TypeAlias = Callable[[str, Powers], Script]
+
+_READERS: Mapping[str, Reader] = {
+    "cmd": _read_cmd,
+    "bash": _read_bash,
+    "helm": _read_arguments("helm"),
+    "helmv3": _read_arguments("helm"),
+    "kubectl": _read_arguments("kubectl"),
+}
+
+_SHELL_REMEDY = {
+    "cmd": " (a task of type bash may use a shell, where the load tester is started with --allow-shell)",
+    "bash": " (this load tester is not allowed to: it is started without --allow-shell)",
+}
+
+_ELSEWHERE = {
+    "concord": "tasks of type concord are not run here: let the hook's url be a service that starts the process",
+    "ngrinder": "tasks of type ngrinder are not run here: let the hook's url be a service that starts the test",
+    "bats": "there is no task type bats: write type bash and cmd 'bats FILE'",
+}

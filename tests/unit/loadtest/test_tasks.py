@@ -1,0 +1,201 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.command import parse
+from loadtest.programs import Programs
+from loadtest.tasks import BadCallError, Call, Powers, Refused, Task, one, plan, read_call
+
+EVERYTHING = Powers(Programs(which=lambda name: f"/bin/{name}"))
+NOTHING = Powers(Programs(which=lambda name: None))
+
+
+def call(hook: str = "", **metadata: str) -> Call:
+    return Call("podinfo", "test", hook, metadata)
+
+
+def planned(call: Call, powers: Powers = EVERYTHING) -> Task:
+    task = plan(call, powers)
+    assert isinstance(task, Task), task
+    return task
+
+
+def refusal(call: Call, powers: Powers = EVERYTHING) -> str:
+    refused = plan(call, powers)
+    assert isinstance(refused, Refused), refused
+    return refused.reason
+
+
+# --- Calls -----------------------------------------------------------------------------------------------------
+
+
+def test_a_payload_as_flagger_sends_it_is_read() -> None:
+    body = {
+        "name": "podinfo",
+        "namespace": "test",
+        "phase": "Progressing",
+        "checksum": "85d557f47b",
+        "metadata": {"cmd": "true"},
+    }
+
+    assert read_call(json.dumps(body).encode()) == Call("podinfo", "test", "", {"cmd": "true"})
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"metadata": null, "name": null}'])
+def test_what_a_caller_leaves_out_is_empty(body: bytes) -> None:
+    assert read_call(body) == Call()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"x"',
+        b"\xff\xfe",
+        b'{"name": 1}',
+        b'{"type": ["x"]}',
+        b'{"metadata": []  , "name": "a", "metadata": [1]}',
+        b'{"metadata": {"cmd": 1}}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_body_of_another_form_is_refused(body: bytes) -> None:
+    with pytest.raises(BadCallError):
+        read_call(body)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["name", "type", "metadata", "cmd"]), inner),
+)
+
+
+@given(JSON)
+def test_any_json_is_read_or_refused(body: Any) -> None:
+    try:
+        read = read_call(json.dumps(body).encode())
+    except BadCallError:
+        return
+
+    assert isinstance(plan(read, EVERYTHING), Task | Refused)
+
+
+# --- Tasks -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hook", "type_", "waits"),
+    [
+        ("pre-rollout", "cmd", True),
+        ("confirm-rollout", "cmd", True),
+        ("confirm-traffic-increase", "cmd", True),
+        ("confirm-promotion", "cmd", True),
+        ("rollback", "cmd", True),
+        ("rollout", "cmd", False),
+        ("post-rollout", "cmd", False),
+        ("event", "cmd", False),
+        ("", "cmd", False),
+        ("rollout", "bash", True),
+        ("", "bash", True),
+        ("", "helm", True),
+        ("", "kubectl", True),
+    ],
+)
+def test_the_caller_waits_where_the_answer_moves_a_rollout(hook: str, type_: str, *, waits: bool) -> None:
+    assert planned(call(hook, type=type_, cmd="test podinfo")).waits is waits
+
+
+def test_a_task_without_a_type_is_a_command() -> None:
+    task = planned(call(cmd="hey -z 1m http://podinfo-canary.test:9898/"))
+
+    assert task.type == "cmd"
+    assert task.canary == "podinfo.test"
+    assert task.script == parse("hey -z 1m http://podinfo-canary.test:9898/")
+
+
+@pytest.mark.parametrize("word", ["true", "True", "1", "t"])
+def test_settings_of_output_are_read_as_go_reads_them(word: str) -> None:
+    task = planned(call(cmd="true", logCmdOutput=word, returnCmdOutput="no"))
+
+    assert task.logs_output
+    assert not task.returns_output
+
+
+def test_tasks_are_the_same_when_canary_type_and_command_are() -> None:
+    first = planned(call("rollout", cmd="true", logCmdOutput="true"))
+
+    assert first.key == planned(call("", cmd="true")).key
+    assert first.key != planned(call("", cmd="false")).key
+    assert first.key != planned(call("pre-rollout", cmd="true")).key
+
+
+@pytest.mark.parametrize("type_", ["helm", "helmv3"])
+def test_helm_gets_the_arguments(type_: str) -> None:
+    task = planned(call(type=type_, cmd="test podinfo --timeout '3m' -n test"))
+
+    assert task.script == one(("helm", "test", "podinfo", "--timeout", "3m", "-n", "test"))
+
+
+def test_arguments_with_operators_are_refused() -> None:
+    assert "arguments of one helm command" in refusal(call(type="helm", cmd="test a && rm -r b"))
+
+
+def test_a_command_for_bash_that_needs_no_shell_is_run_without_one() -> None:
+    line = "curl -sd 'test' http://podinfo-canary.test:9898/token | grep token"
+
+    assert planned(call(type="bash", cmd=line)).script == parse(line)
+
+
+def test_a_command_for_bash_that_needs_a_shell_is_refused_with_the_reason() -> None:
+    reason = refusal(call(type="bash", cmd="for i in 1 2; do true; done"))
+
+    assert "keyword of the shell" in reason
+    assert "--allow-shell" in reason
+
+
+def test_with_leave_bash_gets_its_command_as_it_is() -> None:
+    powers = Powers(EVERYTHING.programs, may_use_shell=True)
+
+    assert planned(call(type="bash", cmd="echo $(date)"), powers).script == one(("bash", "-c", "echo $(date)"))
+    assert "command substitution" in refusal(call(type="cmd", cmd="echo $(date)"), powers)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({}, "metadata not found"),
+        ({"type": "cmd"}, "cmd not found"),
+        ({"cmd": "  "}, "cmd not found"),
+        ({"type": "nosuch", "cmd": "a"}, "unknown task type nosuch"),
+        ({"type": "concord"}, "concord"),
+        ({"type": "ngrinder"}, "ngrinder"),
+        ({"type": "bats", "cmd": "x"}, "type bash"),
+        ({"cmd": "echo 'a"}, "not closed"),
+    ],
+)
+def test_what_is_not_done_here_is_refused_with_the_reason(metadata: dict[str, str], words: str) -> None:
+    assert words in refusal(call(**metadata))
+
+
+def test_a_program_that_is_missing_is_named() -> None:
+    assert "no program ghz " in refusal(call(cmd="hey http://a/ && ghz b"), NOTHING)
+
+
+# --- Programs --------------------------------------------------------------------------------------------------
+
+
+def test_an_installed_program_goes_before_ours() -> None:
+    assert EVERYTHING.programs.launch(("hey", "-n", "1")) == ("hey", "-n", "1")
+
+
+@pytest.mark.parametrize("name", ["hey", "curl"])
+def test_ours_stands_in_for_one_that_is_missing(name: str) -> None:
+    launched = NOTHING.programs.launch((name, "-s"))
+
+    assert launched[1:] == ("-m", f"loadtest.{name}", "-s")
+    assert NOTHING.programs.missing(parse(name)) is None
