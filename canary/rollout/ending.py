@@ -11,7 +11,6 @@ from canary.rollout.decision import (
     Ending,
     Event,
     Route,
-    ScaleTarget,
 )
 from canary.rollout.situation import SETTLE, Situation, warning
 from canary.rollout.start import restart
@@ -116,7 +115,7 @@ def finalising(s: Situation) -> Decision:
             traffic_removed_time=None,
         ),
         reason="the promotion is completed",
-        actions=(*actions, ScaleTarget(0)),
+        actions=(*actions, *s.let_go()),
         events=(Event(told),),
         alerts=(Alert(alert, Severity.INFO),),
         ending=Ending.PROMOTED_UNCHECKED if unchecked else Ending.PROMOTED,
@@ -146,10 +145,10 @@ def roll_back(
     """
     if not s.primary_serving:
         return _wait_to_roll_back(s, why, failed_checks, checks)
-    asked = (Event(f"Rollback check {hook.name} passed"),) if hook is not None else ()
+    asked = (warning(f"Rollback check {hook.name} passed"),) if hook is not None else ()
     message = f"Rolling back {s.full_name} {why}"
     severity = Severity.WARN if hook is not None else Severity.ERROR
-    alert = why if deadline else message
+    alert = why if hook is None else f"Rolling back {why}"
     return Decision(
         status=s.evolve(
             phase=Phase.FAILED,

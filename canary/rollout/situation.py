@@ -9,7 +9,16 @@ from canary.api.analysis import HookType, Webhook
 from canary.api.canary import Canary
 from canary.api.status import CanaryStatus, CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, Split
-from canary.rollout.decision import Action, Decision, Event, EventType, KeepApexService, KeepVersionServices, Route
+from canary.rollout.decision import (
+    Action,
+    Decision,
+    Event,
+    EventType,
+    KeepApexService,
+    KeepVersionServices,
+    Route,
+    ScaleTarget,
+)
 from canary.rollout.facts import (
     Answer,
     Facts,
@@ -193,12 +202,19 @@ class Situation:
         return PodsQuestion(look=self.look)
 
     def keep_services(self) -> tuple[Action, ...]:
-        """The Services of a Canary whose primary serves; nothing is written where they are as they should be."""
-        return (KeepVersionServices(), KeepApexService())
+        """The Services of a Canary whose primary serves; nothing is written where they are as they should be.
+
+        They take their ports from the target: without one they are left as they are.
+        """
+        return (KeepVersionServices(), KeepApexService()) if self.facts.target is not None else ()
 
     def keep_all_on_primary(self) -> tuple[Action, ...]:
         """Services and route of a Canary at rest."""
         return (*self.keep_services(), Route(ALL_PRIMARY))
+
+    def let_go(self) -> tuple[Action, ...]:
+        """The canary's pods go, where there is a workload to have any."""
+        return (ScaleTarget(0),) if self.facts.target is not None else ()
 
 
 def replicas_wanted(workload: Workload | None) -> int:

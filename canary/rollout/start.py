@@ -79,7 +79,7 @@ def _take_over(s: Situation, actions: tuple[Action, ...]) -> Decision:
             traffic_removed_time=None,
         ),
         reason="initialization is done",
-        actions=(*actions, ScaleTarget(0)),
+        actions=(*actions, *s.let_go()),
         events=(Event(f"Initialization done! {s.full_name}"),),
         alerts=(
             Alert(
@@ -130,7 +130,7 @@ def _tidy(s: Situation) -> Decision:
     return Decision(
         status=s.evolve(traffic_removed_time=None),
         reason="the canary's pods are let go",
-        actions=(*actions, ScaleTarget(0)),
+        actions=(*actions, *s.let_go()),
     )
 
 

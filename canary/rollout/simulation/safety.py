@@ -18,7 +18,7 @@ class UnsafeError(AssertionError):
 class SafeWorld(World):
     """A world that holds every pass against the rules.
 
-    - No action gives requests to pods that are not ready, as long as others are; none takes the pods away from requests.
+    - No action gives requests to pods that are not ready while others are, and none takes the pods away from requests.
     - What is stored says how traffic is divided.
     - What is told is stored, so that it is told once.
     - The same facts lead to the same decision.
