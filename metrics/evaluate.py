@@ -29,10 +29,13 @@ class Clients:
 
     Args:
         transport: what carries the requests, the network where none is given.
+        trust: the certificates that are trusted, to share what another client has read (reading them takes longer
+            than a hundred questions); read at the first question where none is given.
     """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport | None = None, trust: ssl.SSLContext | None = None) -> None:
         self._transport = transport
+        self._trust = trust
         self._open: dict[bool, httpx.AsyncClient] = {}
         self._closing = AsyncExitStack()
 
@@ -41,7 +44,7 @@ class Clients:
         client = self._open.get(insecure)
         if client is None:
             client = httpx.AsyncClient(
-                verify=not insecure,
+                verify=False if insecure else self._trust or True,
                 transport=self._transport,
                 timeout=None,  # noqa: S113 - the deadline of the whole question holds
                 follow_redirects=True,

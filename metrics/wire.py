@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from metrics.errors import MisconfiguredError
 
@@ -45,15 +44,15 @@ class Response:
     body: bytes
 
 
-def join(address: str, path: str, query: Iterable[tuple[str, str]] = ()) -> str:
-    """Put a path and query parameters behind a base URL, keeping those that the base URL has.
+def join(address: str, path: str, parameters: str = "") -> str:
+    """Put a path and encoded query parameters behind a base URL, keeping those that the base URL has.
 
     Raises:
         MisconfiguredError: the address is no http or https URL.
     """
     base = _split(address)
-    pairs = [part for part in (base.query, urlencode(list(query))) if part]
-    return urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + path, "&".join(pairs), ""))
+    query = "&".join(part for part in (base.query, parameters) if part)
+    return urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + path, query, ""))
 
 
 def place(address: str) -> str:

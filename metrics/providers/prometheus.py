@@ -25,14 +25,14 @@ from metrics.question import Empty, Number, Question, Sample
 from metrics.wire import Headers, Request, Response, basic, join
 
 _PATH = "/api/v1/query"
-_LONGEST_URL = 4096
+_LONGEST_QUERY = 1000
 _FORM = ("Content-Type", "application/x-www-form-urlencoded")
 
 
 def build(question: Question, now: datetime) -> Request:
     """An instant query at the server's own time.
 
-    GET, because read-only proxies let it through; POST where the URL would grow longer than proxies take.
+    GET, because read-only proxies let it through; POST where the URL would grow longer than proxies like.
     """
     return _request(question, question.query)
 
@@ -91,11 +91,10 @@ def authorization(question: Question) -> Headers:
 
 def _request(question: Question, query: str) -> Request:
     address, headers = address_of(question), authorization(question)
-    parameters = [("query", query.strip())]
-    url = join(address, _PATH, parameters)
-    if len(url) <= _LONGEST_URL:
-        return Request("GET", url, headers)
-    return Request("POST", join(address, _PATH), (*headers, _FORM), urlencode(parameters).encode("ascii"))
+    parameters = urlencode({"query": query.strip()})
+    if len(parameters) <= _LONGEST_QUERY:
+        return Request("GET", join(address, _PATH, parameters), headers)
+    return Request("POST", join(address, _PATH), (*headers, _FORM), parameters.encode("ascii"))
 
 
 def _data(response: Response) -> Json:
