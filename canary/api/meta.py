@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 JsonObject = dict[str, Any]
 """A JSON object as the API server sends it."""
@@ -61,7 +62,10 @@ def format_micro_time(value: datetime) -> str:
 def _as_utc(value: object) -> object:
     """Read the common notations here: twice as fast, and a time without zone becomes UTC."""
     if isinstance(value, str):
-        value = datetime.fromisoformat(value)
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise PydanticCustomError("time", "{value} is no time", {"value": repr(value)}) from error
     return utc(value) if isinstance(value, datetime) else value
 
 

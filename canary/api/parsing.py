@@ -13,7 +13,6 @@ from canary.api.problems import InvalidResource, Problem
 M = TypeVar("M", bound=Model)
 
 _SHOWN = 60
-_UNION_TAGS = frozenset({"int", "str"})
 
 
 def parse(model: type[M], raw: JsonObject) -> M:
@@ -61,7 +60,8 @@ _REMEDIES = {
     "tuple": "write a list",
     "dict": "write a map",
     "model": "write a map of fields",
-    "datetime": "write an RFC 3339 time",
+    "time": "write an RFC 3339 time, such as 2025-01-31T12:00:00Z",
+    "port": "write a number or a name of a port",
 }
 
 
@@ -76,6 +76,6 @@ def field_path(location: Iterable[int | str]) -> str:
     for part in location:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part not in _UNION_TAGS:
+        else:
             path += f".{part}" if path else part
     return path

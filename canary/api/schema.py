@@ -139,3 +139,22 @@ def _string(statement: ast.stmt) -> str:
 
 def _first_line(text: str) -> str:
     return text.partition("\n")[0]
+
+
+def field_types(schema: JsonObject) -> dict[str, str]:
+    """Every field of a structural schema with its type: `spec.hosts[]` is an item, `spec.labels.*` a map's value."""
+    found: dict[str, str] = {}
+    _collect_types(schema, "", found)
+    return found
+
+
+def _collect_types(schema: JsonObject, path: str, found: dict[str, str]) -> None:
+    if path:
+        found[path] = "int-or-string" if schema.get("x-kubernetes-int-or-string") else schema["type"]
+    for name, inner in schema.get("properties", {}).items():
+        _collect_types(inner, f"{path}.{name}" if path else name, found)
+    if "items" in schema:
+        _collect_types(schema["items"], f"{path}[]", found)
+    values = schema.get("additionalProperties")
+    if isinstance(values, dict):
+        _collect_types(values, f"{path}.*", found)

@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StrictInt, StrictStr, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from canary.api.istio import CorsPolicy, Headers, HTTPMatch, Retries, TrafficPolicy
 from canary.api.meta import Model, StringMap
@@ -12,7 +13,14 @@ _DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 _GROUP = r"^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 _KIND = "^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"
 
-IntOrString = Annotated[StrictInt | StrictStr, WithJsonSchema({"x-kubernetes-int-or-string": True})]
+
+def _port(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise PydanticCustomError("port", "{value} is neither", {"value": repr(value)})
+    return value
+
+
+IntOrString = Annotated[int | str, PlainValidator(_port), WithJsonSchema({"x-kubernetes-int-or-string": True})]
 """A number or a name of a port."""
 
 
