@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -56,7 +56,7 @@ def put(document: dict[str, Any], path: str, value: object) -> None:
 def raw() -> Change:
     """The well-known Canary as JSON, with some fields changed: `raw({"spec.service.port": 80})`."""
 
-    def change(changes: dict[str, object] | None = None, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    def change(changes: Mapping[str, object] | None = None, without: tuple[str, ...] = ()) -> dict[str, Any]:
         document: dict[str, Any] = deepcopy(yaml.safe_load(MY_APP))
         for path, value in (changes or {}).items():
             put(document, path, value)
@@ -71,7 +71,7 @@ def raw() -> Change:
 def make(raw: Change) -> Make:
     """The well-known Canary, parsed, with some fields changed."""
 
-    def parsed(changes: dict[str, object] | None = None, without: tuple[str, ...] = ()) -> Canary:
+    def parsed(changes: Mapping[str, object] | None = None, without: tuple[str, ...] = ()) -> Canary:
         return parse_canary(raw(changes, without))
 
     return parsed

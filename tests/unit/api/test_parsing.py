@@ -1,4 +1,5 @@
 import time
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import pytest
@@ -10,7 +11,9 @@ from canary.api.problems import InvalidResource, Problem
 
 
 class Raw(Protocol):
-    def __call__(self, changes: dict[str, object] | None = None, without: tuple[str, ...] = ()) -> dict[str, Any]: ...
+    def __call__(
+        self, changes: Mapping[str, object] | None = None, without: tuple[str, ...] = ()
+    ) -> dict[str, Any]: ...
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import pytest
@@ -7,7 +8,7 @@ from canary.api.rules import problems
 
 
 class Make(Protocol):
-    def __call__(self, changes: dict[str, object] | None = None, without: tuple[str, ...] = ()) -> Canary: ...
+    def __call__(self, changes: Mapping[str, object] | None = None, without: tuple[str, ...] = ()) -> Canary: ...
 
 
 Changes = dict[str, Any]

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ NOON = datetime(2025, 1, 31, 12, 0, 0, 250_000, tzinfo=UTC)
 
 
 class Make(Protocol):
-    def __call__(self, changes: dict[str, object] | None = None, without: tuple[str, ...] = ()) -> Canary: ...
+    def __call__(self, changes: Mapping[str, object] | None = None, without: tuple[str, ...] = ()) -> Canary: ...
 
 
 FLAGGERS = {
