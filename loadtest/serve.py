@@ -61,7 +61,7 @@ async def _serve_until(stop: asyncio.Event, service: Service, settings: "Setting
         log.error("can't listen", port=settings.port, error=str(error))
         await runner.cleanup()
         return 1
-    log.info("listening", addresses=[str(address) for address in runner.addresses])
+    log.info("listening", addresses=[f"{address[0]}:{address[1]}" for address in runner.addresses])
     await stop.wait()
     log.info("shutting down")
     shutdown.begun = True

@@ -1,0 +1,131 @@
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+import loadtest
+from loadtest.cli import settings
+from loadtest.durations import parse_duration
+
+ROOT = Path(loadtest.__file__).parents[1]
+
+
+@pytest.mark.parametrize("dashes", ["-", "--"])
+def test_flaggers_flags_are_taken_with_one_dash_or_two(dashes: str) -> None:
+    words = ["port=8080", "log-level=info", "timeout=1m30s", "namespace-regexp=^a", "zap-encoding=console"]
+
+    found = settings([f"{dashes}{word}" for word in words] + [f"{dashes}zap-replace-globals"])
+
+    assert (found.port, found.log_level, found.log_encoding) == (8080, "info", "console")
+    assert found.timeout == timedelta(seconds=90)
+    assert found.namespaces is not None
+    assert found.namespaces.pattern == "^a"
+
+
+def test_without_flags_nothing_is_restricted_and_no_shell_is_allowed() -> None:
+    found = settings([])
+
+    assert (found.port, found.timeout, found.namespaces) == (9090, timedelta(hours=1), None)
+    assert (found.allow_shell, found.gate_file) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--port=70000", "not a port"),
+        ("--port=x", "not a port"),
+        ("--timeout=soon", "not a duration"),
+        ("--timeout=0s", "some time"),
+        ("--namespace-regexp=(", "not a regular expression"),
+        ("--max-tasks=0", "not a number from 1"),
+        ("--log-level=loud", "invalid choice"),
+        ("--nosuch", "unrecognized"),
+        ("--por=1", "unrecognized"),
+    ],
+)
+def test_a_wrong_flag_is_named(argument: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        settings([argument])
+
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1h", 3600), ("1m30s", 90), ("500ms", 0.5), ("1.5h", 5400), ("0", 0), ("0s", 0), (".5s", 0.5)],
+)
+def test_durations_are_gos(text: str, seconds: float) -> None:
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "1", "1d", "-1s", "1 s", "s", "1s ", "9" * 30 + "h", "\u0661s"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_duration(text)
+
+
+def test_help_does_not_load_the_service() -> None:
+    code = (
+        "import sys; from loadtest.cli import settings\n"
+        "try: settings(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'aiohttp', 'httpx', 'structlog', 'asyncio', 'prometheus_client'} & set(sys.modules)))"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+async def test_the_service_starts_runs_real_commands_and_ends_in_order(tmp_path: Path) -> None:
+    """The whole of it once, as a process: acceptance command, load by our own hey, shutdown with a load running."""
+    service = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "loadtest", "-port=0", "--address", "127.0.0.1",
+        cwd=ROOT, stderr=asyncio.subprocess.PIPE, env=os.environ | {"PATH": os.defpath},
+    )  # fmt: skip
+    assert service.stderr is not None
+    try:
+        async with asyncio.timeout(30):
+            listening = json.loads(await service.stderr.readline())
+            port = listening["addresses"][0].rpartition(":")[2]
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+                body = {"name": "a", "namespace": "b", "type": "pre-rollout"}
+                url = f"http://127.0.0.1:{port}/healthz"
+                test = await client.post("/", json=body | {"metadata": {"cmd": f"curl -s {url} | grep OK"}})
+                fail = await client.post("/", json=body | {"metadata": {"cmd": f"curl -s {url} | grep no"}})
+                load = await client.post(
+                    "/", json=body | {"metadata": {"cmd": f"hey -n 10 -c 2 {url}", "returnCmdOutput": "1"}}
+                )
+                left = await client.post("/", json=body | {"type": "rollout", "metadata": {"cmd": "sleep 60"}})
+            service.send_signal(signal.SIGTERM)
+            log = (await service.stderr.read()).decode()
+            status = await service.wait()
+    finally:
+        if service.returncode is None:
+            service.kill()
+            await service.wait()
+
+    assert (test.status_code, fail.status_code, left.status_code) == (200, 500, 202)
+    assert (load.status_code, "[200]\t10 responses" in load.text) == (200, True)
+    assert status == 0
+    assert "task stopped" in log
+
+
+def test_a_gate_file_of_another_kind_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "gates").write_text("nonsense")
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "loadtest", "--port=0", "--gate-file", str(tmp_path / "gates")],
+        cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+    assert ran.returncode == 1
+    assert "gate file" in ran.stderr
