@@ -24,6 +24,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+# Refusals quote what was sent, so those of Secrets are cut to their reason.
+_SENDING = frozenset({"POST", "PUT", "PATCH"})
 _MESSAGE_LIMIT = 500
 _CAUSES_LIMIT = 20
 _DEFAULT_RETRY_AFTER = 1.0
@@ -145,7 +147,8 @@ def error_of_network(method: str, path: str, cause: BaseException) -> Unreachabl
 
 
 def _error(method: str, path: str, code: int, answer: Mapping[str, Any], retry_after: float | None) -> KubeError:
-    message = _message(path, code, answer)
+    secret = method in _SENDING and _is_secret(path)
+    message = _message(code, answer, secret=secret)
     match code:
         case _ if _is_ahead(answer):
             return Gone(method, path, message)
@@ -166,7 +169,7 @@ def _error(method: str, path: str, code: int, answer: Mapping[str, Any], retry_a
         case _ if code >= 500 and not _is_untyped_apply(answer):
             return ServerError(method, path, message, code, retry_after)
         case _:
-            return Invalid(method, path, message, _causes(path, answer))
+            return Invalid(method, path, message, _causes(answer, secret=secret))
 
 
 def _is_ahead(answer: Mapping[str, Any]) -> bool:
@@ -187,19 +190,18 @@ def _status_object(body: bytes) -> Mapping[str, Any]:
     return answer if isinstance(answer, dict) and answer.get("kind") == "Status" else {}
 
 
-def _message(path: str, code: int, answer: Mapping[str, Any]) -> str:
+def _message(code: int, answer: Mapping[str, Any], *, secret: bool) -> str:
     reason = str(answer.get("reason") or f"HTTP {code}")
-    if _is_secret(path):
+    if secret:
         return reason
     return str(answer.get("message") or reason)
 
 
-def _causes(path: str, answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def _causes(answer: Mapping[str, Any], *, secret: bool) -> tuple[tuple[str, str], ...]:
     details = answer.get("details")
     causes = details.get("causes") if isinstance(details, dict) else None
     if not isinstance(causes, list):
         return ()
-    secret = _is_secret(path)
     return tuple(
         (
             str(cause.get("field", "")),
@@ -220,7 +222,6 @@ def _retry_after(headers: Mapping[str, str], answer: Mapping[str, Any]) -> float
 
 
 def _is_secret(path: str) -> bool:
-    """Validation messages quote values, so those about Secrets are cut to their reason."""
     return "/secrets/" in path or path.endswith("/secrets")
 
 

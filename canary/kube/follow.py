@@ -107,7 +107,7 @@ class Follower:
         state: How it goes; ``failing`` while the last attempt failed, ``absent`` while the resource isn't there.
         healthy_since: Loop time since which it goes well; None while it doesn't.
         last_contact: Loop time at which the server last said anything; None before the first word.
-        lists: How many full lists were begun.
+        lists: How many full lists were taken.
     """
 
     def __init__(self, client: KubeClient, source: Source, sink: Sink, timing: WatchTiming) -> None:
@@ -137,7 +137,6 @@ class Follower:
     async def _follow(self) -> None:
         """List where needed, then watch until the watch ends."""
         if self._version is None:
-            self.lists += 1
             self._sink.begin_list()
             if not self._streams_lists:
                 await self._list()
@@ -226,6 +225,7 @@ class Follower:
 
     def _listed(self, version: str) -> None:
         self._sink.end_list(version)
+        self.lists += 1
         self._version = version
         self.synced.set()
 
@@ -240,9 +240,7 @@ class Follower:
 
     def _wait_after(self, error: KubeError) -> float:
         """Account for a failure; give the seconds to wait before going on."""
-        if isinstance(error, Invalid | ServerError) and self._version is None and self._streams_lists:
-            # A server that can't send the list as part of the watch says so in one of these ways: 422 where it doesn't
-            # know how, an error 500 within the stream where its etcd is older than 3.5.13.
+        if self._version is None and self._streams_lists and _cannot_stream_lists(error):
             self._streams_lists = False
             return 0.0
         if isinstance(error, NotFound):
@@ -269,6 +267,14 @@ class Follower:
         self._sink.clear()
         self.synced.set()
         return self._timing.absent * self._timing.random.uniform(0.8, 1.2)
+
+
+def _cannot_stream_lists(error: KubeError) -> bool:
+    """Tell how a server says that it can't send the list as part of the watch.
+
+    400 or 422 where it doesn't know how, an error 500 within the stream where its etcd is older than 3.5.13.
+    """
+    return isinstance(error, Invalid) or (isinstance(error, ServerError) and error.status == 500)
 
 
 def _now() -> float:

@@ -130,5 +130,5 @@ class WatchCache(Generic[T]):
 
     @property
     def lists(self) -> int:
-        """How many full lists were begun, for metrics: one, unless history was lost."""
+        """How many full lists were taken, for metrics: one, unless history was lost."""
         return self._follower.lists

@@ -30,8 +30,8 @@ def a_status(code: int, reason: str = "", message: str = "no", **details: Any) -
     return {"kind": "Status", "code": code, "reason": reason, "message": message, "details": details}
 
 
-def answered(code: int, status: dict[str, Any], path: str = PATH, **headers: str) -> KubeError:
-    return error_of_answer("GET", path, code, headers, json.dumps(status).encode())
+def answered(code: int, status: dict[str, Any], path: str = PATH, method: str = "GET", **headers: str) -> KubeError:
+    return error_of_answer(method, path, code, headers, json.dumps(status).encode())
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,17 @@ def test_nothing_of_a_secret_reaches_the_words() -> None:
         causes=[{"field": "data[key]", "message": 'Invalid value: "hunter2"', "reason": "FieldValueInvalid"}],
     )
 
-    error = answered(422, status, "/api/v1/namespaces/test/secrets/a")
+    error = answered(422, status, "/api/v1/namespaces/test/secrets/a", "PATCH")
 
     assert isinstance(error, Invalid)
     assert "hunter2" not in f"{error} {error.causes}"
     assert error.causes == (("data[key]", "FieldValueInvalid"),)
+
+
+def test_why_a_secret_cannot_be_read_is_told() -> None:
+    status = a_status(403, "Forbidden", 'User "x" cannot get resource "secrets"')
+
+    assert "cannot get" in answered(403, status, "/api/v1/namespaces/test/secrets/a").message
 
 
 def test_a_body_that_is_no_status_is_left_out() -> None:

@@ -110,8 +110,16 @@ async def test_a_server_that_streams_lists_is_asked_once(api: "ApiServer", clien
     }
 
 
-async def test_a_server_that_does_not_is_listed_by_pages(api: "ApiServer", client: KubeClient) -> None:
-    api.refuse(422, "Invalid", "sendInitialEvents: Forbidden")
+@pytest.mark.parametrize("inside", [True, False], ids=["in the stream", "as the answer"])
+async def test_a_server_that_does_not_is_listed_by_pages(
+    api: "ApiServer",
+    client: KubeClient,
+    inside: bool,
+) -> None:
+    if inside:
+        api.answers.append(stream(event("ERROR", {"kind": "Status", "code": 500})))
+    else:
+        api.refuse(422, "Invalid", "sendInitialEvents: Forbidden")
     api.answer({"metadata": {"resourceVersion": "9", "continue": "t"}, "items": [an_object("a")]})
     api.answer({"metadata": {"resourceVersion": "9"}, "items": [an_object("b")]})
     api.answers.append(stream(event("DELETED", an_object("a", 10))))
