@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     _flag(rollout, "--no-cross-namespace-refs", False, "refuse references to other namespaces")
 
     telling = parser.add_argument_group("what one sees")
+    telling.add_argument("--address", default="", help="address to listen on; empty for all")
     telling.add_argument("--port", type=int, default=8080, help="port of /metrics, /healthz and /readyz")
     telling.add_argument("--log-level", choices=LEVELS, default="info", help="least level that is logged")
     telling.add_argument("--zap-encoding", choices=("json", "console"), default="json", help="form of the log")
@@ -64,9 +66,17 @@ def run(arguments: argparse.Namespace) -> int:
     # Here and not above: the controller's libraries take longer to load than help may take.
     from canary.controller.logs import configure  # noqa: PLC0415
     from canary.controller.run import run as run_controller  # noqa: PLC0415
+    from canary.kube.library import ConfigError  # noqa: PLC0415
 
     configure(arguments.log_level, arguments.zap_encoding)
-    asyncio.run(run_controller(options_of(arguments)))
+    try:
+        asyncio.run(run_controller(options_of(arguments)))
+    except OSError as error:
+        print(f"canary run: {error.strerror or error}; is --port {arguments.port} free?", file=sys.stderr)
+        return 1
+    except ConfigError as error:
+        print(f"canary run: no way to an API server: {error}; name a --kubeconfig", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -95,6 +105,7 @@ def options_of(arguments: argparse.Namespace) -> "Options":
         namespace=arguments.namespace or None,
         mesh_provider=arguments.mesh_provider,
         metrics_server=arguments.metrics_server,
+        address=arguments.address,
         port=arguments.port,
         rules=Rules(
             selector_labels=_words(arguments.selector_labels),

@@ -37,6 +37,7 @@ class Options:
         namespace: the only namespace to work in; None is all.
         mesh_provider: traffic provider of Canaries that name none.
         metrics_server: address of the Prometheus of Canaries that name none.
+        address: where `/metrics`, `/healthz` and `/readyz` are served; empty for all addresses.
         port: TCP port of `/metrics`, `/healthz` and `/readyz`.
         rules: how versions are told apart, and what is copied to the primary.
         track_configs: whether ConfigMaps and Secrets belong to a revision.
@@ -54,6 +55,7 @@ class Options:
     namespace: str | None = None
     mesh_provider: str = "istio"
     metrics_server: str = "http://prometheus:9090"
+    address: str = ""
     port: int = 8080
     rules: Rules = field(default_factory=Rules)
     track_configs: bool = True

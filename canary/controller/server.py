@@ -14,6 +14,7 @@ class Server:
     """The controller's HTTP server.
 
     Args:
+        address: address to listen on; empty for all.
         port: TCP port; 0 takes any that is free.
         telemetry: what `/metrics` shows.
         ready: whether the caches are complete.
@@ -21,8 +22,15 @@ class Server:
     """
 
     def __init__(
-        self, port: int, telemetry: Telemetry, *, ready: Callable[[], bool], refresh: Callable[[], None]
+        self,
+        address: str,
+        port: int,
+        telemetry: Telemetry,
+        *,
+        ready: Callable[[], bool],
+        refresh: Callable[[], None],
     ) -> None:
+        self._address = address or None
         self._port = port
         self._telemetry = telemetry
         self._ready = ready
@@ -40,7 +48,7 @@ class Server:
             OSError: the port is taken.
         """
         await self._runner.setup()
-        await web.TCPSite(self._runner, host=None, port=self._port, reuse_address=True).start()
+        await web.TCPSite(self._runner, host=self._address, port=self._port, reuse_address=True).start()
 
     async def close(self) -> None:
         """Stop listening."""

@@ -6,8 +6,29 @@ from pathlib import Path
 
 from canary.sandbox.prometheus import Scraping
 
-CONTROLLER = "system:serviceaccount:canary-system:canary-controller"
+CONTROLLER = "system:serviceaccount:flagger-system:canary-controller"
 """The user that a controller installed by `deploy/` is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A program that runs beside the cluster, such as a controller or a load tester.
+
+    In its command and its environment `{kubeconfig}` stands for the path of its user's kubeconfig file.
+
+    Attributes:
+        name: what it is called among the cluster's parts.
+        command: its argument list.
+        user: one of the options' users, or `admin`.
+        environment: variables added to those of this process.
+        ready_url: it is ready once a GET of this address is answered with 2xx; None for at once.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    user: str = "admin"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +48,8 @@ class Options:
         prometheus: whether Prometheus runs.
         scraping: what Prometheus scrapes.
         crash_backoff: seconds before a container's second restart, doubled at each after it.
+        manifests: files of objects that are applied before the companions start.
+        companions: programs that run beside it.
     """
 
     folder: Path | None = None
@@ -40,3 +63,5 @@ class Options:
     prometheus: bool = True
     scraping: Scraping = field(default_factory=Scraping)
     crash_backoff: float = 1.0
+    manifests: tuple[Path, ...] = ()
+    companions: tuple[Companion, ...] = ()

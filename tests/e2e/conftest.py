@@ -1,0 +1,65 @@
+"""One cluster for all tests of this folder: gateway, Prometheus, load tester, and a controller with its own rights."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import yaml
+
+from canary.sandbox import addresses
+from canary.sandbox.cluster import Cluster
+from canary.sandbox.options import CONTROLLER, Options
+from canary.sandbox.prometheus import Scraping
+from canary.sandbox.rig import CONTROLLER_PORT, Rig
+from canary.sandbox.testing import cluster, namespace, pytest_pyfunc_call, running_cluster
+
+__all__ = ["cluster", "cluster_options", "namespace", "pytest_pyfunc_call", "rig", "running_cluster"]
+
+ROOT = Path(__file__).parents[2]
+SYSTEM = "flagger-system"
+CONTROLLER_FLAGS = (
+    "--mesh-provider=traefik",
+    f"--leader-election-namespace={SYSTEM}",
+    "--log-level=debug",
+)
+
+
+@pytest.fixture(scope="session")
+def cluster_options() -> Options:
+    """The names resolve as the specs expect; Prometheus scrapes the controller too."""
+    return Options(
+        namespaces=("test", "canary"),
+        users={CONTROLLER: ()},
+        audited=(CONTROLLER,),
+        names={"my-app.canary": addresses.GATEWAY, "flagger-loadtester.test": addresses.TOOLS},
+        scraping=Scraping(interval="1s", targets={"controller": [f"{addresses.TOOLS}:{CONTROLLER_PORT}"]}),
+    )
+
+
+@pytest_asyncio.fixture
+async def rig(cluster: Cluster, namespace: str) -> AsyncIterator[Rig]:
+    """A namespace of the test's own, with a controller and the load tester running; both are started where needed."""
+    async with Rig.on(cluster, namespace) as rig:
+        await rig.install(*sorted((ROOT / "crds").glob("[!k]*.yaml")))
+        await _grant(rig)
+        if not _runs(cluster, "controller"):
+            await rig.start_controller(*CONTROLLER_FLAGS)
+        if not _runs(cluster, "loadtester"):
+            await rig.start_loadtester()
+        yield rig
+
+
+def _runs(cluster: Cluster, name: str) -> bool:
+    part = cluster.parts.get(name)
+    return part is not None and part.running
+
+
+async def _grant(rig: Rig) -> None:
+    """Give the controller the rights that `deploy/` gives it, and no more."""
+    folder = ROOT / "deploy/kustomize/controller"
+    for name in ("namespace", "cluster-role", "lease-role"):
+        for obj in yaml.safe_load_all((folder / f"{name}.yaml").read_text()):
+            if obj["kind"] in {"Role", "RoleBinding"}:
+                obj["metadata"]["namespace"] = SYSTEM
+            await rig.apply(obj)
