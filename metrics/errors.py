@@ -4,11 +4,13 @@ ProviderError
 ├── MisconfiguredError   the question can't be put: address, credential or provider type
 ├── UnauthorizedError    the credentials aren't accepted
 ├── QueryError           the query itself is wrong
+├── UnreachableError     no connection, or one that broke
+├── TimedOutError        no answer in time: ours, the server's own, or a proxy's
 ├── ServerError          the server is in trouble, or asks to be left alone for a while
-├── ServerTimeoutError   the server, or a proxy before it, gave up waiting
 └── UnreadableError      the answer isn't what this kind of server sends
 
-Each carries the cause under which it appears in a verdict; its text can follow a colon.
+Each carries the cause under which it appears in a verdict; its text can follow a colon. EmptyRangeError stands apart:
+it is the answer of a server that works.
 """
 
 from __future__ import annotations
@@ -48,8 +50,14 @@ class ServerError(ProviderError):
     cause = Cause.SERVER_ERROR
 
 
-class ServerTimeoutError(ProviderError):
-    """The server gave up waiting for the query to end."""
+class UnreachableError(ProviderError):
+    """No connection, or one that broke."""
+
+    cause = Cause.UNREACHABLE
+
+
+class TimedOutError(ProviderError):
+    """No answer in time."""
 
     cause = Cause.TIMEOUT
 
@@ -58,3 +66,7 @@ class UnreadableError(ProviderError):
     """What answers isn't the API that the provider's type promises."""
 
     cause = Cause.UNREADABLE
+
+
+class EmptyRangeError(Exception):
+    """No series has a value in the range of time that was asked for."""

@@ -11,10 +11,10 @@ from typing import Self
 
 import httpx
 
-from metrics.errors import MisconfiguredError, ProviderError, UnreadableError
+from metrics.errors import MisconfiguredError, ProviderError, TimedOutError, UnreachableError, UnreadableError
 from metrics.providers import provider_of
 from metrics.question import Question
-from metrics.verdict import Cause, Unavailable, Verdict, judge, unavailable
+from metrics.verdict import Unavailable, Verdict, judge, unavailable
 from metrics.wire import Request, Response, place
 
 _LARGEST_ANSWER = 4 * 1024 * 1024
@@ -81,7 +81,7 @@ async def evaluate(question: Question, clients: Clients, now: datetime) -> Verdi
         request = provider.build(question, now)
         response = await _ask(question, request, clients, provider.deadline)
         return judge(question, provider.parse(response), now)
-    except (ProviderError, _TransportError) as error:
+    except ProviderError as error:
         return unavailable(question, error.cause, f"{_who(question)}: {error}", now)
 
 
@@ -95,17 +95,9 @@ async def trouble(question: Question, clients: Clients, now: datetime) -> Unavai
         provider = provider_of(question.provider)
         request = provider.probe(question, now)
         provider.accept(await _ask(question, request, clients, provider.deadline))
-    except (ProviderError, _TransportError) as error:
+    except ProviderError as error:
         return unavailable(question, error.cause, f"{_who(question)}: {error}", now)
     return None
-
-
-class _TransportError(Exception):
-    """No answer came back."""
-
-    def __init__(self, cause: Cause, reason: str) -> None:
-        super().__init__(reason)
-        self.cause = cause
 
 
 async def _ask(question: Question, request: Request, clients: Clients, deadline: float) -> Response:
@@ -121,13 +113,13 @@ async def _ask(question: Question, request: Request, clients: Clients, deadline:
                     if attempt + 1 == _TRIES:
                         raise
     except TimeoutError as error:
-        raise _TransportError(Cause.TIMEOUT, f"no answer within {deadline:g} s") from error
+        raise TimedOutError(f"no answer within {deadline:g} s") from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError) as error:
         raise MisconfiguredError(f"the request can't be made: {error}") from error
     except httpx.TooManyRedirects as error:
         raise UnreadableError("it redirects without end") from error
     except httpx.HTTPError as error:
-        raise _TransportError(Cause.UNREACHABLE, _why(error)) from error
+        raise UnreachableError(_why(error)) from error
     raise AssertionError
 
 

@@ -12,7 +12,7 @@ from metrics.errors import (
     MisconfiguredError,
     QueryError,
     ServerError,
-    ServerTimeoutError,
+    TimedOutError,
     UnauthorizedError,
     UnreadableError,
 )
@@ -84,7 +84,7 @@ def raise_for_status(response: Response, detail: str = "") -> None:
     Raises:
         UnauthorizedError: 401 or 403.
         QueryError: 400 or 422.
-        ServerTimeoutError: 408 or 504.
+        TimedOutError: 408 or 504.
         ServerError: 429 or any 5xx.
         UnreadableError: any other status that isn't 2xx.
     """
@@ -99,7 +99,7 @@ def raise_for_status(response: Response, detail: str = "") -> None:
         case 400 | 422:
             raise QueryError(text)
         case 408 | 504:
-            raise ServerTimeoutError(text)
+            raise TimedOutError(text)
         case 429:
             raise ServerError(text)
     if status >= 500:

@@ -10,7 +10,7 @@ import math
 from datetime import datetime
 from urllib.parse import urlencode
 
-from metrics.errors import MisconfiguredError, QueryError, ServerError, ServerTimeoutError, UnreadableError
+from metrics.errors import MisconfiguredError, QueryError, ServerError, TimedOutError, UnreadableError
 from metrics.providers.base import (
     Json,
     Provider,
@@ -99,7 +99,7 @@ def _request(question: Question, query: str) -> Request:
 
 def _data(response: Response) -> Json:
     if response.status >= 400:
-        _raise_error(response)
+        raise_for_error(response)
     answer = read_object(response)
     data = answer.get("data")
     if answer.get("status") != "success" or not isinstance(data, dict):
@@ -107,7 +107,7 @@ def _data(response: Response) -> Json:
     return data
 
 
-def _raise_error(response: Response) -> None:
+def raise_for_error(response: Response) -> None:
     """Raise what an error answer means; its own error type says it better than the HTTP status."""
     try:
         answer = read_object(response)
@@ -119,7 +119,7 @@ def _raise_error(response: Response) -> None:
         case "bad_data" | "execution" if response.status in {400, 422}:
             raise QueryError(detail)
         case "timeout" | "canceled":
-            raise ServerTimeoutError(detail)
+            raise TimedOutError(detail)
         case "internal" | "unavailable":
             raise ServerError(detail)
     raise_for_status(response, detail)
