@@ -27,14 +27,18 @@ _SUFFIXES = {
 # Only where the API has quantities is "1000m" the same as "1": an environment variable isn't a quantity.
 _QUANTITY_MAPS = frozenset({"requests", "limits"})
 _QUANTITIES = frozenset({"averageValue", "sizeLimit", "divisor"})
+# Server-side apply merges these lists by key, so that entries of others may stand beside ours.
+_KEYED = {"metadata.ownerReferences": ("uid",), "spec.ports": ("port", "protocol")}
+# And takes this object as one value: what others added to it goes with the next apply.
+_ATOMIC = frozenset({"spec.selector"})
 
 
 def covers(observed: Any, desired: Any) -> bool:
     """Tell whether ``observed`` already holds everything that ``desired`` says.
 
     Of objects, the desired fields must be there with covering values, others may be there too; a desired null is
-    covered by a missing field. Lists must be of equal length and cover element by element. Values must be equal,
-    resource quantities by amount.
+    covered by a missing field. Lists must be of equal length and cover element by element, save those that the API
+    server merges by key. A selector is one value. Values must be equal, resource quantities by amount.
 
     It can't see what *should no longer* be there: a field that was applied before and is left out now.
     """
@@ -50,7 +54,12 @@ def differences(observed: Any, desired: Any) -> Iterator[str]:
 
 
 def _differences(observed: Any, desired: Any, path: str, *, quantity: bool) -> Iterator[str]:
-    if isinstance(desired, dict) and isinstance(observed, dict):
+    if path in _ATOMIC:
+        if observed != desired:
+            yield path
+    elif path in _KEYED and isinstance(desired, list) and isinstance(observed, list):
+        yield from _by_key(observed, desired, path)
+    elif isinstance(desired, dict) and isinstance(observed, dict):
         for key, value in desired.items():
             yield from _field(observed, key, value, f"{path}.{key}" if path else key, quantity=quantity)
     elif isinstance(desired, list) and isinstance(observed, list):
@@ -61,6 +70,18 @@ def _differences(observed: Any, desired: Any, path: str, *, quantity: bool) -> I
             yield from _differences(have, want, f"{path}[{index}]", quantity=quantity)
     elif not _equal(observed, desired) and not (quantity and _same_amount(observed, desired)):
         yield path
+
+
+def _by_key(observed: list[Json], desired: list[Json], path: str) -> Iterator[str]:
+    """Each desired entry must be covered by the observed one of the same key."""
+    keys = _KEYED[path]
+    have = {tuple(entry.get(key) for key in keys): entry for entry in observed}
+    for index, want in enumerate(desired):
+        entry = have.get(tuple(want.get(key) for key in keys))
+        if entry is None:
+            yield f"{path}[{index}]"
+        else:
+            yield from _differences(entry, want, f"{path}[{index}]", quantity=False)
 
 
 def _field(observed: Json, key: str, value: Any, path: str, *, quantity: bool) -> Iterator[str]:

@@ -80,3 +80,42 @@ def test_a_difference_is_named_by_its_path(observed: dict[str, Any], desired: di
 )
 def test_what_is_the_same_to_the_api_is_covered(observed: dict[str, Any], desired: dict[str, Any]) -> None:
     assert covers(observed, desired)
+
+
+@pytest.mark.parametrize(
+    ("observed", "desired"),
+    [
+        (
+            {"metadata": {"ownerReferences": [{"uid": "other"}, {"uid": "ours", "kind": "Canary"}]}},
+            {"metadata": {"ownerReferences": [{"uid": "ours", "kind": "Canary"}]}},
+        ),
+        (
+            {"spec": {"ports": [{"port": 22, "protocol": "TCP"}, {"port": 80, "protocol": "TCP", "name": "http"}]}},
+            {"spec": {"ports": [{"port": 80, "protocol": "TCP", "name": "http"}]}},
+        ),
+    ],
+)
+def test_entries_of_others_may_stand_in_a_list_that_is_merged_by_key(
+    observed: dict[str, Any], desired: dict[str, Any]
+) -> None:
+    assert covers(observed, desired)
+    assert not covers({}, desired)
+
+
+@pytest.mark.parametrize(
+    ("observed", "path"),
+    [
+        ({"spec": {"ports": [{"port": 80, "protocol": "UDP", "name": "http"}]}}, "spec.ports[0]"),
+        ({"spec": {"ports": [{"port": 80, "protocol": "TCP", "name": "web"}]}}, "spec.ports[0].name"),
+    ],
+)
+def test_an_entry_of_a_keyed_list_is_held_against_the_one_of_its_key(observed: dict[str, Any], path: str) -> None:
+    desired = {"spec": {"ports": [{"port": 80, "protocol": "TCP", "name": "http"}]}}
+
+    assert list(differences(observed, desired)) == [path]
+
+
+def test_a_selector_with_more_labels_is_another_selector() -> None:
+    desired = {"spec": {"selector": {"app": "web"}}}
+
+    assert not covers({"spec": {"selector": {"app": "web", "track": "stable"}}}, desired)
