@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ADMIN = "admin"
-_ADMINS = "system:masters"
+ALL_RIGHTS = "system:masters"
+"""The group whose members may do everything."""
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
@@ -25,11 +26,6 @@ def make_user(name: str, *groups: str) -> User:
     return User(name=name, token=secrets.token_hex(16), groups=groups)
 
 
-def make_admin(name: str = ADMIN) -> User:
-    """A user who may do everything."""
-    return make_user(name, _ADMINS)
-
-
 def write_tokens(users: list[User], path: Path) -> None:
     """Write the API server's token file."""
     lines = [f'{user.token},{user.name},{user.name},"{",".join(user.groups)}"' for user in users]
@@ -42,9 +38,7 @@ def write_kubeconfig(path: Path, *, user: User, server: str, certificate: Path) 
     document = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [
-            {"name": "sandbox", "cluster": {"server": server, "certificate-authority-data": authority}}
-        ],
+        "clusters": [{"name": "sandbox", "cluster": {"server": server, "certificate-authority-data": authority}}],
         "users": [{"name": user.name, "user": {"token": user.token}}],
         "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": user.name}}],
         "current-context": "sandbox",

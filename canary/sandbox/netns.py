@@ -52,8 +52,13 @@ def inside() -> bool:
     return MARKER in os.environ
 
 
-def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None, *, pid_file: Path | None = None) -> int:
     """Run a command in a fresh namespace and wait for it.
+
+    Args:
+        command: its argument list.
+        environment: its variables; those of this process by default.
+        pid_file: gets the process number, as it is outside, by which `enter` finds the namespace.
 
     Returns:
         The command's exit status, 128 + N where signal N ended it.
@@ -68,7 +73,7 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     if child == 0:
         os.close(alive_write)
         os.close(problem_read)
-        _become_namespace(list(command), env, alive_read, problem_write)
+        _become_namespace(list(command), env, alive_read, problem_write, pid_file)
     os.close(alive_read)
     os.close(problem_write)
     _forward_signals(child)
@@ -81,7 +86,7 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     return status
 
 
-def _become_namespace(command: list[str], env: dict[str, str], alive: int, problem: int) -> None:
+def _become_namespace(command: list[str], env: dict[str, str], alive: int, problem: int, pid_file: Path | None) -> None:
     """Never returns: the middle process, which makes the namespaces and waits for their init."""
     try:
         _die_with_parent(alive)
@@ -90,6 +95,8 @@ def _become_namespace(command: list[str], env: dict[str, str], alive: int, probl
         if init == 0:
             _be_init(command, env, alive, problem)
         os.close(problem)
+        if pid_file is not None:
+            pid_file.write_text(str(init))
         _forward_signals(init)
         os._exit(_wait(init))
     except OSError as error:
@@ -114,6 +121,62 @@ def _be_init(command: list[str], env: dict[str, str], alive: int, problem: int) 
     os.close(problem)
     _forward_signals(main)
     os._exit(_reap_until(main))
+
+
+def enter(init: int, command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a command in a namespace that runs already, and wait for it.
+
+    Args:
+        init: what `run` wrote to its `pid_file`.
+        command: its argument list.
+        environment: its variables.
+
+    Returns:
+        The command's exit status, 128 + N where signal N ended it.
+
+    Raises:
+        NamespaceError: that namespace is gone, or another user's.
+    """
+    problem_read, problem_write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(problem_read)
+        _join(init, list(command), {**environment, MARKER: "1"}, problem_write)
+    os.close(problem_write)
+    _forward_signals(child)
+    with os.fdopen(problem_read) as problem:
+        text = problem.read()
+    status = _wait(child)
+    if text:
+        raise NamespaceError(text)
+    return status
+
+
+def _join(init: int, command: list[str], env: dict[str, str], problem: int) -> None:
+    """Never returns: the process that enters, and waits for the one that runs the command."""
+    try:
+        here = Path.cwd()
+        _set_namespaces(init)
+        main = os.fork()
+    except OSError as error:
+        os.write(problem, f"can't enter the sandbox's network: {error}".encode())
+        os._exit(125)
+    os.close(problem)
+    if main == 0:
+        os.chdir(here)
+        _execute(command, env)
+    _forward_signals(main)
+    os._exit(_wait(main))
+
+
+def _set_namespaces(init: int) -> None:
+    kinds = ("user", "mnt", "net", "pid")
+    opened = {kind: os.open(f"/proc/{init}/ns/{kind}", os.O_RDONLY) for kind in kinds}
+    for kind, number in opened.items():
+        same = os.fstat(number).st_ino == Path(f"/proc/self/ns/{kind}").stat().st_ino
+        if not same:
+            _check(_libc().setns(number, 0), f"{kind} namespace")
+        os.close(number)
 
 
 def _execute(command: list[str], env: dict[str, str]) -> None:
@@ -232,13 +295,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m canary.sandbox.netns", description="Run a command in a private network."
     )
+    parser.add_argument("--pid-file", type=Path, help="gets the number of the namespace's first process")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- COMMAND [ARGUMENT…]")
-    given = parser.parse_args(arguments).command
-    command = given[1:] if given[:1] == ["--"] else given
+    given = parser.parse_args(arguments)
+    command = given.command[1:] if given.command[:1] == ["--"] else given.command
     if not command:
         parser.error("no command given")
     try:
-        return run(command)
+        return run(command, pid_file=given.pid_file)
     except NamespaceError as error:
         print(error, file=sys.stderr)  # noqa: T201 - this is a command line
         return 125

@@ -5,10 +5,12 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+from canary.sandbox.conditions import Condition, always
 
 _POLL_SECONDS = 0.03
 _TAIL_LINES = 25
@@ -37,11 +39,6 @@ def log_tail(log: Path, lines: int = _TAIL_LINES) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "(nothing logged)"
 
 
-async def always_ready() -> bool:
-    """For parts that are ready as soon as they run."""
-    return True
-
-
 @dataclass(slots=True)
 class Part:
     """One program of the cluster.
@@ -58,7 +55,7 @@ class Part:
     name: str
     command: Callable[[], Sequence[str]]
     log: Path
-    ready: Callable[[], Awaitable[bool]] = always_ready
+    ready: Condition = always
     environment: Mapping[str, str] = field(default_factory=dict)
     on_crash: Callable[[PartFailed], None] | None = None
     _process: subprocess.Popen[bytes] | None = None

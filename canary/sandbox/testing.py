@@ -1,10 +1,12 @@
-"""Fixtures for tests against a running cluster. A conftest takes them over by importing them:
+"""Fixtures for tests against a running cluster.
+
+A conftest takes them over by importing them:
 
     from canary.sandbox.testing import cluster, cluster_options, namespace, pytest_pyfunc_call, running_cluster
 
 and says how its cluster is to be by a session fixture `cluster_options` of its own. Such tests run inside the private
-network: `python -m canary.sandbox.netns -- pytest …`. When a part of the cluster dies, the test that is running fails at
-once with that part's name and the end of its log.
+network: `python -m canary.sandbox.netns -- pytest …`. When a part of the cluster dies, the test that is running fails
+at once with that part's name and the end of its log.
 """
 
 import asyncio
@@ -17,6 +19,7 @@ import pytest_asyncio
 
 from canary.sandbox.api import Api
 from canary.sandbox.cluster import Cluster
+from canary.sandbox.guard import call_in
 from canary.sandbox.options import Options
 
 T = TypeVar("T")
@@ -53,7 +56,7 @@ async def cluster(running_cluster: Cluster) -> AsyncIterator[Cluster]:
         for task in asyncio.all_tasks(loop):
             task.cancel()
 
-    forget = running_cluster.on_failure(lambda failure: _in_loop(loop, cancel_test))
+    forget = running_cluster.watchers.listen(lambda failure: call_in(loop, cancel_test))
     yield running_cluster
     forget()
 
@@ -101,8 +104,3 @@ async def eventually(ask: Callable[[], Awaitable[T]], accept: Callable[[T], bool
         if loop.time() > deadline:
             raise AssertionError(f"not within {within:g} s; last answer: {answer!r}")
         await asyncio.sleep(0.1)
-
-
-def _in_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(call)

@@ -58,7 +58,7 @@ def _is_address(text: str) -> bool:
         socket.inet_aton(text)
     except OSError:
         return False
-    return text.count(".") == 3  # noqa: PLR2004 - as many as an address has
+    return text.count(".") == 3
 
 
 def answer(query: bytes, names: Names) -> bytes | None:
@@ -96,7 +96,7 @@ class _Protocol(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)  # which asyncio's own class doesn't derive from
+        self._transport = cast("asyncio.DatagramTransport", transport)  # which asyncio's own class doesn't derive from
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         reply = answer(data, self._names)

@@ -79,7 +79,8 @@ class Directory:
         ready: list[Endpoint] = []
         last: list[Endpoint] = []
         for item in self._by_service.get(service, {}).values():
-            numbers = [int(p["port"]) for p in item.get("ports") or [] if (p.get("name") or "") == port and p.get("port")]
+            ports = [entry for entry in item.get("ports") or [] if (entry.get("name") or "") == port]
+            numbers = [int(entry["port"]) for entry in ports if entry.get("port")]
             for endpoint, number in itertools.product(item.get("endpoints") or [], numbers):
                 conditions = endpoint.get("conditions", {})
                 target = (str(endpoint["addresses"][0]), number)

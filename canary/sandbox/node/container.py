@@ -178,7 +178,7 @@ class Container:
         spec = self.spec.get(name)
         return None if spec is None else probes.Probe(spec, self.spec, self.identity.ip)
 
-    def _set_ready(self, good: bool, problem: str) -> None:  # noqa: FBT001 - the shape of a report
+    def _set_ready(self, good: bool, problem: str) -> None:
         self.state.ready = good
         self.changed()
 

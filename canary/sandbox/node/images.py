@@ -48,7 +48,7 @@ def program_of(image: str, command: Sequence[str] = (), arguments: Sequence[str]
     if file is None:
         known = ", ".join(sorted(_PROGRAMS))
         raise ImageError(f'image "{image}" is not known here: there are {known} and {_PROCESS}COMMAND')
-    interpreter = (sys.executable, "-S", "-E")  # samples need the standard library only, and start in a tenth of a second
+    interpreter = (sys.executable, "-S", "-E")  # the standard library is enough, and starts in a tenth of a second
     return Program((*interpreter, str(_SAMPLES / file), *command[1:], *arguments), version=version)
 
 

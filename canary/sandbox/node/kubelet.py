@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-
 from canary.sandbox import addresses
 from canary.sandbox.api import MERGE_PATCH, Api, Json
 from canary.sandbox.node.fake import FakePod

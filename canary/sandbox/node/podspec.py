@@ -101,12 +101,12 @@ def _value(entry: Json, pod: Json, identity: Identity, lookup: Lookup) -> str | 
 
 def field(path: str, pod: Json, identity: Identity) -> str:
     """The value of a pod's field, as the downward API names it; empty where it names none that we know."""
-    plain = {
+    plain: dict[str, str] = {
         "metadata.name": identity.name,
         "metadata.namespace": identity.namespace,
         "metadata.uid": identity.uid,
         "spec.nodeName": identity.node,
-        "spec.serviceAccountName": pod["spec"].get("serviceAccountName", "default"),
+        "spec.serviceAccountName": str(pod["spec"].get("serviceAccountName", "default")),
         "status.podIP": identity.ip,
         "status.podIPs": identity.ip,
         "status.hostIP": identity.node_ip,

@@ -59,7 +59,7 @@ class Probe:
             return "the answer is not HTTP"
         finally:
             writer.close()
-        return None if 200 <= status < 400 else f"HTTP status {status}"  # noqa: PLR2004 - a kubelet's rule
+        return None if 200 <= status < 400 else f"HTTP status {status}"
 
 
 async def watch(probe: Probe, execute: Execute, report: Callable[[bool, str], None], *, initially: bool) -> None:

@@ -1,10 +1,15 @@
 """What is known of a container and of a pod, and how that reads as a pod's status."""
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass, field
 from typing import Literal
 
 from canary.sandbox.api import Json
+
+
+def timestamp() -> str:
+    """The time now, as the API writes it."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ class PodState:
     containers: list[ContainerState]
     restart_policy: str = "Always"
     initialized: bool = False
-    start_time: str = field(default_factory=lambda: timestamp())
+    start_time: str = field(default_factory=timestamp)
     _conditions: dict[str, Json] = field(default_factory=dict)
 
     @property
@@ -132,8 +137,3 @@ class PodState:
         old = self._conditions.get(kind, {})
         moved = old.get("status") != condition["status"]
         self._conditions[kind] = condition | {"lastTransitionTime": now if moved else old["lastTransitionTime"]}
-
-
-def timestamp() -> str:
-    """The time now, as the API writes it."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

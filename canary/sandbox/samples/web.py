@@ -2,7 +2,8 @@
 
 It listens at `HOST:PORT` (`--port` wins; any other option is ignored) and answers
 `/` (its version and pod, as JSON), `/health`, `/healthz`, `/readyz`, `/metrics`, `/version`, `/status/CODE`,
-`/delay/SECONDS`, `/headers`, `/echo`. For some seconds after SIGTERM it serves on, as real services do with a preStop hook.
+`/delay/SECONDS`, `/headers`, `/echo`. For some seconds after SIGTERM it serves on, as real services do with a preStop
+hook.
 
 Environment:
     VERSION: what it says its version is.

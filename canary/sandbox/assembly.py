@@ -1,0 +1,172 @@
+"""Which programs a cluster is made of, how each is started, and when it is ready."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from canary.sandbox import addresses, controlplane, credentials, gateway, prometheus
+from canary.sandbox.conditions import Condition, answers, connects
+from canary.sandbox.controlplane import Files
+from canary.sandbox.options import Options
+from canary.sandbox.process import Part, PartFailed
+
+USERS = (credentials.ADMIN, "kube-controller-manager", "node", "network", "gateway", "prometheus")
+_KUBERNETES_SERVICE = ("10.96.0.1", 443)
+_TOOLS = {"kubectl", "hey", "promtool"}
+
+
+@dataclass(slots=True)
+class Assembly:
+    """One cluster's programs and files.
+
+    Attributes:
+        options: how the cluster is.
+        folder: where its files lie.
+        failed: is told when a program dies.
+        files: where the control plane's files are.
+        users: everybody who may talk to the API server.
+    """
+
+    options: Options
+    folder: Path
+    failed: Callable[[PartFailed], None]
+    files: Files = field(init=False)
+    users: dict[str, credentials.User] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.files = Files(self.folder)
+
+    def programs(self) -> tuple[str, ...]:
+        """The programs needed."""
+        needed = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "hey"]
+        needed += ["traefik"] if self.options.gateway else []
+        needed += ["prometheus", "promtool"] if self.options.prometheus else []
+        return tuple(needed)
+
+    def link_tools(self, programs: Mapping[str, Path]) -> None:
+        """Gather the programs that people type in one folder."""
+        folder = self.folder / "bin"
+        folder.mkdir(exist_ok=True)
+        for name in _TOOLS & set(programs):
+            (folder / name).unlink(missing_ok=True)
+            (folder / name).symlink_to(programs[name])
+
+    def write_credentials(self) -> None:
+        """Write what the API server knows its users by."""
+        everybody = {**self.options.users, **dict.fromkeys(USERS, (credentials.ALL_RIGHTS,))}
+        self.users = {name: credentials.make_user(name, *groups) for name, groups in everybody.items()}
+        credentials.write_tokens(list(self.users.values()), self.files.tokens)
+        credentials.write_signing_key(self.files.signing_key)
+        controlplane.write_audit_policy(self.files.audit_policy, self.options.audited)
+
+    def kubeconfig(self, user: str) -> Path:
+        """Where a user's kubeconfig file lies.
+
+        Raises:
+            KeyError: there is no such user.
+        """
+        return self.folder / f"{self.users[user].name.replace(':', '_')}.kubeconfig"
+
+    def write_kubeconfigs(self) -> None:
+        """Write everybody's kubeconfig file, and the files made with them. The API server's certificate is there."""
+        for name, user in self.users.items():
+            path, certificate = self.kubeconfig(name), self.files.certificate
+            credentials.write_kubeconfig(path, user=user, server=addresses.API_URL, certificate=certificate)
+        if self.options.prometheus:
+            discovery = self.kubeconfig("prometheus")
+            prometheus.write_configuration(self._prometheus_config, self.options.scraping, discovery)
+
+    @property
+    def _prometheus_config(self) -> Path:
+        return self.folder / "prometheus.json"
+
+    def log(self, part: str) -> Path:
+        """Where a part's output goes."""
+        return self.folder / "logs" / f"{part}.log"
+
+    def part(
+        self,
+        name: str,
+        command: Callable[[], Sequence[str]],
+        ready: Condition,
+        environment: Mapping[str, str] | None = None,
+    ) -> Part:
+        """A program that is part of the cluster."""
+        return Part(name, command, self.log(name), ready, environment or {}, self.failed)
+
+    def parts(self, programs: Mapping[str, Path]) -> dict[str, Part]:
+        """All parts of the cluster itself, none of them started."""
+        parts = [self._etcd(programs), self._api_server(programs), self._kcm(programs), self._node(), self._network()]
+        parts += [self._gateway(programs)] if self.options.gateway else []
+        parts += [self._prometheus(programs)] if self.options.prometheus else []
+        return {part.name: part for part in parts}
+
+    def _etcd(self, programs: Mapping[str, Path]) -> Part:
+        ready = answers(f"{addresses.ETCD_URL}/health")
+        return self.part("etcd", lambda: controlplane.etcd(programs["etcd"], self.files), ready)
+
+    def _api_server(self, programs: Mapping[str, Path]) -> Part:
+        program = programs["kube-apiserver"]
+        return self.part("apiserver", lambda: controlplane.api_server(program, self.files), self.serves("/readyz"))
+
+    def _kcm(self, programs: Mapping[str, Path]) -> Part:
+        program, name = programs["kube-controller-manager"], "kube-controller-manager"
+        ready = self.serves("/api/v1/namespaces/default/serviceaccounts/default")
+        return self.part(
+            "kcm", lambda: controlplane.controller_manager(program, self.files, self.kubeconfig(name)), ready
+        )
+
+    def _node(self) -> Part:
+        options = self.options
+
+        def command() -> list[str]:
+            words = [sys.executable, "-m", "canary.sandbox.node", str(self.kubeconfig("node"))]
+            words += ["--folder", str(self.folder / "pods"), "--nodes", str(options.nodes)]
+            words += ["--backoff", str(options.crash_backoff)]
+            return words + ([] if options.fake_delay is None else ["--fake-delay", str(options.fake_delay)])
+
+        return self.part("node", command, self.serves(f"/api/v1/nodes/node-{options.nodes}"), own_package())
+
+    def _network(self) -> Part:
+        options = self.options
+
+        def command() -> list[str]:
+            words = [sys.executable, "-m", "canary.sandbox.network", str(self.kubeconfig("network"))]
+            words += ["--namespace", options.namespaces[0] if options.namespaces else "default"]
+            return words + [f"--name={name}={target}" for name, target in options.names.items()]
+
+        return self.part("network", command, connects(*_KUBERNETES_SERVICE), own_package())
+
+    def _gateway(self, programs: Mapping[str, Path]) -> Part:
+        ping = f"http://{addresses.GATEWAY}:{addresses.GATEWAY_METRICS_PORT}/ping"
+
+        def command() -> list[str]:
+            token = self.users["gateway"].token
+            return gateway.command(programs["traefik"], token=token, certificate=self.files.certificate)
+
+        return self.part("gateway", command, answers(ping))
+
+    def _prometheus(self, programs: Mapping[str, Path]) -> Part:
+        program, data = programs["prometheus"], self.folder / "prometheus"
+        ready = answers(f"{addresses.PROMETHEUS_URL}/-/ready")
+        return self.part(
+            "prometheus", lambda: prometheus.command(program, config=self._prometheus_config, data=data), ready
+        )
+
+    def serves(self, path: str) -> Condition:
+        """The API server answers this path."""
+
+        async def ready() -> bool:
+            certificate = self.files.certificate.read_text()
+            token = self.users[credentials.ADMIN].token
+            return await answers(addresses.API_URL + path, token=token, certificate=certificate)()
+
+        return ready
+
+
+def own_package() -> dict[str, str]:
+    """The variables by which our own programs find this package wherever it lies."""
+    root = str(Path(__file__).parents[2])
+    return {"PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}
