@@ -1,0 +1,112 @@
+"""The Grafana dashboard, and the helper that reads its queries."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.grafana.queries import UnknownVariableError, queries
+
+Json = dict[str, Any]
+
+TRAEFIK = {"traefik_service_requests_total", "traefik_service_request_duration_seconds_bucket"}
+VARIABLES = {"namespace": "test", "name": "my-app"}
+
+
+@pytest.fixture(scope="module")
+def dashboard(deploy: Path) -> Json:
+    document: Json = json.loads((deploy / "grafana/canary.json").read_text())
+    return document
+
+
+def board(*panels: Json, variables: tuple[Json, ...] = ()) -> Json:
+    return {"templating": {"list": [*variables]}, "panels": [*panels]}
+
+
+def panel(title: str, *exprs: str) -> Json:
+    return {"title": title, "targets": [{"expr": expr} for expr in exprs]}
+
+
+def test_variables_are_replaced_however_they_are_written() -> None:
+    found = queries(board(panel("P", 'a{b="$x",c="${x}",d=~"${x:regex}"}', 'e{f=~"g$"}')), {"x": "1"})
+    assert found == [("P", 'a{b="1",c="1",d=~"1"}'), ("P", 'e{f=~"g$"}')]
+
+
+def test_a_variable_goes_before_a_shorter_one_that_it_begins_with() -> None:
+    assert queries(board(panel("P", "$name $names")), {"name": "a", "names": "b"}) == [("P", "a b")]
+
+
+def test_a_variable_without_a_value_is_an_error_that_names_it() -> None:
+    with pytest.raises(UnknownVariableError, match=r"P asks for \$other"):
+        queries(board(panel("P", "x{y='$other'}")), VARIABLES)
+
+
+def test_grafanas_own_variables_have_values_that_may_be_replaced() -> None:
+    asked = board(panel("P", "rate(x[$__rate_interval])"))
+    assert queries(asked, {}) == [("P", "rate(x[1m])")]
+    assert queries(asked, {"__rate_interval": "7s"}) == [("P", "rate(x[7s])")]
+
+
+def test_panels_of_a_folded_row_are_read() -> None:
+    assert queries(board({"title": "Row", "panels": [panel("P", "x")]}), {}) == [("P", "x")]
+
+
+def test_queries_that_fill_variables_are_read_as_the_series_that_they_look_at() -> None:
+    variables = (
+        {"name": "datasource", "type": "datasource", "query": "prometheus"},
+        {"name": "ns", "type": "query", "query": {"query": 'label_values(a{b="$x", c="d"}, ns)'}},
+        {"name": "other", "type": "query", "query": {"query": "query_result(e)"}},
+    )
+    found = queries(board(variables=variables), {"x": "1"})
+    assert found == [("$ns", 'a{b="1", c="d"}'), ("$other", "query_result(e)")]
+
+
+def test_every_series_that_the_dashboard_shows_is_exported(dashboard: Json, exported: frozenset[str]) -> None:
+    found = queries(dashboard, VARIABLES)
+    shown = {name for _, query in found for name in re.findall(r"\b(?:flagger|canary|traefik)_\w+", query)}
+    assert shown <= exported | TRAEFIK
+    assert shown >= TRAEFIK
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        "test-my-app-{}-9898@kubernetescrd",
+        "test-my-app-{}-http@kubernetescrd",
+        "test-my-app-{}-http-9898@kubernetesgateway",
+        "httproute-test-my-app-gw-gateway-traefik-ep-web-0-0123456789abcdef-svc-test-my-app-{}-1@kubernetesgateway",
+    ],
+)
+@pytest.mark.parametrize("title", ["Requests", "Success rate", "Latency, 99th percentile"])
+def test_traffic_is_told_apart_by_version_under_both_of_traefiks_providers(
+    dashboard: Json, title: str, service: str
+) -> None:
+    primary, canary = (query for name, query in queries(dashboard, VARIABLES) if name == title)
+    for query, own, other in ((primary, "primary", "canary"), (canary, "canary", "primary")):
+        matchers = [re.compile(pattern) for pattern in re.findall(r'service=~"([^"]+)"', query)]
+        assert matchers
+        assert all(matcher.fullmatch(service.format(own)) for matcher in matchers)
+        assert not any(matcher.fullmatch(service.format(other)) for matcher in matchers)
+        assert not any(matcher.fullmatch("test-my-app-9898@kubernetescrd") for matcher in matchers)
+
+
+def test_panels_have_ids_and_places_of_their_own(dashboard: Json) -> None:
+    panels = dashboard["panels"]
+    assert len({each["id"] for each in panels}) == len(panels)
+    cells = [
+        (column, line)
+        for place in (each["gridPos"] for each in panels)
+        for column in range(place["x"], place["x"] + place["w"])
+        for line in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells), "panels lie over each other"
+    assert all(column < 24 for column, _ in cells)
+
+
+def test_every_query_goes_to_the_data_source_that_the_reader_picks(dashboard: Json) -> None:
+    shown = [each for each in dashboard["panels"] if each["type"] != "row"]
+    targets = [target for each in shown for target in each["targets"]]
+    assert all(each["description"] and each["targets"] for each in shown)
+    assert {each["datasource"]["uid"] for each in (*shown, *targets)} == {"${datasource}"}

@@ -1,0 +1,89 @@
+"""What can be said of the controller's image without building it."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One instruction of a Dockerfile."""
+
+    name: str
+    value: str
+
+
+@pytest.fixture(scope="module")
+def text(deploy: Path) -> str:
+    return (deploy / "docker/Dockerfile").read_text()
+
+
+@pytest.fixture(scope="module")
+def steps(text: str) -> list[Step]:
+    lines = "\n".join(line for line in text.splitlines() if not line.startswith("#")).replace("\\\n", " ").splitlines()
+    return [Step(*line.split(maxsplit=1)) for line in lines if line.strip()]
+
+
+def values(steps: list[Step], name: str) -> list[str]:
+    return [step.value for step in steps if step.name == name]
+
+
+def test_every_stage_stands_on_a_version_that_is_named(steps: list[Step]) -> None:
+    versions = dict(value.split("=", 1) for value in values(steps, "ARG"))
+    images = [re.sub(r"\$\{(\w+)\}", lambda match: versions[match[1]], value) for value in values(steps, "FROM")]
+    assert len(images) == 2
+    for image in images:
+        assert re.match(r"python:3\.\d+-slim-\w+\b", image), "a version and a release of the system beneath"
+
+
+def test_what_is_copied_is_there_and_in_the_build_context(steps: list[Step], root: Path, deploy: Path) -> None:
+    copied = [value.split()[:-1] for value in values(steps, "COPY") if not value.startswith("--from=")]
+    ignore = (deploy / "docker/Dockerfile.dockerignore").read_text().splitlines()
+    kept = {line.removeprefix("!") for line in ignore if line.startswith("!")}
+    for source in (each for sources in copied for each in sources):
+        assert (root / source).exists()
+        assert source.split("/")[0] in kept
+
+
+def test_whatever_is_installed_from_outside_is_pinned_by_hash(steps: list[Step]) -> None:
+    installs = [part for run in values(steps, "RUN") for part in run.split("&&") if " install " in part]
+    assert installs
+    for install in installs:
+        assert "--require-hashes" in install or "--no-deps dist/" in install
+    assert all("--no-deps --no-build-isolation" in run for run in values(steps, "RUN") if "pip wheel" in run)
+
+
+@pytest.mark.parametrize("name", ["run", "build"])
+def test_the_pins_name_no_package_index(root: Path, name: str) -> None:
+    pins = (root / f"requirements/{name}.txt").read_text()
+    assert not re.search(r"https?://|^\s*-[-if]?", re.sub(r"--hash=\S+", "", pins), re.MULTILINE)
+    names = re.findall(r"^(\S+)==", pins, re.MULTILINE)
+    assert len(names) == len(re.findall(r"==[^\n]*\\\n    --hash=sha256:", pins))
+
+
+def test_the_image_runs_exactly_what_the_tests_ran_with(root: Path) -> None:
+    def pins(name: str) -> set[tuple[str, str]]:
+        lines = (root / f"requirements/{name}.txt").read_text()
+        return set(re.findall(r"^([\w.-]+)==(\S+)", lines, re.MULTILINE))
+
+    assert pins("run") <= pins("test")
+
+
+def test_no_index_is_written_into_the_image(text: str) -> None:
+    assert not re.search(r"https?://|--index-url|--extra-index|ENV PIP_INDEX|latest", text)
+
+
+def test_it_runs_the_controller_as_the_user_that_the_manifests_name(steps: list[Step], controller: Json) -> None:
+    last_stage = steps[max(index for index, step in enumerate(steps) if step.name == "FROM") :]
+    context = controller["spec"]["template"]["spec"]["securityContext"]
+    assert values(last_stage, "USER") == [f"{context['runAsUser']}:{context['runAsGroup']}"]
+    assert context["runAsUser"] > 0
+    assert json.loads(values(last_stage, "ENTRYPOINT")[0]) == ["canary"]
+    (port,) = controller["spec"]["template"]["spec"]["containers"][0]["ports"]
+    assert values(last_stage, "EXPOSE") == [str(port["containerPort"])]

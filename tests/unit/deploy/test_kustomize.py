@@ -1,0 +1,118 @@
+"""The kustomizations, as far as they can be read without kustomize; `tests/cluster` renders and applies them."""
+
+import argparse
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from canary.cli import run_command
+from canary.controller.options import Options
+from canary.controller.run import LEASE
+from canary.routers.registry import supported
+from loadtest.cli import Settings, settings
+
+Json = dict[str, Any]
+
+OVERLAYS = {"gatewayapi": "gatewayapi:v1", "kubernetes": "kubernetes", "traefik": "traefik"}
+
+
+def load(path: Path) -> Json:
+    document: Json = yaml.safe_load(path.read_text())
+    return document
+
+
+def options(arguments: list[str]) -> Options:
+    """The controller's settings out of its container's arguments."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    run_command.add(parser.add_subparsers())
+    return run_command.options_of(parser.parse_args(arguments))
+
+
+def container(deployment: Json) -> Json:
+    (only,) = deployment["spec"]["template"]["spec"]["containers"]
+    found: Json = only
+    return found
+
+
+def kustomizations(root: Path) -> list[Path]:
+    return sorted([*(root / "deploy/kustomize").rglob("kustomization.yaml"), root / "crds/kustomization.yaml"])
+
+
+def test_every_file_is_used_by_its_kustomization_and_there(root: Path) -> None:
+    for path in kustomizations(root):
+        resources = load(path).get("resources", [])
+        assert all((path.parent / each).exists() for each in resources)
+        files = {each.name for each in path.parent.glob("*.yaml")} - {"kustomization.yaml"}
+        assert {each for each in resources if each.endswith(".yaml")} == files
+
+
+def test_images_carry_the_version_of_the_project(root: Path) -> None:
+    version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
+    for name, image in (("controller", "canary-controller"), ("loadtester", "canary-loadtest")):
+        folder = root / "deploy/kustomize" / name
+        assert load(folder / "kustomization.yaml")["images"] == [{"name": image, "newTag": version}]
+        assert container(load(folder / "deployment.yaml"))["image"] == image
+
+
+def test_the_controllers_arguments_are_flags_that_it_has(controller: Json) -> None:
+    run = options(container(controller)["args"])
+    assert run.leader_election
+    assert run.lease_namespace == "$(POD_NAMESPACE)"
+    assert run.port == container(controller)["ports"][0]["containerPort"]
+
+
+@pytest.mark.parametrize(("overlay", "provider"), OVERLAYS.items())
+def test_an_overlay_names_its_traffic_provider_and_changes_nothing_else(
+    deploy: Path, controller: Json, overlay: str, provider: str
+) -> None:
+    (patch,) = load(deploy / f"kustomize/{overlay}/kustomization.yaml")["patches"]
+    (operation,) = yaml.safe_load(patch["patch"])
+    assert operation["op"] == "add"
+    assert operation["path"] == "/spec/template/spec/containers/0/args/-"
+    arguments = [*container(controller)["args"], operation["value"]]
+    assert options(arguments).mesh_provider == provider
+    assert provider in supported()
+
+
+def test_a_flag_that_an_overlay_adds_counts_before_the_bases(controller: Json) -> None:
+    added = options([*container(controller)["args"], "--metrics-server=http://mine:9090", "--log-level=debug"])
+    assert added.metrics_server == "http://mine:9090"
+
+
+def test_the_lease_that_may_be_renewed_is_the_one_that_the_controller_takes(deploy: Path) -> None:
+    role = next(yaml.safe_load_all((deploy / "kustomize/controller/lease-role.yaml").read_text()))
+    (named,) = (rule for rule in role["rules"] if "resourceNames" in rule)
+    assert named["resourceNames"] == [LEASE]
+
+
+def test_probes_and_annotations_lead_to_what_the_controller_serves(controller: Json) -> None:
+    pod = controller["spec"]["template"]
+    probes = {name: container(controller)[f"{name}Probe"]["httpGet"] for name in ("liveness", "readiness")}
+    assert {name: probe["path"] for name, probe in probes.items()} == {"liveness": "/healthz", "readiness": "/readyz"}
+    annotations = pod["metadata"]["annotations"]
+    assert annotations["prometheus.io/port"] == str(container(controller)["ports"][0]["containerPort"])
+    assert annotations["prometheus.io/path"] == "/metrics"
+
+
+def test_the_load_tester_has_the_address_that_specs_expect(deploy: Path) -> None:
+    folder = deploy / "kustomize/loadtester"
+    service = load(folder / "service.yaml")
+    assert (service["metadata"]["name"], load(folder / "kustomization.yaml")["namespace"]) == (
+        "flagger-loadtester",
+        "test",
+    )
+    assert service["spec"]["ports"][0]["port"] == 80
+    labels = load(folder / "deployment.yaml")["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()
+
+
+def test_the_load_testers_arguments_are_flags_that_it_has(deploy: Path) -> None:
+    deployment = load(deploy / "kustomize/loadtester/deployment.yaml")
+    read: Settings = settings(container(deployment)["args"])
+    assert read.port == container(deployment)["ports"][0]["containerPort"]
+    assert read.gate_file is not None
+    mounts = {mount["mountPath"] for mount in container(deployment)["volumeMounts"]}
+    assert str(read.gate_file.parent) in mounts, "the root file system can't be written to"
