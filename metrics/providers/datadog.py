@@ -1,0 +1,84 @@
+"""Datadog's timeseries query API.
+
+The number is the newest value of the first series but for its last bucket: that one is still being filled. Buckets
+are looked for over ten intervals, since Datadog widens them as it sees fit.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import urlencode
+
+from metrics.errors import MisconfiguredError, QueryError
+from metrics.providers.base import Provider, credential, raise_for_status, read_object, unexpected
+from metrics.question import Empty, Number, Question, Sample
+from metrics.wire import Headers, Request, Response, join
+
+_ADDRESS = "https://api.datadoghq.com"
+_API_KEY = "datadog_api_key"
+_APPLICATION_KEY = "datadog_application_key"
+_INTERVALS = 10
+
+
+def build(question: Question, now: datetime) -> Request:
+    """The query over the last ten intervals."""
+    end = int(now.timestamp())
+    begin = end - int(_INTERVALS * question.interval.total_seconds())
+    parameters = urlencode({"query": question.query.strip(), "from": begin, "to": end})
+    return Request("GET", join(question.address or _ADDRESS, "/api/v1/query", parameters), _headers(question))
+
+
+def probe(question: Question, now: datetime) -> Request:
+    """Have the API key checked."""
+    return Request("GET", join(question.address or _ADDRESS, "/api/v1/validate"), _headers(question))
+
+
+def accept(response: Response) -> None:
+    """See that the key is valid."""
+    raise_for_status(response)
+    if read_object(response).get("valid") is not True:
+        raise unexpected(response)
+
+
+def parse(response: Response) -> Sample:
+    """Read the first series."""
+    raise_for_status(response)
+    answer = read_object(response)
+    if answer.get("status") == "error":
+        raise QueryError(str(answer.get("error") or "the query is refused"))
+    match answer.get("series"):
+        case []:
+            return Empty("no series matches the query")
+        case [{"pointlist": list(points)}, *others]:
+            filled = [value for value in map(_value, points[:-1] or points) if value is not None]
+            if not filled:
+                return Empty("the series has no values")
+            return Number(filled[-1], 1 + len(others))
+    raise unexpected(response)
+
+
+def _value(point: object) -> float | None:
+    match point:
+        case [_, int() | float() as value]:
+            return float(value)
+    return None
+
+
+def _headers(question: Question) -> Headers:
+    if not question.credentials:
+        raise MisconfiguredError(f"the datadog provider needs a Secret with {_API_KEY} and {_APPLICATION_KEY}")
+    return (
+        *question.headers,
+        ("DD-API-KEY", credential(question.credentials, _API_KEY, "datadog")),
+        ("DD-APPLICATION-KEY", credential(question.credentials, _APPLICATION_KEY, "datadog")),
+    )
+
+
+DATADOG = Provider(
+    name="datadog",
+    build=build,
+    parse=parse,
+    probe=probe,
+    accept=accept,
+    credentials=(_API_KEY, _APPLICATION_KEY),
+)

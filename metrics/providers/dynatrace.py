@@ -1,0 +1,69 @@
+"""Dynatrace's metrics API v2. The query is a metric selector; its values over ten intervals come as one number."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import urlencode
+
+from metrics.errors import MisconfiguredError
+from metrics.providers.base import Provider, address_of, credential, raise_for_status, read_object, unexpected
+from metrics.question import Empty, Number, Question, Sample
+from metrics.wire import Headers, Request, Response, join
+
+_TOKEN = "dynatrace_token"  # noqa: S105 - the key's name, not the token
+_INTERVALS = 10
+
+
+def build(question: Question, now: datetime) -> Request:
+    """The selector over the last ten intervals, one value for the whole of them."""
+    end = int(now.timestamp()) * 1000
+    begin = end - int(_INTERVALS * question.interval.total_seconds() * 1000)
+    parameters = urlencode({"metricSelector": question.query.strip(), "resolution": "Inf", "from": begin, "to": end})
+    return Request("GET", join(address_of(question), "/api/v2/metrics/query", parameters), _headers(question))
+
+
+def probe(question: Question, now: datetime) -> Request:
+    """Ask for the name of one metric."""
+    return Request("GET", join(address_of(question), "/api/v2/metrics", "pageSize=1"), _headers(question))
+
+
+def accept(response: Response) -> None:
+    """See that the token is accepted."""
+    raise_for_status(response)
+    read_object(response)
+
+
+def parse(response: Response) -> Sample:
+    """Read the first series that has a value."""
+    raise_for_status(response)
+    match read_object(response).get("result"):
+        case []:
+            return Empty("the selector gives no result")
+        case [{"data": list(series)}, *_]:
+            for entry in series:
+                match entry:
+                    case {"values": list(values)}:
+                        numbers = [float(value) for value in values if isinstance(value, int | float)]
+                        if numbers:
+                            return Number(numbers[0], len(series))
+                    case _:
+                        raise unexpected(response)
+            return Empty("no series has a value")
+    raise unexpected(response)
+
+
+def _headers(question: Question) -> Headers:
+    if not question.credentials:
+        raise MisconfiguredError(f"the dynatrace provider needs a Secret with {_TOKEN}")
+    token = credential(question.credentials, _TOKEN, "dynatrace")
+    return (*question.headers, ("Authorization", f"Api-Token {token}"))
+
+
+DYNATRACE = Provider(
+    name="dynatrace",
+    build=build,
+    parse=parse,
+    probe=probe,
+    accept=accept,
+    credentials=(_TOKEN,),
+)

@@ -1,0 +1,84 @@
+"""Graphite's render API. The query is what stands behind `/render?`, such as `target=...&from=-5min`.
+
+The number is the newest value of the first target that has one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import parse_qsl, urlencode
+
+from metrics.errors import MisconfiguredError
+from metrics.providers.base import Provider, address_of, credential, raise_for_status, read_json, unexpected
+from metrics.question import Empty, Number, Question, Sample
+from metrics.wire import Headers, Request, Response, basic, join
+
+
+def build(question: Question, now: datetime) -> Request:
+    """The query, its answer as JSON."""
+    return _request(question, question.query)
+
+
+def probe(question: Question, now: datetime) -> Request:
+    """Ask for a target that need not exist."""
+    return _request(question, "target=test")
+
+
+def accept(response: Response) -> None:
+    """See that it is a render API that answers."""
+    parse(response)
+
+
+def parse(response: Response) -> Sample:
+    """Read the targets."""
+    raise_for_status(response)
+    targets = read_json(response)
+    if not isinstance(targets, list):
+        raise unexpected(response)
+    for target in targets:
+        match target:
+            case {"datapoints": list(points)}:
+                values = [value for value in map(_value, points) if value is not None]
+            case _:
+                raise unexpected(response)
+        if values:
+            return Number(values[-1], len(targets))
+    return Empty("no target has a value")
+
+
+def _value(point: object) -> float | None:
+    match point:
+        case [int() | float() as value, _]:
+            return float(value)
+        case [str(text), _]:
+            try:
+                return float(text)
+            except ValueError:
+                return None
+    return None
+
+
+def _request(question: Question, query: str) -> Request:
+    pairs = parse_qsl(" ".join(query.split()), keep_blank_values=True)
+    if not any(name == "target" for name, _ in pairs):
+        raise MisconfiguredError("a graphite query names a target, as in target=stats.errors")
+    parameters = urlencode([*((name, value) for name, value in pairs if name != "format"), ("format", "json")])
+    return Request("GET", join(address_of(question), "/render", parameters), _headers(question))
+
+
+def _headers(question: Question) -> Headers:
+    if not question.credentials:
+        return question.headers
+    username = credential(question.credentials, "username", "graphite")
+    password = credential(question.credentials, "password", "graphite")
+    return (*question.headers, basic(username, password))
+
+
+GRAPHITE = Provider(
+    name="graphite",
+    build=build,
+    parse=parse,
+    probe=probe,
+    accept=accept,
+    credentials=("username", "password"),
+)

@@ -1,0 +1,96 @@
+"""InfluxDB's query API v2. The query is Flux; the number is the `_value` of its first row."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import datetime
+from urllib.parse import urlencode
+
+from metrics.errors import QueryError, UnreadableError
+from metrics.providers.base import Provider, address_of, credential, raise_for_status, read_object, unexpected
+from metrics.question import Empty, Number, Question, Sample
+from metrics.wire import Headers, Request, Response, join
+
+_DEADLINE = 15.0
+
+
+def build(question: Question, now: datetime) -> Request:
+    """The query, its answer as CSV with one line of names and no annotations."""
+    return _request(question, question.query)
+
+
+def probe(question: Question, now: datetime) -> Request:
+    """Ask for the name of one bucket."""
+    return _request(question, "buckets() |> limit(n: 1)")
+
+
+def accept(response: Response) -> None:
+    """See that Flux is accepted from us."""
+    _raise_for_error(response)
+
+
+def parse(response: Response) -> Sample:
+    """Read the first row of the first table."""
+    _raise_for_error(response)
+    try:
+        rows = [row for row in csv.reader(response.body.decode("utf-8").splitlines()) if any(row)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise unexpected(response) from error
+    if not rows:
+        return Empty("the query gives no rows")
+    names = rows[0]
+    if "error" in names and "_value" not in names:
+        raise QueryError(" ".join(rows[1]) if len(rows) > 1 else "the query ends with an error")
+    if "_value" not in names:
+        raise unexpected(response)
+    if len(rows) == 1:
+        return Empty("the query gives no rows")
+    value = dict(zip(names, rows[1], strict=False)).get("_value", "")
+    if not value:
+        return Empty("the first row has no value")
+    try:
+        return Number(float(value), len(rows) - 1)
+    except ValueError as error:
+        raise QueryError(f"the query gives {value!r}, not a number") from error
+
+
+def _request(question: Question, query: str) -> Request:
+    organisation = question.credentials.get("org")
+    parameters = urlencode({"org": organisation.strip()}) if organisation else ""
+    body = {"query": query, "type": "flux", "dialect": {"header": True, "annotations": [], "delimiter": ","}}
+    return Request(
+        "POST",
+        join(address_of(question), "/api/v2/query", parameters),
+        (*_headers(question), ("Content-Type", "application/json"), ("Accept", "application/csv")),
+        json.dumps(body).encode(),
+    )
+
+
+def _headers(question: Question) -> Headers:
+    if not question.credentials:
+        return question.headers
+    credential(question.credentials, "org", "influxdb")
+    token = credential(question.credentials, "token", "influxdb")
+    return (*question.headers, ("Authorization", f"Token {token}"))
+
+
+def _raise_for_error(response: Response) -> None:
+    detail = ""
+    if response.status >= 400:
+        try:
+            detail = str(read_object(response).get("message") or "")
+        except UnreadableError:
+            detail = ""
+    raise_for_status(response, detail)
+
+
+INFLUXDB = Provider(
+    name="influxdb",
+    build=build,
+    parse=parse,
+    probe=probe,
+    accept=accept,
+    credentials=("org", "token"),
+    deadline=_DEADLINE,
+)
