@@ -97,7 +97,7 @@ class Asker:
             pods = await self._client.list(POD, canary.namespace, label_selector=f"{label.key}={label.value}")
         except KubeError as error:
             return PodsAnswer(f"the pods can't be listed: {error.message}")
-        return PodsAnswer(diagnose(pods["items"]))
+        return PodsAnswer(diagnose(pods["items"], target))
 
     async def _metric(self, canary: Canary, metric: Metric) -> CheckStatus:
         now = self._now()

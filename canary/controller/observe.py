@@ -1,6 +1,6 @@
 """Observe: collect what is known around one Canary into facts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,6 +26,12 @@ from canary.workloads.registry import target_for
 ROUTES: Mapping[str, Resource] = {resource.kind: resource for resource in (TRAEFIK_SERVICE, HTTP_ROUTE)}
 """The kinds of object that divide traffic, by name."""
 
+NOT_YET: Mapping[str, Callable[[Canary], bool]] = {
+    "spec.autoscalerRef": lambda canary: canary.spec.autoscaler_ref is not None,
+    "spec.analysis.mirror": lambda canary: canary.analysis.mirror,
+}
+"""Fields of the spec that nothing here honours yet: refused, because what is accepted and ignored misleads."""
+
 AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
 """Phases in which a target that disappears is the rollout's concern, not the spec's."""
 
@@ -45,6 +51,7 @@ class Surroundings:
         services: its Services that exist, by name.
         routes: what its router looks at, Services among them, by kind and name.
         configs: checksums of the tracked configuration.
+        missing: `configmap/NAME` or `secret/NAME` of what its pods can't start without and does not exist.
     """
 
     canary: Canary
@@ -57,6 +64,7 @@ class Surroundings:
     services: Mapping[str, Json]
     routes: Mapping[tuple[str, str], Json]
     configs: Mapping[str, str]
+    missing: tuple[str, ...]
 
 
 class Observer:
@@ -115,6 +123,11 @@ class Observer:
             services=found,
             routes=routes,
             configs=await self._configs.checksums(namespace, refs),
+            missing=tuple(
+                ref.key
+                for ref in sorted(refs)
+                if not ref.optional and self._caches.get(RESOURCE[ref.kind], namespace, ref.name) is None
+            ),
         )
 
     def facts(self, seen: Surroundings, now: datetime, answers: Mapping[Question, Answer]) -> Facts:
@@ -154,6 +167,15 @@ class Observer:
         elif canary.status.phase not in AT_WORK:
             message = f"{canary.spec.target_ref.kind} {canary.target_name} does not exist in {canary.namespace}"
             found.append(Problem("spec.targetRef", message, "create it, or correct its name"))
+        if canary.status.phase not in AT_WORK:
+            for name in seen.missing:
+                message = f"the target's pods need {name}, which does not exist in {canary.namespace}"
+                found.append(Problem("spec.targetRef", message, "create it, or mark the reference as optional"))
+        found += [
+            Problem(field, "it is not supported yet", "take it out")
+            for field, asked in NOT_YET.items()
+            if asked(canary)
+        ]
         found += self._template_problems(canary)
         return tuple(found)
 

@@ -91,7 +91,9 @@ class Controller:
                 namespace=options.namespace,
                 changed=self._changed,
             )
-            server = Server(options.address, options.port, self._telemetry, ready=lambda: caches.ready, refresh=self._refresh)
+            server = Server(
+                options.address, options.port, self._telemetry, ready=lambda: caches.ready, refresh=self._refresh
+            )
             await server.start()
             stack.push_async_callback(server.close)
             async with asyncio.TaskGroup() as group:
