@@ -122,10 +122,13 @@ def _validate(value: object) -> timedelta:
     raise PydanticCustomError("go_duration", "{value} is not a duration", {"value": repr(value)})
 
 
+# A rule in place of `pattern`: its message can name the remedy.
+_CEL_RULE: Final = {"rule": f"self.matches(r'{PATTERN}')", "message": f"is not a duration; {REMEDY}"}
+
 GoDuration = Annotated[
     timedelta,
     BeforeValidator(_validate),
     PlainSerializer(duration_text, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": PATTERN, "maxLength": 64}),
+    WithJsonSchema({"type": "string", "maxLength": 64, "x-kubernetes-validations": [_CEL_RULE]}),
 ]
 """A `timedelta` in a model, a Go-style string in JSON."""

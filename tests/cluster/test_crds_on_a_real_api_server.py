@@ -108,7 +108,12 @@ REFUSED: list[tuple[str, str, object, tuple[str, ...]]] = [
     ("my-app", "spec.service.port", 65_536, ("spec.service.port", "less than or equal to 65535")),
     ("my-app", "spec.analysis", None, ("spec.analysis is missing", "stepWeight")),
     ("my-app", "spec.analysis.interval", None, ("spec.analysis.interval: Required value",)),
-    ("my-app", "spec.analysis.interval", "1min", ("spec.analysis.interval", "should match")),
+    (
+        "my-app",
+        "spec.analysis.interval",
+        "1min",
+        ("spec.analysis.interval", "is not a duration; write a duration such as"),
+    ),
     ("my-app", "spec.analysis.threshold", None, ("spec.analysis.threshold: Required value",)),
     ("my-app", "spec.analysis.stepWeight", None, ("spec.analysis.stepWeight is missing", "stepWeights")),
     ("my-app", "spec.analysis.stepWeight", 0, ("spec.analysis.stepWeight is missing", "stepWeights")),
