@@ -2,19 +2,21 @@
 
 from datetime import datetime
 
-from canary.api.analysis import HookType, NoDataPolicy, Severity, UnavailablePolicy
+from canary.api.analysis import HookType, NoDataPolicy, Severity, UnavailablePolicy, Webhook
 from canary.api.status import CheckStatus, Phase, Verdict
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import words
 from canary.rollout.decision import Alert, Decision, Event, Route, ScaleTarget
 from canary.rollout.ending import roll_back
 from canary.rollout.facts import HookAnswer, HookQuestion, MetricQuestion, Question
+from canary.rollout.plan import EVERYBODY, NO_STEP, Step
 from canary.rollout.situation import Situation, replicas_wanted, warning
 from canary.rollout.start import restart, revert
 
 WAITING_FOR_PODS = "WaitingForPods"
 NO_DATA = "NoData"
 UNAVAILABLE = "MetricsUnavailable"
+WAITING_FOR_APPROVAL = "WaitingForApproval"
 HOLDS = frozenset({WAITING_FOR_PODS, NO_DATA, UNAVAILABLE})
 """Reasons to wait that the progress deadline bounds; going from one to another does not start it anew."""
 
@@ -30,7 +32,7 @@ def progress(s: Situation) -> Decision:
         return restart(s)
     if s.status.failed_checks >= s.canary.threshold:
         return roll_back(s, f"failed checks threshold reached {s.status.failed_checks}")
-    if s.split.canary and not target.serving:
+    if (s.split.canary or s.status.canary_weight) and not target.serving:
         return _retreat(s)
     if target.readiness.desired == 0:
         return s.stay("the canary is scaled up", actions=(ScaleTarget(replicas_wanted(s.facts.primary)),))
@@ -43,11 +45,11 @@ def progress(s: Situation) -> Decision:
 def _look_due(s: Situation) -> datetime | None:
     """When the next look is due; None while the first one waits for the pods."""
     last = s.status.last_check_time
-    if s.canary_ready and s.status.reason == WAITING_FOR_PODS:
+    if s.canary_ready and (s.status.reason == WAITING_FOR_PODS or s.canary.skip_analysis):
         return s.now
     if last is None:
         # Somebody who wants to roll back by hook must not have to wait for pods that never come.
-        return s.now if s.canary_ready or s.canary.hooks(HookType.ROLLBACK) else None
+        return s.now if s.canary_ready or s.hooks(HookType.ROLLBACK) else None
     due = last + s.canary.analysis_interval
     # A hold ends at its deadline, with a last look: an interval may be much longer.
     return min(due, _deadline(s)) if s.status.reason in (NO_DATA, UNAVAILABLE) else due
@@ -55,18 +57,21 @@ def _look_due(s: Situation) -> datetime | None:
 
 def _wait(s: Situation, due: datetime | None) -> Decision:
     """Until the next look: keep the route as the status says it is, and mind the deadline of the pods."""
-    target = s.facts.target
     waits_for_pods = s.status.reason == WAITING_FOR_PODS and not s.canary_ready
     if waits_for_pods and s.now >= _deadline(s):
         return _give_up_on_pods(s)
     wakes = [due] if due is not None else []
     if waits_for_pods:
         wakes.append(_deadline(s))
-    split = s.plan.split_at(s.plan.position(s.status))
-    fit = not split.canary or s.canary_serving
-    why = words.pending(target.readiness) if waits_for_pods and target is not None else "waiting for the next look"
-    actions = (*s.keep_services(), Route(split)) if fit else s.keep_services()
-    return s.stay(why, actions=actions, wake=min(wakes) if wakes else None)
+    step = s.plan.current(s.status)
+    why = _pending(s) if waits_for_pods else "waiting for the next look"
+    return Decision(
+        # The same as it is stored, save where an edit of the spec has taken the step away.
+        status=s.evolve(canary_weight=step.split.canary, iterations=step.iteration),
+        reason=why,
+        actions=(*s.keep_services(), Route(step.split)) if s.can_route(step.split) else s.keep_services(),
+        wake=min(wakes) if wakes else None,
+    )
 
 
 def _deadline(s: Situation) -> datetime:
@@ -79,9 +84,11 @@ def _give_up_on_pods(s: Situation) -> Decision:
     why = s.pods_reason()
     if why is None:
         return s.stay("asking why the pods are not ready", asks=(s.pods_question,))
-    target = s.facts.target
-    pending = words.pending(target.readiness) if target is not None else ""
-    return roll_back(s, f"progress deadline exceeded {pending}{': ' + why if why else ''}", deadline=True)
+    return roll_back(s, f"progress deadline exceeded {_pending(s)}{': ' + why if why else ''}", deadline=True)
+
+
+def _pending(s: Situation) -> str:
+    return words.pending(s.facts.target.readiness) if s.facts.target is not None else ""
 
 
 def _retreat(s: Situation) -> Decision:
@@ -110,9 +117,10 @@ def _retreat(s: Situation) -> Decision:
 
 def _look(s: Situation) -> Decision:
     """Ask everything that this step hangs on, and act on the answers."""
-    target = s.facts.target
     ready = s.canary_ready
-    started = s.plan.position(s.status) > 0
+    if s.canary.skip_analysis:
+        return _promote(s, (), ()) if ready else _hold(s, WAITING_FOR_PODS, _pending(s), (), events=())
+    started = s.plan.current(s.status) != NO_STEP
     rollbacks = s.hooks(HookType.ROLLBACK)
     hooks = s.hooks(HookType.ROLLOUT) if started else (s.hooks(HookType.PRE_ROLLOUT) if ready else {})
     metrics = _metric_questions(s) if started else ()
@@ -131,8 +139,7 @@ def _look(s: Situation) -> Decision:
     if held is not None:
         return _hold(s, held[0], held[1], checks, events=held[2])
     if not ready:
-        pending = words.pending(target.readiness) if target is not None else ""
-        return _hold(s, WAITING_FOR_PODS, pending, checks, events=())
+        return _hold(s, WAITING_FOR_PODS, _pending(s), checks, events=())
     passed = tuple(event for hook in hooks.values() if (event := words.passed(hook)) is not None)
     return _go_on(s, passed, checks)
 
@@ -238,12 +245,9 @@ def _hold(
 
 def _go_on(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:
     """This look was good: take the next step, or promote, as far as the gates allow."""
-    position = s.plan.position(s.status)
-    if s.canary.skip_analysis:
-        return _promote(s, (), checks)
-    last = position == len(s.plan.steps)
-    if position == 0:
-        passed = (Event(f"Starting canary analysis for {s.target_name}"), *passed)
+    if s.plan.current(s.status) == NO_STEP:
+        told = s.status.reason == WAITING_FOR_APPROVAL
+        passed = () if told else (Event(f"Starting canary analysis for {s.target_name}"), *passed)
         # The load that the first step is judged by must flow when it begins, not an interval later.
         loads = s.hooks(HookType.ROLLOUT)
         if s.unanswered(loads):
@@ -251,9 +255,8 @@ def _go_on(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, .
         failures, load_checks = _hook_failures(s, tuple(loads))
         if failures:
             return _count_failure(s, failures, (*checks, *load_checks))
-    gates = s.hooks(HookType.CONFIRM_PROMOTION if last else HookType.CONFIRM_TRAFFIC_INCREASE)
-    if s.plan.iterations and not last:
-        gates = {}
+    step = s.plan.next(s.status)
+    gates = _gates(s, step)
     if s.unanswered(gates):
         return s.stay("asking the gates", asks=tuple(gates))
     for question, hook in gates.items():
@@ -262,7 +265,17 @@ def _go_on(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, .
             return _wait_for_gate(s, question, answer, passed, checks)
         event = words.passed(hook)
         passed = (*passed, event) if event is not None else passed
-    return _promote(s, passed, checks) if last else _advance(s, passed, checks)
+    return _promote(s, passed, checks) if step is None else _advance(s, step, passed, checks)
+
+
+def _gates(s: Situation, step: Step | None) -> dict[HookQuestion, Webhook]:
+    """The gates on the way to this step, or to promotion where it is None.
+
+    To give a version to everybody, as blue/green does before it is copied, is to promote it in the eyes of its users.
+    """
+    if step is None or (step.iteration and step.split == EVERYBODY):
+        return s.hooks(HookType.CONFIRM_PROMOTION)
+    return {} if step.iteration else s.hooks(HookType.CONFIRM_TRAFFIC_INCREASE)
 
 
 def _wait_for_gate(
@@ -271,14 +284,14 @@ def _wait_for_gate(
     """A gate is closed: stay, without a deadline, for people decide."""
     hook = s.canary.analysis.webhooks[question.index]
     phase = Phase.WAITING_PROMOTION if hook.type is HookType.CONFIRM_PROMOTION else s.status.phase
-    first = s.status.reason != "WaitingForApproval" or phase != s.status.phase
+    first = s.status.reason != WAITING_FOR_APPROVAL or phase != s.status.phase
     if first:
         events = (*events, words.refused(s.canary, hook, answer.message))
     alert = Alert(words.GATE_ALERTS[hook.type], Severity.WARN)
     return Decision(
         status=s.evolve(
             phase=phase,
-            reason="WaitingForApproval",
+            reason=WAITING_FOR_APPROVAL,
             message=f"{hook.name}: {answer.message}",
             checks=checks,
             last_check_time=s.now,
@@ -291,29 +304,28 @@ def _wait_for_gate(
     )
 
 
-def _advance(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, ...] | None = None) -> Decision:
+def _advance(s: Situation, step: Step, passed: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:
     """Take the next step of the plan."""
-    plan = s.plan
-    step = plan.steps[plan.position(s.status)]
-    told = (
-        f"canary iteration {step.iteration}/{plan.iterations}"
-        if step.iteration and step.iteration <= plan.iterations
-        else f"canary weight {step.split.canary}"
-    )
+    if step.iteration and step.split == EVERYBODY:
+        told = "Routing all traffic to canary"
+    elif step.iteration:
+        told = f"Advance {s.full_name} canary iteration {step.iteration}/{s.plan.iterations}"
+    else:
+        told = f"Advance {s.full_name} canary weight {step.split.canary}"
     return Decision(
         status=s.evolve(
             phase=Phase.PROGRESSING,
             canary_weight=step.split.canary,
             iterations=step.iteration,
-            checks=s.status.checks if checks is None else checks,
+            checks=checks,
             reason="Analysing",
             message="",
             last_check_time=s.now,
             last_progress_time=s.now,
         ),
-        reason=f"advance to {told}",
+        reason=f"the next step: {told}",
         actions=(*s.keep_services(), Route(step.split)),
-        events=(*passed, Event(f"Advance {s.full_name} {told}")),
+        events=(*passed, Event(told)),
         wake=s.now + s.canary.analysis_interval,
     )
 

@@ -12,18 +12,25 @@ from canary.rollout.decision import (
     Event,
     Route,
 )
-from canary.rollout.situation import SETTLE, Situation, warning
-from canary.rollout.start import restart
+from canary.rollout.plan import EVERYBODY
+from canary.rollout.situation import PRIMARY_NOT_READY, SETTLE, Situation, warning
+from canary.rollout.start import restart, revert
 
-PRIMARY_NOT_READY = "PrimaryNotReady"
+HANDING_OVER = "HandingOver"
+"""Reason of a promotion whose traffic goes back step by step."""
 
 
 def promoting(s: Situation) -> Decision:
     """The primary takes the version over; when all its pods run it, it takes the traffic back."""
     primary, revision = s.facts.primary, s.status.last_applied_spec
     carries = primary is not None and primary.revision == revision
-    if s.changed and not carries:
+    if s.reverted:
+        return revert(s)
+    stuck = s.status.reason == PRIMARY_NOT_READY and not s.primary_ready
+    if s.changed and (stuck or not carries):
         return restart(s)
+    if not carries and s.facts.target is None:
+        return roll_back(s, f"{s.canary.spec.target_ref.kind} {s.target_name} does not exist any more")
     if not carries:
         return s.stay("the primary takes the new version over", actions=(CopyToPrimary(revision),))
     if s.split.canary and s.primary_serving and (s.changed or not s.canary_serving):
@@ -38,16 +45,26 @@ def promoting(s: Situation) -> Decision:
 
 def _hand_over(s: Situation) -> Decision:
     """The primary is ready: it takes the traffic back, at once or by `stepWeightPromotion` an interval."""
-    step, share = s.canary.analysis.step_weight_promotion, s.split.canary
-    if not step or share <= step or not s.facts.weighted:
+    step = s.canary.analysis.step_weight_promotion
+    if not step or not s.split.canary or s.split.matched:
         return _all_to_primary(s)
-    begun = s.status.canary_weight < s.plan.steps[-1].split.canary
+    # By what is stored, not by what is routed: a step whose record was lost is done again, not skipped.
+    share = s.status.canary_weight
     due = (s.status.last_check_time or s.now) + s.canary.analysis_interval
-    if begun and s.now < due:
-        return s.stay("waiting for the next step back", wake=due)
+    if s.status.reason == HANDING_OVER and s.now < due:
+        current = (*s.keep_services(), Route(Split(canary=share)))
+        return s.stay("waiting for the next step back", actions=current, wake=due)
+    if share <= step:
+        return _all_to_primary(s)
     left = Split(canary=share - step)
     return Decision(
-        status=s.evolve(canary_weight=left.canary, last_check_time=s.now, last_progress_time=s.now),
+        status=s.evolve(
+            canary_weight=left.canary,
+            reason=HANDING_OVER,
+            message="",
+            last_check_time=s.now,
+            last_progress_time=s.now,
+        ),
         reason="the primary takes a step of the traffic back",
         actions=(Route(left),),
         events=(Event(f"Advance {s.full_name} primary weight {left.primary}"),),
@@ -56,9 +73,17 @@ def _hand_over(s: Situation) -> Decision:
 
 
 def _wait_for_primary(s: Situation) -> Decision:
-    """The canary goes on serving its share: it is the healthy copy of what the primary is becoming."""
+    """The canary goes on serving its share, and all of it where it is the only healthy copy that there is."""
     primary = s.facts.primary
     why = words.pending(primary.readiness) if primary is not None else "the primary does not exist"
+    alone = s.canary_ready and not s.primary_serving and s.facts.weighted
+    if alone and not s.changed and s.split != EVERYBODY:
+        return Decision(
+            status=s.evolve(canary_weight=EVERYBODY.canary),
+            reason="the primary has no ready pods: the canary serves everybody",
+            actions=(*s.keep_services(), Route(EVERYBODY)),
+            events=(Event("Routing all traffic to canary"),),
+        )
     deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
     if s.now < deadline:
         return s.stay(why, actions=s.keep_services(), wake=deadline)
@@ -143,7 +168,7 @@ def roll_back(
         hook: the rollback hook that asked for it.
         deadline: whether the progress deadline was exceeded.
     """
-    if not s.primary_serving:
+    if not s.primary_can_take_over:
         return _wait_to_roll_back(s, why, failed_checks, checks)
     asked = (warning(f"Rollback check {hook.name} passed"),) if hook is not None else ()
     message = f"Rolling back {s.full_name} {why}"

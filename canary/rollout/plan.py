@@ -1,6 +1,7 @@
 """The plan of traffic of each strategy: the steps that a rollout takes, in order, and where it stands."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from canary.api.canary import Canary
 from canary.api.status import CanaryStatus
@@ -18,6 +19,10 @@ class Step:
     iteration: int = 0
 
 
+EVERYBODY = Split(canary=TOTAL_WEIGHT)
+NO_STEP = Step(ALL_PRIMARY)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The steps between the start of an analysis and the promotion; each lasts one interval at least."""
@@ -29,15 +34,27 @@ class Plan:
         """How many steps were begun: 0 before the first, `len(steps)` at the last.
 
         Weights and iterations are what the status keeps, so a plan that is edited in mid-rollout goes on at the
-        first step that is beyond what was reached.
+        first step that is beyond what was reached; an edit of the strategy starts anew.
         """
-        if self.iterations:
-            return min(status.iterations, len(self.steps))
-        return sum(1 for step in self.steps if step.split.canary <= status.canary_weight)
+        if not self.iterations and status.iterations:
+            return 0
+        return sum(1 for step in self.steps if self._reached(step, status))
 
-    def split_at(self, position: int) -> Split:
-        """How traffic is divided once `position` steps were begun."""
-        return self.steps[position - 1].split if position else ALL_PRIMARY
+    def _reached(self, step: Step, status: CanaryStatus) -> bool:
+        return step.iteration <= status.iterations and step.split.canary <= status.canary_weight
+
+    def next(self, status: CanaryStatus) -> Step | None:
+        """The step that comes next; None after the last."""
+        position = self.position(status)
+        return self.steps[position] if position < len(self.steps) else None
+
+    def current(self, status: CanaryStatus) -> Step:
+        """The step that goes on; nothing on the canary before the first."""
+        if self.iterations or status.iterations:
+            position = self.position(status)
+            return self.steps[position - 1] if position else NO_STEP
+        # A weight that an edit has taken out of the plan is kept until the next step.
+        return Step(Split(canary=status.canary_weight))
 
 
 def plan_of(canary: Canary, *, weighted: bool) -> Plan:
@@ -46,12 +63,17 @@ def plan_of(canary: Canary, *, weighted: bool) -> Plan:
     iterations = analysis.iterations
     if not iterations and not weighted:
         iterations = DEFAULT_ITERATIONS
+    return _plan(() if iterations else canary.steps, iterations, matched=bool(analysis.match), weighted=weighted)
+
+
+@lru_cache(maxsize=256)
+def _plan(weights: tuple[int, ...], iterations: int, *, matched: bool, weighted: bool) -> Plan:
     if not iterations:
-        return Plan(tuple(Step(Split(canary=weight)) for weight in canary.steps))
-    if analysis.match and weighted:
-        matched = Split(canary=TOTAL_WEIGHT, matched=True)
-        return Plan(tuple(Step(matched, n + 1) for n in range(iterations)), iterations)
+        return Plan(tuple(Step(Split(canary=weight)) for weight in weights))
+    if matched and weighted:
+        chosen = Split(canary=TOTAL_WEIGHT, matched=True)
+        return Plan(tuple(Step(chosen, n + 1) for n in range(iterations)), iterations)
     quiet = tuple(Step(ALL_PRIMARY, n + 1) for n in range(iterations))
     # Blue/green: the users see the new version whole for one interval before it replaces the old one.
-    full = (Step(Split(canary=TOTAL_WEIGHT), iterations + 1),) if weighted else ()
+    full = (Step(EVERYBODY, iterations + 1),) if weighted else ()
     return Plan(quiet + full, iterations)

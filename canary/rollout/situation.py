@@ -35,6 +35,10 @@ SETTLE = timedelta(seconds=1)
 """How long pods are kept after traffic left them: routers learn of a change a moment after the API server does."""
 
 
+PRIMARY_NOT_READY = "PrimaryNotReady"
+"""Reason to wait: the primary can't do yet what comes next."""
+
+
 class StatusChange(TypedDict, total=False):
     """The fields of a status that a decision may change."""
 
@@ -126,6 +130,17 @@ class Situation:
     def canary_serving(self) -> bool:
         """Whether the target has a ready pod."""
         return self.facts.target is not None and self.facts.target.serving
+
+    @property
+    def primary_can_take_over(self) -> bool:
+        """Whether nobody is worse off when the primary gets all traffic: it serves, or the canary has none to lose."""
+        return self.primary_serving or not self.split.canary or not self.canary_serving
+
+    def can_route(self, split: Split) -> bool:
+        """Whether this division gives no version more than now that has no ready pods to answer."""
+        if split.canary > self.split.canary:
+            return self.canary_serving
+        return split.canary == self.split.canary or self.primary_can_take_over
 
     @property
     def look(self) -> str:

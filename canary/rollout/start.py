@@ -14,7 +14,7 @@ from canary.rollout.decision import (
     ScalePrimary,
     ScaleTarget,
 )
-from canary.rollout.situation import SETTLE, Situation, replicas_wanted
+from canary.rollout.situation import PRIMARY_NOT_READY, SETTLE, Situation, replicas_wanted, warning
 
 
 def initialise(s: Situation) -> Decision:
@@ -136,6 +136,8 @@ def _tidy(s: Situation) -> Decision:
 
 def revert(s: Situation) -> Decision:
     """The target was set back to what the primary serves: nothing is left to roll out."""
+    if not s.primary_can_take_over:
+        return s.stay("the target is set back; the primary has no ready pods to take the traffic")
     target = s.facts.target
     configs = dict(target.configs) if target is not None else {}
     revision = target.revision if target is not None else ""
@@ -150,6 +152,9 @@ def revert(s: Situation) -> Decision:
             last_applied_spec=revision,
             last_promoted_spec=revision,
             tracked_configs=configs,
+            canary_weight=0,
+            iterations=0,
+            failed_checks=0,
             traffic_removed_time=s.now,
         ),
         reason="the target is back at the promoted revision",
@@ -191,12 +196,18 @@ def start(s: Situation) -> Decision:
     return begin(s, events=(*passed, Event(f"New revision detected! Scaling up {s.target_name}")))
 
 
-def begin(s: Situation, *, events: tuple[Event, ...]) -> Decision:
-    """Start the canary's pods, with everything on the primary, from the first step of the plan."""
+def begin(s: Situation, *, events: tuple[Event, ...], in_place: bool = False) -> Decision:
+    """Start the canary's pods, with everything on the primary, from the first step of the plan.
+
+    Args:
+        s: the Canary and its facts.
+        events: what there is to tell.
+        in_place: whether traffic can't leave the canary, so that the analysis goes on from the step that it is at.
+    """
     target = s.facts.target
     if target is None:
         return s.stay("the target does not exist")
-    actions = s.keep_all_on_primary()
+    actions = s.keep_services() if in_place else s.keep_all_on_primary()
     if target.readiness.desired == 0:
         actions = (*actions, ScaleTarget(replicas_wanted(s.facts.primary)))
     return Decision(
@@ -204,9 +215,9 @@ def begin(s: Situation, *, events: tuple[Event, ...]) -> Decision:
             phase=Phase.PROGRESSING,
             reason="WaitingForPods",
             message="",
-            canary_weight=0,
+            canary_weight=s.status.canary_weight if in_place else 0,
             failed_checks=0,
-            iterations=0,
+            iterations=s.status.iterations if in_place else 0,
             last_applied_spec=target.revision,
             tracked_configs=dict(target.configs),
             last_check_time=None,
@@ -223,5 +234,21 @@ def begin(s: Situation, *, events: tuple[Event, ...]) -> Decision:
 
 
 def restart(s: Situation) -> Decision:
-    """Another revision came in mid-rollout: back to the first step, with no traffic on what nobody has looked at."""
-    return begin(s, events=(Event(f"New revision detected! Restarting analysis for {s.target_name}"),))
+    """Another revision came in mid-rollout: back to the first step, with no traffic on what nobody has looked at.
+
+    A primary without ready pods can't take that traffic. After its deadline the new revision is looked at where it
+    stands: it may be what mends the primary.
+    """
+    told = Event(f"New revision detected! Restarting analysis for {s.target_name}")
+    if s.primary_can_take_over:
+        return begin(s, events=(told,))
+    why = "a new revision waits; the primary has no ready pods to take the traffic"
+    if s.status.reason != PRIMARY_NOT_READY:
+        return Decision(
+            status=s.evolve(reason=PRIMARY_NOT_READY, message=why, last_progress_time=s.now),
+            reason=why,
+            events=(warning(f"Halt {s.full_name} advancement {why}"),),
+            wake=s.now + s.canary.progress_deadline,
+        )
+    deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
+    return s.stay(why, wake=deadline) if s.now < deadline else begin(s, events=(told,), in_place=True)

@@ -46,12 +46,14 @@ class Deployment:
 
     Args:
         scenario: how each revision behaves.
+        side: which of the two it is.
         revision: what it runs, or is becoming.
         desired: how many pods it should have.
         pods: what it has.
     """
 
     scenario: Scenario
+    side: Side
     revision: str
     desired: int
     pods: list[Pods] = field(default_factory=list)
@@ -78,7 +80,8 @@ class Deployment:
     def _start_missing(self, now: datetime) -> None:
         missing = self.desired - sum(each.count for each in self.pods if each.revision == self.revision)
         if missing > 0:
-            delay = self.scenario.version(self.revision).ready_after
+            version = self.scenario.version(self.revision)
+            delay = version.ready_after if version.fits_primary or self.side is Side.CANARY else None
             self.pods.append(Pods(self.revision, missing, None if delay is None else now + delay))
         self.settle(now)
 
@@ -141,7 +144,7 @@ class Cluster:
         first = next(iter(scenario.versions))
         self.scenario = scenario
         self.target: Deployment | None = Deployment(
-            scenario, first, scenario.replicas, [Pods(first, scenario.replicas, scenario.start)]
+            scenario, Side.CANARY, first, scenario.replicas, [Pods(first, scenario.replicas, scenario.start)]
         )
         self.primary: Deployment | None = None
         self.split: Split | None = None
@@ -229,7 +232,7 @@ class Cluster:
         match change:
             case Deploy(revision):
                 if self.target is None:
-                    self.target = Deployment(self.scenario, revision, self.scenario.replicas)
+                    self.target = Deployment(self.scenario, Side.CANARY, revision, self.scenario.replicas)
                 self.target.deploy(revision, now)
             case Kill(side, back_after):
                 if (workload := self.side(side)) is not None:
@@ -258,7 +261,7 @@ class Cluster:
             msg = f"the target has changed to {target.revision} since {revision} was looked at"
             raise Refused(msg)
         if self.primary is None:
-            self.primary = Deployment(self.scenario, revision, 1)
+            self.primary = Deployment(self.scenario, Side.PRIMARY, revision, 1)
         elif self.primary.revision == revision:
             return False
         self.primary.deploy(revision, now)

@@ -50,12 +50,14 @@ class Version:
         why_not: what keeps its pods from being ready, in words.
         readings: what metrics say of it; what none of them speaks of passes.
         configs: checksum of each tracked ConfigMap and Secret.
+        fits_primary: whether its pods become ready in the primary too, when it is promoted.
     """
 
     ready_after: timedelta | None = timedelta(seconds=5)
     why_not: str = ""
     readings: tuple[Reading, ...] = ()
     configs: Mapping[str, str] = field(default_factory=dict)
+    fits_primary: bool = True
 
 
 @dataclass(frozen=True, slots=True)

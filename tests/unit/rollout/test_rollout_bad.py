@@ -131,7 +131,7 @@ def test_a_failed_look_that_the_threshold_forgives_holds_the_weight(canary: Make
 
     assert line.weights == (0, 10, 20, 30, 40, 50, 0)
     assert line.status.phase is Phase.SUCCEEDED
-    steps = dict((weight, at) for at, weight in line.weight_changes)
+    steps = {weight: at for at, weight in line.weight_changes}
     assert steps[30] - steps[20] >= timedelta(minutes=2)
 
 
@@ -296,10 +296,8 @@ class TestNoAnswer:
     def test_no_data_says_that_there_is_no_traffic(self, canary: Make, play: Play) -> None:
         line = play(canary(), V2, versions=bad(Reading(None)))
 
-        assert (
-            "Halt advancement no values found for metric request-success-rate probably app.prod is not receiving traffic"
-            in line.events
-        )
+        told = "Halt advancement no values found for metric request-success-rate probably app.prod is not receiving traffic"
+        assert told in line.events
 
     def test_an_outage_of_the_metrics_server_holds_and_goes_on_after_it(self, canary: Make, play: Play) -> None:
         down = (Window(timedelta(seconds=100), timedelta(seconds=330)),)

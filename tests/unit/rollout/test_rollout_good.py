@@ -30,7 +30,7 @@ def good(canary: Make, play: Play) -> Timeline:
 
 def test_weights_go_up_by_the_step_to_the_greatest_and_back_to_none(good: Timeline) -> None:
     """0, 10, 20, 30, 40, 50, 0: in order, none skipped, none repeated."""
-    assert (0, 10, 20, 30, 40, 50, 0) == good.weights
+    assert good.weights == (0, 10, 20, 30, 40, 50, 0)
 
 
 def test_every_step_lasts_one_interval(good: Timeline) -> None:

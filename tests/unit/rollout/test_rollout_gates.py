@@ -1,0 +1,176 @@
+"""People hold a rollout by gates."""
+
+import itertools
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from canary.api.canary import Canary
+from canary.api.meta import ConditionStatus
+from canary.api.status import Phase
+from canary.rollout.facts import HookQuestion
+from canary.rollout.simulation import Deploy, Reading, Reply, SafeWorld, Scenario, Timeline, Version
+
+V2 = (60, Deploy("v2"))
+MINUTE = timedelta(minutes=1)
+
+Make = Callable[..., Canary]
+Play = Callable[..., Timeline]
+Story = Callable[..., Scenario]
+Hook = Callable[..., dict[str, Any]]
+
+
+def closed(end: float | None = None, name: str = "") -> tuple[Reply, ...]:
+    until = None if end is None else timedelta(seconds=end)
+    return (Reply(approved=False, name=name, end=until, message="not yet"),)
+
+
+GATES = [
+    ("confirm-rollout", Phase.WAITING, (0,), "Halt app.prod advancement waiting for approval hook"),
+    (
+        "confirm-traffic-increase",
+        Phase.PROGRESSING,
+        (0,),
+        "Halt app.prod advancement waiting for traffic increase approval hook",
+    ),
+    (
+        "confirm-promotion",
+        Phase.WAITING_PROMOTION,
+        (0, 25, 50),
+        "Halt app.prod advancement waiting for promotion approval hook",
+    ),
+]
+ALERTS = {
+    "confirm-rollout": "Canary is waiting for approval.",
+    "confirm-traffic-increase": "Canary traffic increase is waiting for approval.",
+    "confirm-promotion": "Canary promotion is waiting for approval.",
+}
+
+
+@pytest.mark.parametrize(("kind", "phase", "weights", "told"), GATES)
+class TestGate:
+    """What all gates have in common."""
+
+    def test_it_holds_without_a_deadline_while_it_is_closed(
+        self, canary: Make, play: Play, hook: Hook, kind: str, phase: Phase, weights: tuple[int, ...], told: str
+    ) -> None:
+        line = play(canary(stepWeight=25, webhooks=[hook(kind)]), V2, replies=closed(), limit=timedelta(hours=2))
+
+        assert line.lasted == timedelta(hours=2)
+        assert line.status.phase is phase
+        assert line.weights == weights
+        assert (line.status.reason, line.status.message) == ("WaitingForApproval", "hook: not yet")
+
+    def test_it_is_told_once_and_people_are_called_once(
+        self, canary: Make, play: Play, hook: Hook, kind: str, phase: Phase, weights: tuple[int, ...], told: str
+    ) -> None:
+        line = play(canary(stepWeight=25, webhooks=[hook(kind)]), V2, replies=closed(), limit=timedelta(hours=1))
+
+        assert line.events.count(told) == 1
+        assert line.alerts.count(ALERTS[kind]) == 1
+
+    def test_a_muted_one_calls_nobody(
+        self, canary: Make, play: Play, hook: Hook, kind: str, phase: Phase, weights: tuple[int, ...], told: str
+    ) -> None:
+        muted = hook(kind, muteAlert=True)
+        line = play(canary(stepWeight=25, webhooks=[muted]), V2, replies=closed(), limit=timedelta(hours=1))
+
+        assert ALERTS[kind] not in line.alerts
+
+    def test_it_is_asked_again_every_interval(
+        self, canary: Make, story: Story, hook: Hook, kind: str, phase: Phase, weights: tuple[int, ...], told: str
+    ) -> None:
+        asked: list[timedelta] = []
+
+        class Counting(SafeWorld):
+            def _answer(self, question: Any) -> Any:
+                if isinstance(question, HookQuestion):
+                    asked.append(self.now - self.scenario.start)
+                return super()._answer(question)
+
+        world = Counting(story(canary(stepWeight=25, metrics=[], webhooks=[hook(kind)]), V2, replies=closed(end=1000)))
+        world.run(timedelta(seconds=900))
+        gaps = [after - before for before, after in itertools.pairwise(asked)]
+
+        assert len(gaps) > 8
+        assert all(MINUTE <= gap <= MINUTE + timedelta(seconds=1) for gap in gaps)
+
+    def test_the_rollout_goes_on_in_the_same_moment_in_which_it_opens(
+        self, canary: Make, play: Play, hook: Hook, kind: str, phase: Phase, weights: tuple[int, ...], told: str
+    ) -> None:
+        line = play(canary(stepWeight=25, webhooks=[hook(kind)]), V2, replies=closed(end=600))
+
+        assert line.status.phase is Phase.SUCCEEDED
+        assert line.weights == (0, 25, 50, 0)
+        passed = next(each.at for each in line.entries if any("passed" in event.message for event in each.events))
+        assert timedelta(seconds=600) <= passed < timedelta(seconds=661)
+
+    def test_nothing_is_told_twice_for_having_waited(
+        self, canary: Make, play: Play, hook: Hook, kind: str, phase: Phase, weights: tuple[int, ...], told: str
+    ) -> None:
+        line = play(canary(stepWeight=25, webhooks=[hook(kind)]), V2, replies=closed(end=600))
+
+        assert line.events.count("Starting canary analysis for app.prod") == 1
+        assert line.events.count("New revision detected! Scaling up app.prod") == 1
+
+
+def test_a_rollout_that_waits_has_no_pods(canary: Make, story: Story, hook: Hook) -> None:
+    """Nothing starts before it may."""
+    world = SafeWorld(story(canary(webhooks=[hook("confirm-rollout")]), V2, replies=closed()))
+    world.run(timedelta(hours=1))
+
+    assert world.cluster.target is not None
+    assert world.cluster.target.desired == 0
+    promoted = world.canary.status.condition("Promoted")
+    assert promoted is not None
+    assert (promoted.status, promoted.reason, promoted.message) == (
+        ConditionStatus.UNKNOWN,
+        "Waiting",
+        "Waiting for approval.",
+    )
+
+
+def test_a_gate_may_open_and_close_between_steps(canary: Make, play: Play, hook: Hook) -> None:
+    replies = (
+        Reply(approved=False),
+        Reply(approved=True, start=timedelta(seconds=100), end=timedelta(seconds=200)),
+        Reply(approved=True, start=timedelta(seconds=400)),
+    )
+    line = play(canary(stepWeight=25, webhooks=[hook("confirm-traffic-increase")]), V2, replies=replies)
+
+    assert line.weights == (0, 25, 50, 0)
+    steps = {weight: at for at, weight in line.weight_changes}
+    assert timedelta(seconds=100) <= steps[25] < timedelta(seconds=200)
+
+
+def test_all_gates_of_a_kind_must_open(canary: Make, play: Play, hook: Hook) -> None:
+    gates = [hook("confirm-promotion", "qa"), hook("confirm-promotion", "boss")]
+    line = play(canary(stepWeight=50, webhooks=gates), V2, replies=closed(end=900, name="boss"))
+
+    assert line.status.phase is Phase.SUCCEEDED
+    assert line.status.last_promoted_spec == "v2"
+    assert "Halt app.prod advancement waiting for promotion approval boss" in line.events
+    assert line.lasted > timedelta(seconds=900)
+
+
+def test_checks_go_on_while_promotion_waits(canary: Make, play: Play, hook: Hook) -> None:
+    """A version that goes bad while people make up their minds is taken back."""
+    versions = {"v2": Version(readings=(Reading(90.0, after=timedelta(minutes=10)),))}
+    line = play(canary(stepWeight=50, webhooks=[hook("confirm-promotion")]), V2, versions=versions, replies=closed())
+
+    assert Phase.WAITING_PROMOTION in line.phases
+    assert line.status.phase is Phase.FAILED
+    assert line.weights == (0, 50, 0)
+
+
+def test_an_outage_of_metrics_holds_while_promotion_waits(canary: Make, play: Play, hook: Hook) -> None:
+    """The gate's opening in an outage promotes nothing: the last look must be good."""
+    versions = {"v2": Version(readings=(Reading(99.5), Reading(None, after=timedelta(minutes=5))))}
+    line = play(
+        canary(stepWeight=50, webhooks=[hook("confirm-promotion")]), V2, versions=versions, replies=closed(end=500)
+    )
+
+    assert line.status.phase is Phase.FAILED
+    assert line.status.reason == "ProgressDeadlineExceeded"
