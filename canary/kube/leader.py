@@ -192,7 +192,7 @@ class LeaderElector:
 
     async def _hold(self, lead: Callable[[], Awaitable[None]]) -> bool:
         """Run ``lead`` and keep the lease; tell whether ``lead`` ended by itself."""
-        leading = asyncio.ensure_future(_coroutine(lead))
+        leading = asyncio.create_task(_coroutine(lead))
         keeping = asyncio.create_task(self._keep())
         try:
             await asyncio.wait({leading, keeping}, return_when=asyncio.FIRST_COMPLETED)
@@ -202,6 +202,8 @@ class LeaderElector:
             await self._release()
         if ended or not leading.cancelled():
             leading.result()
+        if not keeping.cancelled():
+            keeping.result()
         return ended
 
     async def _stop(self, leading: asyncio.Task[None], keeping: asyncio.Task[None]) -> None:

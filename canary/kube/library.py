@@ -9,6 +9,7 @@ imports kubernetes-asyncio elsewhere gets all of it.
 import importlib
 import importlib.util
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Protocol, cast
 from urllib.parse import urlsplit
@@ -98,10 +99,15 @@ async def load_kubeconfig(configuration: Configuration, path: str, context: str 
     Raises:
         ConfigError: The file or the context is missing or malformed.
     """
-    if not any(kept for kept in path.split(_kubeconfig.ENV_KUBECONFIG_PATH_SEPARATOR)):
-        raise ConfigError("no kubeconfig named")
+    if not _is_there(path):
+        raise ConfigError(f"no kubeconfig at {path}")
     loader = await _kubeconfig.load_kube_config(config_file=path, context=context, client_configuration=configuration)
     return cast("Loader", loader)
+
+
+def _is_there(path: str) -> bool:
+    parts = path.split(_kubeconfig.ENV_KUBECONFIG_PATH_SEPARATOR)
+    return any(Path(part).expanduser().is_file() for part in parts if part)
 
 
 def open_session(configuration: Configuration) -> aiohttp.ClientSession:

@@ -1,8 +1,9 @@
 """The objects that a watch cache holds: what comes from the server, merged with one's own writes. No I/O."""
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import structlog
 
@@ -12,6 +13,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+_SHORT = 64
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -198,9 +200,24 @@ def _object_version(obj: Json) -> int:
 
 
 def trim(obj: Json) -> Json:
-    """Drop what nobody here reads: who manages which field, and kubectl's copy of the object."""
+    """Drop what nobody here reads (who manages which field, and kubectl's copy of the object), and share strings.
+
+    Field names and most values are the same from object to object: shared, an object takes half the memory.
+    """
     metadata: Json = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
     annotations = metadata.get("annotations")
     if annotations and LAST_APPLIED in annotations:
         metadata["annotations"] = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
-    return {**obj, "metadata": metadata}
+    trimmed: Json = _shared({**obj, "metadata": metadata})
+    return trimmed
+
+
+def _shared(value: Any) -> Any:
+    """Copy a JSON value with one copy of each field name and each short string in the whole process."""
+    if isinstance(value, dict):
+        return {sys.intern(key): _shared(field) for key, field in value.items()}
+    if isinstance(value, list):
+        return [_shared(item) for item in value]
+    if isinstance(value, str) and len(value) <= _SHORT:
+        return sys.intern(value)
+    return value

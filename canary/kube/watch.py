@@ -80,7 +80,7 @@ class WatchCache(Generic[T]):
         await self._follower.run()
 
     def get(self, namespace: str | None, name: str) -> T | None:
-        """Look an object up; None where there is none, or its resource isn't installed."""
+        """Look an object up; None where there is none, or its resource isn't installed. Not to be changed."""
         return self._store.get(namespace, name)
 
     def list(self, namespace: str | None = None) -> "list[T]":

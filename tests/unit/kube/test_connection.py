@@ -86,7 +86,7 @@ async def test_another_context_is_another_server(kubeconfig: Callable[[Json], Pa
 
 
 async def test_a_missing_kubeconfig_is_an_error_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=r"no kubeconfig at .*/none"):
         await open_connection(tmp_path / "none")
 
 
