@@ -170,12 +170,14 @@ def _join(init: int, command: list[str], env: dict[str, str], problem: int) -> N
 
 
 def _set_namespaces(init: int) -> None:
-    kinds = ("user", "mnt", "net", "pid")
-    opened = {kind: os.open(f"/proc/{init}/ns/{kind}", os.O_RDONLY) for kind in kinds}
-    for kind, number in opened.items():
-        same = os.fstat(number).st_ino == Path(f"/proc/self/ns/{kind}").stat().st_ino
-        if not same:
-            _check(_libc().setns(number, 0), f"{kind} namespace")
+    # All are opened and compared first: after the first step /proc may show other processes.
+    opened = [
+        (kind, os.open(f"/proc/{init}/ns/{kind}", os.O_RDONLY))
+        for kind in ("user", "mnt", "net", "pid")
+        if Path(f"/proc/{init}/ns/{kind}").stat().st_ino != Path(f"/proc/self/ns/{kind}").stat().st_ino
+    ]
+    for kind, number in opened:
+        _check(_libc().setns(number, 0), f"{kind} namespace")
         os.close(number)
 
 

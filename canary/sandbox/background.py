@@ -1,0 +1,138 @@
+"""A sandbox in the background: `up`, `status`, `down`, and running a command inside it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import IO
+
+from canary.sandbox import binaries, daemon, netns
+from canary.sandbox.assembly import Assembly, own_package
+from canary.sandbox.desk import AlreadyRunningError, Desk, Status
+from canary.sandbox.options import Options
+from canary.sandbox.process import log_tail
+
+Progress = Callable[[str], None]
+
+_POLL_SECONDS = 0.1
+_START_SECONDS = 120.0
+_STOP_SECONDS = 30.0
+
+
+class SandboxError(RuntimeError):
+    """The sandbox could not be started, stopped or entered; the text says why, for people."""
+
+
+def status(desk: Desk | None = None) -> Status | None:
+    """How the sandbox in the background is; None where there is none."""
+    desk = desk or Desk.of_user()
+    found = desk.read()
+    if desk.alive():
+        return found or Status("starting", str(desk.kubeconfig), "", str(desk.cluster / "logs"))
+    if found is None:
+        return None
+    failure = found.failure or "the sandbox was killed, or the machine went down"
+    return replace(found, phase="failed", failure=failure)
+
+
+def up(options: Options, progress: Progress, desk: Desk | None = None) -> Status:
+    """Start a sandbox in the background, after building what is missing, and wait until it is ready.
+
+    Args:
+        options: how the cluster is to be; its folder is chosen here.
+        progress: is told, in lines, what goes on.
+        desk: where its files lie; the user's own by default.
+
+    Raises:
+        AlreadyRunningError: there is one already.
+        SandboxError: it could not be started; the text has the reason.
+        ToolMissingError: a program can be neither found nor built.
+    """
+    desk = desk or Desk.of_user()
+    if desk.alive():
+        raise AlreadyRunningError(f"a sandbox runs already ({desk.folder}); `down` ends it")
+    shutil.rmtree(desk.folder, ignore_errors=True)
+    desk.folder.mkdir(parents=True, mode=0o700)
+    placed = replace(options, folder=desk.cluster)
+    binaries.ensure(Assembly(placed, desk.cluster, lambda failure: None).programs(), progress)
+    daemon.write_options(desk, placed)
+    with desk.log.open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "canary.sandbox.daemon", "serve", str(desk.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **own_package()},
+            start_new_session=True,
+        )
+    try:
+        return _await_ready(desk, process, progress)
+    except BaseException:
+        process.terminate()
+        process.wait(_STOP_SECONDS)
+        raise
+
+
+def _await_ready(desk: Desk, process: "subprocess.Popen[bytes]", progress: Progress) -> Status:
+    deadline = time.monotonic() + _START_SECONDS
+    with desk.log.open() as log:
+        while time.monotonic() < deadline:
+            ended = process.poll() is not None
+            _pass_on(log, progress)
+            found = desk.read()
+            if found is not None and found.phase == "ready":
+                return found
+            if found is not None and found.phase == "failed":
+                raise SandboxError(found.failure)
+            if ended:
+                raise SandboxError(f"the sandbox did not start:\n{log_tail(desk.log)}")
+            time.sleep(_POLL_SECONDS)
+    raise SandboxError(f"the sandbox is not ready after {_START_SECONDS:g} s:\n{log_tail(desk.log)}")
+
+
+def _pass_on(log: IO[str], progress: Progress) -> None:
+    for line in log.read().splitlines():
+        progress(line)
+
+
+def down(desk: Desk | None = None) -> bool:
+    """End the sandbox and remove its files; whether there was one.
+
+    Raises:
+        SandboxError: it does not end.
+    """
+    desk = desk or Desk.of_user()
+    pid = desk.holder()
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while desk.alive():
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > deadline + 1:
+                raise SandboxError(f"process {pid} does not end")
+            time.sleep(_POLL_SECONDS)
+    there = desk.folder.exists()
+    shutil.rmtree(desk.folder, ignore_errors=True)
+    return there
+
+
+def execute(command: Sequence[str], desk: Desk | None = None) -> int:
+    """Run a command inside the sandbox's network, with `kubectl` and `hey` on its PATH; its exit status.
+
+    Raises:
+        SandboxError: there is no sandbox, or it can't be entered.
+    """
+    desk = desk or Desk.of_user()
+    if not desk.alive() or not desk.init_pid.exists():
+        raise SandboxError("no sandbox is running; `up` starts one")
+    path = os.pathsep.join([str(desk.cluster / "bin"), os.environ.get("PATH", os.defpath)])
+    variables = {**os.environ, "PATH": path, "KUBECONFIG": str(desk.cluster / "admin.kubeconfig")}
+    try:
+        return netns.enter(int(desk.init_pid.read_text()), command, variables)
+    except netns.NamespaceError as error:
+        raise SandboxError(str(error)) from error

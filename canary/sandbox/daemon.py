@@ -1,0 +1,164 @@
+"""The processes of a sandbox in the background.
+
+`serve` is outside the private network: it holds the sandbox, opens ports of this machine, and starts `live`, which is
+inside and runs the cluster. When either dies, so does the other.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from canary.sandbox import addresses, credentials, relay
+from canary.sandbox.assembly import own_package
+from canary.sandbox.cluster import Cluster
+from canary.sandbox.desk import Desk, Status
+from canary.sandbox.options import Options
+
+_OPTIONS = TypeAdapter(Options)
+_PREFERRED_PORTS = {"apiserver": 16443, "gateway": 18080, "prometheus": 19090}
+_TARGETS = {
+    "apiserver": (addresses.API_SERVER, addresses.API_PORT),
+    "gateway": (addresses.GATEWAY, 80),
+    "prometheus": (addresses.PROMETHEUS, 9090),
+}
+
+
+def write_options(desk: Desk, options: Options) -> None:
+    """Write down how the cluster is to be, for the processes below."""
+    desk.options.write_bytes(_OPTIONS.dump_json(options))
+
+
+def read_options(desk: Desk) -> Options:
+    """How the cluster is to be."""
+    return _OPTIONS.validate_json(desk.options.read_bytes())
+
+
+async def serve(desk: Desk) -> int:
+    """Hold the sandbox until SIGTERM, or until it ends by itself."""
+    options = read_options(desk)
+    wanted = ["apiserver", *(["gateway"] if options.gateway else []), *(["prometheus"] if options.prometheus else [])]
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(desk.held())
+        ports = {name: free_port(_PREFERRED_PORTS[name]) for name in wanted}
+        for name, port in ports.items():
+            await stack.enter_async_context(await relay.serve_outside(desk.socket, port, _TARGETS[name]))
+        inside = await _start_inside(desk, ports)
+        ended, told = asyncio.create_task(inside.wait()), asyncio.create_task(stop.wait())
+        await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
+        if inside.returncode is None:
+            inside.terminate()
+        status = await ended
+        told.cancel()
+    return status
+
+
+async def _start_inside(desk: Desk, ports: dict[str, int]) -> asyncio.subprocess.Process:
+    words = [sys.executable, "-m", "canary.sandbox.netns", "--pid-file", str(desk.init_pid), "--"]
+    words += [sys.executable, "-m", "canary.sandbox.daemon", "live", str(desk.folder)]
+    words += [f"--port={name}={port}" for name, port in ports.items()]
+    return await asyncio.create_subprocess_exec(*words, env={**os.environ, **own_package()})
+
+
+def free_port(preferred: int) -> int:
+    """A port of 127.0.0.1 that nobody uses: the preferred one if it can be."""
+    for port in (preferred, 0):
+        with socket.socket() as attempt:
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                attempt.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(attempt.getsockname()[1])
+    raise OSError("no free port")
+
+
+async def live(desk: Desk, ports: dict[str, int]) -> int:
+    """Run the cluster, inside the private network, until SIGTERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    cluster = Cluster(read_options(desk))
+    status = _status(desk, ports)
+    try:
+        if await _started(cluster, stop):
+            _write_kubeconfig(desk, cluster, ports["apiserver"])
+            async with await relay.serve_inside(desk.socket):
+                desk.write(replace(status, phase="ready"))
+                cluster.watchers.listen(lambda failure: _note_failure(desk, status, failure))
+                await stop.wait()
+    except Exception as error:
+        _note_failure(desk, status, error)
+        raise
+    finally:
+        await cluster.stop()
+    return 0
+
+
+async def _started(cluster: Cluster, stop: asyncio.Event) -> bool:
+    """Start the cluster, unless told to stop meanwhile."""
+    start, stopped = asyncio.create_task(cluster.start(tell)), asyncio.create_task(stop.wait())
+    await asyncio.wait({start, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (start, stopped):
+        if not task.done():
+            task.cancel()
+    await asyncio.gather(start, stopped, return_exceptions=True)
+    if stop.is_set():
+        return False
+    start.result()
+    return True
+
+
+def _note_failure(desk: Desk, status: Status, failure: BaseException) -> None:
+    tell(f"failed: {failure}")
+    desk.write(replace(status, phase="failed", failure=str(failure)))
+
+
+def tell(line: str) -> None:
+    """Write a line of progress to standard output, which is the sandbox's log."""
+    print(line, flush=True)  # noqa: T201 - this is the output
+
+
+def _status(desk: Desk, ports: dict[str, int]) -> Status:
+    return Status(
+        phase="starting",
+        kubeconfig=str(desk.kubeconfig),
+        tools=str(desk.cluster / "bin"),
+        logs=str(desk.cluster / "logs"),
+        urls={name: f"http://127.0.0.1:{port}" for name, port in ports.items() if name != "apiserver"},
+    )
+
+
+def _write_kubeconfig(desk: Desk, cluster: Cluster, port: int) -> None:
+    user = credentials.User(credentials.ADMIN, cluster.token())
+    # Its certificate names localhost, not 127.0.0.1.
+    server = f"https://localhost:{port}"
+    credentials.write_kubeconfig(desk.kubeconfig, user=user, server=server, certificate=cluster.certificate)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the two processes."""
+    parser = argparse.ArgumentParser(prog="python -m canary.sandbox.daemon")
+    parser.add_argument("role", choices=("serve", "live"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--port", action="append", default=[], metavar="NAME=PORT")
+    given = parser.parse_args(arguments)
+    desk = Desk(given.folder)
+    if given.role == "serve":
+        return asyncio.run(serve(desk))
+    ports = {name: int(port) for name, _, port in (entry.partition("=") for entry in given.port)}
+    return asyncio.run(live(desk, ports))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
