@@ -298,9 +298,7 @@ async def test_when_the_retries_are_spent_the_last_answer_counts() -> None:
         (429, "-1", 1),
     ],
 )
-async def test_the_wait_that_a_receiver_asks_for_is_kept_within_bounds(
-    status: int, header: str, wait: float
-) -> None:
+async def test_the_wait_that_a_receiver_asks_for_is_kept_within_bounds(status: int, header: str, wait: float) -> None:
     receiver = Receiver(httpx.Response(status, headers={"Retry-After": header}), httpx.Response(200))
 
     assert await ask(receiver, a_hook(retries=1)) == Approved(200)
