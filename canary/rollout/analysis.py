@@ -17,6 +17,8 @@ WAITING_FOR_PODS = "WaitingForPods"
 NO_DATA = "NoData"
 UNAVAILABLE = "MetricsUnavailable"
 WAITING_FOR_APPROVAL = "WaitingForApproval"
+ANALYSING = "Analysing"
+PROMOTING = "Promoting"
 HOLDS = frozenset({WAITING_FOR_PODS, NO_DATA, UNAVAILABLE})
 """Reasons to wait that the progress deadline bounds; going from one to another does not start it anew."""
 
@@ -318,7 +320,7 @@ def _advance(s: Situation, step: Step, passed: tuple[Event, ...], checks: tuple[
             canary_weight=step.split.canary,
             iterations=step.iteration,
             checks=checks,
-            reason="Analysing",
+            reason=ANALYSING,
             message="",
             last_check_time=s.now,
             last_progress_time=s.now,
@@ -341,7 +343,7 @@ def _promote(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus,
     return Decision(
         status=s.evolve(
             phase=Phase.PROMOTING,
-            reason="Promoting",
+            reason=PROMOTING,
             message="",
             checks=checks or s.status.checks,
             last_check_time=s.now,

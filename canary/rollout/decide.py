@@ -10,15 +10,16 @@ from canary.api.problems import Problem
 from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import words
-from canary.rollout.analysis import progress
-from canary.rollout.decision import Decision, Route
-from canary.rollout.ending import finalising, promoting
+from canary.rollout.analysis import ANALYSING, PROMOTING, WAITING_FOR_PODS, progress
+from canary.rollout.decision import Decision, DropFinalizer, HoldFinalizer, Route
+from canary.rollout.ending import HANDING_OVER, finalising, promoting
 from canary.rollout.facts import Facts
-from canary.rollout.leaving import leave
+from canary.rollout.leaving import FINALIZER, leave
 from canary.rollout.situation import Situation, warning
 from canary.rollout.start import initialise, rest, waiting
 
 INVALID = "InvalidSpec"
+SUSPENDED = "Suspended"
 STALLED = "Stalled"
 
 PROMOTED = {
@@ -27,6 +28,9 @@ PROMOTED = {
     Phase.FAILED: ConditionStatus.FALSE,
 }
 """Whether the target is promoted, in the phases in which that is known."""
+
+UNDER_WAY = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING})
+"""Phases that a progress deadline bounds."""
 
 PHASES: dict[Phase, Callable[[Situation], Decision]] = {
     Phase.EMPTY: initialise,
@@ -64,37 +68,73 @@ def _decide(s: Situation) -> Decision:
     if s.facts.problems:
         return _refuse(s, s.facts.problems)
     if s.canary.spec.suspend:
-        return _suspended(s)
-    return PHASES[s.status.phase](s)
+        return _pause(s, SUSPENDED, "the Canary is suspended")
+    decision = PHASES[s.status.phase](_resume(s))
+    if s.canary.spec.revert_on_deletion and FINALIZER not in s.canary.metadata.finalizers:
+        decision = replace(decision, actions=(HoldFinalizer(), *decision.actions))
+    return decision
 
 
 def _refuse(s: Situation, problems: tuple[Problem, ...]) -> Decision:
     """The spec can't work: say so once, touch nothing, and go on by itself when it is mended."""
     message = _explain(problems)
     known = s.status.condition(STALLED)
-    decision = s.stay(message)
-    return decision if known is not None and known.message == message else replace(decision, events=(warning(message),))
+    if known is None or known.message != message:
+        return Decision(status=_paused(s, INVALID, message), reason=message, events=(warning(message),), wake=s.now)
+    return _pause(s, INVALID, message)
 
 
 def _explain(problems: tuple[Problem, ...]) -> str:
     return "; ".join(str(problem) for problem in problems)
 
 
-def _suspended(s: Situation) -> Decision:
+def _pause(s: Situation, reason: str, message: str) -> Decision:
     """Whatever changes, nothing is done; save that a version without ready pods gets no traffic."""
-    lost = s.split.canary and not s.canary_serving and s.primary_serving
-    return s.stay("suspended", actions=(Route(ALL_PRIMARY),) if lost else ())
+    status = _paused(s, reason, message)
+    if s.split.canary and not s.canary_serving and s.primary_serving:
+        return Decision(
+            status=status.replace(canary_weight=0, iterations=0),
+            reason=f"{message}; the canary has no ready pods",
+            actions=(Route(ALL_PRIMARY),),
+        )
+    return Decision(status=status, reason=message)
+
+
+def _paused(s: Situation, reason: str, message: str) -> CanaryStatus:
+    """A rollout that stands still remembers why: until it goes on, no deadline counts."""
+    counted = s.status.phase in UNDER_WAY and s.status.reason != HANDING_OVER
+    return s.evolve(reason=reason, message=message) if counted else s.status
+
+
+def _resume(s: Situation) -> Situation:
+    """The situation once nothing stands in the way any more: deadlines count from now on."""
+    if s.status.phase not in UNDER_WAY or s.status.reason not in (INVALID, SUSPENDED):
+        return s
+    if s.status.phase is Phase.PROMOTING:
+        reason = PROMOTING
+    else:
+        reason = WAITING_FOR_PODS if s.status.last_check_time is None else ANALYSING
+    status = s.evolve(reason=reason, message="", last_progress_time=s.now)
+    return replace(s, canary=s.canary.replace(status=status))
 
 
 def _finish(canary: Canary, facts: Facts, decision: Decision) -> Decision:
     """Bring conditions, generation and transition time of the new status in line with the rest of it."""
+    if DropFinalizer() in decision.actions:
+        # The Canary goes with it: nothing is left to store a status in.
+        return replace(decision, status=canary.status)
     status = decision.status.replace(
         observed_generation=canary.metadata.generation or None,
         conditions=_conditions(canary, facts, decision.status),
     )
-    if status != canary.status:
+    if _standing(status) != _standing(canary.status):
         status = status.replace(last_transition_time=facts.now.replace(microsecond=0))
     return replace(decision, status=status)
+
+
+def _standing(status: CanaryStatus) -> tuple[Phase, int, int, int]:
+    """What a transition changes."""
+    return status.phase, status.canary_weight, status.iterations, status.failed_checks
 
 
 def _conditions(canary: Canary, facts: Facts, status: CanaryStatus) -> tuple[Condition, ...]:

@@ -1,5 +1,7 @@
 """A Canary is deleted: what it made goes with it, and where the spec asks for it the target takes over again."""
 
+from datetime import datetime
+
 from canary.api.status import Phase
 from canary.rollout.decision import Action, Decision, DropFinalizer, Event, HandBack, Orphan, ScaleTarget
 from canary.rollout.situation import SETTLE, Situation, replicas_wanted
@@ -24,12 +26,11 @@ def leave(s: Situation) -> Decision:
             wake=s.now,
         )
     moved = s.status.traffic_removed_time
-    if moved is not None:
+    lost = s.primary_serving and not s.canary_serving
+    if moved is not None and not lost:
         done = s.now >= moved + SETTLE
         actions: tuple[Action, ...] = (HandBack(), DropFinalizer()) if done else (HandBack(),)
         return s.stay("the target has its traffic back", actions=actions, wake=None if done else moved + SETTLE)
-    if target.readiness.desired == 0:
-        return s.stay("the target gets its pods back", actions=(ScaleTarget(replicas_wanted(s.facts.primary)),))
     if s.canary_ready:
         return Decision(
             status=s.evolve(traffic_removed_time=s.now, canary_weight=0),
@@ -38,7 +39,25 @@ def leave(s: Situation) -> Decision:
             wake=s.now + SETTLE,
         )
     deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
-    if s.now < deadline:
-        return s.stay("waiting for the target's pods", wake=deadline)
-    # The target can't serve, the primary can: it must outlive the Canary rather than take the users with it.
-    return s.stay("the target never became ready; the primary goes on serving", actions=(Orphan(), DropFinalizer()))
+    return _wait_for_target(s, deadline, lost=lost) if s.now < deadline else _give_up(s, lost=lost)
+
+
+def _wait_for_target(s: Situation, deadline: datetime, *, lost: bool) -> Decision:
+    """Until the target can serve the primary does, where it can."""
+    asleep = s.facts.target is not None and s.facts.target.readiness.desired == 0
+    waking = (ScaleTarget(replicas_wanted(s.facts.primary)),) if asleep else ()
+    return Decision(
+        status=s.evolve(canary_weight=0, traffic_removed_time=None) if lost else s.status,
+        reason="waiting for the target's pods",
+        actions=(*(s.keep_all_on_primary() if lost else ()), *waking),
+        wake=deadline,
+    )
+
+
+def _give_up(s: Situation, *, lost: bool) -> Decision:
+    """The target is not what it should be, and people have waited long enough: what serves goes on serving."""
+    if s.canary_serving and not s.primary_serving:
+        return s.stay("the target serves, if not with all its pods", actions=(HandBack(), DropFinalizer()))
+    # The primary can serve: it must outlive the Canary rather than take the users with it.
+    actions = (*(s.keep_all_on_primary() if lost else ()), Orphan(), DropFinalizer())
+    return s.stay("the target never became ready; the primary goes on serving", actions=actions)

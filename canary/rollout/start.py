@@ -9,7 +9,6 @@ from canary.rollout.decision import (
     CopyToPrimary,
     Decision,
     Event,
-    HoldFinalizer,
     KeepVersionServices,
     ScalePrimary,
     ScaleTarget,
@@ -27,13 +26,18 @@ def initialise(s: Situation) -> Decision:
     # A primary that serves is never overwritten here: it may hold what was promoted before the Canary was made anew.
     if primary is None or (primary.revision != target.revision and not primary.serving):
         making = (CopyToPrimary(target.revision),)
-    elif _copied(s) and primary.readiness.desired < target.readiness.desired:
-        making = (ScalePrimary(target.readiness.desired),)
-    holding: tuple[Action, ...] = (HoldFinalizer(),) if s.canary.spec.revert_on_deletion else ()
-    actions = (*holding, KeepVersionServices(), *making)
+    elif _copied(s) and primary.readiness.desired < replicas_wanted(target):
+        making = (ScalePrimary(replicas_wanted(target)),)
+    actions = (KeepVersionServices(), *making)
     if s.status.phase is not Phase.INITIALIZING:
         return Decision(
-            status=s.evolve(phase=Phase.INITIALIZING, reason="Initializing", message="", last_progress_time=s.now),
+            status=s.evolve(
+                phase=Phase.INITIALIZING,
+                reason="Initializing",
+                message="",
+                last_progress_time=s.now,
+                traffic_removed_time=None,
+            ),
             reason="initialization starts",
             actions=actions,
             wake=s.now,
@@ -95,7 +99,13 @@ def rest(s: Situation) -> Decision:
     """Nothing is under way: keep everything on the primary, and start when the target changes."""
     if s.facts.primary is None:
         return Decision(
-            status=s.evolve(phase=Phase.INITIALIZING, reason="Initializing", last_progress_time=s.now),
+            status=s.evolve(
+                phase=Phase.INITIALIZING,
+                reason="Initializing",
+                message="",
+                last_progress_time=s.now,
+                traffic_removed_time=None,
+            ),
             reason="the primary is gone and is made again",
         )
     if s.reverted:
