@@ -82,23 +82,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 def options_of(arguments: argparse.Namespace) -> "Options":
     """The controller's settings out of the parsed command line."""
-    from canary.controller.options import Messenger, Options  # noqa: PLC0415
+    from canary.alerts.alert import Destination  # noqa: PLC0415
+    from canary.controller.options import Options  # noqa: PLC0415
     from canary.workloads.base import Rules  # noqa: PLC0415
 
     messengers = []
     if arguments.slack_url:
         messengers.append(
-            Messenger(
+            Destination(
                 "slack",
                 arguments.slack_url,
                 token=arguments.slack_token,
-                user=arguments.slack_user,
+                username=arguments.slack_user,
                 channel=arguments.slack_channel,
                 proxy=arguments.slack_proxy_url,
             )
         )
     if arguments.msteams_url:
-        messengers.append(Messenger("msteams", arguments.msteams_url, proxy=arguments.msteams_proxy_url))
+        messengers.append(Destination("msteams", arguments.msteams_url, proxy=arguments.msteams_proxy_url))
     return Options(
         kubeconfig=arguments.kubeconfig,
         context=arguments.context,

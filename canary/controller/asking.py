@@ -1,6 +1,5 @@
 """Ask the outside world what a decision hangs on: webhooks, metrics, and why pods are not ready."""
 
-import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,20 +10,21 @@ import metrics.question
 from canary import webhooks
 from canary.api.analysis import Metric
 from canary.api.canary import Canary
+from canary.api.durations import duration_text
 from canary.api.metrictemplate import MetricTemplate, parse_metric_template
 from canary.api.problems import InvalidResource
 from canary.api.status import CheckStatus, Verdict
 from canary.controller.caches import Caches
 from canary.controller.options import Options
+from canary.controller.secrets import read_secret
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError
-from canary.kube.types import METRIC_TEMPLATE, POD, SECRET
+from canary.kube.types import METRIC_TEMPLATE, POD
 from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion, Question
 from canary.workloads.pods import diagnose
 from canary.workloads.registry import target_for
 from metrics import builtin, templates, threshold, verdict
 from metrics.errors import MisconfiguredError
-from metrics.verdict import written
 
 VERDICTS: Mapping[type[verdict.Verdict], Verdict] = {
     verdict.Pass: Verdict.PASS,
@@ -120,13 +120,7 @@ class Asker:
 
     async def _question(self, canary: Canary, metric: Metric) -> metrics.question.Question:
         model = _model(canary, metric)
-        bounds = metric.threshold_range
-        limits = threshold.threshold_of(
-            metric.name,
-            metric.threshold,
-            low=bounds.min if bounds else None,
-            high=bounds.max if bounds else None,
-        )
+        limits = threshold.Threshold(metric.limits.min, metric.limits.max)
         if metric.template_ref is not None:
             return await self._templated(canary, metric, model, limits)
         provider = canary.spec.provider or self._options.mesh_provider
@@ -172,12 +166,10 @@ class Asker:
         return parse_metric_template(raw)
 
     async def _credentials(self, template: MetricTemplate) -> Mapping[str, str]:
-        """The Secret's contents; read anew each time, so that a rotated key counts at once and none is kept."""
         ref = template.spec.provider.secret_ref
         if ref is None:
             return {}
-        secret = await self._client.get(SECRET, template.namespace, ref.name)
-        return {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
+        return await read_secret(self._client, template.namespace, ref.name)
 
 
 def _model(canary: Canary, metric: Metric) -> templates.Model:
@@ -189,6 +181,6 @@ def _model(canary: Canary, metric: Metric) -> templates.Model:
         service=canary.service_name,
         ingress=spec.ingress_ref.name if spec.ingress_ref else canary.target_name,
         route=spec.route_ref.name if spec.route_ref else canary.target_name,
-        interval=written(metric.interval),
+        interval=duration_text(metric.interval),
         variables=metric.template_variables,
     )

@@ -3,28 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from canary.alerts.alert import Destination
 from canary.workloads.base import Rules
-
-
-@dataclass(frozen=True, slots=True)
-class Messenger:
-    """Where alerts of Canaries without alerts of their own go.
-
-    Args:
-        type: the kind of messenger, such as `slack`.
-        url: address of its hook.
-        token: token of its bot, where it takes one.
-        user: name that messages come from.
-        channel: channel that they go to.
-        proxy: address of the proxy on the way.
-    """
-
-    type: str
-    url: str
-    token: str = ""
-    user: str = "flagger"
-    channel: str = ""
-    proxy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +44,5 @@ class Options:
     leader_election: bool = True
     lease_namespace: str = "kube-system"
     event_webhook: str = ""
-    messengers: tuple[Messenger, ...] = ()
+    messengers: tuple[Destination, ...] = ()
     cluster: str = ""

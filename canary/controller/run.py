@@ -13,6 +13,7 @@ import structlog
 
 import metrics.evaluate
 from canary import webhooks
+from canary.alerts.send import Sender
 from canary.controller.alerting import Alerter
 from canary.controller.asking import Asker
 from canary.controller.board import Board
@@ -120,8 +121,8 @@ class Controller:
             hooks = await stack.enter_async_context(webhooks.clients())
             servers = await stack.enter_async_context(metrics.evaluate.Clients())
             events = EventRecorder(client, COMPONENT, instance=self._identity)
-            alerter = Alerter(client, caches, options)
-            stack.push_async_callback(alerter.close)
+            sender = await stack.enter_async_context(Sender())
+            alerter = Alerter(client, caches, sender, options)
             board = Board(Asker(client, caches, options, hooks, servers, _now), self._queue.add)
             stack.push_async_callback(board.close)
             recorder = Recorder(client, events, alerter, self._telemetry, hooks, options, _now)

@@ -73,21 +73,12 @@ def halted(canary: Canary, metric: Metric, check: CheckStatus) -> Event:
     return Event(text, EventType.WARNING)
 
 
-def bounds(metric: Metric) -> tuple[float | None, float | None]:
-    """The least and the greatest value that pass: a success rate's threshold is the least, every other the greatest."""
-    if metric.threshold_range is not None:
-        return metric.threshold_range.min, metric.threshold_range.max
-    if metric.name == "request-success-rate":
-        return metric.threshold, None
-    return None, metric.threshold
-
-
 def _against(metric: Metric, check: CheckStatus) -> str:
     """The value beside the bound that it broke."""
     value = check.value
     if value is None:
         return check.message
-    low, high = bounds(metric)
+    low, high = metric.limits.min, metric.limits.max
     sign, bound = ("<", low) if low is not None and value < low else (">", high)
     if bound is None:
         return check.message
