@@ -24,6 +24,9 @@ from metrics.gotemplate.nodes import (
     Variable,
 )
 
+_MOST_STEPS = 10_000
+_LONGEST_TEXT = 64 * 1024
+
 Scope: TypeAlias = "ChainMap[str, Value]"
 
 
@@ -39,23 +42,30 @@ def evaluate(template: Template, names: Mapping[str, Value]) -> str:
     """
     evaluation = _Evaluation(template.source, names)
     evaluation.nodes(template.nodes, None, ChainMap({"$": None}))
-    return "".join(evaluation.out)
+    return evaluation.text
 
 
 class _Evaluation:
-    """One writing of one template."""
+    """One writing of one template, bounded in time and memory: whoever may write templates may not stop the rest."""
 
     def __init__(self, source: str, names: Mapping[str, Value]) -> None:
         self._source = source
         self._names = names
-        self.out: list[str] = []
+        self._out: list[str] = []
+        self._written = 0
+        self._steps = 0
+
+    @property
+    def text(self) -> str:
+        """What is written so far."""
+        return "".join(self._out)
 
     def nodes(self, nodes: tuple[Node, ...], dot: Value, scope: Scope) -> None:
         """Write nodes out, `dot` being the current item and `scope` the variables."""
         for node in nodes:
             match node:
                 case Text():
-                    self.out.append(node.text)
+                    self._write(node.text, 0)
                 case Action():
                     self._action(node.pipeline, dot, scope)
                 case Block():
@@ -67,11 +77,22 @@ class _Evaluation:
             self._keep(scope, pipeline, (value,))
             return
         try:
-            self.out.append(shown(value))
+            self._write(shown(value), pipeline.offset)
         except ValueError as error:
             raise self._error(pipeline.offset, str(error)) from error
 
+    def _write(self, text: str, offset: int) -> None:
+        self._out.append(text)
+        self._written += len(text)
+        self._limit(self._written, offset)
+
+    def _limit(self, length: int, offset: int) -> None:
+        self._steps += 1
+        if self._steps > _MOST_STEPS or length > _LONGEST_TEXT:
+            raise self._error(offset, "this makes more text, or takes more steps, than a query needs")
+
     def _block(self, block: Block, dot: Value, scope: Scope) -> None:
+        self._limit(0, block.pipeline.offset)
         value = self._value(block.pipeline.value, dot, scope)
         if block.kind == "range":
             self._range(block, value, dot, scope)
@@ -125,9 +146,11 @@ class _Evaluation:
             if call.function in {"and", "or"} and truth(values[-1]) == (call.function == "or"):
                 break
         try:
-            return function.call(*values)
+            value = function.call(*values)
         except ValueError as error:
             raise self._error(call.offset, str(error)) from error
+        self._limit(len(value) if isinstance(value, str) else 0, call.offset)
+        return value
 
     def _keep(self, scope: Scope, pipeline: Pipeline, values: tuple[Value, ...]) -> None:
         for name, value in zip(pipeline.targets, values, strict=False):

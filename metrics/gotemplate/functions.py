@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 
 from metrics.gotemplate.nodes import Value
 
-_VERB = re.compile(r"%(?P<flags>[-+0]*)(?P<width>\d*)(?P<precision>\.\d*)?(?P<verb>.?)", re.DOTALL)
+_VERB = re.compile(r"%(?P<flags>[-+0]*)(?P<width>\d{0,3})(?P<precision>\.\d{0,3})?(?P<verb>.?)", re.DOTALL)
 _NO_EXPONENT_BELOW = 21
 
 

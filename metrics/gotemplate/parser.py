@@ -187,8 +187,9 @@ class _Parser:
 
     def _stages(self, words: _Words) -> Expression:
         value = self._command(words)
+        count = 0
         while words.at("|"):
-            words.take()
+            self._shallow(words.take(), count := count + 1)
             first = words.peek()
             stage = self._command(words)
             if not isinstance(stage, Call):
@@ -214,7 +215,9 @@ class _Parser:
 
     def _operand(self, words: _Words) -> Expression:
         value = self._term(words)
+        count = 0
         while words.peek().kind == "field" and not words.peek().spaced:
+            self._shallow(words.peek(), count := count + 1)
             if isinstance(value, Constant):
                 raise self._error(words.peek().offset, "a literal has no fields")
             field = words.take()
@@ -282,7 +285,10 @@ class _Parser:
 
     def _deeper(self, token: Token) -> None:
         self._depth += 1
-        if self._depth > _DEEPEST:
+        self._shallow(token, self._depth)
+
+    def _shallow(self, token: Token, depth: int) -> None:
+        if depth > _DEEPEST:
             raise self._error(token.offset, f"nested more than {_DEEPEST} deep")
 
     def _close(self, words: _Words) -> None:

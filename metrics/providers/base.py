@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -130,6 +131,16 @@ def read_object(response: Response) -> Json:
     if not isinstance(value, dict):
         raise unexpected(response)
     return value
+
+
+def number(value: object) -> float | None:
+    """A JSON number; None for anything else, booleans among it."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def unexpected(response: Response) -> UnreadableError:

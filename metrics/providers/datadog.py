@@ -10,7 +10,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from metrics.errors import MisconfiguredError, QueryError
-from metrics.providers.base import Provider, credential, raise_for_status, read_object, unexpected
+from metrics.providers.base import Provider, credential, number, raise_for_status, read_object, unexpected
 from metrics.question import Empty, Number, Question, Sample
 from metrics.wire import Headers, Request, Response, join
 
@@ -59,8 +59,8 @@ def parse(response: Response) -> Sample:
 
 def _value(point: object) -> float | None:
     match point:
-        case [_, int() | float() as value]:
-            return float(value)
+        case [_, value]:
+            return number(value)
     return None
 
 

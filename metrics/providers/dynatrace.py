@@ -6,7 +6,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from metrics.errors import MisconfiguredError
-from metrics.providers.base import Provider, address_of, credential, raise_for_status, read_object, unexpected
+from metrics.providers.base import Provider, address_of, credential, number, raise_for_status, read_object, unexpected
 from metrics.question import Empty, Number, Question, Sample
 from metrics.wire import Headers, Request, Response, join
 
@@ -43,7 +43,7 @@ def parse(response: Response) -> Sample:
             for entry in series:
                 match entry:
                     case {"values": list(values)}:
-                        numbers = [float(value) for value in values if isinstance(value, int | float)]
+                        numbers = [value for value in map(number, values) if value is not None]
                         if numbers:
                             return Number(numbers[0], len(series))
                     case _:

@@ -9,7 +9,7 @@ from datetime import datetime
 from urllib.parse import parse_qsl, urlencode
 
 from metrics.errors import MisconfiguredError
-from metrics.providers.base import Provider, address_of, credential, raise_for_status, read_json, unexpected
+from metrics.providers.base import Provider, address_of, credential, number, raise_for_status, read_json, unexpected
 from metrics.question import Empty, Number, Question, Sample
 from metrics.wire import Headers, Request, Response, basic, join
 
@@ -48,13 +48,13 @@ def parse(response: Response) -> Sample:
 
 def _value(point: object) -> float | None:
     match point:
-        case [int() | float() as value, _]:
-            return float(value)
         case [str(text), _]:
             try:
                 return float(text)
             except ValueError:
                 return None
+        case [value, _]:
+            return number(value)
     return None
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from urllib.parse import quote, urlencode
 
 from metrics.errors import MisconfiguredError
-from metrics.providers.base import Provider, credential, raise_for_status, read_object, unexpected
+from metrics.providers.base import Provider, credential, number, raise_for_status, read_object, unexpected
 from metrics.question import Empty, Number, Question, Sample
 from metrics.wire import Request, Response, join
 
@@ -35,17 +35,14 @@ def parse(response: Response) -> Sample:
     """Read the only result."""
     raise_for_status(response)
     match read_object(response).get("results"):
-        case [{"result": int() | float() as value}]:
-            return Number(float(value), 1)
-        case [{"result": None}]:
-            return Empty("the query gives null")
         case []:
             return Empty("the query gives no result")
         case [dict(result)]:
             # Functions such as average() and percentage() name the number after themselves.
-            match [value for value in result.values() if isinstance(value, int | float)]:
+            named = [result["result"]] if "result" in result else result.values()
+            match [value for value in map(number, named) if value is not None]:
                 case [value]:
-                    return Number(float(value), 1)
+                    return Number(value, 1)
                 case []:
                     return Empty("the result holds no number")
     raise unexpected(response)

@@ -202,6 +202,22 @@ def test_an_answer_of_another_shape_is_unreadable(provider: str, body: object) -
         parse(provider, body)
 
 
+@pytest.mark.parametrize(
+    ("provider", "body"),
+    [
+        ("datadog", '{"series": [{"pointlist": [[1, 1%s]]}]}'),
+        ("graphite", '[{"datapoints": [[1%s, 1]]}]'),
+        ("newrelic", '{"results": [{"result": 1%s}]}'),
+        ("dynatrace", '{"result": [{"data": [{"values": [1%s]}]}]}'),
+        ("influxdb", ",result,table,_value\r\n,,0,1%s\r\n"),
+    ],
+)
+def test_a_number_too_large_to_hold_is_infinite(provider: str, body: str) -> None:
+    answer = parse(provider, body % ("0" * 400))
+    assert isinstance(answer, Number)
+    assert answer.value == float("inf")
+
+
 @pytest.mark.parametrize("provider", sorted(PROVIDERS))
 def test_a_refused_key_is_unauthorized_for_question_and_probe(provider: str) -> None:
     for read in (PROVIDERS[provider].parse, PROVIDERS[provider].accept):

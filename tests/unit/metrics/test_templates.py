@@ -73,6 +73,27 @@ def test_deep_nesting_is_refused_and_not_a_crash() -> None:
         check("{{ " + "(" * 5000 + "name" + ")" * 5000 + " }}")
     with pytest.raises(TemplateError, match="nested more than"):
         check("{{ if name }}" * 5000 + "{{ end }}" * 5000)
+    with pytest.raises(TemplateError, match="nested more than"):
+        check("{{ name" + " | print" * 5000 + " }}")
+    with pytest.raises(TemplateError, match="nested more than"):
+        check("{{ variables" + ".x" * 5000 + " }}")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ range variables }}" * 40 + "x" + "{{ end }}" * 40,
+        "{{ range variables }}" * 40 + "{{ end }}" * 40,
+        "{{ range variables }}" * 40 + "{{ if not 1 }}{{ end }}" + "{{ end }}" * 40,
+        '{{ $x := "aaaa" }}' + "{{ $x = print $x $x }}" * 60,
+        '{{ printf "%999999999d" 1 }}',
+        '{{ printf "%.999999999f" 1.0 }}',
+        '{{ printf "%999999999s" name }}',
+    ],
+)
+def test_a_template_that_would_fill_the_memory_or_never_end_is_refused(template: str, model: Model) -> None:
+    with pytest.raises(TemplateError, match=r"than a query needs|can't write"):
+        render(template, model)
 
 
 @given(st.text().filter(lambda text: "{{" not in text))
