@@ -9,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from canary.kube.client import KubeClient
 from canary.sandbox import binaries, credentials, netns
-from canary.sandbox.api import Api
 from canary.sandbox.assembly import Assembly, own_package
 from canary.sandbox.conditions import Condition, always, answers
-from canary.sandbox.furnish import furnish
+from canary.sandbox.furnish import MANAGER, furnish
 from canary.sandbox.guard import Guard, Watchers
 from canary.sandbox.options import Companion, Options
 from canary.sandbox.process import Part, PartFailed, log_tail
@@ -181,8 +181,8 @@ class Cluster:
         await self.parts["apiserver"].wait_ready(_START_SECONDS)
         for name in ("kcm", "node", "network"):
             self.parts[name].launch()
-        async with Api(self.kubeconfig) as api:
-            await furnish(api, self.options.namespaces, self._until, with_gateway=self.options.gateway)
+        async with KubeClient.connect(self.kubeconfig, user_agent=MANAGER) as client:
+            await furnish(client, self.options.namespaces, self._until, with_gateway=self.options.gateway)
         progress("starting controllers, nodes, gateway, Prometheus")
         await asyncio.gather(*(part.start(_START_SECONDS) for part in self.parts.values()))
         await self._until(self._assembly.serves("/openapi/v2"), "serves no OpenAPI document")

@@ -3,40 +3,46 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from canary.kube.client import KubeClient
+from canary.kube.errors import KubeError
+from canary.kube.types import NAMESPACE, Json, Resource
 from canary.sandbox import gateway
-from canary.sandbox.api import Api, Json
 
 Until = Callable[[Callable[[], Awaitable[bool]], str], Awaitable[None]]
 """Waits until a condition holds; the text says what is wrong with the API server if it never does."""
 
-_DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+DEFINITION = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
+MANAGER = "canary-sandbox"
+"""The field manager of what the sandbox itself applies."""
 
 
-async def furnish(api: Api, namespaces: Sequence[str], until: Until, *, with_gateway: bool) -> None:
+async def furnish(client: KubeClient, namespaces: Sequence[str], until: Until, *, with_gateway: bool) -> None:
     """Create the namespaces, and what the gateway needs."""
     names = [*namespaces, *([gateway.NAMESPACE] if with_gateway else [])]
-    await asyncio.gather(*(_namespace(api, name) for name in names))
+    await asyncio.gather(*(_apply(client, NAMESPACE, {"metadata": {"name": name}}) for name in names))
     if with_gateway:
-        await install(api, gateway.schemas(), until)
-        for path, obj in gateway.objects():
-            await api.apply(path, obj)
+        await install(client, gateway.schemas(), until)
+        for resource, obj in gateway.objects():
+            await _apply(client, resource, obj)
 
 
-async def _namespace(api: Api, name: str) -> None:
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    await api.apply(f"/api/v1/namespaces/{name}", namespace)
+async def _apply(client: KubeClient, resource: Resource, obj: Json) -> None:
+    await client.apply(resource, obj, field_manager=MANAGER)
 
 
-async def install(api: Api, definitions: Sequence[Json], until: Until) -> None:
+async def install(client: KubeClient, definitions: Sequence[Json], until: Until) -> None:
     """Install CustomResourceDefinitions and wait until their resources are served."""
-    await asyncio.gather(*(api.apply(f"{_DEFINITIONS}/{item['metadata']['name']}", item) for item in definitions))
+    await asyncio.gather(*(_apply(client, DEFINITION, definition) for definition in definitions))
     wanted = _served(definitions)
 
     async def served() -> bool:
         for path in list(wanted):
-            if not await api.answers(path):
+            try:
+                resources = (await client.page(path))["resources"]
+            except KubeError:
                 return False
-            resources = (await api.request("GET", path))["resources"]
             if not wanted[path] <= {resource["name"] for resource in resources}:
                 return False
             del wanted[path]

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
+from canary.kube.types import Json, Resource
 from canary.sandbox import addresses
-from canary.sandbox.api import Json
 
 NAME = "traefik"
 """Name of the GatewayClass, and of the Gateway that routes attach to, in the namespace `NAMESPACE`."""
@@ -20,29 +20,24 @@ def schemas() -> list[Json]:
     return [definition for file in files for definition in json.loads(file.read_text())]
 
 
-def objects() -> list[tuple[str, Json]]:
-    """The GatewayClass and the Gateway, open to routes of every namespace: (path in the API, object)."""
-    version = "gateway.networking.k8s.io/v1"
+def objects() -> list[tuple[Resource, Json]]:
+    """The GatewayClass and the Gateway, which is open to routes of every namespace."""
+    group, version = "gateway.networking.k8s.io", "v1"
     listeners = [
         {"name": name, "port": port, "protocol": "HTTP", "allowedRoutes": {"namespaces": {"from": "All"}}}
         for name, port in _PORTS.items()
     ]
     gateway_class: Json = {
-        "apiVersion": version,
-        "kind": "GatewayClass",
         "metadata": {"name": NAME},
         "spec": {"controllerName": "traefik.io/gateway-controller"},
     }
     gateway: Json = {
-        "apiVersion": version,
-        "kind": "Gateway",
         "metadata": {"name": NAME, "namespace": NAMESPACE},
         "spec": {"gatewayClassName": NAME, "listeners": listeners},
     }
-    base = f"/apis/{version}"
     return [
-        (f"{base}/gatewayclasses/{NAME}", gateway_class),
-        (f"{base}/namespaces/{NAMESPACE}/gateways/{NAME}", gateway),
+        (Resource(group, version, "gatewayclasses", "GatewayClass", namespaced=False), gateway_class),
+        (Resource(group, version, "gateways", "Gateway"), gateway),
     ]
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from canary.kube.types import Json
 from canary.sandbox import addresses
-from canary.sandbox.api import Json
 
 _META = "__meta_kubernetes_pod"
 _ANNOTATION = f"{_META}_annotation_prometheus_io"

@@ -102,12 +102,18 @@ def phase_of(canary: Json) -> str:
     return str((canary.get("status") or {}).get("phase", ""))
 
 
-def weight_of(traefik_service: Json) -> int | None:
+def backends_of(route: Json) -> dict[str, int]:
+    """The weight of each Service that a TraefikService, or the first rule of an HTTPRoute, divides requests between."""
+    spec = route.get("spec") or {}
+    rules = spec.get("rules") or [{}]
+    services = (spec.get("weighted") or {}).get("services") or rules[0].get("backendRefs") or []
+    return {str(each["name"]): int(each.get("weight", 1)) for each in services}
+
+
+def weight_of(route: Json) -> int | None:
     """The percent of requests that the gateway's own object gives to the canary; None where it says nothing."""
-    services = ((traefik_service.get("spec") or {}).get("weighted") or {}).get("services")
-    if not services:
-        return None
-    return sum(int(each.get("weight", 0)) for each in services if str(each["name"]).endswith("-canary"))
+    backends = backends_of(route)
+    return sum(weight for name, weight in backends.items() if name.endswith("-canary")) if backends else None
 
 
 def without_repeats(values: Sequence[int | None]) -> list[int]:

@@ -17,7 +17,8 @@ from typing import TypeVar
 import pytest
 import pytest_asyncio
 
-from canary.sandbox.api import Api
+from canary.kube.client import KubeClient
+from canary.kube.types import NAMESPACE
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.guard import call_in
 from canary.sandbox.options import Options
@@ -65,11 +66,10 @@ async def cluster(running_cluster: Cluster) -> AsyncIterator[Cluster]:
 async def namespace(cluster: Cluster) -> AsyncIterator[str]:
     """A namespace of the test's own, deleted afterwards (nobody waits for that)."""
     name = f"test-{secrets.token_hex(3)}"
-    path = "/api/v1/namespaces"
-    async with Api(cluster.kubeconfig) as api:
-        await api.request("POST", path, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    async with KubeClient.connect(cluster.kubeconfig) as client:
+        await client.create(NAMESPACE, {"metadata": {"name": name}})
         yield name
-        await api.request("DELETE", f"{path}/{name}")
+        await client.delete(NAMESPACE, None, name)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,8 +2,9 @@
 
 import httpx
 
+from canary.kube.client import KubeClient
+from canary.kube.types import DEPLOYMENT, Json, resource_of
 from canary.sandbox import addresses
-from canary.sandbox.api import Api, Json
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.testing import eventually
 
@@ -28,28 +29,28 @@ def service(name: str) -> Json:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
-async def create(api: Api, namespace: str, *objects: Json) -> None:
-    places = {"Deployment": "/apis/apps/v1", "Service": "/api/v1"}
+async def create(client: KubeClient, namespace: str, *objects: Json) -> None:
     for obj in objects:
-        kind = obj["kind"]
-        await api.request("POST", f"{places[kind]}/namespaces/{namespace}/{kind.lower()}s", obj)
+        obj["metadata"]["namespace"] = namespace
+        await client.create(resource_of(obj), obj)
 
 
-async def available(api: Api, namespace: str, name: str, replicas: int = 1) -> None:
+async def available(client: KubeClient, namespace: str, name: str, replicas: int = 1) -> None:
     async def ask() -> int:
-        found = await api.request("GET", f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
+        found = await client.get(DEPLOYMENT, namespace, name)
         return int(found.get("status", {}).get("availableReplicas", 0))
 
     await eventually(ask, lambda count: count == replicas, within=20)
 
 
 async def test_a_deployment_becomes_processes_behind_its_service(cluster: Cluster, namespace: str) -> None:
-    async with Api(cluster.kubeconfig) as api, httpx.AsyncClient() as client:
+    async with KubeClient.connect(cluster.kubeconfig) as api, httpx.AsyncClient() as client:
         await create(api, namespace, deployment("shop", "sample/web:1.2.3", replicas=2), service("shop"))
         await available(api, namespace, "shop", 2)
 
         async def ask() -> set[str]:
-            answers = [await client.get(f"http://shop.{namespace}:9898/", headers={"connection": "close"}) for _ in "ab"]
+            url, close = f"http://shop.{namespace}:9898/", {"connection": "close"}
+            answers = [await client.get(url, headers=close) for _ in "ab"]
             return {answer.json()["hostname"] for answer in answers}
 
         pods = await eventually(ask, lambda names: len(names) == 2, within=5)
@@ -59,7 +60,7 @@ async def test_a_deployment_becomes_processes_behind_its_service(cluster: Cluste
 
 
 async def test_prometheus_finds_annotated_pods(cluster: Cluster, namespace: str) -> None:
-    async with Api(cluster.kubeconfig) as api, httpx.AsyncClient() as client:
+    async with KubeClient.connect(cluster.kubeconfig) as api, httpx.AsyncClient() as client:
         await create(api, namespace, deployment("shop", "sample/web:1"), service("shop"))
         await available(api, namespace, "shop")
         await client.get(f"http://shop.{namespace}:9898/")
@@ -70,5 +71,5 @@ async def test_prometheus_finds_annotated_pods(cluster: Cluster, namespace: str)
             result: list[Json] = answer.json()["data"]["result"]
             return result
 
-        series = await eventually(ask, lambda found: bool(found), within=20)
+        series = await eventually(ask, bool, within=20)
         assert series[0]["metric"]["kubernetes_pod_name"].startswith("shop-")

@@ -4,11 +4,17 @@ import argparse
 import asyncio
 from pathlib import Path
 
+from canary.kube.backoff import Backoff
+from canary.kube.client import KubeClient
+from canary.kube.follow import WatchTiming
+from canary.kube.types import ENDPOINT_SLICE, SERVICE
+from canary.kube.watch import WatchCache
 from canary.sandbox import addresses
-from canary.sandbox.api import Api
 from canary.sandbox.network import dns
 from canary.sandbox.network.proxy import Proxy
 from canary.sandbox.network.services import Directory
+
+TIMING = WatchTiming(backoff=Backoff(first=0.2, cap=1.0))
 
 
 async def serve(kubeconfig: Path, namespace: str, names: dict[str, str]) -> None:
@@ -17,29 +23,18 @@ async def serve(kubeconfig: Path, namespace: str, names: dict[str, str]) -> None
     proxy = Proxy(directory)
     transport = await dns.serve(addresses.DNS, dns.Names(directory, namespace, names))
     try:
-        async with Api(kubeconfig) as api, asyncio.TaskGroup() as group:
-            group.create_task(_follow_services(api, directory, proxy))
-            group.create_task(_follow_slices(api, directory, proxy))
+        async with KubeClient.connect(kubeconfig, user_agent="canary-sandbox-network") as client:
+            services = WatchCache(client, SERVICE, timing=TIMING)
+            slices = WatchCache(client, ENDPOINT_SLICE, timing=TIMING)
+            services.subscribe(directory.set_service)
+            services.subscribe(lambda change: proxy.services_changed())
+            slices.subscribe(directory.set_slice)
+            slices.subscribe(lambda change: proxy.endpoints_changed())
+            async with asyncio.TaskGroup() as group:
+                for work in (services.run(), slices.run(), proxy.run()):
+                    group.create_task(work)
     finally:
         transport.close()
-
-
-async def _follow_services(api: Api, directory: Directory, proxy: Proxy) -> None:
-    async for kind, obj in api.watch("/api/v1/services"):
-        if kind == "LISTED":
-            directory.set_services(obj.get("items") or [])
-        else:
-            directory.set_service(obj, gone=kind == "DELETED")
-        await proxy.update()
-
-
-async def _follow_slices(api: Api, directory: Directory, proxy: Proxy) -> None:
-    async for kind, obj in api.watch("/apis/discovery.k8s.io/v1/endpointslices"):
-        if kind == "LISTED":
-            directory.set_slices(obj.get("items") or [])
-        else:
-            directory.set_slice(obj, gone=kind == "DELETED")
-        proxy.endpoints_changed()
 
 
 def main() -> None:

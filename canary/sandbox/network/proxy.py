@@ -122,13 +122,25 @@ class Proxy:
     _targets: dict[Endpoint, tuple[Key, str]] = field(default_factory=dict)
     _turns: dict[Endpoint, Callable[[], int]] = field(default_factory=dict)
     _backends: dict[tuple[Key, str], Backends] = field(default_factory=dict)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def endpoints_changed(self) -> None:
         """Forget which endpoints were usable."""
         self._backends.clear()
 
-    async def update(self) -> None:
-        """Open and close listeners so that there is one for each port of each Service."""
+    def services_changed(self) -> None:
+        """Have `run` look at the Services again."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Open and close listeners as Services come and go, for good."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self._update()
+
+    async def _update(self) -> None:
+        """Have one listener for each port of each Service."""
         self._targets = self.directory.listeners()
         self._backends.clear()
         for place in [place for place in self._servers if place not in self._targets]:

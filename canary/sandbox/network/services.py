@@ -1,10 +1,10 @@
 """Services and their endpoints as the watches tell of them: who is behind which address, and what it is called."""
 
 import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from canary.sandbox.api import Json
+from canary.kube.store import Change
+from canary.kube.types import Json
 
 Endpoint = tuple[str, int]
 """Address and port."""
@@ -36,32 +36,25 @@ class Directory:
     """Everything known of Services and EndpointSlices; synchronous, and fed by the watches."""
 
     _services: dict[Key, Json] = field(default_factory=dict)
-    _by_service: dict[Key, dict[str, Json]] = field(default_factory=dict)
+    _slices: dict[Key, dict[str, Json]] = field(default_factory=dict)
 
-    def set_services(self, services: Iterable[Json]) -> None:
-        """Take over a complete list of Services."""
-        self._services = {_key(service): service for service in services}
+    def set_service(self, change: Change[Json]) -> None:
+        """Take over a changed Service."""
+        if change.new is None:
+            self._services.pop(change.key, None)
+        else:
+            self._services[change.key] = change.new
 
-    def set_service(self, service: Json, *, gone: bool = False) -> None:
-        """Take over one changed Service."""
-        _set(self._services, service, gone=gone)
-
-    def set_slices(self, slices: Iterable[Json]) -> None:
-        """Take over a complete list of EndpointSlices."""
-        self._by_service = {}
-        for item in slices:
-            self.set_slice(item)
-
-    def set_slice(self, item: Json, *, gone: bool = False) -> None:
-        """Take over one changed EndpointSlice."""
-        namespace, name = _key(item)
-        service = item["metadata"].get("labels", {}).get(SERVICE_LABEL)
-        if service is None:
-            return
-        slices = self._by_service.setdefault((namespace, service), {})
-        slices.pop(name, None)
-        if not gone:
-            slices[name] = item
+    def set_slice(self, change: Change[Json]) -> None:
+        """Take over a changed EndpointSlice."""
+        namespace, name = change.key
+        for item in (change.old, change.new):
+            service = None if item is None else item["metadata"].get("labels", {}).get(SERVICE_LABEL)
+            if service is not None:
+                slices = self._slices.setdefault((namespace, service), {})
+                slices.pop(name, None)
+                if item is change.new and item is not None:
+                    slices[name] = item
 
     def listeners(self) -> dict[Endpoint, tuple[Key, str]]:
         """Every address and port that Services ask for: the Service and its port's name."""
@@ -78,7 +71,7 @@ class Directory:
         """The endpoints of a Service's port."""
         ready: list[Endpoint] = []
         last: list[Endpoint] = []
-        for item in self._by_service.get(service, {}).values():
+        for item in self._slices.get(service, {}).values():
             ports = [entry for entry in item.get("ports") or [] if (entry.get("name") or "") == port]
             numbers = [int(entry["port"]) for entry in ports if entry.get("port")]
             for endpoint, number in itertools.product(item.get("endpoints") or [], numbers):
@@ -100,7 +93,7 @@ class Directory:
             return str(spec["externalName"])
         if spec.get("clusterIP") != "None":
             return _addresses(spec)
-        slices = self._by_service.get((namespace, name), {}).values()
+        slices = self._slices.get((namespace, name), {}).values()
         endpoints = [endpoint for item in slices for endpoint in item.get("endpoints") or []]
         ready = [e for e in endpoints if e.get("conditions", {}).get("ready", True)]
         return [str(endpoint["addresses"][0]) for endpoint in ready]
@@ -110,14 +103,3 @@ def _addresses(spec: Json) -> list[str]:
     address = spec.get("clusterIP")
     own = [address] if address and address != "None" else []
     return own + list(spec.get("externalIPs") or [])
-
-
-def _key(obj: Json) -> Key:
-    return obj["metadata"]["namespace"], obj["metadata"]["name"]
-
-
-def _set(known: dict[Key, Json], obj: Json, *, gone: bool) -> None:
-    if gone:
-        known.pop(_key(obj), None)
-    else:
-        known[_key(obj)] = obj

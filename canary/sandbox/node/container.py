@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from canary.sandbox.api import Json
+from canary.kube.types import Json
 from canary.sandbox.node import images, podspec, probes
 from canary.sandbox.node.state import ContainerState, Running, Terminated, Waiting, timestamp
 

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from canary.sandbox.api import Api, Json
-from canary.sandbox.node.pod import remove, write_status
+from canary.kube.types import Json
+from canary.sandbox.node.podapi import PodApi
 from canary.sandbox.node.podspec import Identity
 from canary.sandbox.node.state import ContainerState, PodState, Running, timestamp
 
@@ -13,7 +13,7 @@ from canary.sandbox.node.state import ContainerState, PodState, Running, timesta
 class FakePod:
     """A pod that is ready `delay` seconds after it was bound."""
 
-    api: Api
+    api: PodApi
     spec: Json
     identity: Identity
     delay: float
@@ -32,13 +32,13 @@ class FakePod:
             for spec in self.spec["spec"]["containers"]
         ]
         state = PodState(self.identity.ip, self.identity.node_ip, init=[], containers=containers, initialized=True)
-        await write_status(self.api, self.spec, state.as_status(now))
+        await self.api.write_status(self.spec, state.as_status(now))
 
     def delete(self, grace: float) -> None:
         """Go at once: there is nothing to wait for."""
         if self._ending is None:
             self.kill()
-            self._ending = asyncio.create_task(remove(self.api, self.spec))
+            self._ending = asyncio.create_task(self.api.remove(self.spec))
 
     def kill(self) -> None:
         """Stop being."""

@@ -9,14 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from canary.kube.connection import open_connection
+from canary.kube.store import Change
+from canary.kube.types import Json
 from canary.sandbox import addresses
-from canary.sandbox.api import MERGE_PATCH, Api, Json
 from canary.sandbox.node.fake import FakePod
-from canary.sandbox.node.pod import Pod, grace_of, path_of, until_accepted
+from canary.sandbox.node.pod import Pod
+from canary.sandbox.node.podapi import PodApi
 from canary.sandbox.node.podspec import Identity
 from canary.sandbox.node.state import timestamp
 
 _FINAL = {"Succeeded", "Failed"}
+_GRACE_SECONDS = 30
 
 
 class Runnable(Protocol):
@@ -101,7 +105,7 @@ def required_node(pod: Json) -> str | None:
 class Kubelet:
     """Every node's share of the work."""
 
-    api: Api
+    api: PodApi
     settings: Settings
     _pods: dict[str, Runnable] = field(default_factory=dict)
     _binding: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -111,28 +115,20 @@ class Kubelet:
     async def register(self) -> None:
         """Create the nodes."""
         for number in range(1, self.settings.nodes + 1):
-            node = node_object(number)
-            await until_accepted(lambda node=node: self.api.request("POST", "/api/v1/nodes", node))  # type: ignore[misc]
-            path = f"/api/v1/nodes/{node_name(number)}/status"
-            body = {"status": node["status"]}
-            await until_accepted(lambda path=path, body=body: self.api.request("PATCH", path, body, MERGE_PATCH))  # type: ignore[misc]
+            await self.api.register(node_object(number))
 
     async def run(self) -> None:
         """Follow the pods, for good."""
-        async for kind, obj in self.api.watch("/api/v1/pods"):
-            if kind == "LISTED":
-                self._relist(obj.get("items") or [])
-            elif kind == "DELETED":
-                self._forget(obj["metadata"]["uid"])
-            else:
-                self._seen(obj)
+        pods = self.api.pods()
+        pods.subscribe(self._changed)
+        await pods.run()
 
-    def _relist(self, pods: list[Json]) -> None:
-        there = {pod["metadata"]["uid"] for pod in pods}
-        for uid in [uid for uid in self._pods if uid not in there]:
-            self._forget(uid)
-        for pod in pods:
-            self._seen(pod)
+    def _changed(self, change: Change[Json]) -> None:
+        old, new = (None if pod is None else str(pod["metadata"]["uid"]) for pod in (change.old, change.new))
+        if old is not None and old != new:
+            self._forget(old)
+        if change.new is not None:
+            self._seen(change.new)
 
     def _forget(self, uid: str) -> None:
         self._binding.pop(uid, None)
@@ -153,17 +149,11 @@ class Kubelet:
         if "deletionTimestamp" in pod["metadata"]:
             if uid not in self._pods:
                 self._pods[uid] = self._make(pod)
-            self._pods[uid].delete(grace_of(pod))
+            self._pods[uid].delete(float(pod["metadata"].get("deletionGracePeriodSeconds", _GRACE_SECONDS)))
 
     async def _bind(self, pod: Json) -> None:
         node = required_node(pod) or node_name(1 + self._turn() % self.settings.nodes)
-        binding = {
-            "apiVersion": "v1",
-            "kind": "Binding",
-            "metadata": {"name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]},
-            "target": {"apiVersion": "v1", "kind": "Node", "name": node},
-        }
-        await until_accepted(lambda: self.api.request("POST", f"{path_of(pod)}/binding", binding))
+        await self.api.bind(pod, node)
 
     def _start(self, pod: Json) -> None:
         runnable = self._make(pod)
@@ -197,13 +187,15 @@ async def serve(kubeconfig: Path, settings: Settings) -> None:
     """Be the cluster's nodes until told to end by SIGTERM; then every pod's programs are ended too."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with Api(kubeconfig) as api:
-        kubelet = Kubelet(api, settings)
+    connection = await open_connection(kubeconfig)
+    try:
+        kubelet = Kubelet(PodApi.over(connection), settings)
         await kubelet.register()
-        work = asyncio.create_task(kubelet.run())
-        ended = asyncio.create_task(stop.wait())
+        work, ended = asyncio.create_task(kubelet.run()), asyncio.create_task(stop.wait())
         await asyncio.wait({work, ended}, return_when=asyncio.FIRST_COMPLETED)
         kubelet.kill_all()
         if work.done():
             work.result()
         work.cancel()
+    finally:
+        await connection.close()

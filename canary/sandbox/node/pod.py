@@ -1,58 +1,14 @@
 """The life of one pod: its containers, its status, its end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
-from canary.sandbox.api import MERGE_PATCH, Api, Json
+from canary.kube.types import Json
 from canary.sandbox.node import podspec
 from canary.sandbox.node.container import Container
+from canary.sandbox.node.podapi import PodApi
 from canary.sandbox.node.state import PodState, timestamp
-
-_AGAIN_SECONDS = 0.3
-_NOT_FOUND = 404
-_CONFLICT = 409
-
-
-def path_of(pod: Json) -> str:
-    """The pod's path in the API."""
-    return f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
-
-
-def grace_of(pod: Json) -> float:
-    """Seconds that a deleted pod's programs have."""
-    return float(pod["metadata"].get("deletionGracePeriodSeconds", 30))
-
-
-async def until_accepted(call: Callable[[], Awaitable[object]]) -> None:
-    """Repeat a request until the server accepts it or the pod is gone."""
-    while True:
-        try:
-            await call()
-        except httpx.HTTPStatusError as error:
-            if error.response.status_code in {_NOT_FOUND, _CONFLICT}:
-                return
-            await asyncio.sleep(_AGAIN_SECONDS)
-        except httpx.TransportError:
-            await asyncio.sleep(_AGAIN_SECONDS)
-        else:
-            return
-
-
-async def write_status(api: Api, pod: Json, status: Json) -> None:
-    """Write a pod's status, unless the pod is another one by now."""
-    body = {"metadata": {"uid": pod["metadata"]["uid"]}, "status": status}
-    await until_accepted(lambda: api.request("PATCH", f"{path_of(pod)}/status", body, MERGE_PATCH))
-
-
-async def remove(api: Api, pod: Json) -> None:
-    """Take a pod whose programs have ended out of the API."""
-    preconditions = {"uid": pod["metadata"]["uid"]}
-    body = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0, "preconditions": preconditions}
-    await until_accepted(lambda: api.request("DELETE", path_of(pod), body))
 
 
 @dataclass(slots=True)
@@ -67,7 +23,7 @@ class Pod:
         backoff: see `Container`.
     """
 
-    api: Api
+    api: PodApi
     spec: Json
     identity: podspec.Identity
     folder: Path
@@ -128,17 +84,9 @@ class Pod:
 
     async def _contents(self) -> podspec.Lookup:
         wanted = podspec.references(self.spec)
-        read = await asyncio.gather(*(self._content(kind, name) for kind, name in wanted))
+        read = await asyncio.gather(*(self.api.contents(self.identity.namespace, kind, name) for kind, name in wanted))
         found = dict(zip(wanted, read, strict=True))
         return lambda kind, name: found.get((kind, name))
-
-    async def _content(self, kind: str, name: str) -> podspec.Data | None:
-        plural = {"ConfigMap": "configmaps", "Secret": "secrets"}[kind]
-        try:
-            obj = await self.api.request("GET", f"/api/v1/namespaces/{self.identity.namespace}/{plural}/{name}")
-        except httpx.HTTPError:
-            return None
-        return podspec.contents({**obj, "kind": kind})
 
     async def _report(self) -> None:
         written: Json = {}
@@ -147,11 +95,11 @@ class Pod:
             self._changed.clear()
             status = self._state.as_status(timestamp())
             if status != written:
-                await write_status(self.api, self.spec, status)
+                await self.api.write_status(self.spec, status)
                 written = status
 
     async def _write(self) -> None:
-        await write_status(self.api, self.spec, self._state.as_status(timestamp()))
+        await self.api.write_status(self.spec, self._state.as_status(timestamp()))
 
     def delete(self, grace: float) -> None:
         """End it within `grace` seconds and take it out of the API. Asking again changes nothing."""
@@ -162,7 +110,7 @@ class Pod:
         containers = [*self._init, *self._containers]
         await asyncio.gather(*(container.stop(grace) for container in containers))
         self._cancel()
-        await remove(self.api, self.spec)
+        await self.api.remove(self.spec)
 
     def kill(self) -> None:
         """End it at once: it is no longer in the API, or its node dies."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from canary.sandbox.api import Json
+from canary.kube.types import Json
 
 Data = Mapping[str, bytes]
 Lookup = Callable[[str, str], Data | None]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from canary.sandbox.api import Json
+from canary.kube.types import Json
 from canary.sandbox.node.podspec import port_number
 
 Execute = Callable[[list[str]], Awaitable[int]]

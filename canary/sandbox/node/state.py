@@ -4,7 +4,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Literal
 
-from canary.sandbox.api import Json
+from canary.kube.types import Json
 
 
 def timestamp() -> str:
