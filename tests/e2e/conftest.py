@@ -1,6 +1,7 @@
 """One cluster for all tests of this folder: gateway, Prometheus, load tester, and a controller with its own rights."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from canary.sandbox.prometheus import Scraping
 from canary.sandbox.rig import CONTROLLER_PORT, Rig
 from canary.sandbox.testing import cluster, namespace, pytest_pyfunc_call, running_cluster
 
-__all__ = ["cluster", "cluster_options", "namespace", "pytest_pyfunc_call", "rig", "running_cluster"]
+__all__ = ["cluster", "cluster_options", "namespace", "pytest_pyfunc_call", "rig", "running_cluster", "site"]
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = "flagger-system"
@@ -38,13 +39,28 @@ def cluster_options() -> Options:
 
 
 @pytest_asyncio.fixture
+async def site(cluster: Cluster, namespace: str) -> AsyncIterator[Rig]:
+    """A namespace of the test's own, with the load tester and without a controller."""
+    async with _prepared(cluster, namespace) as rig:
+        if _runs(cluster, "controller"):
+            await cluster.parts["controller"].stop()
+        yield rig
+
+
+@pytest_asyncio.fixture
 async def rig(cluster: Cluster, namespace: str) -> AsyncIterator[Rig]:
     """A namespace of the test's own, with a controller and the load tester running; both are started where needed."""
+    async with _prepared(cluster, namespace) as rig:
+        if not _runs(cluster, "controller"):
+            await rig.start_controller(*CONTROLLER_FLAGS)
+        yield rig
+
+
+@asynccontextmanager
+async def _prepared(cluster: Cluster, namespace: str) -> AsyncIterator[Rig]:
     async with Rig.on(cluster, namespace) as rig:
         await rig.install(*sorted((ROOT / "crds").glob("[!k]*.yaml")))
         await _grant(rig)
-        if not _runs(cluster, "controller"):
-            await rig.start_controller(*CONTROLLER_FLAGS)
         if not _runs(cluster, "loadtester"):
             await rig.start_loadtester()
         yield rig
