@@ -38,10 +38,23 @@ def progress(s: Situation) -> Decision:
         return _retreat(s)
     if target.readiness.desired == 0:
         return s.stay("the canary is scaled up", actions=(ScaleTarget(replicas_wanted(s.facts.primary)),))
+    step = s.plan.current(s.status)
+    if (step.split.canary, step.iteration) != (s.status.canary_weight, s.status.iterations) and s.can_route(step.split):
+        return _change_plan(s, step)
     due = _look_due(s)
     if due is None or s.now < due:
         return _wait(s, due)
     return _look(s)
+
+
+def _change_plan(s: Situation, step: Step) -> Decision:
+    """An edit of the spec has taken the step away: on to the one that is nearest to it in the new plan."""
+    return Decision(
+        status=s.evolve(canary_weight=step.split.canary, iterations=step.iteration),
+        reason="the plan has changed",
+        actions=(*s.keep_services(), Route(step.split)),
+        wake=s.now,
+    )
 
 
 def _look_due(s: Situation) -> datetime | None:
@@ -65,15 +78,10 @@ def _wait(s: Situation, due: datetime | None) -> Decision:
     wakes = [due] if due is not None else []
     if waits_for_pods:
         wakes.append(_deadline(s))
-    step = s.plan.current(s.status)
+    split = s.plan.current(s.status).split
     why = _pending(s) if waits_for_pods else "waiting for the next look"
-    return Decision(
-        # The same as it is stored, save where an edit of the spec has taken the step away.
-        status=s.evolve(canary_weight=step.split.canary, iterations=step.iteration),
-        reason=why,
-        actions=(*s.keep_services(), Route(step.split)) if s.can_route(step.split) else s.keep_services(),
-        wake=min(wakes) if wakes else None,
-    )
+    actions = (*s.keep_services(), Route(split)) if s.can_route(split) else s.keep_services()
+    return s.stay(why, actions=actions, wake=min(wakes) if wakes else None)
 
 
 def _deadline(s: Situation) -> datetime:
@@ -122,6 +130,8 @@ def _look(s: Situation) -> Decision:
     ready = s.canary_ready
     if s.canary.skip_analysis:
         return _promote(s, (), ()) if ready else _hold(s, WAITING_FOR_PODS, _pending(s), (), events=())
+    if s.split.canary < s.status.canary_weight:
+        return _put_right(s)
     started = s.plan.current(s.status) != NO_STEP
     rollbacks = s.hooks(HookType.ROLLBACK)
     hooks = s.hooks(HookType.ROLLOUT) if started else (s.hooks(HookType.PRE_ROLLOUT) if ready else {})
@@ -144,6 +154,21 @@ def _look(s: Situation) -> Decision:
         return _hold(s, WAITING_FOR_PODS, _pending(s), checks, events=())
     passed = tuple(event for hook in hooks.values() if (event := words.passed(hook)) is not None)
     return _go_on(s, passed, checks)
+
+
+def _put_right(s: Situation) -> Decision:
+    """The route gives the canary less than its step: what it was seen to do proves nothing of this step.
+
+    Somebody else wrote the route, or a rollback was cut off before it was recorded. The step begins again.
+    """
+    why = f"the route gave the canary {s.split.canary} % in place of {s.status.canary_weight} %"
+    return Decision(
+        status=s.evolve(last_check_time=s.now),
+        reason=why,
+        actions=s.keep_share(),
+        events=(warning(f"Halt {s.full_name} advancement {why}"),),
+        wake=s.now + s.canary.analysis_interval,
+    )
 
 
 def _metric_questions(s: Situation) -> tuple[MetricQuestion, ...]:
@@ -211,6 +236,7 @@ def _count_failure(s: Situation, events: tuple[Event, ...], checks: tuple[CheckS
             last_progress_time=s.now,
         ),
         reason=events[0].message,
+        actions=s.keep_share(),
         events=events,
         wake=s.now + s.canary.analysis_interval,
     )
@@ -239,6 +265,7 @@ def _hold(
             last_progress_time=since,
         ),
         reason=message,
+        actions=s.keep_share(),
         events=events,
         alerts=alerts,
         wake=min(s.now + s.canary.analysis_interval, deadline),
@@ -300,6 +327,7 @@ def _wait_for_gate(
             last_progress_time=s.now,
         ),
         reason=f"the rollout waits for {hook.name}",
+        actions=s.keep_share(),
         events=events if first else (),
         alerts=(alert,) if first and not hook.mute_alert else (),
         wake=s.now + s.canary.analysis_interval,
@@ -350,6 +378,7 @@ def _promote(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus,
             last_progress_time=s.now,
         ),
         reason="the analysis is completed",
+        actions=s.keep_share(),
         events=(*passed, Event(copying)),
         wake=s.now,
     )

@@ -32,7 +32,7 @@ def promoting(s: Situation) -> Decision:
     if not carries and s.facts.target is None:
         return roll_back(s, f"{s.canary.spec.target_ref.kind} {s.target_name} does not exist any more")
     if not carries:
-        return s.stay("the primary takes the new version over", actions=(CopyToPrimary(revision),))
+        return s.stay("the primary takes the new version over", actions=(*s.keep_share(), CopyToPrimary(revision)))
     if s.split.canary and s.primary_serving and (s.changed or not s.canary_serving):
         # What runs behind the canary's share is gone, or is something that nobody has looked at.
         return Decision(
@@ -52,8 +52,7 @@ def _hand_over(s: Situation) -> Decision:
     share = s.status.canary_weight
     due = (s.status.last_check_time or s.now) + s.canary.analysis_interval
     if s.status.reason == HANDING_OVER and s.now < due:
-        current = (*s.keep_services(), Route(Split(canary=share)))
-        return s.stay("waiting for the next step back", actions=current, wake=due)
+        return s.stay("waiting for the next step back", actions=s.keep_share(), wake=due)
     if share <= step:
         return _all_to_primary(s)
     left = Split(canary=share - step)
@@ -86,9 +85,9 @@ def _wait_for_primary(s: Situation) -> Decision:
         )
     deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
     if s.now < deadline:
-        return s.stay(why, actions=s.keep_services(), wake=deadline)
+        return s.stay(why, actions=s.keep_share(), wake=deadline)
     if s.status.reason == PRIMARY_NOT_READY:
-        return s.stay(why, actions=s.keep_services())
+        return s.stay(why, actions=s.keep_share())
     message = f"Promotion of {s.target_name} is held, primary not ready: {why}"
     return Decision(
         status=s.evolve(reason=PRIMARY_NOT_READY, message=why),

@@ -227,6 +227,14 @@ class Situation:
         """Services and route of a Canary at rest."""
         return (*self.keep_services(), Route(ALL_PRIMARY))
 
+    def keep_share(self) -> tuple[Action, ...]:
+        """Services and route of a rollout that stays where it is, whatever has become of its route."""
+        share, split = self.status.canary_weight, self.plan.current(self.status).split
+        if share == self.split.canary or not self.facts.weighted:
+            return self.keep_services()
+        split = split if split.canary == share else Split(canary=share)
+        return (*self.keep_services(), Route(split)) if self.can_route(split) else self.keep_services()
+
     def let_go(self) -> tuple[Action, ...]:
         """The canary's pods go, where there is a workload to have any."""
         return (ScaleTarget(0),) if self.facts.target is not None else ()

@@ -1,7 +1,8 @@
 """A model of what a controller acts on: two workloads with pods, the users' Service, and a route."""
 
+import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -57,6 +58,10 @@ class Deployment:
     revision: str
     desired: int
     pods: list[Pods] = field(default_factory=list)
+
+    def twin(self) -> "Deployment":
+        """One like it, to go another way."""
+        return replace(self, pods=[replace(each) for each in self.pods])
 
     def deploy(self, revision: str, now: datetime) -> None:
         """Set its pod template."""
@@ -153,6 +158,13 @@ class Cluster:
         self.version_services = False
         self.finalizer = False
         self.orphaned = False
+
+    def twin(self) -> "Cluster":
+        """One like it, to go another way."""
+        other = copy.copy(self)
+        other.target = None if self.target is None else self.target.twin()
+        other.primary = None if self.primary is None else self.primary.twin()
+        return other
 
     def settle(self, now: datetime) -> None:
         """Let time have its effect on pods."""

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from canary.api.canary import Canary
 from canary.api.traffic import ALL_PRIMARY
-from canary.rollout.decide import decide
-from canary.rollout.decision import Action, CopyToPrimary, Decision
+from canary.rollout.decision import Action, Decision
 from canary.rollout.facts import Facts
 from canary.rollout.simulation.scenario import Scenario, Side
 from canary.rollout.simulation.world import World
@@ -21,7 +20,6 @@ class SafeWorld(World):
     - No action gives requests to pods that are not ready while others are, and none takes the pods away from requests.
     - What is stored says how traffic is divided.
     - What is told is stored, so that it is told once.
-    - The same facts lead to the same decision.
 
     Args:
         scenario: what happens.
@@ -40,21 +38,21 @@ class SafeWorld(World):
         super().before_action(action, index)
         self._shares, self._serving = self.cluster.shares(), self._who_serves()
 
-    def after_action(self, action: Action) -> None:
+    def after_action(self, action: Action, *, wrote: bool) -> None:
         """Look at what it has done to requests."""
-        super().after_action(action)
+        super().after_action(action, wrote=wrote)
+        if not wrote:
+            return
         shares, serving = self.cluster.shares(), self._who_serves()
         for side, share in shares.items():
             if share > self._shares[side] and not serving[side] and any(serving.values()):
                 self._unsafe(f"{action} gives requests to the {side}, which has no ready pods")
-            if share and self._serving[side] and not serving[side] and not isinstance(action, CopyToPrimary):
+            if share and self._serving[side] and not serving[side]:
                 self._unsafe(f"{action} takes the pods of the {side} from requests")
 
     def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
         """Look at the decision by itself."""
         super().before_store(canary, facts, decision)
-        if decide(canary, facts) != decision:
-            self._unsafe("the same facts led to another decision")
         if decision.status == canary.status and (decision.events or decision.alerts or decision.ending):
             self._unsafe(f"{decision.reason}: told and not stored, so that it would be told again")
 
@@ -62,14 +60,15 @@ class SafeWorld(World):
         """Look at what the status says."""
         super().after_store(canary, decision)
         routed = (self.cluster.split or ALL_PRIMARY).canary
-        if self.cluster.managed and decision.status.canary_weight != routed:
+        stored = decision.status != canary.status
+        if stored and self.cluster.managed and decision.status.canary_weight != routed:
             self._unsafe(f"the status says {decision.status.canary_weight} %, the route {routed} %")
 
     def _who_serves(self) -> dict[Side, bool]:
+        target, primary = self.cluster.target, self.cluster.primary
         return {
-            side: workload is not None and workload.serving(self.now)
-            for side in Side
-            for workload in (self.cluster.side(side),)
+            Side.CANARY: target is not None and target.serving(self.now),
+            Side.PRIMARY: primary is not None and primary.serving(self.now),
         }
 
     def _unsafe(self, what: str) -> None:

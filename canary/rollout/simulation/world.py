@@ -89,8 +89,8 @@ class World:
     def before_action(self, action: Action, index: int) -> None:
         """Called before each action of a decision; `index` counts them from 0."""
 
-    def after_action(self, action: Action) -> None:
-        """Called when an action is done."""
+    def after_action(self, action: Action, *, wrote: bool) -> None:
+        """Called when an action is done; `wrote` tells whether it has changed anything."""
 
     def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
         """Called when all actions of a decision on a Canary are done and nothing is stored yet."""
@@ -252,8 +252,9 @@ class World:
         for index, action in enumerate(decision.actions):
             self.before_action(action, index)
             self._reach()
-            wrote |= self.cluster.do(action, self.now)
-            self.after_action(action)
+            changed = self.cluster.do(action, self.now)
+            self.after_action(action, wrote=changed)
+            wrote |= changed
             held = (FINALIZER,) if self.cluster.finalizer else ()
             if held != self.canary.metadata.finalizers:
                 self.canary = self.canary.replace(metadata=self.canary.metadata.replace(finalizers=held))

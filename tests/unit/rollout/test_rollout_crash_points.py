@@ -1,0 +1,253 @@
+"""The controller dies, or the API server fails it, between any two things it does: the rollout ends as it would have.
+
+Every scenario is played once to learn its passes; then once more for every point of every pass that did something,
+and for every way in which that point can fail.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from canary.api.canary import Canary
+from canary.api.traffic import Split
+from canary.rollout.decision import Action, Decision
+from canary.rollout.facts import Facts
+from canary.rollout.simulation import (
+    Conflict,
+    Crash,
+    Delete,
+    Deploy,
+    Drift,
+    Kill,
+    Reading,
+    Remove,
+    Reply,
+    SafeWorld,
+    Scenario,
+    Side,
+    Unavailable,
+    Version,
+    Window,
+)
+
+Make = Callable[..., Canary]
+Story = Callable[..., Scenario]
+Hook = Callable[..., dict[str, Any]]
+
+BEFORE_STORE, AFTER_STORE = -1, -2
+"""Points of a pass beside those before its actions, which are counted from 0."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """What goes wrong in the pass of this number, at this point; once."""
+
+    number: int
+    point: int
+    error: type[Exception]
+    happened: bool = False
+
+
+class FaultyWorld(SafeWorld):
+    """A world in which one thing goes wrong."""
+
+    fault: Fault | None = None
+
+    def _fail(self, point: int) -> None:
+        fault = self.fault
+        if fault is not None and not fault.happened and (fault.number, fault.point) == (self.passes, point):
+            fault.happened = True
+            raise fault.error(str(fault))
+
+    def before_action(self, action: Action, index: int) -> None:
+        self._fail(index)
+        super().before_action(action, index)
+
+    def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
+        super().before_store(canary, facts, decision)
+        self._fail(BEFORE_STORE)
+
+    def after_store(self, canary: Canary, decision: Decision) -> None:
+        super().after_store(canary, decision)
+        self._fail(AFTER_STORE)
+
+
+@dataclass(slots=True)
+class Recording:
+    """What one pass did."""
+
+    number: int
+    before: FaultyWorld
+    points: list[int] = field(default_factory=list)
+
+
+class RecordingWorld(FaultyWorld):
+    """A world that remembers how it was before every pass that did something."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario)
+        self.recordings: list[Recording] = []
+        self._actions = 0
+
+    def before_action(self, action: Action, index: int) -> None:
+        super().before_action(action, index)
+        self._actions = index + 1
+
+    def pass_once(self) -> bool:
+        before, self._actions = snapshot(self), 0
+        wrote = super().pass_once()
+        if wrote:
+            points = [*range(self._actions), BEFORE_STORE, AFTER_STORE]
+            self.recordings.append(Recording(self.passes, before, points))
+        return wrote
+
+
+def snapshot(world: SafeWorld) -> FaultyWorld:
+    """The same world, free to go another way."""
+    twin = FaultyWorld(world.scenario)
+    kept = {name: value for name, value in vars(world).items() if name not in ("recordings", "_actions", "cluster")}
+    twin.__dict__.update({name: copy.copy(value) for name, value in kept.items()})
+    twin.cluster = world.cluster.twin()
+    return twin
+
+
+def end_of(world: SafeWorld) -> dict[str, Any]:
+    """What must not hang on when the controller died."""
+    status, cluster = world.canary.status, world.cluster
+    sides = {side: cluster.side(side) for side in Side}
+    return {
+        "gone": world.gone,
+        "phase": status.phase,
+        "weight": status.canary_weight,
+        "split": cluster.split,
+        "managed": cluster.managed,
+        "finalizer": cluster.finalizer,
+        "orphaned": cluster.orphaned,
+        "promoted": status.last_promoted_spec,
+        "applied": status.last_applied_spec,
+        **{side: workload and (workload.revision, workload.desired) for side, workload in sides.items()},
+    }
+
+
+def faults(recording: Recording) -> Iterator[tuple[int, type[Exception]]]:
+    for point in recording.points:
+        yield point, Crash
+        if point != AFTER_STORE:
+            yield point, Unavailable
+    yield BEFORE_STORE, Conflict
+
+
+MATCH = [{"headers": {"x-canary": {"exact": "yes"}}}]
+V2 = (60, Deploy("v2"))
+BAD = {"v2": Version(readings=(Reading(1.0, weight=50),))}
+NEVER = {"v2": Version(ready_after=None, why_not="ImagePullBackOff")}
+QUICK: dict[str, Any] = {"stepWeight": 25, "maxWeight": 50, "webhooks": [{"name": "load", "url": "http://l.test/"}]}
+REVERT = {"revertOnDeletion": True}
+
+
+def gated(kind: str) -> dict[str, Any]:
+    return {**QUICK, "webhooks": [{"name": "gate", "type": kind, "url": "http://l.test/"}]}
+
+
+CLOSED = (Reply(approved=False, end=timedelta(seconds=250)),)
+
+# Analysis, changes, and what else the scenario has.
+SCENARIOS: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
+    "good": (QUICK, (V2,), {}),
+    "bad": ({**QUICK, "threshold": 1}, (V2,), {"versions": BAD}),
+    "bad twice": (QUICK, (V2,), {"versions": BAD}),
+    "never ready": (QUICK, (V2,), {"versions": NEVER}),
+    "superseded": (QUICK, (V2, (140, Deploy("v3"))), {}),
+    "superseded in promotion": (QUICK, (V2, (187, Deploy("v3"))), {}),
+    "reverted": (QUICK, (V2, (140, Deploy("v1"))), {}),
+    "blue/green": ({"iterations": 2}, (V2,), {}),
+    "blue/green without weights": ({"iterations": 2}, (V2,), {"weighted": False}),
+    "a/b": ({"iterations": 2, "match": MATCH}, (V2,), {}),
+    "a/b bad": ({"iterations": 2, "match": MATCH}, (V2,), {"versions": {"v2": Version(readings=(Reading(1.0),))}}),
+    "steps back": ({**QUICK, "stepWeightPromotion": 20}, (V2,), {}),
+    "skipped": ({**QUICK, "spec": {"skipAnalysis": True}}, (V2,), {}),
+    "confirm-rollout": (gated("confirm-rollout"), (V2,), {"replies": CLOSED}),
+    "confirm-traffic-increase": (gated("confirm-traffic-increase"), (V2,), {"replies": CLOSED}),
+    "confirm-promotion": (gated("confirm-promotion"), (V2,), {"replies": CLOSED}),
+    "rollback hook": (gated("rollback"), (V2,), {"replies": (Reply(approved=True, start=timedelta(seconds=130)),)}),
+    "metrics down": (QUICK, (V2,), {"metrics_down": (Window(timedelta(seconds=100), timedelta(seconds=300)),)}),
+    "canary dies": ({**QUICK, "threshold": 3}, (V2, (140, Kill(Side.CANARY))), {}),
+    "canary dies for good": (QUICK, (V2, (140, Kill(Side.CANARY, None))), {}),
+    "primary dies while the version is bad": (
+        {**QUICK, "threshold": 1},
+        (V2, (180, Kill(Side.PRIMARY, timedelta(seconds=30)))),
+        {"versions": BAD},
+    ),
+    "primary dies in promotion": (QUICK, (V2, (187, Kill(Side.PRIMARY, timedelta(seconds=30)))), {}),
+    "primary can't run it": (
+        QUICK,
+        (V2, (600, Deploy("v3"))),
+        {"versions": {"v2": Version(fits_primary=False)}},
+    ),
+    "target removed": (QUICK, (V2, (140, Remove(Side.CANARY))), {}),
+    "primary removed": (QUICK, (V2, (1000, Remove(Side.PRIMARY))), {}),
+    "route drifts": (QUICK, (V2, (140, Drift(Split(90)))), {}),
+    "deleted": (QUICK, (V2, (140, Delete())), {}),
+    "deleted with revert": ({**QUICK, "spec": REVERT}, (V2, (140, Delete())), {}),
+    "deleted with revert at rest": ({**QUICK, "spec": REVERT}, (V2, (500, Delete())), {}),
+    "deleted with revert, target never ready": (
+        {**QUICK, "spec": REVERT},
+        (V2, (140, Delete())),
+        {"versions": NEVER},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_whatever_fails_the_end_is_the_same(canary: Make, story: Story, name: str) -> None:
+    """And no version without ready pods gets traffic on the way, nor is anything told that is not stored."""
+    analysis, changes, fields = SCENARIOS[name]
+    world = RecordingWorld(story(canary(**analysis), *changes, **fields))
+    world.run()
+    expected = end_of(world)
+
+    assert world.recordings
+    for recording in world.recordings:
+        for point, error in faults(recording):
+            faulty = snapshot(recording.before)
+            faulty.fault = Fault(recording.number, point, error)
+            faulty.run()
+            assert faulty.fault.happened, faulty.fault
+            assert end_of(faulty) == expected, faulty.fault
+
+
+@pytest.mark.parametrize("error", [Crash, Unavailable, Conflict])
+def test_a_good_rollout_takes_no_step_twice_and_leaves_none_out(
+    canary: Make, story: Story, error: type[Exception]
+) -> None:
+    """Weights go up one by one, whichever pass fails."""
+    world = RecordingWorld(story(canary(**QUICK, stepWeightPromotion=20), V2))
+    world.run()
+
+    for recording in world.recordings:
+        for point in recording.points:
+            faulty = snapshot(recording.before)
+            faulty.fault = Fault(recording.number, point, error)
+            assert faulty.run().weights == (0, 25, 50, 30, 10, 0)
+
+
+def test_a_pass_that_did_nothing_is_the_same_when_it_is_done_again(canary: Make, story: Story) -> None:
+    """Late and repeated events cost nothing and change nothing."""
+
+    class Nervous(SafeWorld):
+        def advance(self, moment: Any) -> None:
+            super().advance(moment)
+            for _ in range(3):
+                while self.pass_once():
+                    pass
+
+    plain, nervous = SafeWorld(story(canary(), V2)), Nervous(story(canary(), V2))
+
+    assert nervous.run().weights == plain.run().weights
+    assert [each.events for each in nervous.entries if each.events] == [
+        each.events for each in plain.entries if each.events
+    ]
