@@ -176,8 +176,11 @@ def _build(recipe: Recipe, programs: list[str], progress: Progress) -> dict[str,
         names = ", ".join(programs)
         raise ToolMissingError(f"not built yet: {names}; run `python -m canary.sandbox.binaries` outside the sandbox")
     with _locked(recipe.key):
-        go = golang.find_or_install(cache_folder(), progress)
-        return {name: _cached(name) or _build_one(go, recipe, name, progress) for name in programs}
+        try:
+            go = golang.find_or_install(cache_folder(), progress)
+            return {name: _cached(name) or _build_one(go, recipe, name, progress) for name in programs}
+        except golang.GoError as error:
+            raise ToolMissingError(f"can't build {', '.join(programs)}: {error}") from error
 
 
 @contextmanager
@@ -200,10 +203,7 @@ def _build_one(go: Path, recipe: Recipe, program: str, progress: Progress) -> Pa
     title = f"{program} ({recipe.version})"
     progress(f"building {title}")
     started = time.monotonic()
-    try:
-        golang.run(go, [*command, recipe.packages[program]], folder=recipe.source, title=title, progress=progress)
-    except golang.GoError as error:
-        raise ToolMissingError(f"can't build {title}: {error}") from error
+    golang.run(go, [*command, recipe.packages[program]], folder=recipe.source, title=title, progress=progress)
     unfinished.replace(target)
     progress(f"built {title} in {time.monotonic() - started:.0f} s")
     return target

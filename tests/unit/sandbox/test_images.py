@@ -1,0 +1,35 @@
+"""What image names stand for."""
+
+import pytest
+
+from canary.sandbox.node.images import ImageError, program_of
+
+
+@pytest.mark.parametrize(
+    "image", ["sample/web:1.2", "web:1.2", "ghcr.example:5000/team/podinfo:1.2", "web:1.2@sha256:0"]
+)
+def test_the_sample_goes_by_its_last_name_and_its_version_by_the_tag(image: str) -> None:
+    program = program_of(image)
+    assert program.version == "1.2"
+    assert program.arguments[-1].endswith("samples/web.py")
+
+
+def test_an_image_without_a_tag_is_the_latest() -> None:
+    assert program_of("sample/web").version == "latest"
+
+
+def test_a_sample_takes_the_options_of_the_program_whose_place_it_takes() -> None:
+    arguments = program_of("podinfo:1", ["./podinfo", "--port=9898"], ["--level=info"]).arguments
+    assert arguments[-2:] == ("--port=9898", "--level=info")
+
+
+def test_a_command_of_ones_own() -> None:
+    assert program_of("process://sh -c 'exit 3'").arguments == ("sh", "-c", "exit 3")
+    assert program_of("process://python3", (), ["-V"]).arguments == ("python3", "-V")
+    assert program_of("process://python3", ["sh"], ["-c", "true"]).arguments == ("sh", "-c", "true")
+
+
+@pytest.mark.parametrize("image", ["nginx:1.27", "sample/none:1", "process://"])
+def test_other_images_are_not_known(image: str) -> None:
+    with pytest.raises(ImageError, match=image):
+        program_of(image)
