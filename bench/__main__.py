@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
 from bench.audit import requests, table
 from bench.process import cpu_seconds, memory_mib
 from bench.quality import QUERY, TARGET, Quality
@@ -18,10 +21,11 @@ from canary.kube.client import KubeClient
 from canary.kube.store import Change
 from canary.kube.types import CANARY, TRAEFIK_SERVICE, Json
 from canary.kube.watch import WatchCache
+from canary.sandbox import addresses
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.options import CONTROLLER, Options
 from canary.sandbox.prometheus import Scraping
-from canary.sandbox.rig import Rig, application, phase_of, weight_of
+from canary.sandbox.rig import CONTROLLER_PORT, Rig, application, phase_of, weight_of
 
 ROOT = Path(__file__).parents[1]
 NAMESPACE = "test"
@@ -109,6 +113,18 @@ class Bench:
             raise RuntimeError("the controller is gone")
         return pid
 
+    async def passes(self) -> float:
+        """How many times the controller has looked at a Canary."""
+        url = f"http://{addresses.TOOLS}:{CONTROLLER_PORT}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            families = text_string_to_metric_families(await answer.text())
+        return sum(
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == "canary_controller_reconcile_total"
+        )
+
     async def idle(self, seconds: float) -> None:
         """What settled Canaries cost."""
         since, cpu = datetime.now(UTC), cpu_seconds(self.pid)
@@ -123,6 +139,7 @@ class Bench:
         """Change every image in turn, and let all of them be promoted."""
         loop = asyncio.get_running_loop()
         since, cpu, begun = datetime.now(UTC), cpu_seconds(self.pid), {}
+        passes = await self.passes()
         for name in self.names:
             await self.rig.apply(application(name, NAMESPACE, "2.0.0"))
             begun[name] = loop.time()
@@ -135,18 +152,27 @@ class Bench:
             each for each in requests(self.rig.cluster.audit_log, CONTROLLER, since, datetime.now(UTC)) if each.counts
         ]
         count = len(self.names)
-        needed = STEPS * INTERVAL + 2 * READY
+        pods = [self._pods_took(name, begun[name]) for name in self.names]
+        ratios = [seconds / (STEPS * INTERVAL + wait) for seconds, wait in zip(took, pods, strict=True)]
         print(f"change to Progressing: {quantiles(noticed)} (target p50 0.05 s, p99 0.15 s)")
-        print(f"rollout: {quantiles(took)}, {statistics.median(took) / needed:.3f} of the {needed:g} s needed", end=" ")
-        print("(target 1.05)")
+        print(f"rollout: {quantiles(took)}; pods took {statistics.median(pods):.2f} s of it;", end=" ")
+        print(f"p50 {statistics.median(ratios):.3f} of steps x interval + pods (target 1.05)")
         print(f"each rollout: {len(asked) / count:.1f} API requests (target 40),", end=" ")
         print(f"{(cpu_seconds(self.pid) - cpu) / count:.3f} CPU s (target 0.09); {table(asked)}")
+        print(f"each rollout: {(await self.passes() - passes) / count:.1f} passes over its Canary")
         first = self.names[0]
         steps = [*self.log.phases[first], *self.log.weights[first]]
         told = [f"{what} at {at - begun[first]:.2f}" for at, what in sorted(steps) if at >= begun[first]]
         print(f"{first}: {', '.join(told)}")
         ended = [self.log.phase(name) for name in self.names]
         print(f"ended: {ended.count('Succeeded')} Succeeded, {ended.count('Failed')} Failed")
+
+    def _pods_took(self, name: str, since: float) -> float:
+        """Seconds from new pods asked for to new pods ready, of the canary and of the primary."""
+        first = next(at for at, weight in self.log.weights[name] if at >= since and weight > 0)
+        began, promoting = (self.log.entered(name, {phase}, since) for phase in ("Progressing", "Promoting"))
+        back = next(at for at, weight in self.log.weights[name] if at >= promoting and weight == 0)
+        return first - began + back - promoting
 
     async def turn_bad(self, count: int) -> None:
         """A metric that turns bad in mid-rollout: from the look that is due to weight 0."""
