@@ -50,8 +50,12 @@ class Cluster:
         watchers: who is told when a part dies without having been told to.
     """
 
-    def __init__(self, options: Options | None = None) -> None:
+    def __init__(self, options: Options | None = None, progress: Callable[[str], None] = lambda line: None) -> None:
         """Prepare a cluster; nothing runs yet.
+
+        Args:
+            options: how it is to be.
+            progress: is told, in lines, how the start goes.
 
         Raises:
             NotInNamespaceError: this process is in no private network.
@@ -59,6 +63,7 @@ class Cluster:
         if not netns.inside():
             raise NotInNamespaceError
         self.options = options or Options()
+        self._progress = progress
         given = self.options.folder
         self.folder = Path(tempfile.mkdtemp(prefix="canary-sandbox-")) if given is None else given
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -162,7 +167,7 @@ class Cluster:
         if process.returncode != 0:
             raise ManifestError(f"{manifest}: {output.decode(errors='replace').strip()}")
 
-    async def start(self, progress: Callable[[str], None] = lambda line: None) -> None:
+    async def start(self) -> None:
         """Start everything and wait until it is ready.
 
         Raises:
@@ -170,11 +175,11 @@ class Cluster:
             ToolMissingError: a program is missing and can't be built here.
             ManifestError: one of the options' manifests was not accepted.
         """
-        programs = binaries.ensure(self._assembly.programs(), progress)
+        programs = binaries.ensure(self._assembly.programs(), self._progress)
         self._assembly.link_tools(programs)
         self._assembly.write_credentials()
         self.parts = self._assembly.parts(programs)
-        progress("starting the API server")
+        self._progress("starting the API server")
         self.parts["etcd"].launch()
         self.parts["apiserver"].launch()
         await self._until(self._has_certificate, "makes no certificate")
@@ -184,16 +189,16 @@ class Cluster:
             self.parts[name].launch()
         async with KubeClient.connect(self.kubeconfig, user_agent=MANAGER) as client:
             await furnish(client, self.options.namespaces, self._until, with_gateway=self.options.gateway)
-        progress("starting controllers, nodes, gateway, Prometheus")
+        self._progress("starting controllers, nodes, gateway, Prometheus")
         await asyncio.gather(*(part.start(_START_SECONDS) for part in self.parts.values()))
         await self._until(self._assembly.serves("/openapi/v2"), "serves no OpenAPI document")
         for manifest in self.options.manifests:
-            progress(f"applying {manifest.name}")
+            self._progress(f"applying {manifest.name}")
             await self.apply(manifest)
-        for companion in self.options.companions:
-            progress(f"starting {companion.name}")
-            await self._accompany(companion)
-        progress("the cluster is ready")
+        if self.options.companions:
+            self._progress(f"starting {', '.join(companion.name for companion in self.options.companions)}")
+        await asyncio.gather(*(self._accompany(companion) for companion in self.options.companions))
+        self._progress("the cluster is ready")
 
     async def _accompany(self, companion: Companion) -> None:
         kubeconfig = str(self.kubeconfig_for(companion.user))

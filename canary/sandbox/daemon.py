@@ -88,7 +88,7 @@ async def live(desk: Desk, ports: dict[str, int]) -> int:
     """Run the cluster, inside the private network, until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    cluster = Cluster(read_options(desk))
+    cluster = Cluster(read_options(desk), tell)
     status = _status(desk, ports)
     try:
         if await _started(cluster, stop):
@@ -107,7 +107,7 @@ async def live(desk: Desk, ports: dict[str, int]) -> int:
 
 async def _started(cluster: Cluster, stop: asyncio.Event) -> bool:
     """Start the cluster, unless told to stop meanwhile."""
-    start, stopped = asyncio.create_task(cluster.start(tell)), asyncio.create_task(stop.wait())
+    start, stopped = asyncio.create_task(cluster.start()), asyncio.create_task(stop.wait())
     await asyncio.wait({start, stopped}, return_when=asyncio.FIRST_COMPLETED)
     for task in (start, stopped):
         if not task.done():
