@@ -5,7 +5,8 @@ is judged by how long it hasn't changed before our own eyes, never by its timest
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
@@ -14,11 +15,16 @@ from random import Random
 import structlog
 
 from canary.kube.backoff import fresh_random
+from canary.kube.changes import changes
 from canary.kube.client import KubeClient
 from canary.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from canary.kube.transport import Query
 from canary.kube.types import LEASE, Json
 
 log = structlog.get_logger(__name__)
+
+# Range from which a watch of another's Lease draws for how many seconds it asks.
+_WATCH_SECONDS = (300, 600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,7 @@ class LeaseTerms:
     Attributes:
         duration: How long others wait after the last renewal that they saw before they take the lease.
         renew_deadline: How long after its last renewal the leader gives up by itself; less than ``duration``.
-        retry_period: How often the leader renews, and how often others look (plus jitter).
+        retry_period: How often the leader renews, and how often others look (plus jitter) where they can't watch.
 
     Raises:
         ValueError: The three don't leave each other room.
@@ -153,6 +159,8 @@ class LeaderElector:
         # The Lease as last written or read; None where it must be read anew.
         self._lease: Json | None = None
         self._observed: tuple[Json | None, float] = (None, 0.0)
+        # The resourceVersion to watch another's Lease from; None where it couldn't be read.
+        self._version: str | None = None
         self._valid_until = float("-inf")
 
     @property
@@ -184,11 +192,43 @@ class LeaderElector:
             log.warning("leadership lost", lease=self._name, identity=self._identity)
 
     async def _acquire(self) -> None:
-        while True:
-            if await self._attempt():
+        while not await self._attempt():
+            await self._until_free()
+
+    async def _until_free(self) -> None:
+        """Wait until another's lease may be had: it was given back, or hasn't been renewed for its duration.
+
+        A watch tells so at once. Where none is to be had, the next look is some time away.
+        """
+        # As client-go does it: up to 1.2 retry periods of jitter.
+        pause = self._terms.retry_period * (1 + 1.2 * self._random.random())
+        if self._version is not None:
+            try:
+                async with asyncio.timeout(self._left()) as limit, aclosing(self._changes(self._version)) as events:
+                    async for kind, lease in events:
+                        self._observe(lease)
+                        if kind == "DELETED" or not lease["spec"].get("holderIdentity"):
+                            return
+                        limit.reschedule(_now() + self._left())
+            except TimeoutError:
                 return
-            # As client-go does it: up to 1.2 retry periods of jitter.
-            await asyncio.sleep(self._terms.retry_period * (1 + 1.2 * self._random.random()))
+            except KubeError as error:
+                log.debug("lease can't be watched", lease=self._name, error=str(error))
+            pause = min(pause, max(0.0, self._left()))
+        await asyncio.sleep(pause)
+
+    def _changes(self, version: str) -> AsyncGenerator[tuple[str, Json], None]:
+        query: Query = {
+            "fieldSelector": f"metadata.name={self._name}",
+            "resourceVersion": version,
+            "timeoutSeconds": self._random.randint(*_WATCH_SECONDS),
+        }
+        return changes(self._client, LEASE.path(self._namespace), query)
+
+    def _left(self) -> float:
+        """Seconds until the lease that was seen last runs out unless it is renewed."""
+        spec, at = self._observed
+        return at + float((spec or {}).get("leaseDurationSeconds") or 0) - _now()
 
     async def _hold(self, lead: Callable[[], Awaitable[None]]) -> bool:
         """Run ``lead`` and keep the lease; tell whether ``lead`` ended by itself."""
@@ -234,7 +274,7 @@ class LeaderElector:
                 # Somebody wrote since we read: what they wrote decides, at once.
                 self._lease = None
             except KubeError as error:
-                self._lease = None
+                self._lease = self._version = None
                 log.warning("lease could not be acquired or renewed", error=str(error))
                 break
         return self.is_leader
@@ -245,6 +285,7 @@ class LeaderElector:
         action = decide_lease(lease, self._identity, self._observed[1], _now())
         if isinstance(action, Wait):
             self._lease, self._valid_until = None, float("-inf")
+            self._version = None if lease is None else str(lease["metadata"]["resourceVersion"])
             return False
         # Counted from before the request: whoever judges by what they saw saw it later.
         asked = _now()

@@ -19,6 +19,8 @@ __all__ = ["cluster", "cluster_options", "namespace", "pytest_pyfunc_call", "rig
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = "flagger-system"
+SECOND = "second-controller"
+"""A user with the same rights, so that the audit log tells two controllers apart."""
 CONTROLLER_FLAGS = (
     "--mesh-provider=traefik",
     f"--leader-election-namespace={SYSTEM}",
@@ -31,8 +33,8 @@ def cluster_options() -> Options:
     """The names resolve as the specs expect; Prometheus scrapes the controller too."""
     return Options(
         namespaces=("test", "canary"),
-        users={CONTROLLER: ()},
-        audited=(CONTROLLER,),
+        users={CONTROLLER: (), SECOND: ()},
+        audited=(CONTROLLER, SECOND),
         names={"my-app.canary": addresses.GATEWAY, "flagger-loadtester.test": addresses.TOOLS},
         scraping=Scraping(interval="1s", targets={"controller": [f"{addresses.TOOLS}:{CONTROLLER_PORT}"]}),
     )
@@ -78,4 +80,6 @@ async def _grant(rig: Rig) -> None:
         for obj in yaml.safe_load_all((folder / f"{name}.yaml").read_text()):
             if obj["kind"] in {"Role", "RoleBinding"}:
                 obj["metadata"]["namespace"] = SYSTEM
+            if obj["kind"].endswith("Binding"):
+                obj["subjects"].append({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": SECOND})
             await rig.apply(obj)

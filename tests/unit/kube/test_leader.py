@@ -1,6 +1,9 @@
 """Leader election: the pure decision, and two electors against one lease in virtual time."""
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from copy import deepcopy
 from datetime import UTC, datetime
 from random import Random
@@ -24,7 +27,7 @@ from canary.kube.leader import (
     lease_spec,
     micro_time,
 )
-from canary.kube.transport import Request
+from canary.kube.transport import Query, Request
 
 Json = dict[str, Any]
 
@@ -91,6 +94,7 @@ class LeaseServer:
         self.lease: Json | None = None
         self.down = False
         self.requests: list[str] = []
+        self.watches: set[asyncio.Queue[bytes]] = set()
 
     async def answer(self, request: Request) -> Json:
         self.requests.append(request.method)
@@ -112,6 +116,8 @@ class LeaseServer:
                 raise Conflict(request.method, request.path, "changed")
             body["metadata"]["resourceVersion"] = str(int(self.version) + 1)
         self.lease = body
+        for watch in self.watches:
+            watch.put_nowait(json.dumps({"type": "MODIFIED", "object": body}).encode() + b"\n")
         return deepcopy(body)
 
     @property
@@ -130,6 +136,7 @@ class LeaseClient(KubeClient):
     def __init__(self, server: LeaseServer) -> None:
         self.server = server
         self.cut_off = False
+        self.may_watch = True
 
     async def _send(self, request: Request) -> Json:
         if self.cut_off:
@@ -139,6 +146,33 @@ class LeaseClient(KubeClient):
             except TimeoutError:
                 raise Unreachable(request.method, request.path, "no answer") from None
         return await self.server.answer(request)
+
+    @asynccontextmanager
+    async def _watch(self) -> AsyncIterator["Stream"]:
+        self.server.requests.append("WATCH")
+        if self.server.down or not self.may_watch:
+            raise Unreachable("GET", "leases", "connection refused")
+        told: asyncio.Queue[bytes] = asyncio.Queue()
+        self.server.watches.add(told)
+        try:
+            yield Stream(told)
+        finally:
+            self.server.watches.remove(told)
+
+    def stream(self, path: str, query: Query, *, accept: str = "") -> Any:
+        assert query["fieldSelector"] == "metadata.name=lease"
+        return self._watch()
+
+
+class Stream:
+    """The body of a watch that never ends."""
+
+    def __init__(self, told: "asyncio.Queue[bytes]") -> None:
+        self.told = told
+
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        while True:
+            yield await self.told.get()
 
 
 class Actor:
@@ -184,11 +218,13 @@ def server() -> LeaseServer:
 
 
 @pytest.mark.looptime
+@pytest.mark.parametrize(("may_watch", "limit"), [(True, 0.2), (False, 2 * 2.2)])
 async def test_one_of_two_leads_and_the_other_takes_over_at_once_after_a_clean_end(
-    server: LeaseServer, looptime: Any
+    server: LeaseServer, looptime: Any, may_watch: bool, limit: float
 ) -> None:
     acting: set[str] = set()
     first, second = Actor("first", server, acting), Actor("second", server, acting)
+    second.client.may_watch = may_watch
     task = first.start()
     await asyncio.sleep(1)
     other = second.start()
@@ -201,10 +237,48 @@ async def test_one_of_two_leads_and_the_other_takes_over_at_once_after_a_clean_e
     while acting != {"second"}:  # noqa: ASYNC110 - in virtual time
         await asyncio.sleep(0.1)
 
-    assert looptime - before < 2 * 2.2
+    assert looptime - before < limit
     assert server.lease is not None
     assert server.lease["spec"]["leaseTransitions"] == 1
     await stop(other)
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("age", [0.0, 0.7, 1.3])
+async def test_a_leader_that_dies_is_followed_within_the_duration_of_its_lease(
+    server: LeaseServer, looptime: Any, age: float
+) -> None:
+    acting: set[str] = set()
+    first, second = Actor("first", server, acting), Actor("second", server, acting)
+    task = first.start()
+    await asyncio.sleep(1)
+    other = second.start()
+    await asyncio.sleep(30 + age)
+    assert "WATCH" in server.requests
+    died = looptime + 0.0
+    first.client.cut_off = True
+    await stop(task)
+    await asyncio.sleep(12 - (looptime - died))
+    assert acting == set()
+    while acting != {"second"}:  # noqa: ASYNC110 - in virtual time
+        await asyncio.sleep(0.1)
+
+    assert looptime - died <= 15
+    await stop(other)
+
+
+@pytest.mark.looptime
+async def test_a_follower_asks_nothing_while_the_leader_renews(server: LeaseServer, looptime: Any) -> None:
+    acting: set[str] = set()
+    first, second = Actor("first", server, acting), Actor("second", server, acting)
+    tasks = [first.start()]
+    await asyncio.sleep(1)
+    tasks.append(second.start())
+    await asyncio.sleep(100)
+
+    assert server.requests.count("GET") == 2
+    assert server.requests.count("WATCH") == 1
+    await stop(*tasks)
 
 
 @pytest.mark.looptime
