@@ -1,4 +1,4 @@
-"""What can be said of the controller's image without building it."""
+"""What can be said of the images without building them."""
 
 import json
 import re
@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 Json = dict[str, Any]
+
+
+PROGRAMS = {"Dockerfile": ("controller", "canary"), "loadtest.Dockerfile": ("loadtester", "canary-loadtest")}
+"""Of each Dockerfile, the kustomization of its program and the program's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +24,14 @@ class Step:
     value: str
 
 
+@pytest.fixture(scope="module", params=sorted(PROGRAMS))
+def file(request: pytest.FixtureRequest, deploy: Path) -> Path:
+    return deploy / "docker" / str(request.param)
+
+
 @pytest.fixture(scope="module")
-def text(deploy: Path) -> str:
-    return (deploy / "docker/Dockerfile").read_text()
+def text(file: Path) -> str:
+    return file.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +52,9 @@ def test_every_stage_stands_on_a_version_that_is_named(steps: list[Step]) -> Non
         assert re.match(r"python:3\.\d+-slim-\w+\b", image), "a version and a release of the system beneath"
 
 
-def test_what_is_copied_is_there_and_in_the_build_context(steps: list[Step], root: Path, deploy: Path) -> None:
+def test_what_is_copied_is_there_and_in_the_build_context(steps: list[Step], root: Path, file: Path) -> None:
     copied = [value.split()[:-1] for value in values(steps, "COPY") if not value.startswith("--from=")]
-    ignore = (deploy / "docker/Dockerfile.dockerignore").read_text().splitlines()
+    ignore = file.with_name(f"{file.name}.dockerignore").read_text().splitlines()
     kept = {line.removeprefix("!") for line in ignore if line.startswith("!")}
     for source in (each for sources in copied for each in sources):
         assert (root / source).exists()
@@ -79,11 +89,16 @@ def test_no_index_is_written_into_the_image(text: str) -> None:
     assert not re.search(r"https?://|--index-url|--extra-index|ENV PIP_INDEX|latest", text)
 
 
-def test_it_runs_the_controller_as_the_user_that_the_manifests_name(steps: list[Step], controller: Json) -> None:
+def test_it_runs_its_program_as_the_user_and_on_the_port_that_the_manifests_name(
+    steps: list[Step], deploy: Path, file: Path
+) -> None:
+    folder, program = PROGRAMS[file.name]
+    deployment: Json = yaml.safe_load((deploy / f"kustomize/{folder}/deployment.yaml").read_text())
+    pod = deployment["spec"]["template"]["spec"]
     last_stage = steps[max(index for index, step in enumerate(steps) if step.name == "FROM") :]
-    context = controller["spec"]["template"]["spec"]["securityContext"]
-    assert values(last_stage, "USER") == [f"{context['runAsUser']}:{context['runAsGroup']}"]
-    assert context["runAsUser"] > 0
-    assert json.loads(values(last_stage, "ENTRYPOINT")[0]) == ["canary"]
-    (port,) = controller["spec"]["template"]["spec"]["containers"][0]["ports"]
-    assert values(last_stage, "EXPOSE") == [str(port["containerPort"])]
+    assert values(last_stage, "USER") == [
+        f"{pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}"
+    ]
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert json.loads(values(last_stage, "ENTRYPOINT")[0]) == [program]
+    assert values(last_stage, "EXPOSE") == [str(port["containerPort"]) for port in pod["containers"][0]["ports"]]

@@ -1,0 +1,54 @@
+"""What the pages on installing and on metrics say is so."""
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client.metrics import MetricWrapperBase
+
+from canary.cli import run_command
+from canary.controller.telemetry import Telemetry
+
+
+@pytest.fixture(scope="module", params=["install", "metrics"])
+def page(request: pytest.FixtureRequest, root: Path) -> str:
+    return (root / f"docs/{request.param}.md").read_text()
+
+
+def test_every_path_that_a_page_names_is_there(page: str, root: Path) -> None:
+    paths = set(re.findall(r"\bdeploy/[\w./-]+\w", page))
+    assert paths
+    assert sorted(path for path in paths if not (root / path).exists()) == []
+
+
+def test_every_link_leads_somewhere(page: str, root: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", page)
+    assert sorted(link for link in links if not (root / "docs" / link).exists()) == []
+
+
+def test_every_flag_that_the_installation_page_lists_exists_with_that_default(root: Path) -> None:
+    parser = argparse.ArgumentParser()
+    run_command.add(parser.add_subparsers())
+    defaults = vars(parser.parse_args(["run"]))
+    rows = re.findall(r"^\| (`--[^|]+) \| ([^|]+) \|", (root / "docs/install.md").read_text(), re.MULTILINE)
+    assert rows
+    for flags, default in rows:
+        for flag in re.findall(r"--([\w-]+)", flags):
+            value = defaults[flag.replace("-", "_")]
+            assert default.strip("`") == (str(value).lower() if isinstance(value, bool) else value or default)
+
+
+def test_the_metrics_page_lists_exactly_what_is_exported_with_its_labels(root: Path) -> None:
+    text = (root / "docs/metrics.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (gauge|counter|histogram) \|([^|]*)\|", text, re.MULTILINE)
+    listed = {name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+    exported = {
+        collector._name + ("_total" if collector._type == "counter" else ""): (
+            collector._type,
+            frozenset(collector._labelnames),
+        )
+        for collector in Telemetry("1.2.3", "traefik").registry._collector_to_names
+        if isinstance(collector, MetricWrapperBase)
+    }
+    assert listed == exported
