@@ -11,7 +11,7 @@ series that count its requests and the series that time them; the two queries fo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from metrics.errors import MisconfiguredError
@@ -55,6 +55,11 @@ class Requests:
         """The percentage of requests that didn't fail."""
         failures = _rate(self.count, f"{self.labels},{self.failed}")
         return f"100 - 100 * ({failures} or vector(0)) / {_rate(self.count, self.labels)}"
+
+    @property
+    def per_second(self) -> str:
+        """How many requests a second there were."""
+        return _rate(self.count, self.labels)
 
     @property
     def milliseconds(self) -> str:
@@ -204,10 +209,18 @@ def template_of(metric: str, provider: str) -> str:
     """
     if metric not in UNITS:
         raise MisconfiguredError(f"{metric!r} is no built-in metric; there are {', '.join(sorted(UNITS))}")
-    queries = [
+    return _first(
         source.success_rate if metric == REQUEST_SUCCESS_RATE else source.milliseconds for source in _sources(provider)
-    ]
-    return queries[0] if len(queries) == 1 else "\nor\n".join(f"({query})" for query in queries)
+    )
+
+
+def requests_of(provider: str) -> str:
+    """The query template of the requests a second that the built-in metrics rest on.
+
+    Raises:
+        MisconfiguredError: there are no built-in metrics for that provider.
+    """
+    return _first(source.per_second for source in _sources(provider))
 
 
 def query_of(metric: str, provider: str, model: Model) -> str:
@@ -216,15 +229,29 @@ def query_of(metric: str, provider: str, model: Model) -> str:
     Raises:
         MisconfiguredError: there is no such built-in metric, or none for that provider.
     """
-    template = template_of(metric, provider)
-    if any(source.plain_words for source in _sources(provider)):
-        model = replace(
-            model,
-            namespace=_NO_WORD.sub("_", model.namespace),
-            service=_NO_WORD.sub("_", model.service),
-            ingress=_NO_WORD.sub("_", model.ingress),
-        )
-    return render(template, model)
+    return render(template_of(metric, provider), model_for(provider, model))
+
+
+def model_for(provider: str, model: Model) -> Model:
+    """The model with its names as the provider's data plane writes them.
+
+    Raises:
+        MisconfiguredError: there are no built-in metrics for that provider.
+    """
+    if not any(source.plain_words for source in _sources(provider)):
+        return model
+    return replace(
+        model,
+        namespace=_NO_WORD.sub("_", model.namespace),
+        service=_NO_WORD.sub("_", model.service),
+        ingress=_NO_WORD.sub("_", model.ingress),
+    )
+
+
+def _first(queries: Iterable[str]) -> str:
+    """The first of these that has an answer."""
+    each = list(queries)
+    return each[0] if len(each) == 1 else "\nor\n".join(f"({query})" for query in each)
 
 
 def _sources(provider: str) -> tuple[Requests, ...]:

@@ -10,12 +10,12 @@ import metrics.question
 from canary import webhooks
 from canary.api.analysis import Metric
 from canary.api.canary import Canary
-from canary.api.durations import duration_text
 from canary.api.metrictemplate import MetricTemplate, parse_metric_template
 from canary.api.problems import InvalidResource
 from canary.api.status import CheckStatus, Verdict
 from canary.controller.caches import Caches
 from canary.controller.options import Options
+from canary.controller.questions import Asking, question_of
 from canary.controller.secrets import read_secret
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError
@@ -23,7 +23,7 @@ from canary.kube.types import METRIC_TEMPLATE, POD
 from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion, Question
 from canary.workloads.pods import diagnose
 from canary.workloads.registry import target_for
-from metrics import builtin, templates, threshold, verdict
+from metrics import templates, verdict
 from metrics.errors import MisconfiguredError
 
 VERDICTS: Mapping[type[verdict.Verdict], Verdict] = {
@@ -119,41 +119,14 @@ class Asker:
         )
 
     async def _question(self, canary: Canary, metric: Metric) -> metrics.question.Question:
-        model = _model(canary, metric)
-        limits = threshold.Threshold(metric.limits.min, metric.limits.max)
-        if metric.template_ref is not None:
-            return await self._templated(canary, metric, model, limits)
-        provider = canary.spec.provider or self._options.mesh_provider
-        query = (
-            templates.render(metric.query, model) if metric.query else builtin.query_of(metric.name, provider, model)
+        template = self._template(canary, metric) if metric.template_ref is not None else None
+        asking = Asking(
+            provider=canary.spec.provider or self._options.mesh_provider,
+            server=self._options.metrics_server,
+            template=template,
+            credentials=await self._credentials(template) if template is not None else {},
         )
-        return metrics.question.Question(
-            name=metric.name,
-            query=query,
-            threshold=limits,
-            interval=metric.interval,
-            unit=builtin.UNITS.get(metric.name, ""),
-            address=canary.spec.metrics_server or self._options.metrics_server,
-        )
-
-    async def _templated(
-        self, canary: Canary, metric: Metric, model: templates.Model, limits: threshold.Threshold
-    ) -> metrics.question.Question:
-        template = self._template(canary, metric)
-        provider = template.spec.provider
-        credentials = await self._credentials(template)
-        return metrics.question.Question(
-            name=metric.name,
-            query=templates.render(template.spec.query, model),
-            threshold=limits,
-            interval=metric.interval,
-            provider=provider.type,
-            address=provider.address or (self._options.metrics_server if provider.type == "prometheus" else ""),
-            credentials=credentials,
-            headers=tuple((name, value) for name, values in provider.headers.items() for value in values),
-            insecure=provider.insecure_skip_verify,
-            region=provider.region,
-        )
+        return question_of(canary, metric, asking)
 
     def _template(self, canary: Canary, metric: Metric) -> MetricTemplate:
         ref = metric.template_ref
@@ -170,17 +143,3 @@ class Asker:
         if ref is None:
             return {}
         return await read_secret(self._client, template.namespace, ref.name)
-
-
-def _model(canary: Canary, metric: Metric) -> templates.Model:
-    spec = canary.spec
-    return templates.Model(
-        name=canary.name,
-        namespace=canary.namespace,
-        target=canary.target_name,
-        service=canary.service_name,
-        ingress=spec.ingress_ref.name if spec.ingress_ref else canary.target_name,
-        route=spec.route_ref.name if spec.route_ref else canary.target_name,
-        interval=duration_text(metric.interval),
-        variables=metric.template_variables,
-    )

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from metrics.builtin import TRAFFIC, UNITS, query_of, template_of
+from metrics.builtin import TRAFFIC, UNITS, query_of, requests_of, template_of
 from metrics.errors import MisconfiguredError
 from metrics.templates import Model
 
@@ -112,3 +112,10 @@ def test_unknown_names_are_refused_with_those_there_are() -> None:
         template_of("request-duration", "nope")
     with pytest.raises(MisconfiguredError, match="there are request-duration, request-success-rate"):
         template_of("nope", "istio")
+
+
+@pytest.mark.parametrize("provider", sorted(TRAFFIC))
+def test_requests_are_counted_by_the_series_that_the_success_rate_rests_on(provider: str) -> None:
+    for part in requests_of(provider).splitlines():
+        if part != "or":
+            assert part.strip("()") in template_of("request-success-rate", provider)

@@ -1,0 +1,99 @@
+"""What a Canary's metric asks, as a question ready for a metrics server: pure, for the loop and the command line."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from canary.api.analysis import Metric
+from canary.api.canary import Canary
+from canary.api.durations import duration_text
+from canary.api.metrictemplate import MetricTemplate
+from metrics import builtin, templates
+from metrics.question import Question
+from metrics.threshold import Threshold
+
+Rewrite = Callable[[str, templates.Model], tuple[str, templates.Model]]
+"""Turns a query template and what it is told into others, to ask about another workload than the canary."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What a question is made of beside the Canary and its metric.
+
+    Args:
+        provider: the traffic provider in force: the spec's own, else the controller's.
+        server: address of the Prometheus that is asked where neither the spec nor a template names one.
+        template: the MetricTemplate that the metric names; None where it names none.
+        credentials: keys and values of the Secret that the template names.
+        rewrite: changes the query before it is filled in; None leaves it as it is.
+    """
+
+    provider: str
+    server: str
+    template: MetricTemplate | None = None
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    rewrite: Rewrite | None = None
+
+
+def question_of(canary: Canary, metric: Metric, asking: Asking) -> Question:
+    """The question behind one metric of a Canary.
+
+    Raises:
+        MisconfiguredError: there is no such built-in metric for the traffic provider.
+        TemplateError: the query can't be filled in.
+    """
+    limits = Threshold(metric.limits.min, metric.limits.max)
+    if asking.template is not None:
+        return _templated(canary, metric, asking, asking.template, limits)
+    return Question(
+        name=metric.name,
+        query=_query(canary, metric, asking),
+        threshold=limits,
+        interval=metric.interval,
+        unit=builtin.UNITS.get(metric.name, ""),
+        address=canary.spec.metrics_server or asking.server,
+    )
+
+
+def model_of(canary: Canary, metric: Metric) -> templates.Model:
+    """What the query of a metric is told about its Canary."""
+    spec = canary.spec
+    return templates.Model(
+        name=canary.name,
+        namespace=canary.namespace,
+        target=canary.target_name,
+        service=canary.service_name,
+        ingress=spec.ingress_ref.name if spec.ingress_ref else canary.target_name,
+        route=spec.route_ref.name if spec.route_ref else canary.target_name,
+        interval=duration_text(metric.interval),
+        variables=metric.template_variables,
+    )
+
+
+def _query(canary: Canary, metric: Metric, asking: Asking) -> str:
+    model = model_of(canary, metric)
+    if metric.query:
+        return _filled(metric.query, model, asking)
+    template = builtin.template_of(metric.name, asking.provider)
+    return _filled(template, builtin.model_for(asking.provider, model), asking)
+
+
+def _filled(text: str, model: templates.Model, asking: Asking) -> str:
+    if asking.rewrite is not None:
+        text, model = asking.rewrite(text, model)
+    return templates.render(text, model)
+
+
+def _templated(canary: Canary, metric: Metric, asking: Asking, template: MetricTemplate, limits: Threshold) -> Question:
+    provider = template.spec.provider
+    return Question(
+        name=metric.name,
+        query=_filled(template.spec.query, model_of(canary, metric), asking),
+        threshold=limits,
+        interval=metric.interval,
+        provider=provider.type,
+        address=provider.address or (asking.server if provider.type == "prometheus" else ""),
+        credentials=asking.credentials,
+        headers=tuple((name, value) for name, values in provider.headers.items() for value in values),
+        insecure=provider.insecure_skip_verify,
+        region=provider.region,
+    )
