@@ -61,27 +61,28 @@ def up(options: Options, progress: Progress, desk: Desk | None = None) -> Status
     binaries.ensure(Assembly(placed, desk.cluster, lambda failure: None).programs(), progress)
     daemon.write_options(desk, placed)
     with desk.log.open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own program
+        launched = subprocess.run(  # noqa: S603 - our own program
             [sys.executable, "-m", "canary.sandbox.daemon", "serve", str(desk.folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **own_package()},
-            start_new_session=True,
+            check=False,
         )
+    if launched.returncode != 0:
+        raise SandboxError(f"the sandbox did not start:\n{log_tail(desk.log)}")
     try:
-        return _await_ready(desk, process, progress)
+        return _await_ready(desk, progress)
     except BaseException:
-        process.terminate()
-        process.wait(_STOP_SECONDS)
+        _end(desk)
         raise
 
 
-def _await_ready(desk: Desk, process: "subprocess.Popen[bytes]", progress: Progress) -> Status:
+def _await_ready(desk: Desk, progress: Progress) -> Status:
     deadline = time.monotonic() + _START_SECONDS
     with desk.log.open() as log:
         while time.monotonic() < deadline:
-            ended = process.poll() is not None
+            ended = not desk.alive()
             _pass_on(log, progress)
             found = desk.read()
             if found is not None and found.phase == "ready":
@@ -106,19 +107,23 @@ def down(desk: Desk | None = None) -> bool:
         SandboxError: it does not end.
     """
     desk = desk or Desk.of_user()
-    pid = desk.holder()
-    if pid is not None:
-        os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + _STOP_SECONDS
-        while desk.alive():
-            if time.monotonic() > deadline:
-                os.kill(pid, signal.SIGKILL)
-            if time.monotonic() > deadline + 1:
-                raise SandboxError(f"process {pid} does not end")
-            time.sleep(_POLL_SECONDS)
+    _end(desk)
     there = desk.folder.exists()
     shutil.rmtree(desk.folder, ignore_errors=True)
     return there
+
+
+def _end(desk: Desk) -> None:
+    deadline = time.monotonic() + _STOP_SECONDS
+    told = False
+    while desk.alive():
+        pid = desk.holder()
+        if time.monotonic() > deadline:
+            raise SandboxError(f"process {pid} does not end")
+        if pid is not None and not told:
+            os.kill(pid, signal.SIGTERM)
+            told = True
+        time.sleep(_POLL_SECONDS)
 
 
 def execute(command: Sequence[str], desk: Desk | None = None) -> int:

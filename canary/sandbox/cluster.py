@@ -2,15 +2,13 @@
 
 import asyncio
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from canary.kube.client import KubeClient
-from canary.sandbox import binaries, credentials, netns
+from canary.sandbox import binaries, credentials, folders, netns
 from canary.sandbox.assembly import Assembly, own_package
 from canary.sandbox.conditions import Condition, always, answers
 from canary.sandbox.furnish import MANAGER, furnish
@@ -65,7 +63,8 @@ class Cluster:
         self.options = options or Options()
         self._progress = progress
         given = self.options.folder
-        self.folder = Path(tempfile.mkdtemp(prefix="canary-sandbox-")) if given is None else given
+        self._temporary = None if given else folders.make()
+        self.folder = self._temporary.path if self._temporary else Path(given or ".")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.parts: dict[str, Part] = {}
         self.watchers = Watchers()
@@ -211,8 +210,8 @@ class Cluster:
         await asyncio.gather(*(part.stop() for part in self.parts.values() if part.name in self._companions))
         for part in self.parts.values():
             part.kill()
-        if self.options.folder is None:
-            await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+        if self._temporary is not None:
+            await asyncio.to_thread(self._temporary.remove)
 
     async def __aenter__(self) -> Self:
         try:

@@ -42,15 +42,28 @@ def read_options(desk: Desk) -> Options:
     return _OPTIONS.validate_json(desk.options.read_bytes())
 
 
+def detach(desk: Desk) -> int:
+    """Hold the sandbox in the background; returns in the foreground once it is held.
+
+    Raises:
+        AlreadyRunningError: another process holds it.
+    """
+    with desk.held():
+        if os.fork() != 0:
+            os._exit(0)  # what is held passes to the child
+        os.setsid()
+        desk.sign()
+        return asyncio.run(serve(desk))
+
+
 async def serve(desk: Desk) -> int:
-    """Hold the sandbox until SIGTERM, or until it ends by itself."""
+    """Hold the sandbox together until SIGTERM, or until it ends by itself."""
     options = read_options(desk)
     wanted = ["apiserver", *(["gateway"] if options.gateway else []), *(["prometheus"] if options.prometheus else [])]
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        stack.enter_context(desk.held())
         ports = {name: free_port(_PREFERRED_PORTS[name]) for name in wanted}
         for name, port in ports.items():
             await stack.enter_async_context(await relay.serve_outside(desk.socket, port, _TARGETS[name]))
@@ -65,7 +78,8 @@ async def serve(desk: Desk) -> int:
 
 
 async def _start_inside(desk: Desk, ports: dict[str, int]) -> asyncio.subprocess.Process:
-    words = [sys.executable, "-m", "canary.sandbox.netns", "--pid-file", str(desk.init_pid), "--"]
+    words = [sys.executable, "-m", "canary.sandbox.netns", "--die-with-parent"]
+    words += ["--pid-file", str(desk.init_pid), "--"]
     words += [sys.executable, "-m", "canary.sandbox.daemon", "live", str(desk.folder)]
     words += [f"--port={name}={port}" for name, port in ports.items()]
     return await asyncio.create_subprocess_exec(*words, env={**os.environ, **own_package()})
@@ -155,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     desk = Desk(given.folder)
     if given.role == "serve":
-        return asyncio.run(serve(desk))
+        return detach(desk)
     ports = {name: int(port) for name, _, port in (entry.partition("=") for entry in given.port)}
     return asyncio.run(live(desk, ports))
 

@@ -108,26 +108,31 @@ class Desk:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the sandbox; the system lets go of it when the process dies.
+        """Hold the sandbox; the system lets go of it when the process dies, and those forked from it.
 
         Raises:
             AlreadyRunningError: another process holds it.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._lock.open("a") as file:  # not emptied before it is ours
+        with self._lock.open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise AlreadyRunningError(f"a sandbox runs already ({self.folder})") from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
             yield
 
+    def sign(self) -> None:
+        """Write down that this process is the one to end."""
+        self._pid.write_text(str(os.getpid()))
+
     def holder(self) -> int | None:
-        """The process that holds the sandbox."""
-        return int(self._lock.read_text() or 0) or None if self.alive() else None
+        """The process to end; None where none holds the sandbox."""
+        return int(self._pid.read_text()) if self.alive() and self._pid.exists() else None
 
     @property
     def _lock(self) -> Path:
         return self.folder / "lock"
+
+    @property
+    def _pid(self) -> Path:
+        return self.folder / "pid"

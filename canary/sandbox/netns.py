@@ -28,6 +28,7 @@ _CLONE_NEWNS = 0x00020000
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWPID = 0x20000000
 _CLONE_NEWNET = 0x40000000
+_MNT_DETACH = 2
 _MS_BIND = 0x1000
 _MS_REC = 0x4000
 _MS_PRIVATE = 0x40000
@@ -222,15 +223,16 @@ def _private_files() -> None:
     """Give the namespace its own name resolution and its own view of processes."""
     _check(_mount("none", "/", None, _MS_REC | _MS_PRIVATE), "private mounts")
     _mount("proc", "/proc", "proc", 0)  # where a container masks /proc this fails, and costs only a view
-    for target, text in (("/etc/resolv.conf", _RESOLV_CONF), ("/etc/nsswitch.conf", _NSSWITCH), ("/etc/hosts", _HOSTS)):
-        if not Path(target).exists():
-            continue
-        with tempfile.NamedTemporaryFile("w", prefix="canary-netns-") as file:
-            file.write(text)
-            file.flush()
-            Path(file.name).chmod(0o644)
-            # The bind mount outlives the name, so nothing is left behind.
-            _check(_mount(file.name, os.path.realpath(target), None, _MS_BIND), f"own {target}")
+    folder = tempfile.mkdtemp(prefix="canary-netns-")
+    _check(_mount("tmpfs", folder, "tmpfs", 0), "private files")
+    for name, text in (("resolv.conf", _RESOLV_CONF), ("nsswitch.conf", _NSSWITCH), ("hosts", _HOSTS)):
+        own, target = Path(folder, name), Path("/etc", name)
+        own.write_text(text)
+        if target.exists():
+            _check(_mount(str(own), os.path.realpath(target), None, _MS_BIND), f"own {target}")
+    # What is mounted elsewhere stays; the folder goes, and nothing is left behind.
+    _check(_libc().umount2(folder.encode(), _MNT_DETACH), "private files")
+    Path(folder).rmdir()
 
 
 def _loopback_everything() -> None:
@@ -297,12 +299,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m canary.sandbox.netns", description="Run a command in a private network."
     )
+    parser.add_argument("--die-with-parent", action="store_true", help="end when the starter is killed")
     parser.add_argument("--pid-file", type=Path, help="gets the number of the namespace's first process")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- COMMAND [ARGUMENT…]")
     given = parser.parse_args(arguments)
     command = given.command[1:] if given.command[:1] == ["--"] else given.command
     if not command:
         parser.error("no command given")
+    if given.die_with_parent:
+        _check(_libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL), "prctl")
     try:
         return run(command, pid_file=given.pid_file)
     except NamespaceError as error:

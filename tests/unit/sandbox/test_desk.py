@@ -22,6 +22,8 @@ def test_a_sandbox_is_alive_while_somebody_holds_it(desk: Desk) -> None:
     assert not desk.alive()
     with desk.held():
         assert desk.alive()
+        assert desk.holder() is None
+        desk.sign()
         assert desk.holder() == os.getpid()
         with pytest.raises(AlreadyRunningError), desk.held():
             pass
