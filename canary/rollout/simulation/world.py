@@ -6,8 +6,10 @@ told once that is done. Answers count for the look that asked for them, and are 
 another one, or for none. A pass that wrote something is followed by another at once.
 """
 
+import copy
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Self
 
 from canary.api.analysis import HookType
 from canary.api.canary import Canary
@@ -85,6 +87,28 @@ class World:
         self._loaded_since: datetime | None = None
         self._version = 0
         self._problems: tuple[int, tuple[Problem, ...]] | None = None
+
+    def twin(self, scenario: Scenario) -> Self:
+        """One like it, to go another way.
+
+        Args:
+            scenario: what happens from now on; up to now it tells the same as this world's own.
+        """
+        other = copy.copy(self)
+        other.scenario, other.cluster = scenario, self.cluster.twin()
+        other.cluster.scenario = scenario
+        for side in Side:
+            if (workload := other.cluster.side(side)) is not None:
+                workload.scenario = scenario
+        other.entries, other.served = list(self.entries), dict(self.served)
+        later = (each for each in scenario.changes if scenario.start + each.at > self.now)
+        changes = sorted(later, key=lambda each: each.at)
+        vars(other).update(_asked=dict(self._asked), _answers=dict(self._answers), _changes=changes)
+        return other
+
+    def keep(self, status: CanaryStatus) -> CanaryStatus:
+        """What the API server has of a status that is stored: JSON. What does not survive is written for ever."""
+        return CanaryStatus.model_validate(status.to_json())
 
     def before_action(self, action: Action, index: int) -> None:
         """Called before each action of a decision; `index` counts them from 0."""
@@ -273,9 +297,7 @@ class World:
         if self.gone or version != self._version:
             msg = "the Canary has changed since it was looked at"
             raise Conflict(msg)
-        # Through JSON and back, as the API server keeps it: what does not survive that would be written for ever.
-        stored = CanaryStatus.model_validate(decision.status.to_json())
-        self.canary = self.canary.replace(status=stored)
+        self.canary = self.canary.replace(status=self.keep(decision.status))
         return True
 
     def _tell(self, decision: Decision, wrote: bool) -> None:
