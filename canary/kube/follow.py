@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Literal, Protocol
@@ -46,6 +47,7 @@ class WatchTiming:
         absent: How often to look whether a missing resource has been installed.
         settled: A watch that lived for so long starts the count of failures over.
         backoff: Waits after failures.
+        unreachable: Most that is waited before a server that gave no answer is tried again.
         random: Where ``renew`` is drawn from.
     """
 
@@ -54,6 +56,7 @@ class WatchTiming:
     absent: float = 30.0
     settled: float = 5.0
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=30.0))
+    unreachable: float = 5.0
     random: Random = field(default_factory=fresh_random, compare=False, repr=False)
 
 
@@ -108,6 +111,7 @@ class Follower:
         healthy_since: Loop time since which it goes well; None while it doesn't.
         last_contact: Loop time at which the server last said anything; None before the first word.
         lists: How many full lists were taken.
+        recovered: Called when the sink is current again after a failure.
     """
 
     def __init__(self, client: KubeClient, source: Source, sink: Sink, timing: WatchTiming) -> None:
@@ -116,6 +120,7 @@ class Follower:
         self.healthy_since: float | None = None
         self.last_contact: float | None = None
         self.lists = 0
+        self.recovered: Callable[[], None] = lambda: None
         self._client = client
         self._source = source
         self._sink = sink
@@ -125,6 +130,12 @@ class Follower:
         self._streams_lists = True
         self._failures = 0
         self._absences = 0
+        self._behind = False
+
+    @property
+    def current(self) -> bool:
+        """Whether the sink holds what the server holds, as far as can be known."""
+        return self.state == "absent" or (self.state == "watching" and self._version is not None)
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -132,7 +143,8 @@ class Follower:
             try:
                 await self._follow()
             except KubeError as error:
-                await asyncio.sleep(self._wait_after(error))
+                wait = self._wait_after(error)
+                await asyncio.sleep(wait)
 
     async def _follow(self) -> None:
         """List where needed, then watch until the watch ends."""
@@ -228,6 +240,7 @@ class Follower:
         self.lists += 1
         self._version = version
         self.synced.set()
+        self._catch_up()
 
     def _heard(self) -> None:
         now = self.last_contact = _now()
@@ -237,6 +250,12 @@ class Follower:
                 log.info("watch goes on", path=self._source.path)
             self.healthy_since = now
         self.state = "watching"
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self._behind and self.current:
+            self._behind = False
+            self.recovered()
 
     def _wait_after(self, error: KubeError) -> float:
         """Account for a failure; give the seconds to wait before going on."""
@@ -248,12 +267,17 @@ class Follower:
             if not self.synced.is_set() or self._absences >= _ABSENCES or self.state == "absent":
                 return self._absent()
         if isinstance(error, Gone):
+            if self._version is not None:
+                # The server is there, only its history isn't: the list that is needed now has not failed yet.
+                self._failures = 0
             self._version = None
         self._failures += 1
         wait = self._timing.backoff.delay(self._failures)
+        if isinstance(error, Unreachable):
+            wait = min(wait, self._timing.unreachable)
         if isinstance(error, Throttled | ServerError):
             wait = max(wait, error.retry_after or 0.0)
-        self.state, self.healthy_since = "failing", None
+        self.state, self.healthy_since, self._behind = "failing", None, True
         log.warning("watch broke off", path=self._source.path, error=error.message, wait=round(wait, 2))
         return wait
 
@@ -266,6 +290,7 @@ class Follower:
         self._version, self._failures = None, 0
         self._sink.clear()
         self.synced.set()
+        self._catch_up()
         return self._timing.absent * self._timing.random.uniform(0.8, 1.2)
 
 

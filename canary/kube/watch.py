@@ -115,6 +115,15 @@ class WatchCache(Generic[T]):
         return self._follower.state
 
     @property
+    def current(self) -> bool:
+        """Whether it holds what the server holds, as far as can be known: not while it can't be followed."""
+        return self._follower.current
+
+    def on_recovery(self, handler: Callable[[], None]) -> None:
+        """Call a handler each time that it is current again after a failure."""
+        self._follower.recovered = handler
+
+    @property
     def healthy_since(self) -> float | None:
         """Loop time since which the following goes well; None while it doesn't."""
         return self._follower.healthy_since

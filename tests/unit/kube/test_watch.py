@@ -312,6 +312,32 @@ async def test_an_outage_shows_and_is_got_over(api: "ApiServer", client: KubeCli
     assert cache.lists == 1
 
 
+async def test_after_an_outage_it_is_current_at_once_even_where_history_is_lost(
+    api: "ApiServer", client: KubeClient
+) -> None:
+    """The waits of the outage don't go on once the server answers, be it that it has forgotten."""
+    api.answers.append(stream(bookmark(9, initial=True), then=abort))
+    for _ in range(3):
+        api.refuse(503, "ServiceUnavailable")
+    gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
+    api.answers.append(stream(event("ERROR", gone)))
+    api.answers.append(stream(event("ADDED", an_object("a", 11)), bookmark(20, initial=True)))
+    backoff = Backoff(first=0.01, cap=60, factor=4, jitter=0)
+    cache = WatchCache(client, DEPLOYMENT, timing=WatchTiming(settled=0.0, backoff=backoff))
+    seen: list[tuple[bool, bool]] = []
+    cache.on_recovery(lambda: seen.append((cache.current, cache.get("test", "a") is not None)))
+    began = asyncio.get_running_loop().time()
+
+    async with running(cache):
+        await cache.synced.wait()
+        await until(lambda: cache.state == "failing")
+        assert not cache.current
+        await until(lambda: cache.get("test", "a") and cache.current)
+
+    assert asyncio.get_running_loop().time() - began < 0.01 * (1 + 4 + 16 + 64)
+    assert seen[-1] == (True, True)
+
+
 async def test_a_watch_that_falls_silent_is_renewed(api: "ApiServer", client: KubeClient) -> None:
     api.answers.append(stream(bookmark(9, initial=True)))
     api.answers.append(stream(event("ADDED", an_object("a", 11))))
