@@ -18,7 +18,7 @@ from canary.controller.options import Options
 from canary.controller.questions import Asking, question_of
 from canary.controller.secrets import read_secret
 from canary.kube.client import KubeClient
-from canary.kube.errors import KubeError
+from canary.kube.errors import KubeError, Terminal
 from canary.kube.types import METRIC_TEMPLATE, POD
 from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion, Question
 from canary.workloads.pods import diagnose
@@ -95,7 +95,7 @@ class Asker:
             return PodsAnswer("")
         try:
             pods = await self._client.list(POD, canary.namespace, label_selector=f"{label.key}={label.value}")
-        except KubeError as error:
+        except Terminal as error:
             return PodsAnswer(f"the pods can't be listed: {error.message}")
         return PodsAnswer(diagnose(pods["items"], target))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from canary.kube.client import KubeClient
+from canary.kube.errors import Unreachable
 from canary.kube.store import Change
 from canary.kube.types import (
     ALERT_PROVIDER,
@@ -31,6 +32,7 @@ class Caches:
         resources: what is watched beside Canaries and what belongs to them: the kinds of targets and routes.
         namespace: the only namespace to watch; None is all.
         changed: is told of every change of an object.
+        recovered: is told when all is known as it is again, after a watch had broken off.
     """
 
     def __init__(
@@ -40,7 +42,9 @@ class Caches:
         *,
         namespace: str | None,
         changed: Callable[[Resource, Change[Json]], None],
+        recovered: Callable[[], None] = lambda: None,
     ) -> None:
+        self._recovered = recovered
         always = (CANARY, METRIC_TEMPLATE, ALERT_PROVIDER, SERVICE, CONFIG_MAP, SECRET)
         self._caches: dict[Resource, WatchCache[Json]] = {
             resource: WatchCache(
@@ -58,6 +62,21 @@ class Caches:
         """The object as it was last seen; None when there is none."""
         cache = self._caches.get(resource)
         return cache.get(namespace, name) if cache is not None else None
+
+    def require(self, resources: Iterable[Resource]) -> None:
+        """Make sure that what is known of these kinds is how they are now: an old picture is nothing to act on.
+
+        Raises:
+            Unreachable: one of them can't be followed at the moment.
+        """
+        for resource in resources:
+            cache = self._caches.get(resource)
+            if cache is not None and not cache.current:
+                raise Unreachable("WATCH", resource.path(), "what is known of it may be old")
+
+    def _on_recovery(self) -> None:
+        if all(cache.current for cache in self._caches.values()):
+            self._recovered()
 
     def list(self, resource: Resource) -> list[Json]:
         """All objects of a kind, as they were last seen."""

@@ -12,7 +12,7 @@ from canary.controller.caches import Caches
 from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.index import Index, Ref
 from canary.controller.options import Options
-from canary.kube.types import HTTP_ROUTE, METRIC_TEMPLATE, SERVICE, TRAEFIK_SERVICE, Json, Resource
+from canary.kube.types import CANARY, HTTP_ROUTE, METRIC_TEMPLATE, SERVICE, TRAEFIK_SERVICE, Json, Resource
 from canary.rollout.facts import Answer, Facts, Question, Workload
 from canary.routers.base import Granularity, Router
 from canary.routers.registry import router_for
@@ -88,7 +88,7 @@ class Observer:
 
         Raises:
             InvalidResource: the Canary can't be read.
-            KubeError: tracked configuration has changed and can't be read.
+            KubeError: tracked configuration has changed and can't be read, or what is known may be old.
         """
         canary = parse_canary(raw)
         provider = canary.spec.provider or self._options.mesh_provider
@@ -99,6 +99,8 @@ class Observer:
         refs = references(kind.template(target)) if kind and target and self._options.track_configs else frozenset()
         found = self._caches.named(SERVICE, namespace, names)
         kinds = [each for each in (router.resources(canary) if router else ()) if each != SERVICE.kind]
+        self._caches.require((CANARY, SERVICE, *RESOURCE.values(), *(ROUTES[each] for each in kinds)))
+        self._caches.require((kind.resource,) if kind else ())
         routes: dict[tuple[str, str], Json] = {(SERVICE.kind, name): obj for name, obj in found.items()}
         for each in kinds:
             route = self._caches.get(ROUTES[each], namespace, canary.service_name)

@@ -31,6 +31,7 @@ from canary.kube.leader import LeaderElector
 from canary.kube.queue import WorkQueue
 from canary.kube.store import Change
 from canary.kube.types import CANARY, Json, Resource
+from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.registry import TARGETS
 
 log = structlog.get_logger(__name__)
@@ -88,9 +89,10 @@ class Controller:
             client = await stack.enter_async_context(KubeClient.connect(options.kubeconfig, options.context))
             caches = Caches(
                 client,
-                [*(target.resource for target in TARGETS.values()), *ROUTES.values()],
+                WATCHED,
                 namespace=options.namespace,
                 changed=self._changed,
+                recovered=lambda: self._wake_all(caches),
             )
             server = Server(
                 options.address, options.port, self._telemetry, ready=lambda: caches.ready, refresh=self._refresh
@@ -130,8 +132,7 @@ class Controller:
             reconciler = Reconciler(
                 client, caches, self._queue, self._index, board, recorder, self._telemetry, options, _now
             )
-            for raw in caches.list(CANARY):
-                self._queue.add(key_of(raw))
+            self._wake_all(caches)
             async with asyncio.TaskGroup() as group:
                 group.create_task(events.run(), name="events")
                 group.create_task(reconciler.run(), name="reconciler")
@@ -143,6 +144,10 @@ class Controller:
             return
         for key in self._index.concerned(Ref(resource.kind, change.key.namespace, change.key.name)):
             self._queue.add(key)
+
+    def _wake_all(self, caches: Caches) -> None:
+        for raw in caches.list(CANARY):
+            self._queue.add(key_of(raw))
 
     def _refresh(self) -> None:
         self._telemetry.queue_depth.set(self._queue.depth)
