@@ -25,8 +25,8 @@ from canary.rollout.decision import (
 )
 from canary.rollout.leaving import FINALIZER
 from canary.routers.base import Router
-from canary.workloads import configs, services
-from canary.workloads.base import Rules, SelectorLabel, Target, owners_of
+from canary.workloads import configs
+from canary.workloads.base import Rules, Target, owners_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,6 @@ class _Parts:
     kind: Target
     router: Router
     target: Json
-    label: SelectorLabel
 
 
 class Actor:
@@ -90,11 +89,8 @@ class Actor:
 
     async def _services(self, which: KeepVersionServices | KeepApexService) -> None:
         parts, seen = self._parts(), self._seen
-        template = parts.kind.template(parts.target)
-        if isinstance(which, KeepApexService):
-            await self._apply(services.apex(seen.canary, parts.label, template, seen.services))
-            return
-        for service in services.versions(seen.canary, parts.label, template, seen.services):
+        wanted = parts.kind.apex_services if isinstance(which, KeepApexService) else parts.kind.version_services
+        for service in wanted(parts.target, seen.canary, rules=self._rules, observed=seen.services):
             await self._apply(service)
 
     def _parts(self) -> _Parts:
@@ -102,11 +98,7 @@ class Actor:
         if seen.kind is None or seen.router is None or seen.target is None:
             msg = f"{seen.canary.key} has no target or no router to act on"
             raise RuntimeError(msg)
-        label = seen.kind.selector_label(seen.target, self._rules)
-        if label is None:
-            msg = f"{seen.canary.key} has a target without selector label"
-            raise RuntimeError(msg)
-        return _Parts(seen.kind, seen.router, seen.target, label)
+        return _Parts(seen.kind, seen.router, seen.target)
 
     async def _apply(self, desired: Json) -> None:
         """Server-side apply, unless all of it is so already."""
@@ -155,16 +147,18 @@ class Actor:
     async def _scale(self, name: str, replicas: int) -> None:
         parts, namespace = self._parts(), self._seen.canary.namespace
         existing = self._caches.get(parts.kind.resource, namespace, name)
-        if existing is None or parts.kind.replicas(existing) == replicas:
+        patch = parts.kind.scaled(existing, replicas) if existing is not None else {}
+        if not patch:
             return
-        patch = {"spec": {"replicas": replicas}}
         self._wrote(await self._client.merge_patch(parts.kind.resource, namespace, name, patch))
 
     async def _hand_back(self) -> None:
         """The users' Service and route lead to the target, and belong to no Canary any more."""
         parts, seen = self._parts(), self._seen
-        template = parts.kind.template(parts.target)
-        await self._release(services.handed_back(seen.canary, parts.label, template, seen.services))
+        for service in parts.kind.handed_back_services(
+            parts.target, seen.canary, rules=self._rules, observed=seen.services
+        ):
+            await self._release(service)
         for route in parts.router.handed_back(seen.canary, seen.routes):
             await self._release(route)
 

@@ -88,7 +88,7 @@ class Asker:
         return HookAnswer(isinstance(outcome, webhooks.Approved), outcome.message)
 
     async def _pods(self, canary: Canary) -> PodsAnswer:
-        kind = target_for(canary.spec.target_ref.kind)
+        kind = target_for(canary)
         target = self._caches.get(kind.resource, canary.namespace, canary.target_name) if kind else None
         label = kind.selector_label(target, self._options.rules) if kind and target else None
         if label is None:

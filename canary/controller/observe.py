@@ -17,11 +17,10 @@ from canary.rollout.facts import Answer, Facts, Question, Workload
 from canary.routers.base import Granularity, Router
 from canary.routers.registry import router_for
 from canary.routers.registry import supported as supported_providers
-from canary.workloads import services
 from canary.workloads.base import Target
 from canary.workloads.configs import references
+from canary.workloads.registry import kind_of, target_for
 from canary.workloads.registry import supported as supported_kinds
-from canary.workloads.registry import target_for
 
 ROUTES: Mapping[str, Resource] = {resource.kind: resource for resource in (TRAEFIK_SERVICE, HTTP_ROUTE)}
 """The kinds of object that divide traffic, by name."""
@@ -92,7 +91,7 @@ class Observer:
         """
         canary = parse_canary(raw)
         provider = canary.spec.provider or self._options.mesh_provider
-        kind, router = target_for(canary.spec.target_ref.kind), router_for(provider)
+        kind, router = target_for(canary), router_for(provider)
         namespace = canary.namespace
         target = self._caches.get(kind.resource, namespace, canary.target_name) if kind else None
         names = (canary.service_name, canary.service_primary_name, canary.service_canary_name)
@@ -161,11 +160,10 @@ class Observer:
         else:
             found += router.unsupported(canary)
         if kind is None:
-            message = f"targets of kind {canary.spec.target_ref.kind} are not supported"
+            message = f"targets of kind {kind_of(canary)} are not supported"
             found.append(Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}"))
         elif seen.target is not None:
-            found += kind.problems(canary, seen.target, self._options.rules)
-            found += services.problems(canary, seen.services)
+            found += kind.problems(canary, seen.target, rules=self._options.rules, observed=seen.services)
         elif canary.status.phase not in AT_WORK:
             message = f"{canary.spec.target_ref.kind} {canary.target_name} does not exist in {canary.namespace}"
             found.append(Problem("spec.targetRef", message, "create it, or correct its name"))

@@ -26,6 +26,10 @@ _GITOPS_MARK = "toolkit.fluxcd.io"
 _OWN_ANNOTATIONS = ("kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/")
 
 
+Services = Mapping[str, Json]
+"""The Services of a Canary that are there already, by name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """How the controller was told to tell the two versions apart, and what it may copy to the primary.
@@ -61,7 +65,7 @@ class Target(Protocol):
         """The kind, as in `targetRef.kind`, and where the API serves it."""
 
     def revision(self, target: Json) -> str:
-        """A hash over the pod template: the same for as long as the same pods would be made from it."""
+        """A hash over what a new version differs in, such as the pod template; scaling is no part of it."""
 
     def carried(self, target: Json, tracked: Mapping[str, str]) -> str:
         """What the primary's revision reads once it carries this target with this configuration."""
@@ -93,10 +97,36 @@ class Target(Protocol):
     def replicas(self, workload: Json) -> int:
         """How many pods its spec asks for."""
 
-    def template(self, workload: Json) -> Json:
-        """The pod template."""
+    def scaled(self, workload: Json, replicas: int) -> Json:
+        """The merge patch after which the spec asks for this many pods; empty where it does, or can't be told to."""
 
-    def problems(self, canary: Canary, target: Json, rules: Rules) -> tuple[Problem, ...]:
+    def template(self, workload: Json) -> Json:
+        """The pod template, without what only scales; empty where there is none."""
+
+    def version_services(self, target: Json, canary: Canary, *, rules: Rules, observed: Services) -> tuple[Json, ...]:
+        """The manifests to apply so that a Service leads to each version alone.
+
+        Raises:
+            ValueError: the target has no selector label (`problems` tells beforehand).
+        """
+
+    def apex_services(self, target: Json, canary: Canary, *, rules: Rules, observed: Services) -> tuple[Json, ...]:
+        """The manifest to apply so that the Service that users call leads to the primary; none where it isn't ours.
+
+        Raises:
+            ValueError: the target has no selector label.
+        """
+
+    def handed_back_services(
+        self, target: Json, canary: Canary, *, rules: Rules, observed: Services
+    ) -> tuple[Json, ...]:
+        """The manifest to apply when the Canary goes, so that users reach the target; none where they do anyway.
+
+        Raises:
+            ValueError: the target has no selector label.
+        """
+
+    def problems(self, canary: Canary, target: Json, *, rules: Rules, observed: Services) -> tuple[Problem, ...]:
         """What keeps this target from being rolled out by this spec."""
 
 

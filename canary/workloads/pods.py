@@ -53,7 +53,7 @@ def diagnose(pods: Iterable[Json], workload: Json | None = None) -> str:
 
     Args:
         pods: the pods of one workload, of any revision; those on their way out don't count.
-        workload: the Deployment itself, which tells why there are no pods (a quota, an admission webhook).
+        workload: what makes them, which tells why there are none (a quota, an admission webhook, no node that fits).
 
     Returns:
         At most `LIMIT` characters; empty when every pod is ready or nothing tells yet.
@@ -69,7 +69,10 @@ def diagnose(pods: Iterable[Json], workload: Json | None = None) -> str:
 
 
 def _workload_findings(workload: Json) -> Iterator[_Finding]:
-    failure = _conditions(mapping(workload.get("status"))).get("ReplicaFailure", {})
+    status = mapping(workload.get("status"))
+    if status.get("desiredNumberScheduled") == 0:
+        yield _Finding(_Rank.REPLICAS, name_of(workload), "no node fits its node selector, affinity and tolerations")
+    failure = _conditions(status).get("ReplicaFailure", {})
     if failure.get("status") == "True":
         text = _sentence("can't make pods", failure.get("message") or failure.get("reason"))
         yield _Finding(_Rank.REPLICAS, name_of(workload), text)

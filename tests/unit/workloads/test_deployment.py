@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canary.api.canary import Canary, parse_canary
+from canary.api.problems import Problem
 from canary.api.traffic import Readiness
 from canary.kube.types import Json
 from canary.workloads.base import Rules
 from canary.workloads.deployment import Deployment
-from canary.workloads.registry import supported, target_for
 
 DEPLOYMENT = Deployment()
 RULES = Rules()
@@ -49,6 +49,10 @@ def canary_of(deployment: Json) -> Canary:
 
 def primary_of(deployment: Json, tracked: dict[str, str] | None = None, existing: Json | None = None) -> Json:
     return DEPLOYMENT.primary(deployment, canary_of(deployment), tracked=tracked or {}, rules=RULES, existing=existing)
+
+
+def problems(canary: Canary, target: Json) -> tuple[Problem, ...]:
+    return DEPLOYMENT.problems(canary, target, rules=RULES, observed={})
 
 
 def selects(workload: Json, template: Json) -> bool:
@@ -166,7 +170,7 @@ class TestSelectorLabel:
         self, make_deployment: Callable[..., Json], make_canary: Callable[..., Canary]
     ) -> None:
         target = make_deployment(labels={"tier": "front"})
-        (problem,) = DEPLOYMENT.problems(make_canary(), target, RULES)
+        (problem,) = problems(make_canary(), target)
         assert problem.field == "spec.targetRef"
         assert "app, name, app.kubernetes.io/name" in problem.message
         assert "--selector-labels" in problem.remedy
@@ -176,9 +180,9 @@ class TestSelectorLabel:
     def test_a_value_that_leaves_no_room_for_the_suffix_is_a_problem(
         self, make_deployment: Callable[..., Json], make_canary: Callable[..., Canary]
     ) -> None:
-        (problem,) = DEPLOYMENT.problems(make_canary(), make_deployment(labels={"app": "x" * 56}), RULES)
+        (problem,) = problems(make_canary(), make_deployment(labels={"app": "x" * 56}))
         assert "longer than 63" in problem.message
-        assert not DEPLOYMENT.problems(make_canary(), make_deployment(labels={"app": "x" * 55}), RULES)
+        assert not problems(make_canary(), make_deployment(labels={"app": "x" * 55}))
 
 
 def test_a_port_declared_twice_is_a_problem_as_it_cannot_be_applied(
@@ -186,7 +190,7 @@ def test_a_port_declared_twice_is_a_problem_as_it_cannot_be_applied(
 ) -> None:
     twice = [{"name": "http", "containerPort": 9898}, {"name": "metrics", "containerPort": 9898, "protocol": "TCP"}]
     target = make_deployment(containers=[{"name": "app", "ports": twice}])
-    (problem,) = DEPLOYMENT.problems(make_canary(), target, RULES)
+    (problem,) = problems(make_canary(), target)
     assert "declares port 9898 more than once" in problem.message
 
 
@@ -253,7 +257,6 @@ def stalled_status(generation: int) -> Json:
     }
 
 
-def test_the_registry_knows_deployments_and_nothing_else_yet() -> None:
-    assert supported() == ("Deployment",)
-    assert target_for("Deployment") is not None
-    assert target_for("CronJob") is None
+def test_scaling_patches_replicas_alone_and_nothing_where_they_are_so(make_deployment: Callable[..., Json]) -> None:
+    assert DEPLOYMENT.scaled(make_deployment(), 0) == {"spec": {"replicas": 0}}
+    assert DEPLOYMENT.scaled(make_deployment(), 2) == {}

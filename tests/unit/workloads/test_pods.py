@@ -124,6 +124,12 @@ def test_a_workload_that_can_make_no_pods_says_why() -> None:
     assert diagnose([], workload) == "my-app: can't make pods: exceeded quota"
 
 
+def test_a_daemon_set_that_fits_no_node_says_so() -> None:
+    workload = {"metadata": {"name": "agent"}, "status": {"desiredNumberScheduled": 0}}
+    assert diagnose([], workload) == "agent: no node fits its node selector, affinity and tolerations"
+    assert diagnose([], {**workload, "status": {"desiredNumberScheduled": 1}}) == ""
+
+
 def test_a_diagnosis_is_bounded() -> None:
     long = [{**waiting("ErrImagePull", "x" * 5000), "metadata": {"name": name}} for name in ("a", "b", "c")]
     said = diagnose(long)
