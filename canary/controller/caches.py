@@ -57,6 +57,7 @@ class Caches:
         }
         for resource, cache in self._caches.items():
             cache.subscribe(partial(changed, resource))
+            cache.on_recovery(self._on_recovery)
 
     def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """The object as it was last seen; None when there is none."""
