@@ -31,7 +31,6 @@ from canary.kube.leader import LeaderElector
 from canary.kube.queue import WorkQueue
 from canary.kube.store import Change
 from canary.kube.types import CANARY, Json, Resource
-from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.registry import TARGETS
 
 log = structlog.get_logger(__name__)
@@ -89,7 +88,7 @@ class Controller:
             client = await stack.enter_async_context(KubeClient.connect(options.kubeconfig, options.context))
             caches = Caches(
                 client,
-                WATCHED,
+                [*(target.resource for target in TARGETS.values()), *ROUTES.values()],
                 namespace=options.namespace,
                 changed=self._changed,
                 recovered=lambda: self._wake_all(caches),
