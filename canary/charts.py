@@ -1,6 +1,6 @@
 """Pictures of a rollout as SVG: values over time in panels, stretches of time as bands, moments as numbered marks.
 
-A chart is a value and `svg` is a pure function: the same chart gives the same text, so that pictures can be compared.
+A chart is a value and `svg` a pure function: the same charts give the same text, so that pictures can be compared.
 Colours can be told apart with any kind of colour vision, and nothing is said by colour alone.
 """
 
@@ -137,31 +137,45 @@ class Chart:
     subtitle: str = ""
 
 
-def svg(chart: Chart) -> str:
-    """Draw a chart as an SVG document of its own."""
+def svg(*charts: Chart) -> str:
+    """Draw charts as one SVG document, below each other."""
+    drawn = [_draw(chart) for chart in charts]
+    height = sum(each.height for each in drawn)
+    label = escape("; ".join(f"{chart.title}. {chart.subtitle}".strip() for chart in charts), quote=True)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"',
+        f'role="img" aria-label="{label}" font-family="system-ui, sans-serif" font-size="12" fill="#222222">',
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+    ]
+    top = 0
+    for each in drawn:
+        parts += [f'<g transform="translate(0 {top})">', *each.parts, "</g>"] if top else each.parts
+        top += each.height
+    return "\n".join([*parts, "</svg>", ""])
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    height: int
+    parts: list[str]
+
+
+def _draw(chart: Chart) -> _Drawing:
     span = _Span(_end_of(chart))
     top = TOP + (LINE_HEIGHT if chart.subtitle else 0) + (BAND_LABELS if chart.bands else 0)
     tops = _tops(chart.panels, top)
     bottom = tops[-1] + chart.panels[-1].height if chart.panels else top
     listed = _listed(chart.marks)
-    height = bottom + AXIS + LINE_HEIGHT * (len(listed) + bool(listed)) + 8
-    label = escape(f"{chart.title}. {chart.subtitle}".strip(), quote=True)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"',
-        f'role="img" aria-label="{label}" font-family="system-ui, sans-serif" font-size="12" fill="#222222">',
-        f"<title>{escape(chart.title)}</title>",
-        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
-        _text(LEFT, 20, chart.title, 'font-size="15" font-weight="600"'),
-    ]
+    parts = [f"<title>{escape(chart.title)}</title>", _text(LEFT, 20, chart.title, 'font-size="15" font-weight="600"')]
     if chart.subtitle:
         parts.append(_text(LEFT, 20 + LINE_HEIGHT, chart.subtitle, 'fill="#555555"'))
     parts += _bands(chart.bands, span, top, bottom)
     for panel, panel_top in zip(chart.panels, tops, strict=True):
         parts += _panel(panel, span, panel_top)
     parts += _time_axis(span, bottom)
-    parts += _marks(chart.marks, span, top, bottom)
+    parts += _marks(chart.marks, span, tops[0] if tops else top, bottom)
     parts += _list(listed, bottom + AXIS + LINE_HEIGHT)
-    return "\n".join([*parts, "</svg>", ""])
+    return _Drawing(int(bottom + AXIS + LINE_HEIGHT * (len(listed) + bool(listed)) + 8), parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +320,8 @@ def _list(marks: Sequence[Mark], y: float) -> Iterator[str]:
     for number, mark in enumerate(marks, 1):
         yield _text(LEFT - 8, y, str(number), f'text-anchor="end" font-weight="600" fill="{TONES[mark.tone]}"')
         yield _text(LEFT + 62, y, elapsed(mark.at), 'text-anchor="end" fill="#555555"')
-        yield _text(LEFT + 74, y, mark.text, "")
+        room = int((WIDTH - RIGHT - LEFT - 74) / CHARACTER)
+        yield _text(LEFT + 74, y, mark.text if len(mark.text) <= room else f"{mark.text[: room - 1]}…", "")
         y += LINE_HEIGHT
 
 
@@ -322,7 +337,7 @@ def _range(panel: Panel) -> tuple[float, float, float]:
     high = panel.high if panel.high is not None else max(values, default=1.0)
     if high <= low:
         low, high = (low - 1, high + 1) if panel.low is None else (low, low + 1)
-    step = _nice((high - low) / 4)
+    step = _nice((high - low) / 5)
     low = low if panel.low is not None else math.floor(low / step) * step
     high = high if panel.high is not None else math.ceil(high / step) * step
     return low, high, step
