@@ -17,16 +17,19 @@ from canary.rollout.decision import (
     HandBack,
     HoldFinalizer,
     KeepApexService,
+    KeepAutoscaler,
     KeepVersionServices,
     Orphan,
+    RestAutoscaler,
     Route,
     ScalePrimary,
     ScaleTarget,
+    WakeAutoscaler,
 )
 from canary.rollout.leaving import FINALIZER
 from canary.routers.base import Router
 from canary.workloads import configs
-from canary.workloads.base import Rules, Target, owners_of
+from canary.workloads.base import Rules, Target, owners_of, primary_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,10 @@ class Actor:
                 await self._scale(self._seen.canary.primary_name, replicas)
             case ScaleTarget(replicas):
                 await self._scale(self._seen.canary.target_name, replicas)
+            case KeepAutoscaler(floor):
+                await self._copy_autoscaler(floor)
+            case RestAutoscaler() | WakeAutoscaler():
+                await self._pause(wanted=isinstance(action, RestAutoscaler))
             case Route(split):
                 for route in self._parts().router.desired(self._seen.canary, split, self._seen.routes):
                     await self._apply(route)
@@ -135,7 +142,7 @@ class Actor:
             obj = await self._configs.contents(canary.namespace, ref)
             if obj is None or configs.checksum(obj) != tracked[ref.key]:
                 raise Conflict("GET", ref.key, "the configuration has changed since it was looked at")
-            name = f"{ref.name}-primary"
+            name = primary_name(ref.name)
             existing = self._caches.get(RESOURCE[ref.kind], canary.namespace, name)
             copy = configs.primary_copy(obj, canary, rules=self._rules, existing=existing)
             self._wrote(await self._client.apply(RESOURCE[ref.kind], copy))
@@ -151,6 +158,21 @@ class Actor:
         if not patch:
             return
         self._wrote(await self._client.merge_patch(parts.kind.resource, namespace, name, patch))
+
+    async def _copy_autoscaler(self, floor: int) -> None:
+        kind, scaler = self._seen.autoscaler_kind, self._seen.autoscaler
+        if kind is None or scaler is None:
+            return
+        canary = self._seen.canary
+        existing = self._caches.get(kind.resource, canary.namespace, primary_name(name_of(scaler)))
+        await self._apply(kind.primary(scaler, canary, floor=floor, existing=existing))
+
+    async def _pause(self, *, wanted: bool) -> None:
+        kind, scaler = self._seen.autoscaler_kind, self._seen.autoscaler
+        patch = kind.paused(scaler, wanted=wanted) if kind is not None and scaler is not None else None
+        if kind is not None and scaler is not None and patch is not None:
+            namespace = self._seen.canary.namespace
+            self._wrote(await self._client.merge_patch(kind.resource, namespace, name_of(scaler), patch))
 
     async def _hand_back(self) -> None:
         """The users' Service and route lead to the target, and belong to no Canary any more."""

@@ -17,7 +17,8 @@ from canary.rollout.facts import Answer, Facts, Question, Workload
 from canary.routers.base import Granularity, Router
 from canary.routers.registry import router_for
 from canary.routers.registry import supported as supported_providers
-from canary.workloads.base import Target
+from canary.workloads.autoscalers import AUTOSCALERS, Autoscaler
+from canary.workloads.base import Target, primary_name
 from canary.workloads.configs import references
 from canary.workloads.registry import kind_of, target_for
 from canary.workloads.registry import supported as supported_kinds
@@ -26,7 +27,6 @@ ROUTES: Mapping[str, Resource] = {resource.kind: resource for resource in (TRAEF
 """The kinds of object that divide traffic, by name."""
 
 NOT_YET: Mapping[str, Callable[[Canary], bool]] = {
-    "spec.autoscalerRef": lambda canary: canary.spec.autoscaler_ref is not None,
     "spec.analysis.mirror": lambda canary: canary.analysis.mirror,
 }
 """Fields of the spec that nothing here honours yet: refused, because what is accepted and ignored misleads."""
@@ -50,6 +50,8 @@ class Surroundings:
         services: its Services that exist, by name.
         routes: what its router looks at, Services among them, by kind and name.
         configs: checksums of the tracked configuration.
+        autoscaler_kind: what its autoscaler is; None where the spec names none.
+        autoscaler: the autoscaler that it names; None when there is none.
         missing: `configmap/NAME` or `secret/NAME` of what its pods can't start without and does not exist.
     """
 
@@ -63,6 +65,8 @@ class Surroundings:
     services: Mapping[str, Json]
     routes: Mapping[tuple[str, str], Json]
     configs: Mapping[str, str]
+    autoscaler_kind: Autoscaler | None
+    autoscaler: Json | None
     missing: tuple[str, ...]
 
 
@@ -111,6 +115,11 @@ class Observer:
         watched |= {
             Ref(canary.spec.target_ref.kind, namespace, name) for name in (canary.target_name, canary.primary_name)
         }
+        ref = canary.spec.autoscaler_ref
+        scaler_kind = AUTOSCALERS.get(ref.kind) if ref is not None else None
+        scaler = self._caches.get(scaler_kind.resource, namespace, ref.name) if scaler_kind and ref else None
+        if ref is not None:
+            watched |= {Ref(ref.kind, namespace, name) for name in (ref.name, primary_name(ref.name))}
         watched |= {Ref("MetricTemplate", where, name) for where, name in _templates(canary)}
         self._index.put(canary.key, watched)
         return Surroundings(
@@ -124,6 +133,8 @@ class Observer:
             services=found,
             routes=routes,
             configs=await self._configs.checksums(namespace, refs),
+            autoscaler_kind=scaler_kind,
+            autoscaler=scaler,
             missing=tuple(
                 ref.key
                 for ref in sorted(refs)
@@ -145,6 +156,9 @@ class Observer:
             target=target,
             primary=primary,
             split=router.observed_split(seen.canary, seen.routes) if router else None,
+            autoscaler_minimum=(
+                seen.autoscaler_kind.minimum(seen.autoscaler) if seen.autoscaler_kind and seen.autoscaler else None
+            ),
             weighted=router is not None and router.capabilities.weights is not Granularity.NONE,
             problems=self._problems(seen),
             answers=answers,
@@ -171,6 +185,10 @@ class Observer:
             for name in seen.missing:
                 message = f"the target's pods need {name}, which does not exist in {canary.namespace}"
                 found.append(Problem("spec.targetRef", message, "create it, or mark the reference as optional"))
+        ref = canary.spec.autoscaler_ref
+        if ref is not None and seen.autoscaler is None and canary.status.phase not in AT_WORK:
+            message = f"{ref.kind} {ref.name} does not exist in {canary.namespace}"
+            found.append(Problem("spec.autoscalerRef", message, "create it, or correct its name"))
         found += [
             Problem(field, "it is not supported yet", "take it out")
             for field, asked in NOT_YET.items()

@@ -31,12 +31,20 @@ from canary.kube.leader import LeaderElector
 from canary.kube.queue import WorkQueue
 from canary.kube.store import Change
 from canary.kube.types import CANARY, Json, Resource
+from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.registry import TARGETS
 
 log = structlog.get_logger(__name__)
 
 COMPONENT = "flagger"
 """Who Kubernetes events come from, as dashboards and scripts know it."""
+
+WATCHED = (
+    *(target.resource for target in TARGETS.values()),
+    *(autoscaler.resource for autoscaler in AUTOSCALERS.values()),
+    *ROUTES.values(),
+)
+"""The kinds of object that a Canary may be about."""
 
 LEASE = "flagger-leader-election"
 
@@ -88,7 +96,7 @@ class Controller:
             client = await stack.enter_async_context(KubeClient.connect(options.kubeconfig, options.context))
             caches = Caches(
                 client,
-                [*(target.resource for target in TARGETS.values()), *ROUTES.values()],
+                WATCHED,
                 namespace=options.namespace,
                 changed=self._changed,
                 recovered=lambda: self._wake_all(caches),

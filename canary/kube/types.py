@@ -59,6 +59,7 @@ STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
 REPLICA_SET = Resource("apps", "v1", "replicasets", "ReplicaSet")
 CONTROLLER_REVISION = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 HORIZONTAL_POD_AUTOSCALER = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+SCALED_OBJECT = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject")
 LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 CANARY = Resource("flagger.app", "v1beta1", "canaries", "Canary")
@@ -80,6 +81,7 @@ RESOURCES: tuple[Resource, ...] = (
     REPLICA_SET,
     CONTROLLER_REVISION,
     HORIZONTAL_POD_AUTOSCALER,
+    SCALED_OBJECT,
     LEASE,
     ENDPOINT_SLICE,
     CANARY,

@@ -6,11 +6,11 @@ from canary.api.analysis import HookType, NoDataPolicy, Severity, UnavailablePol
 from canary.api.status import CheckStatus, Phase, Verdict
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import words
-from canary.rollout.decision import Alert, Decision, Event, Route, ScaleTarget
+from canary.rollout.decision import Alert, Decision, Event, Route
 from canary.rollout.ending import roll_back
 from canary.rollout.facts import HookAnswer, HookQuestion, MetricQuestion, Question
 from canary.rollout.plan import EVERYBODY, NO_STEP, Step
-from canary.rollout.situation import Situation, replicas_wanted, warning
+from canary.rollout.situation import Situation, warning
 from canary.rollout.start import restart, revert
 
 WAITING_FOR_PODS = "WaitingForPods"
@@ -37,7 +37,7 @@ def progress(s: Situation) -> Decision:
     if (s.split.canary or s.status.canary_weight) and not target.serving:
         return _retreat(s)
     if target.readiness.desired == 0:
-        return s.stay("the canary is scaled up", actions=(ScaleTarget(replicas_wanted(s.facts.primary)),))
+        return s.stay("the canary is scaled up", actions=s.wake())
     step = s.plan.current(s.status)
     if (step.split.canary, step.iteration) != (s.status.canary_weight, s.status.iterations) and s.can_route(step.split):
         return _change_plan(s, step)
@@ -342,10 +342,12 @@ def _advance(s: Situation, step: Step, passed: tuple[Event, ...], checks: tuple[
         told = f"Advance {s.full_name} canary iteration {step.iteration}/{s.plan.iterations}"
     else:
         told = f"Advance {s.full_name} canary weight {step.split.canary}"
+    # Where the primary has no ready pods, traffic can't leave the canary that mends it.
+    fits = s.can_route(step.split)
     return Decision(
         status=s.evolve(
             phase=Phase.PROGRESSING,
-            canary_weight=step.split.canary,
+            canary_weight=step.split.canary if fits else s.split.canary,
             iterations=step.iteration,
             checks=checks,
             reason=ANALYSING,
@@ -354,7 +356,7 @@ def _advance(s: Situation, step: Step, passed: tuple[Event, ...], checks: tuple[
             last_progress_time=s.now,
         ),
         reason=f"the next step: {told}",
-        actions=(*s.keep_services(), Route(step.split)),
+        actions=(*s.keep_services(), Route(step.split)) if fits else s.keep_services(),
         events=(*passed, Event(told)),
         wake=s.now + s.canary.analysis_interval,
     )

@@ -52,6 +52,27 @@ class ScaleTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepAutoscaler:
+    """Have the primary's copy of the autoscaler.
+
+    Args:
+        floor: pods that the primary must not go below; 0 for what the original says.
+    """
+
+    floor: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestAutoscaler:
+    """Keep the target's autoscaler from giving it pods."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAutoscaler:
+    """Let the target's autoscaler scale it again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Make the router divide traffic so."""
 
@@ -76,6 +97,9 @@ Action = (
     | CopyToPrimary
     | ScalePrimary
     | ScaleTarget
+    | KeepAutoscaler
+    | RestAutoscaler
+    | WakeAutoscaler
     | Route
     | HandBack
     | Orphan

@@ -11,9 +11,10 @@ from canary.rollout.decision import (
     Ending,
     Event,
     Route,
+    ScalePrimary,
 )
 from canary.rollout.plan import EVERYBODY
-from canary.rollout.situation import PRIMARY_NOT_READY, SETTLE, Situation, warning
+from canary.rollout.situation import PRIMARY_NOT_READY, SETTLE, Situation, replicas_wanted, warning
 from canary.rollout.start import restart, revert
 
 HANDING_OVER = "HandingOver"
@@ -75,19 +76,24 @@ def _wait_for_primary(s: Situation) -> Decision:
     """The canary goes on serving its share, and all of it where it is the only healthy copy that there is."""
     primary = s.facts.primary
     why = words.pending(primary.readiness) if primary is not None else "the primary does not exist"
-    alone = s.canary_ready and not s.primary_serving and s.facts.weighted
-    if alone and not s.changed and s.split != EVERYBODY:
+    alone = s.canary_ready and not s.changed and not s.primary_serving and s.facts.weighted
+    if alone and (s.status.canary_weight, s.status.iterations) != (EVERYBODY.canary, 0):
         return Decision(
-            status=s.evolve(canary_weight=EVERYBODY.canary),
+            # Whatever step it was at: all of the chosen requests are not all of them.
+            status=s.evolve(canary_weight=EVERYBODY.canary, iterations=0),
             reason="the primary has no ready pods: the canary serves everybody",
             actions=(*s.keep_services(), Route(EVERYBODY)),
             events=(Event("Routing all traffic to canary"),),
         )
+    actions = s.keep_share()
+    if primary is not None and primary.readiness.desired == 0:
+        # Whoever has scaled it to nothing did so before it was to serve everybody.
+        actions = (*actions, ScalePrimary(replicas_wanted(s.facts.target)))
     deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
     if s.now < deadline:
-        return s.stay(why, actions=s.keep_share(), wake=deadline)
+        return s.stay(why, actions=actions, wake=deadline)
     if s.status.reason == PRIMARY_NOT_READY:
-        return s.stay(why, actions=s.keep_share())
+        return s.stay(why, actions=actions)
     message = f"Promotion of {s.target_name} is held, primary not ready: {why}"
     return Decision(
         status=s.evolve(reason=PRIMARY_NOT_READY, message=why),
@@ -116,6 +122,8 @@ def _all_to_primary(s: Situation) -> Decision:
 
 def finalising(s: Situation) -> Decision:
     """Traffic is back: a moment later the canary's pods go, and the rollout has succeeded."""
+    if not s.primary_can_take_over:
+        return s.stay("the canary has traffic, and the primary no ready pods to take it back")
     settled = (s.status.traffic_removed_time or s.now) + SETTLE
     actions = s.keep_all_on_primary()
     if s.now < settled:
@@ -137,6 +145,7 @@ def finalising(s: Situation) -> Decision:
             iterations=0,
             last_promoted_spec=s.status.last_applied_spec,
             traffic_removed_time=None,
+            primary_replicas=None,
         ),
         reason="the promotion is completed",
         actions=(*actions, *s.let_go()),

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from canary.api.status import Phase
-from canary.rollout.decision import Action, Decision, DropFinalizer, Event, HandBack, Orphan, ScaleTarget
-from canary.rollout.situation import SETTLE, Situation, replicas_wanted
+from canary.rollout.decision import Action, Decision, DropFinalizer, Event, HandBack, Orphan
+from canary.rollout.situation import SETTLE, Situation
 
 FINALIZER = "finalizer.flagger.app"
 
@@ -44,12 +44,10 @@ def leave(s: Situation) -> Decision:
 
 def _wait_for_target(s: Situation, deadline: datetime, *, lost: bool) -> Decision:
     """Until the target can serve the primary does, where it can."""
-    asleep = s.facts.target is not None and s.facts.target.readiness.desired == 0
-    waking = (ScaleTarget(replicas_wanted(s.facts.primary)),) if asleep else ()
     return Decision(
         status=s.evolve(canary_weight=0, traffic_removed_time=None) if lost else s.status,
         reason="waiting for the target's pods",
-        actions=(*(s.keep_all_on_primary() if lost else ()), *waking),
+        actions=(*(s.keep_all_on_primary() if lost else ()), *s.wake()),
         wake=deadline,
     )
 

@@ -15,9 +15,12 @@ from canary.rollout.decision import (
     Event,
     EventType,
     KeepApexService,
+    KeepAutoscaler,
     KeepVersionServices,
+    RestAutoscaler,
     Route,
     ScaleTarget,
+    WakeAutoscaler,
 )
 from canary.rollout.facts import (
     Answer,
@@ -55,6 +58,7 @@ class StatusChange(TypedDict, total=False):
     checks: tuple[CheckStatus, ...]
     reason: str
     message: str
+    primary_replicas: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +141,11 @@ class Situation:
         return self.primary_serving or not self.split.canary or not self.canary_serving
 
     def can_route(self, split: Split) -> bool:
-        """Whether this division gives no version more than now that has no ready pods to answer."""
-        if split.canary > self.split.canary:
-            return self.canary_serving
-        return split.canary == self.split.canary or self.primary_can_take_over
+        """Whether this division gives no request more than now to a version without ready pods."""
+        now = self.split
+        canary_gains = split.canary > now.canary or (now.matched and split.canary > 0 and not split.matched)
+        primary_gains = split.canary < now.canary or (split.matched and now.canary > 0 and not now.matched)
+        return (self.canary_serving or not canary_gains) and (self.primary_can_take_over or not primary_gains)
 
     @property
     def look(self) -> str:
@@ -221,7 +226,10 @@ class Situation:
 
         They take their ports from the target: without one they are left as they are.
         """
-        return (KeepVersionServices(), KeepApexService()) if self.facts.target is not None else ()
+        if self.facts.target is None:
+            return ()
+        scaler = (KeepAutoscaler(self.status.primary_replicas or 0),) if self.autoscaled else ()
+        return (KeepVersionServices(), KeepApexService(), *scaler)
 
     def keep_all_on_primary(self) -> tuple[Action, ...]:
         """Services and route of a Canary at rest."""
@@ -230,14 +238,30 @@ class Situation:
     def keep_share(self) -> tuple[Action, ...]:
         """Services and route of a rollout that stays where it is, whatever has become of its route."""
         share, split = self.status.canary_weight, self.plan.current(self.status).split
-        if share == self.split.canary or not self.facts.weighted:
-            return self.keep_services()
         split = split if split.canary == share else Split(canary=share)
-        return (*self.keep_services(), Route(split)) if self.can_route(split) else self.keep_services()
+        if split == self.split or not self.facts.weighted or not self.can_route(split):
+            return self.keep_services()
+        return (*self.keep_services(), Route(split))
 
     def let_go(self) -> tuple[Action, ...]:
         """The canary's pods go, where there is a workload to have any."""
-        return (ScaleTarget(0),) if self.facts.target is not None else ()
+        if self.facts.target is None:
+            return ()
+        return (RestAutoscaler(), ScaleTarget(0)) if self.autoscaled else (ScaleTarget(0),)
+
+    def wake(self) -> tuple[Action, ...]:
+        """The canary gets pods where it has none: as many as its autoscaler starts with, or as the primary has."""
+        waking: tuple[Action, ...] = (WakeAutoscaler(),) if self.autoscaled else ()
+        target = self.facts.target
+        if target is None or target.readiness.desired:
+            return waking
+        wanted = (self.facts.autoscaler_minimum or 1) if self.autoscaled else replicas_wanted(self.facts.primary)
+        return (*waking, ScaleTarget(wanted))
+
+    @property
+    def autoscaled(self) -> bool:
+        """Whether the target has an autoscaler."""
+        return self.canary.spec.autoscaler_ref is not None
 
 
 def replicas_wanted(workload: Workload | None) -> int:

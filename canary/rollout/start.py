@@ -11,9 +11,10 @@ from canary.rollout.decision import (
     Event,
     KeepVersionServices,
     ScalePrimary,
-    ScaleTarget,
 )
 from canary.rollout.situation import PRIMARY_NOT_READY, SETTLE, Situation, replicas_wanted, warning
+
+NOBODY_ELSE = "the canary has traffic that is not its own, and the primary no ready pods to take it back"
 
 
 def initialise(s: Situation) -> Decision:
@@ -23,8 +24,10 @@ def initialise(s: Situation) -> Decision:
         return s.stay("the target does not exist")
     primary = s.facts.primary
     making: tuple[Action, ...] = ()
-    # A primary that serves is never overwritten here: it may hold what was promoted before the Canary was made anew.
-    if primary is None or (primary.revision != target.revision and not primary.serving):
+    # A primary that serves users is never overwritten here: it may hold what was promoted before the Canary was made
+    # anew. One that no route leads to yet may be stuck with a revision that was mended since.
+    serves = s.primary_serving and (s.facts.split is not None or s.primary_ready)
+    if primary is None or (primary.revision != target.revision and not serves):
         making = (CopyToPrimary(target.revision),)
     elif _copied(s) and primary.readiness.desired < replicas_wanted(target):
         making = (ScalePrimary(replicas_wanted(target)),)
@@ -108,6 +111,8 @@ def rest(s: Situation) -> Decision:
             ),
             reason="the primary is gone and is made again",
         )
+    if not s.primary_can_take_over:
+        return s.stay(NOBODY_ELSE)
     if s.reverted:
         return revert(s)
     if s.changed:
@@ -117,6 +122,8 @@ def rest(s: Situation) -> Decision:
 
 def waiting(s: Situation) -> Decision:
     """A new revision waits for its approval, unless it is taken back before."""
+    if not s.primary_can_take_over:
+        return s.stay(NOBODY_ELSE)
     if s.reverted:
         return revert(s)
     if s.changed:
@@ -138,7 +145,7 @@ def _tidy(s: Situation) -> Decision:
     if s.now < moved + SETTLE:
         return s.stay("waiting for the routers to follow", actions=actions, wake=moved + SETTLE)
     return Decision(
-        status=s.evolve(traffic_removed_time=None),
+        status=s.evolve(traffic_removed_time=None, primary_replicas=None),
         reason="the canary's pods are let go",
         actions=(*actions, *s.let_go()),
     )
@@ -217,9 +224,7 @@ def begin(s: Situation, *, events: tuple[Event, ...], in_place: bool = False) ->
     target = s.facts.target
     if target is None:
         return s.stay("the target does not exist")
-    actions = s.keep_services() if in_place else s.keep_all_on_primary()
-    if target.readiness.desired == 0:
-        actions = (*actions, ScaleTarget(replicas_wanted(s.facts.primary)))
+    actions = (*(s.keep_services() if in_place else s.keep_all_on_primary()), *s.wake())
     return Decision(
         status=s.evolve(
             phase=Phase.PROGRESSING,
@@ -233,6 +238,7 @@ def begin(s: Situation, *, events: tuple[Event, ...], in_place: bool = False) ->
             last_check_time=None,
             last_progress_time=s.now,
             traffic_removed_time=None,
+            primary_replicas=replicas_wanted(s.facts.primary),
             checks=(),
         ),
         reason="a new revision is rolled out",

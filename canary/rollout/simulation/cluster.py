@@ -14,11 +14,14 @@ from canary.rollout.decision import (
     HandBack,
     HoldFinalizer,
     KeepApexService,
+    KeepAutoscaler,
     KeepVersionServices,
     Orphan,
+    RestAutoscaler,
     Route,
     ScalePrimary,
     ScaleTarget,
+    WakeAutoscaler,
 )
 from canary.rollout.facts import Workload
 from canary.rollout.simulation.scenario import ClusterChange, Deploy, Drift, Kill, Remove, Scale, Scenario, Side
@@ -94,6 +97,7 @@ class Deployment:
         """All its pods stop being ready."""
         for each in self.pods:
             each.ready_at = None if back_after is None else now + back_after
+        self.settle(now)
 
     def settle(self, now: datetime) -> None:
         """Let old pods go once all new ones are ready."""
@@ -226,6 +230,8 @@ class Cluster:
                 return self._scale(self.primary, replicas, now)
             case ScaleTarget(replicas):
                 return self._scale(self.target, replicas, now)
+            case KeepAutoscaler() | RestAutoscaler() | WakeAutoscaler():
+                return False  # nothing scales by itself here
             case Route(split):
                 return self._route(split)
             case HandBack():
@@ -257,7 +263,7 @@ class Cluster:
                 if (workload := self.side(side)) is not None:
                     workload.scale(replicas, now)
             case Drift(split):
-                self.split = split
+                self.split = split if self.scenario.weighted else self.split
             case _:
                 assert_never(change)
 
