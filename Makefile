@@ -25,7 +25,7 @@ test: lint types unit cluster e2e ## Run all checks and tests but the slow ones
 
 test-fast: lint types unit ## Run the checks and the pure tests
 
-test-slow: $(VENV)/.installed ## Run the tests that take a quarter of an hour in real time
+test-slow: $(VENV)/.built ## Run the tests that take a quarter of an hour in real time
 	$(NETNS) $(BIN)/python -m pytest tests/e2e -m slow --timeout 1800
 
 lint: $(VENV)/.installed ## Check style, imports and generated files
@@ -40,21 +40,29 @@ types: $(VENV)/.installed ## Check types
 unit: $(VENV)/.installed ## Run the pure tests
 	$(BIN)/python -m pytest tests/unit
 
-cluster: $(VENV)/.installed ## Run the tests on a real API server
+$(VENV)/.built: $(VENV)/.installed ## Build the real control plane, Prometheus and tools, or find them in the user's cache
+	$(BIN)/python -m canary.sandbox.binaries
+	@touch $@
+
+cluster: $(VENV)/.built ## Run the tests on a real API server
 	$(NETNS) $(BIN)/python -m pytest tests/cluster
 
-e2e: $(VENV)/.installed ## Run the tests with real gateway, Prometheus and traffic
+e2e: $(VENV)/.built ## Run the tests with real gateway, Prometheus and traffic
 	$(NETNS) $(BIN)/python -m pytest tests/e2e -m "not slow" --timeout 300
 
-bench: $(VENV)/.installed ## Measure speed, requests and memory
+bench: $(VENV)/.built ## Measure speed, requests and memory
 	$(NETNS) $(BIN)/python -m bench
 
 crds: $(VENV)/.installed ## Write the CRDs from the models
 	$(BIN)/python -m canary.api.crds
 
-requirements: $(VENV)/.installed ## Pin what the tests need anew (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--no-annotate --extra sandbox --output-file requirements/test.txt pyproject.toml requirements/test.in
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	--no-annotate
+
+requirements: ## Pin all packages anew (needs uv)
+	$(COMPILE) --extra sandbox --output-file requirements/test.txt pyproject.toml requirements/test.in
+	$(COMPILE) --output-file requirements/run.txt pyproject.toml
+	echo 'hatchling>=1.27' | $(COMPILE) --output-file requirements/build.txt -
 
 clean: ## Remove what was built here; the user's cache folder stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out

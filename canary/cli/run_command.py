@@ -11,7 +11,15 @@ if TYPE_CHECKING:
 
 LEVELS = ("debug", "info", "warning", "error")
 
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+WITHOUT_EFFECT = {
+    "control-loop-interval": "changes are acted on as they come",
+    "ingress-annotations-prefix": "the provider nginx is not supported yet",
+    "ingress-class": "the provider contour is not supported yet",
+    "kubeconfig-burst": "the API server says itself when it is asked too much",
+    "kubeconfig-qps": "the API server says itself when it is asked too much",
+    "zap-replace-globals": "there is no zap logger",
+}
+"""Flags of Flagger's that deployments may carry and that change nothing here."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -59,6 +67,27 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     telling.add_argument("--slack-channel", default="", help="Slack channel")
     telling.add_argument("--msteams-url", default="", help="MS Teams hook for Canaries that name no alert provider")
     telling.add_argument("--msteams-proxy-url", default="", help="proxy on the way to MS Teams")
+
+    for flag, why in WITHOUT_EFFECT.items():
+        parser.add_argument(f"--{flag}", nargs="?", const="true", action=Unneeded, reason=why, help=argparse.SUPPRESS)
+
+
+class Unneeded(argparse.Action):
+    """Takes a flag of Flagger's that has no effect here, and says why."""
+
+    def __init__(self, *, reason: str, **settings: object) -> None:
+        super().__init__(**settings)  # type: ignore[arg-type]  # what argparse itself passes on
+        self.reason = reason
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Warn; the value does not matter."""
+        print(f"canary run: {option_string} has no effect: {self.reason}", file=sys.stderr)
 
 
 def run(arguments: argparse.Namespace) -> int:

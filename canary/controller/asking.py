@@ -88,6 +88,11 @@ class Asker:
         return HookAnswer(isinstance(outcome, webhooks.Approved), outcome.message)
 
     async def _pods(self, canary: Canary) -> PodsAnswer:
+        """Tell why the target's pods are not ready.
+
+        Raises:
+            Retryable: the API server could not be had: an outage is no reason to give up on them.
+        """
         kind = target_for(canary)
         target = self._caches.get(kind.resource, canary.namespace, canary.target_name) if kind else None
         label = kind.selector_label(target, self._options.rules) if kind and target else None

@@ -31,6 +31,7 @@ class Caches:
         client: where from.
         resources: what is watched beside Canaries and what belongs to them: the kinds of targets and routes.
         namespace: the only namespace to watch; None is all.
+        configs: whether ConfigMaps and Secrets are watched; without, no right to them is needed.
         changed: is told of every change of an object.
         recovered: is told when all is known as it is again, after a watch had broken off.
     """
@@ -41,11 +42,12 @@ class Caches:
         resources: Iterable[Resource],
         *,
         namespace: str | None,
+        configs: bool = True,
         changed: Callable[[Resource, Change[Json]], None],
         recovered: Callable[[], None] = lambda: None,
     ) -> None:
         self._recovered = recovered
-        always = (CANARY, METRIC_TEMPLATE, ALERT_PROVIDER, SERVICE, CONFIG_MAP, SECRET)
+        always = (CANARY, METRIC_TEMPLATE, ALERT_PROVIDER, SERVICE, *(METADATA_ONLY if configs else ()))
         self._caches: dict[Resource, WatchCache[Json]] = {
             resource: WatchCache(
                 client,

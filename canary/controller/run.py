@@ -98,6 +98,7 @@ class Controller:
                 client,
                 WATCHED,
                 namespace=options.namespace,
+                configs=options.track_configs,
                 changed=self._changed,
                 recovered=lambda: self._wake_all(caches),
             )
@@ -126,7 +127,7 @@ class Controller:
         options = self._options
         async with AsyncExitStack() as stack:
             self._telemetry.leader.set(1)
-            stack.callback(self._telemetry.leader.set, 0)
+            stack.callback(self._telemetry.stand_by)
             hooks = await stack.enter_async_context(webhooks.clients())
             servers = await stack.enter_async_context(metrics.evaluate.Clients())
             events = EventRecorder(client, COMPONENT, instance=self._identity)

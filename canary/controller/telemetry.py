@@ -93,6 +93,9 @@ class Telemetry:
         if canary.key not in self._counted:
             self._counted[canary.key] = (name, namespace)
             self._total.labels(namespace).inc()
+            # Known at 0 from the start: a counter that appears with its first increase hides it from `increase()`.
+            for counter in (self._successes, self._failures):
+                counter.labels(name, namespace, canary.strategy.value, "completed")
         result = {Phase.PROGRESSING: RUNNING, Phase.FAILED: FAILED}.get(status.phase, SUCCEEDED)
         self._status.labels(name, namespace).set(result)
         self._weight.labels(f"{name}-primary", namespace).set(TOTAL_WEIGHT - status.canary_weight)
@@ -107,6 +110,12 @@ class Telemetry:
         counter = self._failures if ending is Ending.FAILED else self._successes
         analysis = "skipped" if ending is Ending.PROMOTED_UNCHECKED else "completed"
         counter.labels(canary.target_name, canary.namespace, canary.strategy.value, analysis).inc()
+
+    def stand_by(self) -> None:
+        """Show no Canary any more: another controller acts now, and what was known here gets old."""
+        self.leader.set(0)
+        for key in tuple(self._counted):
+            self.forget(key)
 
     def forget(self, key: str) -> None:
         """Show nothing more of a Canary that is gone; its counters stay, as counters do."""
