@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 
 from canary.api.canary import Canary
+from canary.api.status import Phase
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout.decision import Action, Decision
 from canary.rollout.facts import Facts
 from canary.rollout.simulation.scenario import Scenario, Side
 from canary.rollout.simulation.world import World
+
+NOT_OURS = frozenset({Phase.EMPTY, Phase.INITIALIZING, Phase.TERMINATING})
+"""Phases in which traffic is as it was found."""
 
 
 class UnsafeError(AssertionError):
@@ -18,7 +22,7 @@ class SafeWorld(World):
     """A world that holds every pass against the rules.
 
     - No action gives requests to pods that are not ready while others are, and none takes the pods away from requests.
-    - What is stored says how traffic is divided.
+    - What is stored says how traffic is divided, save where nothing can be done about it.
     - What is told is stored, so that it is told once.
 
     Args:
@@ -60,8 +64,10 @@ class SafeWorld(World):
         """Look at what the status says."""
         super().after_store(canary, decision)
         routed = (self.cluster.split or ALL_PRIMARY).canary
-        stored = decision.status != canary.status
-        if stored and self.cluster.managed and decision.status.canary_weight != routed:
+        stopped = canary.spec.suspend or decision.status.condition("Stalled") is not None
+        ours = self.cluster.managed and not stopped and decision.status.phase not in NOT_OURS
+        could = ours and self._who_serves()[Side.PRIMARY]
+        if decision.status != canary.status and could and decision.status.canary_weight != routed:
             self._unsafe(f"the status says {decision.status.canary_weight} %, the route {routed} %")
 
     def _who_serves(self) -> dict[Side, bool]:

@@ -203,6 +203,14 @@ class TestPromotion:
         assert line.status.phase is Phase.SUCCEEDED
         assert "" not in line.served
 
+    def test_a_primary_that_was_scaled_to_nothing_gets_pods_before_it_gets_traffic(
+        self, canary: Make, play: Play
+    ) -> None:
+        line = play(canary(stepWeight=50), (50, Scale(Side.PRIMARY, 0)), V2)
+
+        assert line.status.phase is Phase.SUCCEEDED
+        assert line.status.last_promoted_spec == "v2"
+
     def test_a_new_revision_mends_a_primary_that_lost_all_its_pods(self, canary: Make, play: Play) -> None:
         """Traffic can't leave the canary then, so the new one is looked at where it stands."""
         line = play(canary(stepWeight=50), V2, (127, Kill(Side.PRIMARY, None)), (1000, Deploy("v3")))

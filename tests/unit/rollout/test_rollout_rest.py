@@ -87,6 +87,13 @@ class TestInitialization:
         assert line.status.last_promoted_spec == "v2"
         assert "" not in line.served
 
+    def test_a_revision_that_mends_a_stuck_initialization_is_taken(self, canary: Make, play: Play) -> None:
+        """The old pods of the half-made primary serve nobody yet: they are no reason to keep it."""
+        line = play(canary(), (3, Deploy("v2")), (1000, Deploy("v3")), versions={"v2": Version(ready_after=None)})
+
+        assert line.status.phase is Phase.INITIALIZED
+        assert line.status.last_promoted_spec == "v3"
+
     def test_a_target_that_is_missing_is_a_problem_that_goes_by_itself(self, canary: Make, play: Play) -> None:
         line = play(canary(), (0, Remove(Side.CANARY)), (100, Deploy("v1")))
 

@@ -1,0 +1,255 @@
+"""What holds whatever happens, in whatever order: changes, deaths, answers, outages, repeated passes, clock jumps."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import Phase as Stage
+from hypothesis import strategies as st
+
+from canary.api.analysis import HookType, NoDataPolicy
+from canary.api.canary import Canary
+from canary.api.status import CheckStatus, Phase, Verdict
+from canary.api.traffic import Split
+from canary.rollout.decide import decide
+from canary.rollout.decision import CopyToPrimary, Decision, Route
+from canary.rollout.facts import Facts, HookAnswer, HookQuestion
+from canary.rollout.simulation import (
+    Change,
+    Delete,
+    Deploy,
+    Drift,
+    Edit,
+    Kill,
+    Reading,
+    Remove,
+    Reply,
+    SafeWorld,
+    Scale,
+    Scenario,
+    Scheduled,
+    SetClock,
+    Side,
+    Version,
+    Window,
+)
+
+Make = Callable[..., Canary]
+Story = Callable[..., Scenario]
+
+TROUBLE = timedelta(minutes=20)
+"""When whatever goes wrong has stopped going wrong."""
+
+QUICKLY = (Stage.explicit, Stage.generate, Stage.shrink)
+UNDER_WAY = {Phase.PROGRESSING, Phase.WAITING_PROMOTION}
+AT_REST = {Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED}
+
+
+class JudgingWorld(SafeWorld):
+    """A world in which every pass is also held against what a version must earn."""
+
+    def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
+        super().before_store(canary, facts, decision)
+        assert decide(canary, facts) == decision, "the same facts lead to the same decision"
+        before, after = canary.status, decision.status
+        routes = [action.split.canary for action in decision.actions if isinstance(action, Route)]
+        raised = any(weight > before.canary_weight for weight in routes)
+        promoted = after.phase is Phase.PROMOTING and before.phase is not Phase.PROMOTING
+        if before.phase in UNDER_WAY and not canary.skip_analysis and (promoted or raised):
+            assert not found_wanting(canary, facts), "nothing is earned by a look that failed"
+            assert not promoted or self.reached_the_end(canary, facts), "nothing is left out before promotion"
+        for action in decision.actions:
+            if isinstance(action, CopyToPrimary):
+                assert before.phase in (Phase.EMPTY, Phase.INITIALIZING, Phase.PROMOTING)
+                assert before.phase is not Phase.PROMOTING or action.revision == before.last_applied_spec
+
+    def reached_the_end(self, canary: Canary, facts: Facts) -> bool:
+        if canary.analysis.iterations or not facts.weighted:
+            return canary.status.iterations >= (canary.analysis.iterations or 10)
+        return canary.status.canary_weight >= max(canary.steps)
+
+
+def found_wanting(canary: Canary, facts: Facts) -> bool:
+    """Whether an answer of this look speaks against going on."""
+    for question, answer in facts.answers.items():
+        match answer:
+            case CheckStatus(verdict=Verdict.FAIL | Verdict.UNAVAILABLE):
+                return True
+            case CheckStatus(verdict=Verdict.NO_DATA, name=name):
+                metric = next(each for each in canary.analysis.metrics if each.name == name)
+                if metric.no_data is not NoDataPolicy.PASS:
+                    return True
+            case HookAnswer(approved=approved) if isinstance(question, HookQuestion):
+                if approved == (question.type is HookType.ROLLBACK):
+                    return True
+            case _:
+                pass
+    return False
+
+
+seconds = st.integers(0, int(TROUBLE.total_seconds()) - 60).map(lambda value: timedelta(seconds=value))
+delays = st.one_of(st.none(), st.sampled_from([0, 5, 45, 200]).map(lambda value: timedelta(seconds=value)))
+sides = st.sampled_from(Side)
+
+HOOKS = [
+    {"name": kind, "type": kind, "url": "http://hooks.test/"}
+    for kind in (
+        "confirm-rollout",
+        "pre-rollout",
+        "rollout",
+        "confirm-traffic-increase",
+        "confirm-promotion",
+        "rollback",
+    )
+]
+MATCH = [{"headers": {"x-canary": {"exact": "yes"}}}]
+METRICS: list[dict[str, Any]] = [
+    {"name": "request-success-rate", "threshold": 99},
+    {"name": "request-success-rate", "threshold": 99, "noData": "Pass"},
+    {"name": "request-duration", "threshold": 500, "unavailable": "Fail"},
+]
+
+analyses = st.builds(
+    lambda plan, back, threshold, hooks, metrics: {
+        **plan,
+        "stepWeightPromotion": back,
+        "threshold": threshold,
+        "webhooks": hooks,
+        "metrics": metrics,
+    },
+    st.sampled_from(
+        [
+            {"stepWeight": 50, "maxWeight": 50},
+            {"stepWeight": 30, "maxWeight": 80},
+            {"stepWeights": [1, 100]},
+            {"iterations": 2},
+            {"iterations": 2, "match": MATCH},
+        ]
+    ),
+    st.sampled_from([0, 20]),
+    st.integers(0, 3),
+    st.lists(st.sampled_from(HOOKS), max_size=2, unique_by=lambda hook: hook["name"]),
+    st.lists(st.sampled_from(METRICS), max_size=2, unique_by=lambda metric: metric["name"]),
+)
+readings = st.builds(
+    Reading,
+    value=st.sampled_from([None, 0.0, 99.5, 100.0, float("nan"), 1e9]),
+    metric=st.sampled_from(["", "request-success-rate", "request-duration"]),
+    after=seconds,
+    weight=st.sampled_from([0, 0, 50]),
+)
+versions = st.builds(
+    Version,
+    ready_after=delays,
+    readings=st.lists(readings, max_size=2).map(tuple),
+    fits_primary=st.sampled_from([True, True, False]),
+)
+
+
+@st.composite
+def changes(draw: st.DrawFn, make: Make) -> Change:
+    """Something that happens around the controller."""
+    kind = draw(st.integers(0, 10))
+    if kind <= 3:
+        return Deploy(draw(st.sampled_from(["v1", "v2", "v3"])))
+    if kind <= 5:
+        return Kill(draw(sides), draw(delays))
+    if kind == 6:
+        spec = {"suspend": draw(st.booleans()), "skipAnalysis": draw(st.integers(0, 3)) == 0}
+        return Edit(make(**draw(analyses), spec=spec).spec)
+    if kind == 7:
+        return Drift(draw(st.sampled_from([None, Split(0), Split(40), Split(100), Split(100, matched=True)])))
+    if kind == 8:
+        return SetClock(timedelta(seconds=draw(st.sampled_from([-4000, -90, -1, 1, 90, 4000]))))
+    if kind == 9:
+        return Scale(draw(sides), draw(st.sampled_from([0, 1, 5])))
+    return Remove(draw(sides))
+
+
+@st.composite
+def stories(draw: st.DrawFn, make: Make, story: Story) -> Scenario:
+    """Trouble of all kinds, and then none."""
+    scenario = story(
+        make(**draw(analyses), spec={"revertOnDeletion": draw(st.booleans())}),
+        versions={"v2": draw(versions), "v3": draw(versions)},
+        replies=tuple(
+            Reply(approved=draw(st.booleans()), name=draw(st.sampled_from(HOOKS))["name"], start=at, end=TROUBLE)
+            for at in draw(st.lists(seconds, max_size=3))
+        ),
+        metrics_down=tuple(Window(at, at + timedelta(minutes=2)) for at in draw(st.lists(seconds, max_size=1))),
+        api_down=tuple(Window(at, at + timedelta(seconds=40)) for at in draw(st.lists(seconds, max_size=2))),
+        latency=draw(st.sampled_from([0, 0.1, 30])) * timedelta(seconds=1),
+        weighted=draw(st.sampled_from([True, True, True, False])),
+        limit=timedelta(days=2),
+    )
+    happening: list[Scheduled] = []
+    for _ in range(draw(st.integers(1, 7))):
+        change: Change = draw(changes(make))
+        happening.append(Scheduled(draw(seconds), change))
+    return with_changes(scenario, happening)
+
+
+def with_changes(scenario: Scenario, happening: list[Scheduled]) -> Scenario:
+    return replace(scenario, changes=tuple(happening))
+
+
+def mended(scenario: Scenario, spec: Any) -> list[Scheduled]:
+    """All that is needed for a rollout to end: a spec that works, a good revision, pods."""
+    end: list[Change] = [Edit(spec), Deploy("v9"), Kill(Side.PRIMARY, timedelta(0)), Kill(Side.CANARY, timedelta(0))]
+    return [*scenario.changes, *(Scheduled(TROUBLE, change) for change in end)]
+
+
+@given(data=st.data())
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), phases=QUICKLY)
+def test_every_rollout_ends_and_nobody_is_harmed_on_the_way(canary: Make, story: Story, data: st.DataObject) -> None:
+    """Once gates are open, pods can start and the API server answers, the last revision is promoted."""
+    scenario = data.draw(stories(canary, story))
+    good = canary(**data.draw(analyses)).spec
+    world = JudgingWorld(with_changes(scenario, mended(scenario, good)))
+    line = world.run()
+
+    assert line.over
+    assert line.status.phase in AT_REST
+    assert line.status.canary_weight == 0
+    assert not world.cluster.split or world.cluster.split.canary == 0
+    assert line.status.last_applied_spec == "v9"
+    assert world.cluster.primary is not None
+    promoted = line.status.phase is not Phase.FAILED
+    assert (world.cluster.primary.revision == "v9") is promoted
+
+
+@given(data=st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), phases=QUICKLY)
+def test_every_canary_can_be_deleted(canary: Make, story: Story, data: st.DataObject) -> None:
+    """Whatever state it is in, it goes, and leaves users with somebody who serves where it promised to."""
+    scenario = data.draw(stories(canary, story))
+    at = data.draw(seconds)
+    world = JudgingWorld(with_changes(scenario, [*scenario.changes, Scheduled(at, Delete())]))
+    world.run()
+
+    assert world.gone
+    served = world.cluster.served(world.now)
+    kept = world.scenario.canary.spec.revert_on_deletion and world.cluster.target is not None
+    assert not kept or world.cluster.orphaned or not world.cluster.managed or served
+
+
+class NervousWorld(JudgingWorld):
+    """Every event comes three times, and late."""
+
+    def advance(self, moment: datetime) -> None:
+        super().advance(moment)
+        for _ in range(2):
+            self.settle()
+
+
+@given(data=st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), phases=QUICKLY)
+def test_repeated_events_change_nothing(canary: Make, story: Story, data: st.DataObject) -> None:
+    # While the API server is away, each pass that fails makes the wait for the next one longer.
+    scenario = replace(data.draw(stories(canary, story)), api_down=())
+    plain, nervous = JudgingWorld(scenario).run(TROUBLE), NervousWorld(scenario).run(TROUBLE)
+
+    assert nervous.weight_changes == plain.weight_changes
+    assert nervous.events == plain.events
