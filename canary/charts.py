@@ -7,6 +7,7 @@ Colours can be told apart with any kind of colour vision, and nothing is said by
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from html import escape
 
@@ -127,6 +128,7 @@ class Chart:
         bands: stretches of time.
         marks: moments.
         subtitle: a line of words under the title.
+        begin: the moment of second 0, where times are told by the calendar (UTC) and not from the start.
     """
 
     title: str
@@ -135,6 +137,7 @@ class Chart:
     bands: tuple[Band, ...] = ()
     marks: tuple[Mark, ...] = ()
     subtitle: str = ""
+    begin: datetime | None = None
 
 
 def svg(*charts: Chart) -> str:
@@ -161,7 +164,7 @@ class _Drawing:
 
 
 def _draw(chart: Chart) -> _Drawing:
-    span = _Span(_end_of(chart))
+    span = _Span(_end_of(chart), chart.begin)
     top = TOP + (LINE_HEIGHT if chart.subtitle else 0) + (BAND_LABELS if chart.bands else 0)
     tops = _tops(chart.panels, top)
     bottom = tops[-1] + chart.panels[-1].height if chart.panels else top
@@ -174,7 +177,7 @@ def _draw(chart: Chart) -> _Drawing:
         parts += _panel(panel, span, panel_top)
     parts += _time_axis(span, bottom)
     parts += _marks(chart.marks, span, tops[0] if tops else top, bottom)
-    parts += _list(listed, bottom + AXIS + LINE_HEIGHT)
+    parts += _list(listed, span, bottom + AXIS + LINE_HEIGHT)
     return _Drawing(int(bottom + AXIS + LINE_HEIGHT * (len(listed) + bool(listed)) + 8), parts)
 
 
@@ -183,9 +186,35 @@ class _Span:
     """The stretch of time that is shown, and where its seconds are on the page."""
 
     end: float
+    begin: datetime | None = None
 
     def x(self, at: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * min(max(at / self.end, 0.0), 1.0)
+
+    def ticks(self) -> Iterator[tuple[float, str]]:
+        """The marks of the axis, at round times, and what is written there."""
+        step = next((each for each in _TIME_STEPS if self.end / each <= 10), math.ceil(self.end / 10 / DAY) * DAY)
+        if self.begin is None:
+            yield from ((tick, elapsed(tick)) for tick in _multiples(0.0, self.end, step))
+            return
+        form = (
+            "%a %m-%d"
+            if step >= DAY
+            else "%m-%d %H:%M"
+            if self.end > DAY
+            else "%H:%M"
+            if step >= MINUTE
+            else "%H:%M:%S"
+        )
+        zero = self.begin.timestamp()
+        for tick in _multiples(zero, zero + self.end, step):
+            yield tick - zero, datetime.fromtimestamp(tick, UTC).strftime(form)
+
+    def written(self, at: float) -> str:
+        """A time in words."""
+        if self.begin is None:
+            return elapsed(at)
+        return (self.begin.astimezone(UTC) + timedelta(seconds=at)).strftime("%m-%d %H:%M")
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,11 +313,10 @@ def _bands(bands: Sequence[Band], span: _Span, top: float, bottom: float) -> Ite
 
 
 def _time_axis(span: _Span, bottom: float) -> Iterator[str]:
-    step = next((each for each in _TIME_STEPS if span.end / each <= 10), math.ceil(span.end / 10 / DAY) * DAY)
-    for tick in _multiples(0.0, span.end, step):
+    for tick, words in span.ticks():
         x = span.x(tick)
         yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{bottom:.1f}" y2="{bottom + 4:.1f}" stroke="#555555"/>'
-        yield _text(x, bottom + 18, elapsed(tick), 'text-anchor="middle" fill="#555555"')
+        yield _text(x, bottom + 18, words, 'text-anchor="middle" fill="#555555"')
 
 
 def _listed(marks: Sequence[Mark]) -> list[Mark]:
@@ -316,12 +344,13 @@ def _marks(marks: Sequence[Mark], span: _Span, top: float, bottom: float) -> Ite
             yield _text(x + 2, y, str(number), f'fill="{colour}" font-size="11" font-weight="600"')
 
 
-def _list(marks: Sequence[Mark], y: float) -> Iterator[str]:
+def _list(marks: Sequence[Mark], span: _Span, y: float) -> Iterator[str]:
+    after = LEFT + (62 if span.begin is None else 84)
     for number, mark in enumerate(marks, 1):
         yield _text(LEFT - 8, y, str(number), f'text-anchor="end" font-weight="600" fill="{TONES[mark.tone]}"')
-        yield _text(LEFT + 62, y, elapsed(mark.at), 'text-anchor="end" fill="#555555"')
-        room = int((WIDTH - RIGHT - LEFT - 74) / CHARACTER)
-        yield _text(LEFT + 74, y, mark.text if len(mark.text) <= room else f"{mark.text[: room - 1]}…", "")
+        yield _text(after, y, span.written(mark.at), 'text-anchor="end" fill="#555555"')
+        room = int((WIDTH - RIGHT - after - 12) / CHARACTER)
+        yield _text(after + 12, y, mark.text if len(mark.text) <= room else f"{mark.text[: room - 1]}…", "")
         y += LINE_HEIGHT
 
 
