@@ -62,6 +62,16 @@ def _knative(canary: Canary, provider: str) -> Iterator[Problem]:
         yield Problem("spec.autoscalerRef", "Knative scales its Services by itself", "take autoscalerRef out")
 
 
+def _service_target(canary: Canary, provider: str) -> Iterator[Problem]:
+    kubernetes_own = canary.spec.target_ref.kind == "Service" and not canary.targets_knative
+    if kubernetes_own and provider == "kubernetes":
+        yield Problem(
+            "spec.provider",
+            "provider kubernetes divides no traffic, and a Service has no pods to take over from others",
+            "set a provider that divides traffic by weight, such as gatewayapi:v1",
+        )
+
+
 def _service(canary: Canary, _provider: str) -> Iterator[Problem]:
     service = canary.spec.service
     if not canary.targets_knative:
@@ -285,7 +295,7 @@ def _session_affinity(canary: Canary, _provider: str) -> Iterator[Problem]:
         yield Problem(f"{field}.maxAge", f"{affinity.max_age} is in the past", "write a number of seconds")
 
 
-_RULES: Final[tuple[_Rule, ...]] = (_target, _knative, _service, _provider_references, _limits)
+_RULES: Final[tuple[_Rule, ...]] = (_target, _knative, _service_target, _service, _provider_references, _limits)
 _ANALYSIS_RULES: Final[tuple[_Rule, ...]] = (
     _interval,
     _strategy,

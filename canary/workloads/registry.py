@@ -7,8 +7,11 @@ from canary.api.canary import Canary
 from canary.workloads.base import Target
 from canary.workloads.daemonset import DaemonSet
 from canary.workloads.deployment import Deployment
+from canary.workloads.service_target import ServiceTarget
 
-TARGETS: Mapping[str, Target] = MappingProxyType({"DaemonSet": DaemonSet(), "Deployment": Deployment()})
+TARGETS: Mapping[str, Target] = MappingProxyType(
+    {"DaemonSet": DaemonSet(), "Deployment": Deployment(), "Service": ServiceTarget()}
+)
 """By `targetRef.kind`."""
 
 

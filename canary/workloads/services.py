@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
@@ -19,7 +20,9 @@ from canary.workloads.base import (
 from canary.workloads.ports import discovered_ports
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_HEADLESS = "None"
+HEADLESS = "None"
+"""The cluster IP of a headless Service."""
+
 # Tell Flux's controllers to leave what is managed here alone.
 _GITOPS_OFF = {
     "kustomize.toolkit.fluxcd.io/reconcile": "disabled",
@@ -73,6 +76,41 @@ def handed_back(canary: Canary, label: SelectorLabel, template: Json, observed: 
     return manifest
 
 
+def metadata(
+    canary: Canary,
+    name: str,
+    custom: CustomMetadata,
+    existing: Json | None,
+    *,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str] = MappingProxyType({}),
+) -> Json:
+    """The metadata of a Service: its owner, and what the spec and we write on it.
+
+    Of one that isn't the Canary's, nothing but `annotations` and the mark for GitOps tools is ours.
+
+    Args:
+        canary: the Canary.
+        name: the Service's name.
+        custom: what the spec adds to it.
+        existing: the Service that is there already.
+        labels: those that we set.
+        annotations: those that we set.
+    """
+    made: Json = {
+        "name": name,
+        "namespace": canary.metadata.namespace,
+        "annotations": {**annotations, **_GITOPS_OFF},
+    }
+    if is_owned(canary, existing):
+        unmanaged, there = canary.spec.service.unmanaged_metadata, existing or {}
+        marked = {**custom.annotations, **made["annotations"]}
+        made["annotations"] = _leaving(marked, unmanaged.annotations, annotations_of(there))
+        made["labels"] = _leaving({**custom.labels, **labels}, unmanaged.labels, labels_of(there))
+        made["ownerReferences"] = [owner_reference(canary)]
+    return made
+
+
 def problems(canary: Canary, observed: Mapping[str, Json]) -> tuple[Problem, ...]:
     """What keeps the Services from being as the spec asks.
 
@@ -99,8 +137,8 @@ def _conflicts(canary: Canary, name: str, existing: Json) -> list[Problem]:
             )
         ]
     found = []
-    if is_owned(canary, existing) and (spec.get("clusterIP") == _HEADLESS) is not service.headless:
-        has = "is" if spec.get("clusterIP") == _HEADLESS else "is not"
+    if is_owned(canary, existing) and (spec.get("clusterIP") == HEADLESS) is not service.headless:
+        has = "is" if spec.get("clusterIP") == HEADLESS else "is not"
         message = f"Service {name} {has} headless, and that can't be changed"
         found.append(Problem("spec.service.headless", message, f"delete Service {name}, and it is made anew"))
     for port in items(spec.get("ports")):
@@ -121,20 +159,13 @@ def _manifest(
 ) -> Json:
     """A Service without selector and ports. Of one that isn't the Canary's, nothing but these is ours."""
     existing = observed.get(name)
-    metadata: Json = {"name": name, "namespace": canary.metadata.namespace, "annotations": dict(_GITOPS_OFF)}
+    made = metadata(canary, name, custom, existing, labels={label.key: name})
     spec: Json = {}
     if is_owned(canary, existing):
-        unmanaged = canary.spec.service.unmanaged_metadata
-        there = existing or {}
-        annotations = {**custom.annotations, **_GITOPS_OFF}
-        labels = {**custom.labels, label.key: name}
-        metadata["annotations"] = _leaving(annotations, unmanaged.annotations, annotations_of(there))
-        metadata["labels"] = _leaving(labels, unmanaged.labels, labels_of(there))
-        metadata["ownerReferences"] = [owner_reference(canary)]
         spec["type"] = "ClusterIP"
         if canary.spec.service.headless:
-            spec["clusterIP"] = _HEADLESS
-    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+            spec["clusterIP"] = HEADLESS
+    return {"apiVersion": "v1", "kind": "Service", "metadata": made, "spec": spec}
 
 
 def _leaving(wanted: Mapping[str, str], unmanaged: tuple[str, ...], there: Mapping[str, str]) -> dict[str, str]:

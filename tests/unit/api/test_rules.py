@@ -17,6 +17,7 @@ KNATIVE = {
     "spec.targetRef": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "my-app"},
     "spec.service": {},
 }
+SERVICE = {"spec.targetRef": {"apiVersion": "v1", "kind": "Service", "name": "my-app"}}
 RANGE = "spec.analysis.metrics.0.thresholdRange"
 
 BAD: list[tuple[str, Changes, str, str]] = [
@@ -26,6 +27,7 @@ BAD: list[tuple[str, Changes, str, str]] = [
     ("istio", KNATIVE, "spec.provider", "knative"),
     ("knative", {}, "spec.targetRef", "serving.knative.dev"),
     ("knative", KNATIVE | {"spec.autoscalerRef": {"name": "x"}}, "spec.autoscalerRef", "out"),
+    ("kubernetes", SERVICE, "spec.provider", "divides traffic by weight"),
     ("kubernetes", {"spec.service": {}}, "spec.service.port", "80"),
     ("kubernetes", {"spec.service.port": 65_536}, "spec.service.port", "65535"),
     ("kubernetes", {"spec.service.port": -1}, "spec.service.port", "65535"),
@@ -156,6 +158,7 @@ GOOD: list[tuple[str, Changes]] = [
     ("traefik", {}),
     ("gatewayapi:v1", GATEWAY),
     ("knative", KNATIVE),
+    ("traefik", SERVICE),
     ("nginx", {"spec.ingressRef": {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "x"}}),
     ("apisix", {"spec.routeRef": {"apiVersion": "apisix.apache.org/v2", "kind": "ApisixRoute", "name": "x"}}),
     ("appmesh", {"spec.service.meshName": "global"}),
