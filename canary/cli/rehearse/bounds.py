@@ -1,0 +1,84 @@
+"""How long a rollout can take, by the spec alone."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from canary.api.analysis import HookType, NoDataPolicy, UnavailablePolicy, Webhook
+from canary.api.canary import Canary
+from canary.cli.rehearse.builtin import GATES
+from canary.cli.rehearse.staging import Stage
+from canary.cli.rehearse.story import NOTHING
+from canary.rollout.plan import Plan, plan_of
+from canary.rollout.situation import SETTLE
+
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=30)
+"""The wait before a webhook is asked again; it doubles each time, up to a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long it can take from a change of the target to its promotion.
+
+    Args:
+        shortest: nothing holds it up, gates are open, webhooks answer at once.
+        longest: it uses every deadline and every failed check that the spec allows, and is promoted still: pods and
+            primary are ready just in time, each check comes just before the deadline, webhooks take all their time.
+            Not counted: closed gates, pods that are lost on the way, changes by others.
+        gates: the webhooks that make it wait as long as they say no, without a deadline.
+    """
+
+    shortest: timedelta
+    longest: timedelta
+    gates: tuple[str, ...]
+
+
+def bounds_of(canary: Canary, stage: Stage) -> Bounds:
+    """How long a rollout of this Canary can take."""
+    judged = not canary.skip_analysis
+    plan = plan_of(canary, weighted=stage.weighted)
+    steps, back = (len(plan.steps), _steps_back(canary, plan)) if judged else (0, 0)
+    ready, interval, deadline = stage.ready_after, canary.analysis_interval, canary.progress_deadline
+    ending = back * interval + SETTLE
+    shortest = ready + steps * interval + ready + ending
+    longest = _patience(canary, HookType.CONFIRM_ROLLOUT) + deadline + deadline + ending
+    if judged:
+        hold = deadline if _can_hold(canary) else NOTHING
+        longest += steps * (interval + hold) + (canary.threshold - 1) * (interval + hold) + _asked(canary, steps)
+    gates = GATES if judged else (HookType.CONFIRM_ROLLOUT,)
+    return Bounds(shortest, longest, tuple(hook.name for gate in gates for hook in canary.hooks(gate)))
+
+
+def _asked(canary: Canary, steps: int) -> timedelta:
+    """How long all looks of an analysis can wait for webhooks; those of one type are asked side by side."""
+    tested = _patience(canary, HookType.PRE_ROLLOUT, HookType.ROLLBACK)
+    looked = _patience(canary, HookType.ROLLOUT, HookType.ROLLBACK)
+    first = tested + _patience(canary, HookType.ROLLOUT) + _patience(canary, HookType.CONFIRM_TRAFFIC_INCREASE)
+    later = looked + _patience(canary, HookType.CONFIRM_TRAFFIC_INCREASE, HookType.CONFIRM_PROMOTION)
+    return first + steps * later + (canary.threshold - 1) * max(tested, looked)
+
+
+def _can_hold(canary: Canary) -> bool:
+    """Whether a metric can hold a step until the progress deadline."""
+    return any(
+        metric.no_data is NoDataPolicy.HOLD or metric.unavailable is UnavailablePolicy.HOLD
+        for metric in canary.analysis.metrics
+    )
+
+
+def _steps_back(canary: Canary, plan: Plan) -> int:
+    """How many intervals it takes until the primary has all the traffic back."""
+    step, last = canary.analysis.step_weight_promotion, plan.steps[-1].split if plan.steps else None
+    if not step or last is None or last.matched or not last.canary:
+        return 0
+    return -(-last.canary // step) - 1
+
+
+def _patience(canary: Canary, *types: HookType) -> timedelta:
+    """How long it can take until all webhooks of these types, asked side by side, have answered."""
+    return max((_time_limit(hook) for type_ in types for hook in canary.hooks(type_)), default=NOTHING)
+
+
+def _time_limit(hook: Webhook) -> timedelta:
+    retries = max(hook.retries, 0)
+    waits = sum((min(FIRST_WAIT * 2**retry, LONGEST_WAIT) for retry in range(retries)), NOTHING)
+    return hook.timeout * (retries + 1) + waits

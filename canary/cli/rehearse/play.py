@@ -1,0 +1,294 @@
+"""Play a story with the real decisions, and write down what a team wants to know of it."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from canary.api.canary import Canary
+from canary.api.status import CanaryStatus, Phase
+from canary.cli.rehearse.staging import BEGINNING, Stage, change_of, scenario_of
+from canary.cli.rehearse.story import CURRENT, NEW, Behaviour, Story
+from canary.rollout.analysis import WAITING_FOR_APPROVAL
+from canary.rollout.decide import SUSPENDED
+from canary.rollout.decision import Ending, EventType
+from canary.rollout.simulation import Deploy, Entry, Scenario, World
+from canary.rollout.situation import PRIMARY_NOT_READY
+
+REQUESTS = 1_000
+MOST_PASSES = 50_000
+"""Decisions after which a story is cut off: it would take minutes of real time."""
+
+LOOKS = 2
+"""How many looks at a closed gate it takes to say that the rollout waits there."""
+
+
+class Outcome(StrEnum):
+    """How a rollout ends."""
+
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled-back"
+    REVERTED = "reverted"
+    """The target was set back to what serves."""
+    WAITING = "waiting"
+    """A gate is closed, and stays closed."""
+    SUSPENDED = "suspended"
+    HELD = "held"
+    """The primary can't take the version over, and waits for people."""
+    UNDER_WAY = "under-way"
+    """The story was cut off by its limit."""
+
+
+OVER = frozenset({Outcome.PROMOTED, Outcome.ROLLED_BACK, Outcome.REVERTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One moment of a rollout.
+
+    Args:
+        at: time since the new version was deployed.
+        phase: the phase that is stored.
+        weight: percent of requests that the route gives to the canary.
+        events: what was told.
+        reason: why, in words; or what happened around it.
+        outside: whether somebody else did it.
+        warns: whether one of the events is a warning.
+    """
+
+    at: timedelta
+    phase: Phase
+    weight: int
+    events: tuple[str, ...]
+    reason: str
+    outside: bool = False
+    warns: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What came of a story.
+
+    Args:
+        story: the story.
+        outcome: how the rollout ended.
+        why: the last words of its status.
+        took: from the deployment of the new version to the end of the rollout; None where it has none.
+        bad_requests: how many of 1,000 requests in that time a bad version answered; all that it will get, of 1,000,
+            where it is never out.
+        out: whether no bad version serves at the end.
+        steps: what happened, in order.
+        phases: the phases of the rollout in order, none twice in a row.
+        weights: the canary's share in order, none twice in a row.
+        events: what was told, in order.
+        passes: how many decisions were made.
+    """
+
+    story: Story
+    outcome: Outcome
+    why: str
+    took: timedelta | None
+    bad_requests: int
+    out: bool
+    steps: tuple[Step, ...]
+    phases: tuple[Phase, ...]
+    weights: tuple[int, ...]
+    events: tuple[str, ...]
+    passes: int
+
+
+class Theatre:
+    """Where stories of one Canary are played, from the moment at which it is at rest with its first version.
+
+    Args:
+        canary: whose rollouts they are about.
+        stage: what is taken for given of the cluster.
+    """
+
+    def __init__(self, canary: Canary, stage: Stage) -> None:
+        self._canary = canary
+        self._stage = stage
+        self._opening = _World(scenario_of(canary, Story(name="opening"), stage))
+        self._opening.play_until(BEGINNING)
+
+    def play(self, story: Story) -> Rehearsal:
+        """Play a story.
+
+        Raises:
+            NotSettlingError: the controller does not come to rest: a bug.
+        """
+        scenario = scenario_of(self._canary, story, self._stage)
+        return _Player(self._canary, story, self._opening.twin(scenario)).play()
+
+
+class _World(World):
+    """A world that keeps a status as it is: that it survives the way through JSON is for tests to say."""
+
+    def keep(self, status: CanaryStatus) -> CanaryStatus:
+        return status
+
+    def play_until(self, moment: timedelta) -> None:
+        """Let time pass up to a moment of the scenario, which is not begun."""
+        while True:
+            self.settle()
+            due = self.next_moment()
+            if due is None or due >= self.scenario.start + moment:
+                return
+            self.advance(due)
+
+
+class _Player:
+    """One story on its way.
+
+    Args:
+        canary: whose rollout it is.
+        story: what happens.
+        world: where it happens.
+    """
+
+    def __init__(self, canary: Canary, story: Story, world: World) -> None:
+        self._canary = canary
+        self._story = story
+        self._world = world
+        self._scenario = world.scenario
+        self._begin = self._scenario.start + BEGINNING
+        self._bad = frozenset(name for name in self._scenario.versions if _is_bad(story, name))
+        self._last_news = _last_news(self._scenario)
+        self._waits_since: datetime | None = None
+        self._ended: datetime | None = None
+        self._exposed = timedelta(0)
+
+    def play(self) -> Rehearsal:
+        """Let time pass until the rollout is over and nothing more would happen."""
+        world, end = self._world, self._scenario.start + self._scenario.limit
+        cut_off = False
+        while True:
+            told = len(world.entries)
+            world.settle()
+            self._mark_end(world.entries[told:])
+            moment = world.next_moment()
+            if moment is None or self._waits_for_good():
+                break
+            if moment > end or world.passes > MOST_PASSES:
+                cut_off = True
+                break
+            world.advance(moment)
+        return self._result(cut_off=cut_off)
+
+    def _mark_end(self, entries: Iterable[Entry]) -> None:
+        """Remember when the rollout ended last, and what its bad versions had answered by then."""
+        if any(each.ending is not None or each.phase is Phase.SUCCEEDED for each in entries) and self._stands():
+            self._ended, self._exposed = self._world.now, self._answered_by_bad()
+
+    def _stands(self) -> bool:
+        status = self._world.canary.status
+        return self._world.now >= self._begin and status.phase in (Phase.SUCCEEDED, Phase.FAILED)
+
+    def _answered_by_bad(self) -> timedelta:
+        served = self._world.served
+        return sum((served.get(name, timedelta(0)) for name in self._bad), timedelta(0))
+
+    def _waits_for_good(self) -> bool:
+        """Whether a closed gate is all that is left: no change, answer or window of the story is still to come."""
+        world = self._world
+        status = world.canary.status
+        if status.reason != WAITING_FOR_APPROVAL:
+            self._waits_since = None
+            return False
+        if self._waits_since is None:
+            self._waits_since = world.now
+        looked = world.now - self._waits_since >= LOOKS * self._canary.analysis_interval
+        return looked and world.now - self._waits_since >= _last_age(self._scenario) and world.now >= self._last_news
+
+    def _result(self, *, cut_off: bool) -> Rehearsal:
+        world = self._world
+        outcome = _outcome(world, cut_off=cut_off)
+        over = outcome in OVER and self._ended is not None
+        share = _share_of(world, self._bad)
+        out = share == 0 and over
+        took = self._ended - self._begin if over and self._ended is not None else None
+        if took is not None and out:
+            bad = math.ceil(REQUESTS * (self._exposed / took) - 1e-6) if took else 0
+        else:
+            bad = math.ceil(REQUESTS * share - 1e-6)
+        entries = [each for each in world.entries if each.at >= BEGINNING]
+        steps = tuple(self._step(each) for each in entries)
+        own = [each for each in steps if not each.outside]
+        status = world.canary.status
+        return Rehearsal(
+            story=self._story,
+            outcome=outcome,
+            why=status.message or status.reason,
+            took=took,
+            bad_requests=bad,
+            out=out or not self._bad,
+            steps=steps,
+            phases=_without_repeats(each.phase for each in own),
+            weights=_without_repeats(each.weight for each in own),
+            events=tuple(event for each in steps for event in each.events),
+            passes=world.passes,
+        )
+
+    def _step(self, entry: Entry) -> Step:
+        words = {str(Deploy(NEW)): f"version {NEW} is deployed"}
+        words |= {str(change_of(self._canary, each)): each.words for each in self._story.changes}
+        return Step(
+            at=entry.at - BEGINNING,
+            phase=entry.phase,
+            weight=entry.weight,
+            events=tuple(event.message for event in entry.events),
+            reason=words.get(entry.note, entry.note) or entry.reason,
+            outside=bool(entry.note),
+            warns=any(event.type is EventType.WARNING for event in entry.events),
+        )
+
+
+def _is_bad(story: Story, version: str) -> bool:
+    return version != CURRENT and story.versions.get(version, Behaviour()).is_bad
+
+
+def _last_news(scenario: Scenario) -> datetime:
+    """When the last change, answer or window of a scenario begins or ends."""
+    moments = [change.at for change in scenario.changes]
+    for reply in scenario.replies:
+        moments += [reply.start, *([reply.end] if reply.end is not None else ())]
+    for window in (*scenario.metrics_down, *scenario.api_down):
+        moments += [window.start, window.end]
+    return scenario.start + max((each for each in moments if each <= scenario.limit), default=timedelta(0))
+
+
+def _last_age(scenario: Scenario) -> timedelta:
+    """The age at which a version of a scenario last changes its behaviour."""
+    ages = (reading.after for version in scenario.versions.values() for reading in version.readings)
+    return max(ages, default=timedelta(0))
+
+
+def _share_of(world: World, versions: Iterable[str]) -> float:
+    served = world.cluster.served(world.now)
+    return sum(served.get(name, 0.0) for name in versions)
+
+
+def _outcome(world: World, *, cut_off: bool) -> Outcome:
+    status = world.canary.status
+    if status.phase is Phase.FAILED:
+        return Outcome.ROLLED_BACK
+    if status.phase in (Phase.SUCCEEDED, Phase.INITIALIZED):
+        promoted = any(each.ending in (Ending.PROMOTED, Ending.PROMOTED_UNCHECKED) for each in world.entries)
+        return Outcome.PROMOTED if promoted and status.reason != "Reverted" else Outcome.REVERTED
+    if cut_off:
+        return Outcome.UNDER_WAY
+    known = {WAITING_FOR_APPROVAL: Outcome.WAITING, SUSPENDED: Outcome.SUSPENDED, PRIMARY_NOT_READY: Outcome.HELD}
+    return known.get(status.reason, Outcome.UNDER_WAY)
+
+
+T = TypeVar("T")
+
+
+def _without_repeats(values: Iterable[T]) -> tuple[T, ...]:
+    kept: list[T] = []
+    for value in values:
+        if not kept or kept[-1] != value:
+            kept.append(value)
+    return tuple(kept)

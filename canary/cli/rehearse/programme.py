@@ -1,0 +1,253 @@
+"""What is rehearsed: files and folders of specs, the scenarios for each, and the expectations beside them."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from canary.api.canary import Canary
+from canary.cli.rehearse.bounds import Bounds, bounds_of
+from canary.cli.rehearse.builtin import BY_NAME, GATES, STORIES
+from canary.cli.rehearse.expectations import (
+    Expectation,
+    Expectations,
+    expectations_in,
+    failures,
+    file_beside,
+    stories_in,
+)
+from canary.cli.rehearse.play import Rehearsal, Theatre
+from canary.cli.rehearse.reading import UnreadableError, text_of
+from canary.cli.rehearse.refusals import is_weighted, problems_of, unaskable
+from canary.cli.rehearse.specs import (
+    BESIDE,
+    STDIN,
+    SUFFIXES,
+    Refusal,
+    Spec,
+    files_in,
+    is_beside,
+    may_hold_canaries,
+    specs_in,
+)
+from canary.cli.rehearse.staging import Stage
+from canary.cli.rehearse.story import READY_AFTER, Story
+from canary.rollout.plan import Plan, plan_of
+
+Beside = tuple[tuple[Expectations, dict[str, Story]], ...]
+"""What a file expects, each with the scenarios that it speaks of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line says.
+
+    Args:
+        stories: the scenarios that were asked for; none asks for those that come with the program and those that
+            expectations speak of.
+        provider: the traffic provider of specs that name none; empty where it is not known.
+        ready_after: how long pods take to become ready; None where the command line doesn't say.
+    """
+
+    stories: tuple[Story, ...] = ()
+    provider: str = ""
+    ready_after: timedelta | None = None
+
+    @property
+    def by_name(self) -> Mapping[str, Story]:
+        """The scenarios that were asked for, by name."""
+        return {story.name: story for story in self.stories}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What came of one scenario, and of what was expected of it.
+
+    Args:
+        rehearsal: what came of it.
+        expected: what was expected; None where nothing was.
+        failures: what is otherwise, in words.
+    """
+
+    rehearsal: Rehearsal
+    expected: Expectation | None = None
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is to be said of one Canary.
+
+    Args:
+        where: the file that it is in.
+        name: NAMESPACE/NAME.
+        canary: the Canary; None where it can't be read.
+        plan: the steps of its rollouts; None where it can't run.
+        bounds: how long they can take; None where it can't run.
+        problems: why it can't run.
+        notes: what else should be known.
+        seen: what came of each scenario.
+        failures: what is otherwise than expected beside what `seen` says.
+    """
+
+    where: str
+    name: str
+    canary: Canary | None = None
+    plan: Plan | None = None
+    bounds: Bounds | None = None
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    seen: tuple[Seen, ...] = ()
+    failures: tuple[str, ...] = ()
+
+    @property
+    def disappointments(self) -> tuple[str, ...]:
+        """Everything that is otherwise than expected, with its scenario."""
+        told = (f"{each.rehearsal.story.name}: {line}" for each in self.seen for line in each.failures)
+        return (*self.failures, *told)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A file that could not be used at all."""
+
+    where: str
+    problems: tuple[str, ...] = field(default=())
+
+
+def stories_named(names: Sequence[str]) -> tuple[Story, ...]:
+    """The scenarios that the command line asks for, by name or file.
+
+    Raises:
+        UnreadableError: there is no such scenario or file, or the file holds something else.
+    """
+    found: list[Story] = []
+    for name in names:
+        if name in BY_NAME:
+            found.append(BY_NAME[name])
+        elif Path(name).exists() or Path(name).suffix in SUFFIXES:
+            found += stories_in(Path(name))
+        else:
+            known = ", ".join(BY_NAME)
+            raise UnreadableError("--scenario", f"there is no scenario {name!r}; name a file, or one of {known}")
+    return tuple(found)
+
+
+def rehearse(places: Sequence[str], settings: Settings) -> Iterator[Report | Trouble]:
+    """Rehearse everything in files, folders and, for `-`, the standard input; what can't be used is told and left."""
+    for place in places:
+        if place == STDIN:
+            yield from _safely("standard input", sys.stdin.read(), (), settings, alone=True)
+        elif Path(place).is_dir():
+            yield from _folder(Path(place), settings)
+        else:
+            yield from _file(Path(place), settings, alone=True)
+
+
+def _folder(folder: Path, settings: Settings) -> Iterator[Report | Trouble]:
+    count = 0
+    for path in files_in(folder):
+        for report in _file(path, settings, alone=False):
+            count += 1
+            yield report
+    for path in sorted(each for each in folder.rglob(f"*{BESIDE}.*") if is_beside(each)):
+        name = path.stem.removesuffix(BESIDE)
+        if not any(path.with_name(f"{name}{suffix}").is_file() for suffix in SUFFIXES):
+            yield Trouble(str(path), (f"there is no {name}.yaml beside it; name it as the file of its spec",))
+    if not count:
+        yield Trouble(str(folder), ("it holds no Canary of flagger.app; name another file or folder",))
+
+
+def _file(path: Path, settings: Settings, *, alone: bool) -> Iterator[Report | Trouble]:
+    try:
+        text = text_of(path)
+        if not alone and not may_hold_canaries(text):
+            return
+        beside = file_beside(path)
+        expected = expectations_in(beside, settings.by_name) if beside is not None else ()
+    except UnreadableError as error:
+        yield Trouble(error.where, error.problems)
+        return
+    yield from _safely(str(path), text, expected, settings, alone=alone)
+
+
+def _safely(where: str, text: str, beside: Beside, settings: Settings, *, alone: bool) -> Iterator[Report | Trouble]:
+    try:
+        specs = specs_in(text, where)
+    except UnreadableError as error:
+        yield Trouble(error.where, error.problems)
+        return
+    if not specs and (alone or beside):
+        yield Trouble(where, ("it holds no Canary of flagger.app; name another file",))
+    for expected, _ in beside:
+        if not any(isinstance(each, Refusal) or expected.speaks_of(each.canary) for each in specs):
+            yield Trouble(where, (f"it holds no Canary {expected.canary}, of which something is expected",))
+    for spec in specs:
+        yield report_on(spec, beside, settings)
+
+
+def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Report:
+    """Rehearse one Canary.
+
+    Args:
+        spec: the Canary.
+        beside: what is expected of it, or of others in its file.
+        settings: what the command line says.
+    """
+    if isinstance(spec, Refusal):
+        return Report(spec.where, spec.name, problems=tuple(map(str, spec.problems)))
+    canary = spec.canary
+    own = tuple((expected, stories) for expected, stories in beside if expected.speaks_of(canary))
+    given = next((expected.provider for expected, _ in own if expected.provider), "")
+    provider = canary.spec.provider or settings.provider or given
+    problems = tuple(str(problem) for problem in problems_of(canary, provider))
+    if problems:
+        return Report(spec.where, canary.key, canary, problems=problems)
+    stage = Stage(
+        weighted=is_weighted(provider), ready_after=_ready_after(own, settings), unaskable=unaskable(spec, provider)
+    )
+    theatre = Theatre(canary, stage)
+    seen, untold = [], []
+    for story, expectation in _stories(own, settings).values():
+        if story.needs_gate and not any(canary.hooks(gate) for gate in GATES):
+            if expectation is not None:
+                untold.append(f"{story.name}: the spec has no gate; take the expectation out")
+            continue
+        rehearsal = theatre.play(story)
+        wrong = tuple(failures(expectation, rehearsal)) if expectation is not None else ()
+        seen.append(Seen(rehearsal, expectation, wrong))
+    return Report(
+        where=spec.where,
+        name=canary.key,
+        canary=canary,
+        plan=plan_of(canary, weighted=stage.weighted),
+        bounds=bounds_of(canary, stage),
+        notes=tuple(_notes(provider, stage)),
+        seen=tuple(seen),
+        failures=tuple(untold),
+    )
+
+
+def _ready_after(own: Beside, settings: Settings) -> timedelta:
+    if settings.ready_after is not None:
+        return settings.ready_after
+    return next((expected.ready_after for expected, _ in own if expected.ready_after is not None), READY_AFTER)
+
+
+def _stories(own: Beside, settings: Settings) -> dict[str, tuple[Story, Expectation | None]]:
+    """What to play, by name, with what is expected of it."""
+    chosen = settings.stories or STORIES
+    stories: dict[str, tuple[Story, Expectation | None]] = {story.name: (story, None) for story in chosen}
+    for expected, told in own:
+        for name, expectation in expected.scenarios.items():
+            if not settings.stories or name in settings.by_name:
+                stories[name] = (told[name], expectation)
+    return stories
+
+
+def _notes(provider: str, stage: Stage) -> Iterator[str]:
+    if not provider:
+        yield "no traffic provider is named: rehearsed on one with weights; name yours by --mesh-provider"
+    for name, why in stage.unaskable.items():
+        yield f"metric {name} can't be asked for, so that every rollout is held: {why}"

@@ -1,0 +1,147 @@
+"""`canary rehearse`: what a rollout will do, by the real decisions in virtual time, with no cluster."""
+
+import argparse
+import gc
+import json
+import sys
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from canary.cli.rehearse.programme import Report, Settings, Trouble
+
+FORMATS = ("table", "json", "yaml", "svg")
+FAILED, UNUSABLE = 1, 2
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "rehearse",
+        help="see what a rollout will do, before it does it",
+        description="Play rollouts of Canaries in virtual time: the real decisions, with no cluster. "
+        "Exit code 0: as expected; 1: otherwise than expected; 2: a spec can't run, or a file can't be used.",
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "-f",
+        "--filename",
+        action="append",
+        default=[],
+        metavar="FILE|FOLDER|-",
+        help="specs, or folders of specs; - for the standard input",
+    )
+    parser.add_argument(
+        "--scenario",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME|FILE",
+        help="scenarios to play, by name or from files; all that come with the program where absent",
+    )
+    parser.add_argument("--scenarios", action="store_true", help="list the scenarios that come with the program")
+    parser.add_argument("-o", "--output", choices=FORMATS, default="table", help="form of what is printed")
+    parser.add_argument("--mesh-provider", default="", help="traffic provider of Canaries that name none")
+    parser.add_argument(
+        "--ready-after", metavar="DURATION", help="how long pods take to become ready, such as 30s (5s where absent)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Rehearse what the arguments name, and return the exit code."""
+    # Here and not above: what is needed takes longer to load than help may take.
+    from canary.cli.rehearse.builtin import STORIES  # noqa: PLC0415
+    from canary.cli.rehearse.reading import UnreadableError  # noqa: PLC0415
+
+    if arguments.scenarios:
+        width = max(len(story.name) for story in STORIES)
+        print("\n".join(f"{story.name:{width}}  {story.description}" for story in STORIES))
+        return 0
+    try:
+        settings = _settings(arguments)
+    except UnreadableError as error:
+        print(f"canary rehearse: {error}".replace("\n", "\ncanary rehearse: "), file=sys.stderr)
+        return UNUSABLE
+    # Decisions make no garbage that only the collector could find, but give it much to look through.
+    gc.disable()
+    try:
+        return _rehearse(arguments, settings)
+    finally:
+        gc.enable()
+
+
+def _settings(arguments: argparse.Namespace) -> "Settings":
+    from canary.api.durations import REMEDY, parse_duration  # noqa: PLC0415
+    from canary.cli.rehearse.programme import Settings, stories_named  # noqa: PLC0415
+    from canary.cli.rehearse.reading import UnreadableError  # noqa: PLC0415
+
+    if not arguments.filename:
+        raise UnreadableError("-f", "is missing; name a file, a folder, or - for the standard input")
+    try:
+        ready_after = parse_duration(arguments.ready_after) if arguments.ready_after else None
+    except ValueError as error:
+        raise UnreadableError("--ready-after", f"{error}; {REMEDY}") from error
+    return Settings(stories_named(arguments.scenario), arguments.mesh_provider, ready_after)
+
+
+def _rehearse(arguments: argparse.Namespace, settings: "Settings") -> int:
+    from pathlib import Path  # noqa: PLC0415
+
+    from canary.cli.rehearse.programme import rehearse  # noqa: PLC0415
+    from canary.cli.rehearse.report import tally, totals  # noqa: PLC0415
+
+    began = time.monotonic()
+    told = rehearse(arguments.filename, settings)
+    if arguments.output != "table":
+        reports = list(told)
+        _print(arguments.output, reports)
+    else:
+        folders = any(Path(place).is_dir() for place in arguments.filename)
+        reports = _tell(told, in_lines=folders)
+        if folders or len(reports) > 1:
+            print(totals(reports, timedelta(seconds=time.monotonic() - began)))
+    counts = tally(reports)
+    if counts["refused"] or counts["unusable"]:
+        return UNUSABLE
+    return FAILED if counts["failed"] else 0
+
+
+def _tell(told: "Iterable[Report | Trouble]", *, in_lines: bool) -> "list[Report | Trouble]":
+    """Say each as it comes: in lines, or where there are few at length."""
+    from canary.cli.rehearse.grids import show  # noqa: PLC0415
+    from canary.cli.rehearse.programme import Trouble  # noqa: PLC0415
+    from canary.cli.rehearse.report import grids, line  # noqa: PLC0415
+
+    reports = []
+    for report in told:
+        reports.append(report)
+        if isinstance(report, Trouble) or report.problems:
+            print(line(report), file=sys.stdout if in_lines else sys.stderr)
+        elif in_lines:
+            print(line(report), flush=True)
+        else:
+            show(grids(report))
+    return reports
+
+
+def _print(form: str, reports: "list[Report | Trouble]") -> None:
+    """Say all at once, for programs; what can't be rehearsed goes to people too."""
+    import yaml  # noqa: PLC0415
+
+    from canary.charts import svg  # noqa: PLC0415
+    from canary.cli.rehearse.pictures import charts  # noqa: PLC0415
+    from canary.cli.rehearse.programme import Report  # noqa: PLC0415
+    from canary.cli.rehearse.report import data, line  # noqa: PLC0415
+
+    match form:
+        case "json":
+            print(json.dumps(data(reports), indent=2, ensure_ascii=False))
+        case "yaml":
+            print(yaml.safe_dump(data(reports), sort_keys=False, allow_unicode=True, width=120), end="")
+        case _:
+            print(svg(*(chart for each in reports if isinstance(each, Report) for chart in charts(each))), end="")
+    for each in reports:
+        if not isinstance(each, Report) or each.problems:
+            print(line(each), file=sys.stderr)
