@@ -261,7 +261,9 @@ def _panel(panel: Panel, span: _Span, top: float) -> Iterator[str]:
             f'<line x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="{TONES[Tone.BAD]}" '
             f'stroke-dasharray="6 4"><title>{escape(limit.name)}</title></line>'
         )
-        yield _text(right - 4, y - 4, limit.name, f'text-anchor="end" fill="{TONES[Tone.BAD]}" font-size="11"')
+        # Under the line where there is no room above it.
+        label = y - 4 if y - top > LINE_HEIGHT else y + LINE_HEIGHT - 4
+        yield _text(right - 4, label, limit.name, f'text-anchor="end" fill="{TONES[Tone.BAD]}" font-size="11"')
     for index, line in enumerate(panel.lines):
         for path in _paths(line, span, scale):
             yield f'<path d="{path}" fill="none" {_stroke(index)}><title>{escape(line.name)}</title></path>'
