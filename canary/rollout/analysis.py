@@ -65,7 +65,7 @@ def _look_due(s: Situation) -> datetime | None:
     if last is None:
         # Somebody who wants to roll back by hook must not have to wait for pods that never come.
         return s.now if s.canary_ready or s.hooks(HookType.ROLLBACK) else None
-    due = last + s.canary.analysis_interval
+    due = s.due(last, s.canary.analysis_interval)
     # A hold ends at its deadline, with a last look: an interval may be much longer.
     return min(due, _deadline(s)) if s.status.reason in (NO_DATA, UNAVAILABLE) else due
 

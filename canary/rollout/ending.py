@@ -51,7 +51,7 @@ def _hand_over(s: Situation) -> Decision:
         return _all_to_primary(s)
     # By what is stored, not by what is routed: a step whose record was lost is done again, not skipped.
     share = s.status.canary_weight
-    due = (s.status.last_check_time or s.now) + s.canary.analysis_interval
+    due = s.due(s.status.last_check_time or s.now, s.canary.analysis_interval)
     if s.status.reason == HANDING_OVER and s.now < due:
         return s.stay("waiting for the next step back", actions=s.keep_share(), wake=due)
     if share <= step:
@@ -124,7 +124,7 @@ def finalising(s: Situation) -> Decision:
     """Traffic is back: a moment later the canary's pods go, and the rollout has succeeded."""
     if not s.primary_can_take_over:
         return s.stay("the canary has traffic, and the primary no ready pods to take it back")
-    settled = (s.status.traffic_removed_time or s.now) + SETTLE
+    settled = s.due(s.status.traffic_removed_time or s.now, SETTLE)
     actions = s.keep_all_on_primary()
     if s.now < settled:
         return s.stay("waiting for the routers to follow", actions=actions, wake=settled)

@@ -104,6 +104,9 @@ class Facts:
         weighted: whether the router can divide traffic by weight.
         problems: what keeps this spec from working, found by its rules, its router and its target.
         answers: what the outside world said to the questions of earlier decisions.
+
+    Raises:
+        ValueError: the time has no time zone.
     """
 
     now: datetime
@@ -114,3 +117,8 @@ class Facts:
     weighted: bool = True
     problems: tuple[Problem, ...] = ()
     answers: Mapping[Question, Answer] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.now.tzinfo is None:
+            msg = f"{self.now} has no time zone"
+            raise ValueError(msg)

@@ -28,9 +28,10 @@ def leave(s: Situation) -> Decision:
     moved = s.status.traffic_removed_time
     lost = s.primary_serving and not s.canary_serving
     if moved is not None and not lost:
-        done = s.now >= moved + SETTLE
+        settled = s.due(moved, SETTLE)
+        done = s.now >= settled
         actions: tuple[Action, ...] = (HandBack(), DropFinalizer()) if done else (HandBack(),)
-        return s.stay("the target has its traffic back", actions=actions, wake=None if done else moved + SETTLE)
+        return s.stay("the target has its traffic back", actions=actions, wake=None if done else settled)
     if s.canary_ready:
         return Decision(
             status=s.evolve(traffic_removed_time=s.now, canary_weight=0),

@@ -42,6 +42,10 @@ PRIMARY_NOT_READY = "PrimaryNotReady"
 """Reason to wait: the primary can't do yet what comes next."""
 
 
+SKEW = timedelta(minutes=1)
+"""How far the clocks of two controllers may be apart."""
+
+
 class StatusChange(TypedDict, total=False):
     """The fields of a status that a decision may change."""
 
@@ -82,6 +86,14 @@ class Situation:
     def plan(self) -> Plan:
         """The steps of this rollout."""
         return plan_of(self.canary, weighted=self.facts.weighted)
+
+    def due(self, since: datetime, span: timedelta) -> datetime:
+        """When so much time has passed since then; now, where that would be because the clock was set back since.
+
+        The clock of another controller may be a little ahead, which must not cut a wait short.
+        """
+        due = since + span
+        return due if due - self.now <= span + SKEW else self.now
 
     @property
     def split(self) -> Split:

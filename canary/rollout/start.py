@@ -68,8 +68,9 @@ def _take_over(s: Situation, actions: tuple[Action, ...]) -> Decision:
             actions=actions,
             wake=s.now + SETTLE,
         )
-    if s.now < moved + SETTLE:
-        return s.stay("waiting for the routers to follow", actions=actions, wake=moved + SETTLE)
+    settled = s.due(moved, SETTLE)
+    if s.now < settled:
+        return s.stay("waiting for the routers to follow", actions=actions, wake=settled)
     target, primary = s.facts.target, s.facts.primary
     configs = dict(target.configs) if target is not None else {}
     revision = (primary.revision if primary is not None else "") or (target.revision if target is not None else "")
@@ -142,8 +143,9 @@ def _tidy(s: Situation) -> Decision:
     moved = s.status.traffic_removed_time
     if moved is None:
         return s.stay("at rest", actions=actions)
-    if s.now < moved + SETTLE:
-        return s.stay("waiting for the routers to follow", actions=actions, wake=moved + SETTLE)
+    settled = s.due(moved, SETTLE)
+    if s.now < settled:
+        return s.stay("waiting for the routers to follow", actions=actions, wake=settled)
     return Decision(
         status=s.evolve(traffic_removed_time=None, primary_replicas=None),
         reason="the canary's pods are let go",
@@ -184,9 +186,9 @@ def revert(s: Situation) -> Decision:
 def start(s: Situation) -> Decision:
     """A new revision: once it is allowed to, its pods start."""
     hooks = s.hooks(HookType.CONFIRM_ROLLOUT)
-    due = s.status.last_check_time
-    if s.status.phase == Phase.WAITING and due is not None and s.now < due + s.canary.analysis_interval:
-        return s.stay("waiting for approval", wake=due + s.canary.analysis_interval)
+    due = s.due(s.status.last_check_time or s.now, s.canary.analysis_interval)
+    if s.status.phase == Phase.WAITING and s.now < due:
+        return s.stay("waiting for approval", wake=due)
     if s.unanswered(hooks):
         return s.stay("asking whether the rollout may start", asks=tuple(hooks), actions=s.keep_all_on_primary())
     for question, hook in hooks.items():
