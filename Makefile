@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 NETNS := $(BIN)/python -m canary.sandbox.netns --
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow lint types unit cluster e2e bench crds requirements clean
+.PHONY: help parts demo test test-fast test-slow lint types unit cluster e2e bench crds requirements clean
 
 help: ## Show what there is to do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,7 +25,7 @@ test: lint types unit cluster e2e ## Run all checks and tests but the slow ones
 
 test-fast: lint types unit ## Run the checks and the pure tests
 
-test-slow: $(VENV)/.built ## Run the tests that take a quarter of an hour in real time
+test-slow: parts ## Run the tests that take a quarter of an hour in real time
 	$(NETNS) $(BIN)/python -m pytest tests/e2e -m slow --timeout 1800
 
 lint: $(VENV)/.installed ## Check style, imports and generated files
@@ -40,17 +40,16 @@ types: $(VENV)/.installed ## Check types
 unit: $(VENV)/.installed ## Run the pure tests
 	$(BIN)/python -m pytest tests/unit
 
-$(VENV)/.built: $(VENV)/.installed ## Build the real control plane, Prometheus and tools, or find them in the user's cache
+parts: $(VENV)/.installed ## Build the real control plane, Prometheus and tools, or find them in the user's cache
 	$(BIN)/python -m canary.sandbox.binaries
-	@touch $@
 
-cluster: $(VENV)/.built ## Run the tests on a real API server
+cluster: parts ## Run the tests on a real API server
 	$(NETNS) $(BIN)/python -m pytest tests/cluster
 
-e2e: $(VENV)/.built ## Run the tests with real gateway, Prometheus and traffic
+e2e: parts ## Run the tests with real gateway, Prometheus and traffic
 	$(NETNS) $(BIN)/python -m pytest tests/e2e -m "not slow" --timeout 300
 
-bench: $(VENV)/.built ## Measure speed, requests and memory
+bench: parts ## Measure speed, requests and memory
 	$(NETNS) $(BIN)/python -m bench
 
 crds: $(VENV)/.installed ## Write the CRDs from the models

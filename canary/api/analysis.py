@@ -93,6 +93,13 @@ class Metric(Model):
         return ThresholdRange(max=threshold)
 
 
+class OnFailure(StrEnum):
+    """What is done with a version that has failed."""
+
+    ROLLBACK = "rollback"
+    HOLD = "hold"
+
+
 class HookType(StrEnum):
     """When a webhook is called."""
 
@@ -200,6 +207,8 @@ class Analysis(Model):
     """Percent of the primary's pods that must be available; 100 where absent."""
     canary_ready_threshold: Percent = 100
     """Percent of the canary's pods that must be available; 100 where absent."""
+    on_failure: OnFailure = OnFailure.ROLLBACK
+    """What is done with a version that has failed: taken back, or held at its weight until people decide."""
     match: tuple[AnalysisMatch, ...] = ()
     """Which requests reach the canary in an A/B analysis; any of them."""
     metrics: tuple[Metric, ...] = Field(default=(), json_schema_extra=MANY)

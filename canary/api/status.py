@@ -96,6 +96,8 @@ class CanaryStatus(Model):
     """From when on the progress deadline counts."""
     traffic_removed_time: MicroTime | None = None
     """When traffic last left the canary, until it is scaled down."""
+    last_retry: str = ""
+    """The value of the annotation flagger.app/retry that was last heeded."""
     primary_replicas: int | None = None
     """Pods that the primary had when the rollout began; its autoscaler keeps them until the rollout has ended."""
     checks: tuple[CheckStatus, ...] = ()

@@ -7,7 +7,7 @@ from canary.api.status import CheckStatus, Phase, Verdict
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import words
 from canary.rollout.decision import Alert, Decision, Event, Route
-from canary.rollout.ending import roll_back
+from canary.rollout.ending import HELD, held, roll_back
 from canary.rollout.facts import HookAnswer, HookQuestion, MetricQuestion, Question
 from canary.rollout.plan import EVERYBODY, NO_STEP, Step
 from canary.rollout.situation import Situation, warning
@@ -32,6 +32,8 @@ def progress(s: Situation) -> Decision:
         return revert(s)
     if s.changed:
         return restart(s)
+    if s.status.reason == HELD and target.serving:
+        return held(s)
     if s.status.failed_checks >= s.canary.threshold:
         return roll_back(s, f"failed checks threshold reached {s.status.failed_checks}")
     if (s.split.canary or s.status.canary_weight) and not target.serving:

@@ -1,6 +1,6 @@
 """How a rollout ends: the primary takes the new version over, or the new version is taken back."""
 
-from canary.api.analysis import Severity, Webhook
+from canary.api.analysis import HookType, OnFailure, Severity, Webhook
 from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, Split
 from canary.rollout import words
@@ -16,6 +16,9 @@ from canary.rollout.decision import (
 from canary.rollout.plan import EVERYBODY
 from canary.rollout.situation import PRIMARY_NOT_READY, SETTLE, Situation, replicas_wanted, warning
 from canary.rollout.start import restart, revert
+
+HELD = "Held"
+"""Reason of a rollout that has failed and stays where it is, as its spec asks."""
 
 HANDING_OVER = "HandingOver"
 """Reason of a promotion whose traffic goes back step by step."""
@@ -176,6 +179,9 @@ def roll_back(
         hook: the rollback hook that asked for it.
         deadline: whether the progress deadline was exceeded.
     """
+    keeps = s.canary.analysis.on_failure is OnFailure.HOLD and s.canary_serving
+    if keeps and hook is None:
+        return _hold_failed(s, why, events, checks)
     if not s.primary_can_take_over:
         return _wait_to_roll_back(s, why, failed_checks, checks)
     asked = (warning(f"Rollback check {hook.name} passed"),) if hook is not None else ()
@@ -199,6 +205,49 @@ def roll_back(
         alerts=(Alert(alert[:1].upper() + alert[1:], severity),),
         wake=s.now + SETTLE,
         ending=Ending.FAILED,
+    )
+
+
+def _hold_failed(s: Situation, why: str, events: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:
+    """The spec wants a failed version held where it is: people decide, and are told so."""
+    message = f"Holding {s.full_name} at canary weight {s.status.canary_weight} {why}"
+    return Decision(
+        status=s.evolve(
+            reason=HELD,
+            message=why,
+            failed_checks=s.canary.threshold,
+            checks=checks or s.status.checks,
+            last_check_time=s.now,
+        ),
+        reason=message,
+        events=(*events, warning(message)),
+        alerts=(Alert(f"Canary failed and is held at its weight: {why}", Severity.ERROR),),
+        wake=s.now + s.canary.analysis_interval,
+    )
+
+
+def held(s: Situation) -> Decision:
+    """A failed version is held: a new revision, another try, a rollback hook or an edit of the spec ends that."""
+    if s.retry_asked:
+        return restart(s)
+    if s.canary.analysis.on_failure is not OnFailure.HOLD:
+        return roll_back(s, s.status.message)
+    rollbacks = s.hooks(HookType.ROLLBACK)
+    if not rollbacks:
+        return s.stay("a failed version is held", actions=s.keep_share())
+    due = (s.status.last_check_time or s.now) + s.canary.analysis_interval
+    if s.now < due:
+        return s.stay("a failed version is held", actions=s.keep_share(), wake=due)
+    if s.unanswered(rollbacks):
+        return s.stay("asking whether to roll back", asks=tuple(rollbacks))
+    for question, hook in rollbacks.items():
+        if s.approved(question).approved:
+            return roll_back(s, "manual webhook invoked", hook=hook)
+    return Decision(
+        status=s.evolve(last_check_time=s.now),
+        reason="a failed version is held",
+        actions=s.keep_share(),
+        wake=s.now + s.canary.analysis_interval,
     )
 
 

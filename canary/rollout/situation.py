@@ -63,6 +63,11 @@ class StatusChange(TypedDict, total=False):
     reason: str
     message: str
     primary_replicas: int | None
+    last_retry: str
+
+
+RETRY_ANNOTATION = "flagger.app/retry"
+"""On a Canary: any new value asks for the rollout of the target's revision anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +87,6 @@ class Situation:
         """The time of this decision."""
         return self.facts.now
 
-    @property
-    def plan(self) -> Plan:
-        """The steps of this rollout."""
-        return plan_of(self.canary, weighted=self.facts.weighted)
-
     def due(self, since: datetime, span: timedelta) -> datetime:
         """When so much time has passed since then; now, where that would be because the clock was set back since.
 
@@ -94,6 +94,11 @@ class Situation:
         """
         due = since + span
         return due if due - self.now <= span + SKEW else self.now
+
+    @property
+    def plan(self) -> Plan:
+        """The steps of this rollout."""
+        return plan_of(self.canary, weighted=self.facts.weighted)
 
     @property
     def split(self) -> Split:
@@ -119,11 +124,25 @@ class Situation:
     @property
     def reverted(self) -> bool:
         """Whether the target was set back to what the primary serves."""
-        target, primary = self.facts.target, self.facts.primary
-        if target is None:
+        return self.changed and self.facts.target is not None and self.facts.target.revision == self.promoted
+
+    @property
+    def promoted(self) -> str:
+        """The revision that the primary serves."""
+        primary = self.facts.primary
+        return primary.revision if primary is not None and primary.revision else self.status.last_promoted_spec
+
+    @property
+    def retry(self) -> str:
+        """The value of the annotation that asks for another try; empty where there is none."""
+        return self.canary.metadata.annotations.get(RETRY_ANNOTATION, "")
+
+    @property
+    def retry_asked(self) -> bool:
+        """Whether somebody asks for another try of a revision that the primary does not serve yet."""
+        if self.retry in ("", self.status.last_retry):
             return False
-        serving = primary.revision if primary is not None and primary.revision else self.status.last_promoted_spec
-        return self.changed and target.revision == serving
+        return self.facts.target is not None and self.facts.target.revision != self.promoted
 
     @property
     def canary_ready(self) -> bool:

@@ -116,7 +116,7 @@ def rest(s: Situation) -> Decision:
         return s.stay(NOBODY_ELSE)
     if s.reverted:
         return revert(s)
-    if s.changed:
+    if s.changed or s.retry_asked:
         return start(s)
     return _tidy(s)
 
@@ -127,7 +127,7 @@ def waiting(s: Situation) -> Decision:
         return s.stay(NOBODY_ELSE)
     if s.reverted:
         return revert(s)
-    if s.changed:
+    if s.changed or s.retry_asked:
         return start(s)
     promoted = s.status.last_applied_spec == s.status.last_promoted_spec
     return Decision(
@@ -236,6 +236,7 @@ def begin(s: Situation, *, events: tuple[Event, ...], in_place: bool = False) ->
             failed_checks=0,
             iterations=s.status.iterations if in_place else 0,
             last_applied_spec=target.revision,
+            last_retry=s.retry,
             tracked_configs=dict(target.configs),
             last_check_time=None,
             last_progress_time=s.now,

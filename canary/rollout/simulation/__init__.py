@@ -5,6 +5,7 @@
 
 from canary.rollout.simulation.safety import SafeWorld, UnsafeError
 from canary.rollout.simulation.scenario import (
+    Annotate,
     Change,
     Delete,
     Deploy,
@@ -26,6 +27,7 @@ from canary.rollout.simulation.timeline import Entry, Timeline
 from canary.rollout.simulation.world import Conflict, Crash, NotSettlingError, Unavailable, World
 
 __all__ = [
+    "Annotate",
     "Change",
     "Conflict",
     "Crash",

@@ -104,6 +104,14 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class Annotate:
+    """Somebody puts an annotation on the Canary."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Delete:
     """Somebody deletes the Canary."""
 
@@ -153,7 +161,7 @@ class SetClock:
 ClusterChange = Deploy | Kill | Remove | Scale | Drift
 """What happens to the objects around the Canary."""
 
-Change = ClusterChange | Edit | Delete | SetClock
+Change = ClusterChange | Edit | Annotate | Delete | SetClock
 """What happens while a controller works."""
 
 

@@ -24,7 +24,7 @@ from canary.rollout.facts import Answer, Facts, Question
 from canary.rollout.leaving import FINALIZER
 from canary.rollout.simulation.cluster import Cluster, Refused
 from canary.rollout.simulation.outside import answer, inside, reply
-from canary.rollout.simulation.scenario import Change, Delete, Edit, Scenario, SetClock, Side
+from canary.rollout.simulation.scenario import Annotate, Change, Delete, Edit, Scenario, SetClock, Side
 from canary.rollout.simulation.timeline import Entry, Timeline
 
 MOST_PASSES = 30
@@ -236,6 +236,10 @@ class World:
             case Edit(spec):
                 metadata = self.canary.metadata.replace(generation=self.canary.metadata.generation + 1)
                 self._touch(self.canary.replace(spec=spec, metadata=metadata))
+            case Annotate(key, value):
+                metadata = self.canary.metadata
+                metadata = metadata.replace(annotations={**metadata.annotations, key: value})
+                self._touch(self.canary.replace(metadata=metadata))
             case Delete():
                 self._delete()
             case SetClock(by):
