@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"canary {version('canary-controller')}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     run_command.add(commands)
+    sandbox_command.add(commands)
     rehearse_command.add(commands)
     options = parser.parse_args(double_dashes(sys.argv[1:] if arguments is None else arguments))
     run = options.run
@@ -33,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def double_dashes(arguments: Sequence[str]) -> list[str]:
-    """Take `-log-level=info` for `--log-level=info`: deployments made for Flagger write one dash."""
+    """Take `-log-level=info` of `run` for `--log-level=info`: deployments made for Flagger write one dash."""
+    if arguments[:1] != ["run"]:
+        return [*arguments]
     return [
         f"-{argument}" if len(argument) > 2 and argument[0] == "-" and argument[1].isalpha() else argument
         for argument in arguments

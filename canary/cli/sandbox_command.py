@@ -1,0 +1,184 @@
+"""`canary sandbox`: a cluster on a laptop, and a demonstration on one."""
+
+import argparse
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from canary.sandbox.desk import Status
+
+_DOWN, _FAILED = 1, 1
+_FIRST_BUILD = "the first time, the Kubernetes control plane and Prometheus are built from source: some minutes, once"
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "sandbox",
+        help="run a cluster on this machine, to try things on",
+        description="A real Kubernetes control plane, pods as processes, Traefik, Prometheus, the load tester and the"
+        " controller on this machine, in a network of their own. Linux only; no root, no containers.",
+    )
+    actions = parser.add_subparsers(title="commands", dest="action", required=True, metavar="COMMAND")
+    up = actions.add_parser("up", help="start it in the background, and build what is missing")
+    up.add_argument("--nodes", type=int, default=2, help="nodes of the cluster (default: %(default)s)")
+    up.set_defaults(run=_guarded(_up))
+    status = actions.add_parser("status", help="say how it is, and how to use it")
+    status.set_defaults(run=_guarded(_status))
+    down = actions.add_parser("down", help="end it, and remove its files")
+    down.set_defaults(run=_guarded(_down))
+    execute = actions.add_parser("exec", help="run a command inside its network, where pods and Services are")
+    execute.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="a shell by default")
+    execute.set_defaults(run=_guarded(_exec))
+    example = actions.add_parser("example", help="print an application with a Canary, for kubectl apply -f -")
+    example.set_defaults(run=_guarded(_example))
+    demo = actions.add_parser("demo", help="watch a good and a bad version roll out, in under two minutes")
+    demo.add_argument("--pictures", type=Path, default=Path("out/demo"), help="folder (default: %(default)s)")
+    demo.add_argument("--plain", action="store_true", help="lines instead of the live view")
+    demo.set_defaults(run=_guarded(_demo))
+
+
+def _guarded(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """The command, with what it needs and doesn't find said in words."""
+
+    def guarded(arguments: argparse.Namespace) -> int:
+        if sys.platform != "linux":
+            _tell("canary sandbox: needs Linux; elsewhere run it in a Linux virtual machine or container")
+            return _FAILED
+        # Here and not above: help has no time for these.
+        from canary.sandbox.background import SandboxError  # noqa: PLC0415
+        from canary.sandbox.binaries import ToolMissingError  # noqa: PLC0415
+        from canary.sandbox.desk import AlreadyRunningError  # noqa: PLC0415
+        from canary.sandbox.netns import NamespaceError  # noqa: PLC0415
+
+        try:
+            return run(arguments)
+        except (SandboxError, AlreadyRunningError, ToolMissingError, NamespaceError) as error:
+            _tell(f"canary sandbox: {error}")
+            return _FAILED
+        except KeyboardInterrupt:
+            return 130
+
+    return guarded
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _build() -> None:
+    """Build what is missing, and say what goes on."""
+    from canary.sandbox import binaries  # noqa: PLC0415
+
+    if any(binaries.find(program) is None for program in binaries.PROGRAMS):
+        _tell(_FIRST_BUILD)
+    started = time.monotonic()
+    binaries.ensure(progress=lambda line: _tell(f"[{time.monotonic() - started:4.0f} s] {line}"))
+
+
+@contextmanager
+def _definitions() -> Iterator[Path]:
+    """A file of the CustomResourceDefinitions, as long as the context lasts."""
+    from canary.api.crds import DEFINITIONS, render  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="canary-sandbox-") as folder:
+        path = Path(folder) / "crds.yaml"
+        path.write_text("---\n".join(render(definition) for definition in DEFINITIONS))
+        yield path
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    from canary.sandbox import background  # noqa: PLC0415
+    from canary.sandbox.installation import installed  # noqa: PLC0415
+    from canary.sandbox.options import Options  # noqa: PLC0415
+
+    there = background.status()
+    if there is not None and there.phase == "ready":
+        print(f"A sandbox runs already.\n\n{how_to_use(there)}")
+        return 0
+    _build()
+    with _definitions() as definitions:
+        status = background.up(installed(Options(nodes=arguments.nodes), [definitions]), _tell)
+    print(f"\n{how_to_use(status)}")
+    return 0
+
+
+def how_to_use(status: "Status") -> str:
+    """What to type next, and what is where."""
+    urls = {name.capitalize(): url for name, url in status.urls.items()}
+    places = {**urls, "Logs": status.logs, "kubectl": f"{status.tools}/kubectl"}
+    return "\n".join(
+        [
+            f"export KUBECONFIG={shlex.quote(status.kubeconfig)}",
+            f"export PATH={shlex.quote(status.tools)}:$PATH",
+            "kubectl get canaries -A",
+            "",
+            *(f"{name:12}{place}" for name, place in places.items()),
+            "",
+            f"{_program()} sandbox example   prints an application with a Canary, for kubectl apply -f -",
+            f"{_program()} sandbox down      ends all of it",
+        ]
+    )
+
+
+def _program() -> str:
+    """What people type to get here."""
+    given = sys.argv[0]
+    return given if given.endswith("canary") and "/" in given and shutil.which("canary") is None else "canary"
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from canary.sandbox import background  # noqa: PLC0415
+
+    found = background.status()
+    if found is None:
+        print(f"No sandbox runs; `{_program()} sandbox up` starts one.")
+        return _DOWN
+    if found.phase == "ready":
+        print(f"The sandbox is ready.\n\n{how_to_use(found)}")
+        return 0
+    print(f"The sandbox is {found.phase}.{f' {found.failure}' if found.failure else ''}")
+    return _DOWN
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    from canary.sandbox import background  # noqa: PLC0415
+
+    print("The sandbox is gone." if background.down() else "No sandbox runs.")
+    return 0
+
+
+def _exec(arguments: argparse.Namespace) -> int:
+    from canary.sandbox import background  # noqa: PLC0415
+
+    words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+    return background.execute(words or [os.environ.get("SHELL", "sh")])
+
+
+def _example(arguments: argparse.Namespace) -> int:
+    import yaml  # noqa: PLC0415
+
+    from canary.sandbox.demo.manifests import example  # noqa: PLC0415
+
+    print(yaml.safe_dump_all(example(), sort_keys=False), end="")
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from canary.sandbox import netns  # noqa: PLC0415
+
+    if not netns.inside():
+        _build()
+    with _definitions() as definitions:
+        command = [sys.executable, "-m", "canary.sandbox.demo", f"--definitions={definitions}"]
+        command += [f"--folder={definitions.parent / 'cluster'}", f"--pictures={arguments.pictures}"]
+        command += [f"--program={_program()}", *(["--plain"] if arguments.plain else [])]
+        return netns.run(command)
