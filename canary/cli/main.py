@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from canary.cli import rehearse_command, run_command
+from canary.cli import rehearse_command, run_command, sandbox_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"canary {version('canary-controller')}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     run_command.add(commands)
-    sandbox_command.add(commands)
     rehearse_command.add(commands)
+    sandbox_command.add(commands)
     options = parser.parse_args(double_dashes(sys.argv[1:] if arguments is None else arguments))
     run = options.run
     code: int = run(options)
