@@ -1,6 +1,6 @@
 """Observe: collect what is known around one Canary into facts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,11 +25,6 @@ from canary.workloads.registry import supported as supported_kinds
 
 ROUTES: Mapping[str, Resource] = {resource.kind: resource for resource in (TRAEFIK_SERVICE, HTTP_ROUTE)}
 """The kinds of object that divide traffic, by name."""
-
-NOT_YET: Mapping[str, Callable[[Canary], bool]] = {
-    "spec.analysis.mirror": lambda canary: canary.analysis.mirror,
-}
-"""Fields of the spec that nothing here honours yet: refused, because what is accepted and ignored misleads."""
 
 AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
 """Phases in which a target that disappears is the rollout's concern, not the spec's."""
@@ -189,11 +184,6 @@ class Observer:
         if ref is not None and seen.autoscaler is None and canary.status.phase not in AT_WORK:
             message = f"{ref.kind} {ref.name} does not exist in {canary.namespace}"
             found.append(Problem("spec.autoscalerRef", message, "create it, or correct its name"))
-        found += [
-            Problem(field, "it is not supported yet", "take it out")
-            for field, asked in NOT_YET.items()
-            if asked(canary)
-        ]
         found += self._template_problems(canary)
         return tuple(found)
 

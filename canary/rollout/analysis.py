@@ -338,9 +338,10 @@ def _wait_for_gate(
 
 def _advance(s: Situation, step: Step, passed: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:
     """Take the next step of the plan."""
-    if step.iteration and step.split == EVERYBODY:
-        told = "Routing all traffic to canary"
-    elif step.iteration:
+    if s.plan.iterations and step.split == EVERYBODY:
+        stop = "Stop traffic mirroring and route" if s.canary.analysis.mirror else "Routing"
+        told = f"{stop} all traffic to canary"
+    elif s.plan.iterations:
         told = f"Advance {s.full_name} canary iteration {step.iteration}/{s.plan.iterations}"
     else:
         told = f"Advance {s.full_name} canary weight {step.split.canary}"

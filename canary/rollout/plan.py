@@ -25,10 +25,20 @@ NO_STEP = Step(ALL_PRIMARY)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps between the start of an analysis and the promotion; each lasts one interval at least."""
+    """The steps between the start of an analysis and the promotion; each lasts one interval at least.
+
+    Args:
+        steps: in order.
+        iterations: how many there are where they are counted; 0 where they are told apart by their weights.
+    """
 
     steps: tuple[Step, ...]
     iterations: int = 0
+
+    @property
+    def _counts(self) -> bool:
+        """Whether the count of iterations says where a rollout stands: of a mirroring step the weight doesn't."""
+        return any(step.iteration for step in self.steps)
 
     def position(self, status: CanaryStatus) -> int:
         """How many steps were begun: 0 before the first, `len(steps)` at the last.
@@ -36,7 +46,7 @@ class Plan:
         Weights and iterations are what the status keeps, so a plan that is edited in mid-rollout goes on at the
         first step that is beyond what was reached; an edit of the strategy starts anew.
         """
-        if not self.iterations and status.iterations:
+        if not self._counts and status.iterations:
             return 0
         return sum(1 for step in self.steps if self._reached(step, status))
 
@@ -50,7 +60,7 @@ class Plan:
 
     def current(self, status: CanaryStatus) -> Step:
         """The step that goes on; nothing on the canary before the first."""
-        if self.iterations or status.iterations:
+        if self._counts or status.iterations:
             position = self.position(status)
             return self.steps[position - 1] if position else NO_STEP
         # A weight that an edit has taken out of the plan is kept until the next step.
@@ -63,17 +73,28 @@ def plan_of(canary: Canary, *, weighted: bool) -> Plan:
     iterations = analysis.iterations
     if not iterations and not weighted:
         iterations = DEFAULT_ITERATIONS
-    return _plan(() if iterations else canary.steps, iterations, matched=bool(analysis.match), weighted=weighted)
+    mirrored = (analysis.mirror_weight or TOTAL_WEIGHT) if analysis.mirror and weighted else 0
+    return _plan(
+        () if iterations else canary.steps,
+        iterations,
+        mirrored=mirrored,
+        matched=bool(analysis.match),
+        weighted=weighted,
+    )
 
 
 @lru_cache(maxsize=256)
-def _plan(weights: tuple[int, ...], iterations: int, *, matched: bool, weighted: bool) -> Plan:
+def _plan(weights: tuple[int, ...], iterations: int, *, mirrored: int, matched: bool, weighted: bool) -> Plan:
+    if not iterations and mirrored:
+        # One step in which the canary gets copies only; what it answers is thrown away, and judged.
+        steps = (Step(Split(canary=0, mirror=mirrored), 1), *(Step(Split(canary=weight), 1) for weight in weights))
+        return Plan(steps)
     if not iterations:
         return Plan(tuple(Step(Split(canary=weight)) for weight in weights))
     if matched and weighted:
         chosen = Split(canary=TOTAL_WEIGHT, matched=True)
         return Plan(tuple(Step(chosen, n + 1) for n in range(iterations)), iterations)
-    quiet = tuple(Step(ALL_PRIMARY, n + 1) for n in range(iterations))
+    quiet = tuple(Step(Split(canary=0, mirror=mirrored), n + 1) for n in range(iterations))
     # Blue/green: the users see the new version whole for one interval before it replaces the old one.
     full = (Step(EVERYBODY, iterations + 1),) if weighted else ()
     return Plan(quiet + full, iterations)
