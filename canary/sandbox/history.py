@@ -7,6 +7,8 @@ from canary.kube.types import Json
 from canary.sandbox.rig import Recording, backends_of
 
 _ROUTE = "the route itself"
+_NOWHERE = "flagger.app/scale-to-zero"
+"""What scales a DaemonSet to nothing, in its node selector."""
 
 
 def instants(recordings: Mapping[str, Recording]) -> Iterator[Mapping[str, Json]]:
@@ -27,10 +29,13 @@ def instants(recordings: Mapping[str, Recording]) -> Iterator[Mapping[str, Json]
         yield dict(now)
 
 
-def ready_pods(deployment: Json) -> int:
-    """The ready pods of a Deployment; none of one that is being scaled to nothing, whatever its status still says."""
-    asked = deployment["spec"].get("replicas", 1)
-    return min(int(asked), int((deployment.get("status") or {}).get("readyReplicas", 0)))
+def ready_pods(workload: Json) -> int:
+    """The ready pods of a Deployment or DaemonSet; none while it is scaled to nothing, whatever it still has."""
+    spec, status = workload["spec"], workload.get("status") or {}
+    if "replicas" in spec:
+        return min(int(spec["replicas"]), int(status.get("readyReplicas", 0)))
+    asleep = _NOWHERE in spec["template"]["spec"].get("nodeSelector", {})
+    return 0 if asleep else int(status.get("numberReady", 0))
 
 
 def unserved(route: Recording, workloads: Mapping[str, Recording]) -> list[str]:
@@ -38,13 +43,13 @@ def unserved(route: Recording, workloads: Mapping[str, Recording]) -> list[str]:
 
     Args:
         route: the object that divides requests.
-        workloads: the Deployment behind each Service that it may name.
+        workloads: the Deployment or DaemonSet behind each Service that it may name.
     """
     found: list[str] = []
     for instant in instants({_ROUTE: route, **workloads}):
         for service, weight in backends_of(instant.get(_ROUTE, {})).items():
-            deployment = instant.get(service)
-            if weight and (deployment is None or ready_pods(deployment) == 0):
+            workload = instant.get(service)
+            if weight and (workload is None or ready_pods(workload) == 0):
                 version = max(version_of(each["metadata"]["resourceVersion"]) for each in instant.values())
                 found.append(f"{service} gets {weight} without a ready pod at {version}")
     return found
