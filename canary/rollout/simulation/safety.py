@@ -67,7 +67,12 @@ class SafeWorld(World):
         stopped = canary.spec.suspend or decision.status.condition("Stalled") is not None
         ours = self.cluster.managed and not stopped and decision.status.phase not in NOT_OURS
         could = ours and self._who_serves()[Side.PRIMARY]
-        if decision.status != canary.status and could and decision.status.canary_weight != routed:
+        before = canary.status
+        # A pass that waits for answers may store that it has seen an edit: it says nothing of traffic.
+        seen = before.replace(
+            observed_generation=decision.status.observed_generation, conditions=decision.status.conditions
+        )
+        if decision.status != seen and could and decision.status.canary_weight != routed:
             self._unsafe(f"the status says {decision.status.canary_weight} %, the route {routed} %")
 
     def _who_serves(self) -> dict[Side, bool]:
