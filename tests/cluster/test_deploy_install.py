@@ -250,6 +250,13 @@ def shop(namespace: str, version: str) -> Json:
     return deployment
 
 
+def agent(namespace: str, version: str) -> Json:
+    """A DaemonSet."""
+    made = application("agent", namespace, version)
+    del made["spec"]["replicas"]
+    return {**made, "kind": "DaemonSet"}
+
+
 def companions(namespace: str) -> list[Json]:
     """What the shop and its Canary refer to."""
 
@@ -280,10 +287,11 @@ async def roll_out(rig: Rig, deployment: Json, ending: str) -> None:
 
 
 async def live(rig: Rig) -> None:
-    """Two Canaries' lives: set up, rolled out, failed for want of an image, taken down."""
+    """Some Canaries' lives: set up, rolled out, failed for want of an image, taken down."""
     namespace = rig.namespace
     always = {"name": "always", "templateRef": {"name": "always"}, "thresholdRange": {"min": 1}, "interval": "1m"}
-    for obj in (*companions(namespace), shop(namespace, "1.0.0"), application("cafe", namespace, "1.0.0", replicas=1)):
+    cafe = application("cafe", namespace, "1.0.0", replicas=1)
+    for obj in (*companions(namespace), shop(namespace, "1.0.0"), cafe, agent(namespace, "1.0.0")):
         await rig.apply(obj)
     analysis = {"interval": "1s", "threshold": 2, "stepWeight": 50, "maxWeight": 50, "metrics": [always]}
     await rig.apply(canary("shop", namespace, revertOnDeletion=True, analysis=analysis))
@@ -297,10 +305,13 @@ async def live(rig: Rig) -> None:
             service={"port": 9898, "gatewayRefs": gateways},
         )
     )
-    await asyncio.gather(*(phase(rig, name, "Initialized") for name in ("shop", "cafe")))
+    target = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent"}
+    await rig.apply(canary("agent", namespace, targetRef=target))
+    await asyncio.gather(*(phase(rig, name, "Initialized") for name in ("shop", "cafe", "agent")))
     await asyncio.gather(
         roll_out(rig, shop(namespace, "1.0.1"), "Succeeded"),
         roll_out(rig, application("cafe", namespace, "1.0.1", replicas=1), "Succeeded"),
+        roll_out(rig, agent(namespace, "1.0.1"), "Succeeded"),
     )
     await roll_out(rig, application("cafe", namespace, "1.0.2", replicas=1, image="missing"), "Failed")
     async with rig.recording(CANARY, "shop") as recording:
