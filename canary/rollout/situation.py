@@ -263,7 +263,12 @@ class Situation:
         return (KeepVersionServices(), KeepApexService(), *scaler)
 
     def keep_all_on_primary(self) -> tuple[Action, ...]:
-        """Services and route of a Canary at rest."""
+        """Services and route of a Canary at rest.
+
+        Traffic leaves the canary before its Service follows the target: that may lead elsewhere by now.
+        """
+        if self.split.canary:
+            return (Route(ALL_PRIMARY), *self.keep_services())
         return (*self.keep_services(), Route(ALL_PRIMARY))
 
     def keep_share(self) -> tuple[Action, ...]:
