@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from canary.cli import rehearse_command, run_command, sandbox_command
+from canary.cli import backtest_command, rehearse_command, run_command, sandbox_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     run_command.add(commands)
     rehearse_command.add(commands)
+    backtest_command.add(commands)
     sandbox_command.add(commands)
     options = parser.parse_args(double_dashes(sys.argv[1:] if arguments is None else arguments))
     run = options.run
