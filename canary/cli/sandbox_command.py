@@ -74,14 +74,19 @@ def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _build() -> None:
+def _build(progress: Callable[[str], None]) -> None:
     """Build what is missing, and say what goes on."""
     from canary.sandbox import binaries  # noqa: PLC0415
 
     if any(binaries.find(program) is None for program in binaries.PROGRAMS):
-        _tell(_FIRST_BUILD)
+        progress(_FIRST_BUILD)
+    binaries.ensure(progress=progress)
+
+
+def _stopwatch() -> Callable[[str], None]:
+    """What tells lines on standard error, with the seconds since now."""
     started = time.monotonic()
-    binaries.ensure(progress=lambda line: _tell(f"[{time.monotonic() - started:4.0f} s] {line}"))
+    return lambda line: _tell(f"[{time.monotonic() - started:4.0f} s] {line}")
 
 
 @contextmanager
@@ -104,9 +109,10 @@ def _up(arguments: argparse.Namespace) -> int:
     if there is not None and there.phase == "ready":
         print(f"A sandbox runs already.\n\n{how_to_use(there)}")
         return 0
-    _build()
+    progress = _stopwatch()
+    _build(progress)
     with _definitions() as definitions:
-        status = background.up(installed(Options(nodes=arguments.nodes), [definitions]), _tell)
+        status = background.up(installed(Options(nodes=arguments.nodes), [definitions]), progress)
     print(f"\n{how_to_use(status)}")
     return 0
 
@@ -176,7 +182,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     from canary.sandbox import netns  # noqa: PLC0415
 
     if not netns.inside():
-        _build()
+        _build(_stopwatch())
     with _definitions() as definitions:
         command = [sys.executable, "-m", "canary.sandbox.demo", f"--definitions={definitions}"]
         command += [f"--folder={definitions.parent / 'cluster'}", f"--pictures={arguments.pictures}"]

@@ -13,6 +13,15 @@ WINDOW_SECONDS = 2.0
 _FEWEST = 4
 """Answers that a point stands for; with fewer there is none."""
 _LONGEST_MARK = 110
+_SHOWN_ANYWAY = (
+    "Initialization",
+    "New revision",
+    "Starting",
+    "Pre-rollout check",
+    "Advance ",
+    "Promotion completed",
+    "Canary failed",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +162,8 @@ def _panels(record: Record, start: float, end: float) -> tuple[Panel, ...]:
 
 
 def worth_a_mark(told: Told) -> bool:
-    """Whether a picture says so; what each line shows anyway is left out."""
-    shown = ("Advance ", "New revision", "Starting", "Pre-rollout check", "Promotion completed", "Canary failed")
-    return not told.text.startswith(shown)
+    """Whether a picture says so; what bands and lines show anyway is left out."""
+    return not told.text.startswith(_SHOWN_ANYWAY)
 
 
 def _short(text: str) -> str:

@@ -41,13 +41,23 @@ def render(frame: Frame, width: int) -> RenderableType:
     )
 
 
-def _table(*titles: str) -> Table:
-    """An open table; titles that begin with `>` are of numbers."""
+def _table(*titles: str, yields: bool = False) -> Table:
+    """An open table.
+
+    Args:
+        titles: of the columns; those that begin with `>` are of numbers.
+        yields: whether the last column is cut where there is no room.
+    """
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim", show_header=any(titles))
-    for title in titles:
+    for number, title in enumerate(titles, 1):
         side: JustifyMethod = "right" if title.startswith(">") else "left"
-        table.add_column(title.removeprefix(">"), justify=side, no_wrap=True, overflow="ellipsis")
+        table.add_column(title.removeprefix(">"), justify=side, no_wrap=not (yields and number == len(titles)))
     return table
+
+
+def _line(text: str, style: str = "") -> Text:
+    """Words that are cut rather than broken."""
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
 def _total(frame: Frame) -> Text:
@@ -56,10 +66,10 @@ def _total(frame: Frame) -> Text:
 
 
 def _acts(frame: Frame) -> Table:
-    table = _table("", "", "", "")
+    table = _table("", "", "", "", yields=True)
     for act in frame.acts:
         sign, style = _sign(act)
-        note = Text(act.note, "dim" if act.well else "bold red")
+        note = _line(act.note, "dim" if act.well else "bold red")
         table.add_row(Text(sign, style), Text(act.title, style), _seconds(act, frame.elapsed), note)
     return table
 
@@ -77,13 +87,9 @@ def _seconds(act: Act, elapsed: float) -> str:
 
 
 def _phase(frame: Frame) -> Text:
-    failed = f"{frame.failed_checks} failed checks, {frame.threshold} end the rollout"
-    return Text.assemble(
-        (frame.phase, _PHASE_STYLES.get(frame.phase, "bold")),
-        (f" · {failed}" if frame.failed_checks else "", "bold red"),
-        no_wrap=True,
-        overflow="ellipsis",
-    )
+    failed = f" · {frame.failed_checks} of {frame.threshold} failed checks that end a rollout"
+    style = _PHASE_STYLES.get(frame.phase, "bold")
+    return Text.assemble((frame.phase, style), (failed if frame.failed_checks else "", "bold red"))
 
 
 def _rows(rows: Iterable[Row], width: int) -> Table:
@@ -115,18 +121,17 @@ def _success(load: Load) -> Text:
 
 
 def _checks(checks: Iterable[Check]) -> Table:
-    table = _table("check", "", ">value", "asked for", "")
+    table = _table("check", "", ">value", "asked for", "", yields=True)
     for check in checks:
         sign, style = _VERDICTS.get(check.verdict, ("?", "yellow"))
         why = "" if check.verdict == "Pass" else check.message.removeprefix(f"{check.name} ")
-        table.add_row(
-            check.name, Text(f"{sign} {check.verdict}", style), value_of(check), check.threshold, Text(why, "dim")
-        )
+        verdict = Text(f"{sign} {check.verdict}", style)
+        table.add_row(check.name, verdict, value_of(check), check.threshold, _line(why, "dim"))
     return table
 
 
 def _events(frame: Frame) -> Table:
-    table = _table("", "")
+    table = _table("", "", yields=True)
     for event in frame.events:
-        table.add_row(Text(f"{event.at:3.0f} s", "dim"), Text(event.text, "yellow" if event.warning else ""))
+        table.add_row(Text(f"{event.at:3.0f} s", "dim"), _line(event.text, "yellow" if event.warning else ""))
     return table
