@@ -128,6 +128,8 @@ class Follower:
         # Where to resume; None where a full list is needed.
         self._version: str | None = None
         self._streams_lists = True
+        # Failures in a row: without any answer, and with one.
+        self._unanswered = 0
         self._failures = 0
         self._absences = 0
         self._behind = False
@@ -157,7 +159,7 @@ class Follower:
             await self._watch()
         finally:
             if _now() - began >= self._timing.settled:
-                self._failures = 0
+                self._failures = self._unanswered = 0
         if _now() - began < self._timing.settled:
             raise Unreachable("GET", self._source.path, "the watch ended at once")
 
@@ -220,7 +222,7 @@ class Follower:
                 self._bookmark(version_of(obj["metadata"]["resourceVersion"]))
             case _:
                 raise error_of_status("GET", self._source.path, obj)
-        self._failures = 0
+        self._failures = self._unanswered = 0
         self._advance(obj["metadata"])
 
     def _bookmark(self, version: int) -> None:
@@ -266,20 +268,25 @@ class Follower:
             self._absences += 1
             if not self.synced.is_set() or self._absences >= _ABSENCES or self.state == "absent":
                 return self._absent()
-        if isinstance(error, Gone):
-            if self._version is not None:
-                # The server is there, only its history isn't: the list that is needed now has not failed yet.
-                self._failures = 0
-            self._version = None
-        self._failures += 1
-        wait = self._timing.backoff.delay(self._failures)
-        if isinstance(error, Unreachable):
-            wait = min(wait, self._timing.unreachable)
+        wait = self._backoff(error)
         if isinstance(error, Throttled | ServerError):
             wait = max(wait, error.retry_after or 0.0)
         self.state, self.healthy_since, self._behind = "failing", None, True
         log.warning("watch broke off", path=self._source.path, error=error.message, wait=round(wait, 2))
         return wait
+
+    def _backoff(self, error: KubeError) -> float:
+        """The wait grows with the failures of one sort: a server that answers again is not made to wait for."""
+        if isinstance(error, Unreachable):
+            self._unanswered += 1
+            return min(self._timing.backoff.delay(self._unanswered), self._timing.unreachable)
+        if isinstance(error, Gone):
+            # The list that is needed where there is no history has not failed yet.
+            self._failures = 0 if self._version is not None else self._failures
+            self._version = None
+        self._unanswered = 0
+        self._failures += 1
+        return self._timing.backoff.delay(self._failures)
 
     def _absent(self) -> float:
         """The resource isn't installed (any more): that is a healthy, empty state, looked at again now and then."""
@@ -287,7 +294,7 @@ class Follower:
         if self.state != "absent":
             log.info("resource isn't installed", path=self._source.path)
         self.state, self.healthy_since = "absent", self.healthy_since or now
-        self._version, self._failures = None, 0
+        self._version, self._failures, self._unanswered = None, 0, 0
         self._sink.clear()
         self.synced.set()
         self._catch_up()
