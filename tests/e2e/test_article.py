@@ -1,17 +1,21 @@
 """The Canary of a well-known article rolls out, and rolls back, by itself: real gateway, Prometheus, load, hooks."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 import yaml
 
 from canary.kube.types import CANARY, DEPLOYMENT, Json
+from canary.sandbox import addresses
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.rig import Recording, Rig, application, ingress_route, phase_of, weight_of, without_repeats
 from canary.sandbox.testing import eventually
 from canary.sandbox.traffic import Traffic
+from deploy.grafana.queries import DASHBOARD, queries
 
 NAME, NAMESPACE = "my-app", "test"
 URL = "http://my-app.canary:9898/"
@@ -91,6 +95,20 @@ async def test_the_articles_canary_promotes_a_good_version_and_takes_a_bad_one_b
         "Canary failed! Scaling down my-app.test",
     }
     await eventually(lambda: app.events(NAME), told.issubset, within=10)
+    await every_panel_of_the_dashboard_shows_this_rollout()
+
+
+async def every_panel_of_the_dashboard_shows_this_rollout() -> None:
+    """Each query of the Grafana dashboard has a number in the Prometheus that scraped the rollout."""
+    variables = {"namespace": NAMESPACE, "name": NAME, "__rate_interval": "2m"}
+    asked = queries(json.loads(DASHBOARD.read_text()), variables)
+    assert asked
+    async with httpx.AsyncClient(base_url=addresses.PROMETHEUS_URL, timeout=10) as prometheus:
+        for title, query in asked:
+            answer = (await prometheus.get("/api/v1/query", params={"query": query})).json()
+            assert answer["status"] == "success", (title, query, answer)
+            values = [series["value"][1] for series in answer["data"]["result"]]
+            assert any(value != "NaN" for value in values), f"{title} shows nothing: {query}"
 
 
 @pytest.mark.slow
