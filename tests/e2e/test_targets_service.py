@@ -2,7 +2,16 @@
 
 from canary.kube.types import CANARY, SERVICE, Json
 from canary.sandbox import addresses
-from canary.sandbox.rig import Recording, Rig, application, ingress_route, phase_of, weight_of, without_repeats
+from canary.sandbox.rig import (
+    Recording,
+    Rig,
+    application,
+    backends_of,
+    ingress_route,
+    phase_of,
+    weight_of,
+    without_repeats,
+)
 from canary.sandbox.scenario import ENDED, NAME, PORT, READY_SECONDS, ROLLOUT_SECONDS, STEPS, SUCCESS_RATE, canary_of
 from canary.sandbox.testing import eventually
 from canary.sandbox.traffic import Traffic
@@ -74,3 +83,38 @@ async def test_traffic_shifts_between_two_services_and_back_from_a_bad_one(rig: 
             return [str(each["metadata"]["name"]) for each in listed["items"]]
 
         assert await eventually(left, lambda names: len(names) == 1) == [NAME], "the copies go with the Canary"
+
+
+async def test_a_change_in_mid_rollout_gets_no_request_before_its_own_first_step(rig: Rig) -> None:
+    host = await prepare(rig)
+    async with rig.watching(NAME) as (canary, route):
+        await rig.apply(canary_of(rig.namespace, {"interval": "3s"}, targetRef=TARGET))
+        await canary.until(lambda each: phase_of(each) == "Initialized", within=READY_SECONDS, what="initialization")
+        async with Traffic(f"http://{addresses.GATEWAY}:{PORT}/", host) as traffic:
+            await rig.apply(leading_to("red", rig.namespace))
+            await route.until(lambda each: weight_of(each) == 25, within=20, what="first step of the first change")
+            await rig.apply(leading_to("green", rig.namespace))
+            await canary.until(lambda each: phase_of(each) == "Succeeded", within=ROLLOUT_SECONDS, what="promotion")
+        weights = without_repeats([weight_of(moment.value or {}) for moment in route.moments])
+        assert weights == [0, 25, *STEPS], "the second change began where the first had begun"
+        assert {answer.version for answer in traffic.lost} <= {"1.0.2"}
+        assert await selected(rig, "-primary") == "green"
+
+
+async def test_a_canary_that_goes_leads_users_to_the_target_again(rig: Rig) -> None:
+    host = await prepare(rig)
+    async with rig.watching(NAME) as (canary, route):
+        await rig.apply(canary_of(rig.namespace, targetRef=TARGET, revertOnDeletion=True))
+        await canary.until(lambda each: phase_of(each) == "Initialized", within=READY_SECONDS, what="initialization")
+        async with Traffic(f"http://{addresses.GATEWAY}:{PORT}/", host) as traffic:
+            await rig.client.delete(CANARY, rig.namespace, NAME)
+            await canary.until(lambda each: not each, within=READY_SECONDS, what="end of the Canary")
+
+            async def copies() -> int:
+                listed = await rig.client.list(SERVICE, rig.namespace)
+                return len(listed["items"]) - 1
+
+            await eventually(copies, lambda count: count == 0)
+        assert traffic.answers
+        assert [str(answer) for answer in traffic.lost] == []
+        assert backends_of(route.last) == {NAME: 100}
