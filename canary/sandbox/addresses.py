@@ -5,6 +5,12 @@ from canary.sandbox import netns
 API_SERVER = "10.0.0.2"
 API_PORT = 6443
 API_URL = f"https://{API_SERVER}:{API_PORT}"
+KUBERNETES_SERVICE = "10.96.0.1"
+PATIENT_API_URL = f"https://{KUBERNETES_SERVICE}:443"
+"""The API server's Service address. A connection to it waits for a while where the API server is away.
+
+Programs of Go's client library would otherwise come back from an outage only after pauses of up to half a minute.
+"""
 ETCD_URL = "http://10.0.0.3:2379"
 ETCD_PEER_URL = "http://10.0.0.3:2380"
 DNS = netns.DNS_ADDRESS

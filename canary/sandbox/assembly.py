@@ -13,7 +13,7 @@ from canary.sandbox.options import Options
 from canary.sandbox.process import Part, PartFailed
 
 USERS = (credentials.ADMIN, "kube-controller-manager", "node", "network", "gateway", "prometheus")
-_KUBERNETES_SERVICE = ("10.96.0.1", 443)
+_PATIENT = {"kube-controller-manager", "prometheus"}
 _TOOLS = {"kubectl", "hey", "promtool"}
 
 
@@ -73,7 +73,8 @@ class Assembly:
         """Write everybody's kubeconfig file, and the files made with them. The API server's certificate is there."""
         for name, user in self.users.items():
             path, certificate = self.kubeconfig(name), self.files.certificate
-            credentials.write_kubeconfig(path, user=user, server=addresses.API_URL, certificate=certificate)
+            server = addresses.PATIENT_API_URL if name in _PATIENT else addresses.API_URL
+            credentials.write_kubeconfig(path, user=user, server=server, certificate=certificate)
         if self.options.prometheus:
             discovery = self.kubeconfig("prometheus")
             prometheus.write_configuration(self._prometheus_config, self.options.scraping, discovery)
@@ -137,7 +138,7 @@ class Assembly:
             words += ["--namespace", options.namespaces[0] if options.namespaces else "default"]
             return words + [f"--name={name}={target}" for name, target in options.names.items()]
 
-        return self.part("network", command, connects(*_KUBERNETES_SERVICE), own_package())
+        return self.part("network", command, connects(addresses.KUBERNETES_SERVICE, 443), own_package())
 
     def _gateway(self, programs: Mapping[str, Path]) -> Part:
         ping = f"http://{addresses.GATEWAY}:{addresses.GATEWAY_METRICS_PORT}/ping"

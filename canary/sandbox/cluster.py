@@ -184,7 +184,7 @@ class Cluster:
         await self._until(self._has_certificate, "makes no certificate")
         self._assembly.write_kubeconfigs()
         await self.parts["apiserver"].wait_ready(_START_SECONDS)
-        for name in ("kcm", "node", "network"):
+        for name in ("network", "kcm", "node"):
             self.parts[name].launch()
         async with KubeClient.connect(self.kubeconfig, user_agent=MANAGER) as client:
             await furnish(client, self.options.namespaces, self._until, with_gateway=self.options.gateway)

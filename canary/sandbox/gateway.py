@@ -47,7 +47,7 @@ def command(program: Path, *, token: str, certificate: Path) -> list[str]:
         f"--providers.{provider}.{option}"
         for provider in ("kubernetescrd", "kubernetesgateway")
         for option in (
-            f"endpoint={addresses.API_URL}",
+            f"endpoint={addresses.PATIENT_API_URL}",
             f"token={token}",
             f"certauthfilepath={certificate}",
             "throttleduration=50ms",

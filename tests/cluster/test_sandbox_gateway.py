@@ -77,10 +77,15 @@ async def versions(host: str, count: int) -> Counter[str]:
     return Counter(answer.headers.get("x-version", str(answer.status_code)) for answer in answers)
 
 
+async def routed(host: str) -> None:
+    """Wait until the gateway knows the route and what is behind it."""
+    await eventually(lambda: versions(host, 10), lambda found: set(found) <= {"1", "2"}, within=10)
+
+
 async def test_an_http_route_splits_by_weight(api: KubeClient, namespace: str) -> None:
     host = f"{namespace}.example"
     await create(api, HTTP_ROUTE, namespace, http_route(host, 80, 20))
-    await eventually(lambda: versions(host, 1), lambda found: "404" not in found, within=10)
+    await routed(host)
     found = await versions(host, 100)
     assert found == {"1": 80, "2": 20}
 
@@ -95,7 +100,7 @@ async def test_a_traefik_service_splits_by_weight(api: KubeClient, namespace: st
     route = {"metadata": {"name": "shop"}, "spec": {"routes": [rule]}}
     await create(api, TRAEFIK_SERVICE, namespace, split)
     await create(api, INGRESS_ROUTE, namespace, route)
-    await eventually(lambda: versions(host, 1), lambda found: "404" not in found, within=10)
+    await routed(host)
     assert await versions(host, 100) == {"1": 25, "2": 75}
 
 
@@ -105,7 +110,7 @@ async def test_no_request_is_lost_while_pods_are_replaced(api: KubeClient, names
     url = f"http://{addresses.GATEWAY}/"
     if through == "gateway":
         await create(api, HTTP_ROUTE, namespace, http_route(host, 100, 0))
-        await eventually(lambda: versions(host, 1), lambda found: "404" not in found, within=10)
+        await routed(host)
     else:
         url, host = f"http://old.{namespace}/", ""
     async with Traffic(url, host, rate=50) as traffic:

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from canary.sandbox.network.services import Backends, Directory, Endpoint, Key
 
 _CONNECT_SECONDS = 3.0
+_AGAIN_SECONDS = 0.1
+_PATIENCE = {("default", "kubernetes"): 8.0}
+"""Seconds for which a connection waits for an endpoint to accept it; see `addresses.PATIENT_API_URL`."""
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -85,9 +88,10 @@ def reset(transport: asyncio.BaseTransport) -> None:
 class _Client(_Half):
     """The direction from a client; it looks for a backend as soon as it is connected."""
 
-    def __init__(self, candidates: Callable[[], list[Endpoint]]) -> None:
+    def __init__(self, candidates: Callable[[], list[Endpoint]], patience: float) -> None:
         super().__init__()
         self._candidates = candidates
+        self._patience = patience
         self._search: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -96,21 +100,31 @@ class _Client(_Half):
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience
+        backend = await self._backend()
+        while backend is None and loop.time() < deadline:
+            await asyncio.sleep(_AGAIN_SECONDS)
+            backend = await self._backend()
+        if backend is None:
+            if self.transport is not None:
+                reset(self.transport)
+        elif self.transport is None or self.transport.is_closing():
+            if backend.transport is not None:
+                backend.transport.close()
+        else:
+            backend.join(self)
+            self.join(backend)
+
+    async def _backend(self) -> _Half | None:
+        loop = asyncio.get_running_loop()
         for host, port in self._candidates():
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     _, backend = await loop.create_connection(_Half, host, port)
             except (OSError, TimeoutError):
                 continue
-            if self.transport is None or self.transport.is_closing():
-                if backend.transport is not None:
-                    backend.transport.close()
-                return
-            backend.join(self)
-            self.join(backend)
-            return
-        if self.transport is not None:
-            reset(self.transport)
+            return backend
+        return None
 
 
 @dataclass(slots=True)
@@ -153,10 +167,13 @@ class Proxy:
         self._turns[place] = itertools.count().__next__
         loop = asyncio.get_running_loop()
         host, port = place
+        patience = _PATIENCE.get(self._targets[place][0], 0.0)
+
+        def client() -> _Client:
+            return _Client(lambda: self._candidates(place), patience)
+
         try:
-            self._servers[place] = await loop.create_server(
-                lambda: _Client(lambda: self._candidates(place)), host, port, backlog=512, reuse_address=True
-            )
+            self._servers[place] = await loop.create_server(client, host, port, backlog=512, reuse_address=True)
         except OSError as error:
             print(f"can't listen at {host}:{port}: {error}", flush=True)  # noqa: T201 - goes to the part's log
 
