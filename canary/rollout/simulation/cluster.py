@@ -112,14 +112,12 @@ class Deployment:
 
     def readiness(self, now: datetime) -> Readiness:
         """How far it has come."""
-        ready = sum(each.count for each in self.pods if each.ready(now))
-        return Readiness(
-            desired=self.desired,
-            updated=sum(each.count for each in self.pods if each.revision == self.revision),
-            ready=ready,
-            available=ready,
-            total=sum(each.count for each in self.pods),
-        )
+        ready = updated = total = 0
+        for each in self.pods:
+            total += each.count
+            ready += each.count if each.ready(now) else 0
+            updated += each.count if each.revision == self.revision else 0
+        return Readiness(desired=self.desired, updated=updated, ready=ready, available=ready, total=total)
 
     def serving(self, now: datetime) -> bool:
         """Whether a pod of it answers requests."""

@@ -7,7 +7,7 @@ another one, or for none. A pass that wrote something is followed by another at 
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -219,7 +219,25 @@ class World:
             split=(cluster.split if self.scenario.weighted else ALL_PRIMARY) if cluster.managed else None,
             weighted=self.scenario.weighted,
             problems=self._find_problems(),
-            answers=dict(self._answers),
+            answers=self.answers(),
+        )
+
+    def answers(self) -> Mapping[Question, Answer]:
+        """What the outside world has said to the questions of the current look."""
+        return dict(self._answers)
+
+    def answer(self, question: Question) -> Answer:
+        """What the outside world says to a question now."""
+        target = self.cluster.target
+        since = self._loaded_since or self._ready_since
+        return answer(
+            self.scenario,
+            self.canary,
+            question,
+            now=self.now,
+            revision=target.revision if target is not None else "",
+            age=self.now - since if since is not None else timedelta(0),
+            weight=(self.cluster.split or ALL_PRIMARY).canary,
         )
 
     def restart(self) -> None:
@@ -290,7 +308,7 @@ class World:
         return wrote
 
     def _reach(self) -> None:
-        if inside(self.scenario.api_down, self.now - self.scenario.start):
+        if self.scenario.api_down and inside(self.scenario.api_down, self.now - self.scenario.start):
             msg = "the API server can't be had"
             raise Unavailable(msg)
 
@@ -352,20 +370,7 @@ class World:
         come = [question for question, due in self._asked.items() if due <= self.now]
         for question in come:
             del self._asked[question]
-            self._answers[question] = self._answer(question)
-
-    def _answer(self, question: Question) -> Answer:
-        target = self.cluster.target
-        since = self._loaded_since or self._ready_since
-        return answer(
-            self.scenario,
-            self.canary,
-            question,
-            now=self.now,
-            revision=target.revision if target is not None else "",
-            age=self.now - since if since is not None else timedelta(0),
-            weight=(self.cluster.split or ALL_PRIMARY).canary,
-        )
+            self._answers[question] = self.answer(question)
 
     def _mark_load(self) -> None:
         """Note since when what the target runs has been ready, and has had requests."""
