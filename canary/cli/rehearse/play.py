@@ -1,7 +1,7 @@
 """Play a story with the real decisions, and write down what a team wants to know of it."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,11 +9,12 @@ from typing import TypeVar
 
 from canary.api.canary import Canary
 from canary.api.status import CanaryStatus, Phase
-from canary.cli.rehearse.staging import BEGINNING, Stage, change_of, scenario_of
+from canary.cli.rehearse.staging import BEGINNING, Stage, change_of, ready_after, scenario_of
 from canary.cli.rehearse.story import CURRENT, NEW, Behaviour, Story
-from canary.rollout.analysis import WAITING_FOR_APPROVAL
+from canary.rollout.analysis import WAITING_FOR_APPROVAL, WAITING_FOR_PODS
 from canary.rollout.decide import SUSPENDED
 from canary.rollout.decision import Ending, EventType
+from canary.rollout.facts import Answer, Question
 from canary.rollout.simulation import Deploy, Entry, Scenario, World
 from canary.rollout.situation import PRIMARY_NOT_READY
 
@@ -110,8 +111,10 @@ class Theatre:
     def __init__(self, canary: Canary, stage: Stage) -> None:
         self._canary = canary
         self._stage = stage
-        self._opening = _World(scenario_of(canary, Story(name="opening"), stage))
-        self._opening.play_until(BEGINNING)
+        self._opening = _World(scenario_of(canary, _OPENING, stage))
+        self._opening.play_until(lambda world: world.due(self._opening.scenario.start + BEGINNING))
+        self._first_step = self._opening.twin(self._opening.scenario)
+        self._first_step.play_until(_World.has_begun)
 
     def play(self, story: Story) -> Rehearsal:
         """Play a story.
@@ -120,23 +123,67 @@ class Theatre:
             NotSettlingError: the controller does not come to rest: a bug.
         """
         scenario = scenario_of(self._canary, story, self._stage)
-        return _Player(self._canary, story, self._opening.twin(scenario)).play()
+        alike = self._begins_as_any(story, scenario)
+        world = (self._first_step if alike else self._opening).twin(scenario)
+        return _Player(self._canary, story, world).play()
+
+    def _begins_as_any(self, story: Story, scenario: Scenario) -> bool:
+        """Whether nothing in a story can make a difference before the first step: until then no metric is asked for."""
+        begun = self._first_step.now - scenario.start
+        moments = [change.at for change in scenario.changes if change.change != Deploy(NEW)]
+        moments += [reply.start for reply in scenario.replies] + [window.start for window in scenario.api_down]
+        return ready_after(story, self._stage) == self._stage.ready_after and all(each > begun for each in moments)
+
+
+_OPENING = Story(name="opening")
 
 
 class _World(World):
-    """A world that keeps a status as it is: that it survives the way through JSON is for tests to say."""
+    """A world that is as quick as it can be: what it leaves out changes nothing, which is for tests to say.
+
+    A status is kept as it is, without its way through JSON; questions are answered before they are asked.
+    """
 
     def keep(self, status: CanaryStatus) -> CanaryStatus:
         return status
 
-    def play_until(self, moment: timedelta) -> None:
-        """Let time pass up to a moment of the scenario, which is not begun."""
-        while True:
+    def answers(self) -> Mapping[Question, Answer]:
+        return _Answers(self)
+
+    def play_until(self, over: Callable[["_World"], bool]) -> None:
+        """Let time pass until it is over, or nothing more would happen."""
+        self.settle()
+        while not over(self) and (moment := self.next_moment()) is not None:
+            self.advance(moment)
             self.settle()
-            due = self.next_moment()
-            if due is None or due >= self.scenario.start + moment:
-                return
-            self.advance(due)
+
+    def due(self, moment: datetime) -> bool:
+        """Whether nothing happens any more before a moment."""
+        upcoming = self.next_moment()
+        return upcoming is None or upcoming >= moment
+
+    def has_begun(self) -> bool:
+        """Whether the new version is beyond waiting for its pods."""
+        return self.canary.status.phase is not Phase.INITIALIZED and self.canary.status.reason != WAITING_FOR_PODS
+
+
+class _Answers(Mapping[Question, Answer]):
+    """What the outside world says now, to any question."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def __getitem__(self, question: Question) -> Answer:
+        return self._world.answer(question)
+
+    def __contains__(self, question: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[Question]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
 class _Player:
@@ -159,6 +206,8 @@ class _Player:
         self._waits_since: datetime | None = None
         self._ended: datetime | None = None
         self._exposed = timedelta(0)
+        self._words = {str(change_of(canary, each)): each.words for each in story.changes}
+        self._words[str(Deploy(NEW))] = f"version {NEW} is deployed"
 
     def play(self) -> Rehearsal:
         """Let time pass until the rollout is over and nothing more would happen."""
@@ -232,14 +281,12 @@ class _Player:
         )
 
     def _step(self, entry: Entry) -> Step:
-        words = {str(Deploy(NEW)): f"version {NEW} is deployed"}
-        words |= {str(change_of(self._canary, each)): each.words for each in self._story.changes}
         return Step(
             at=entry.at - BEGINNING,
             phase=entry.phase,
             weight=entry.weight,
             events=tuple(event.message for event in entry.events),
-            reason=words.get(entry.note, entry.note) or entry.reason,
+            reason=self._words.get(entry.note, entry.note) or entry.reason,
             outside=bool(entry.note),
             warns=any(event.type is EventType.WARNING for event in entry.events),
         )

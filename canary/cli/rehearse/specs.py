@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from canary.api.canary import Canary, parse_canary
-from canary.api.meta import GROUP
+from canary.api.meta import GROUP, Metadata
 from canary.api.metrictemplate import MetricTemplate, parse_metric_template
 from canary.api.problems import InvalidResource, Problem
 from canary.cli.rehearse.reading import UnreadableError, documents
@@ -89,11 +89,9 @@ def _spec(raw: dict[str, Any], where: str, templates: Templates) -> Spec | Refus
         canary = parse_canary(raw)
     except InvalidResource as error:
         return Refusal(where, _name_of(raw), error.problems)
-    metadata = canary.metadata
     # As a new object has it: what a cluster has written into a file that was fetched from one is of no interest.
-    fresh = metadata.replace(
-        namespace=metadata.namespace or DEFAULT_NAMESPACE, generation=1, finalizers=(), deletion_timestamp=None
-    )
+    namespace = canary.metadata.namespace or DEFAULT_NAMESPACE
+    fresh = Metadata(name=canary.metadata.name, namespace=namespace, generation=1)
     return Spec(where, Canary(metadata=fresh, spec=canary.spec), templates)
 
 
