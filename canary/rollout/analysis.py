@@ -132,8 +132,6 @@ def _look(s: Situation) -> Decision:
     ready = s.canary_ready
     if s.canary.skip_analysis:
         return _promote(s, (), ()) if ready else _hold(s, WAITING_FOR_PODS, _pending(s), (), events=())
-    if s.split.canary < s.status.canary_weight:
-        return _put_right(s)
     started = s.plan.current(s.status) != NO_STEP
     rollbacks = s.hooks(HookType.ROLLBACK)
     hooks = s.hooks(HookType.ROLLOUT) if started else (s.hooks(HookType.PRE_ROLLOUT) if ready else {})
@@ -145,13 +143,16 @@ def _look(s: Situation) -> Decision:
         if s.approved(question).approved:
             return roll_back(s, "manual webhook invoked", hook=hook)
     failures, checks = _hook_failures(s, tuple(hooks))
-    held, failed_metrics, metric_checks = _judge(s, metrics)
+    doubt, failed_metrics, metric_checks = _judge(s, metrics)
     checks = (*metric_checks, *checks)
     failures = (*failures, *failed_metrics)
     if failures:
         return _count_failure(s, failures, checks)
-    if held is not None:
-        return _hold(s, held[0], held[1], checks, events=held[2])
+    if s.split.canary < s.status.canary_weight:
+        # Only now: what has just failed must not get its traffic back first.
+        return _put_right(s)
+    if doubt is not None:
+        return _hold(s, doubt[0], doubt[1], checks, events=doubt[2])
     if not ready:
         return _hold(s, WAITING_FOR_PODS, _pending(s), checks, events=())
     passed = tuple(event for hook in hooks.values() if (event := words.passed(hook)) is not None)
