@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from canary.sandbox.desk import Status
 
-_DOWN, _FAILED = 1, 1
+_DOWN, _FAILED, _INTERRUPTED = 1, 1, 130
 _FIRST_BUILD = "the first time, the Kubernetes control plane and Prometheus are built from source: some minutes, once"
 
 
@@ -53,21 +53,26 @@ def _guarded(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Nam
         if sys.platform != "linux":
             _tell("canary sandbox: needs Linux; elsewhere run it in a Linux virtual machine or container")
             return _FAILED
-        # Here and not above: help has no time for these.
-        from canary.sandbox.background import SandboxError  # noqa: PLC0415
-        from canary.sandbox.binaries import ToolMissingError  # noqa: PLC0415
-        from canary.sandbox.desk import AlreadyRunningError  # noqa: PLC0415
-        from canary.sandbox.netns import NamespaceError  # noqa: PLC0415
-
         try:
-            return run(arguments)
-        except (SandboxError, AlreadyRunningError, ToolMissingError, NamespaceError) as error:
-            _tell(f"canary sandbox: {error}")
-            return _FAILED
+            return _explained(run, arguments)
         except KeyboardInterrupt:
-            return 130
+            return _INTERRUPTED
 
     return guarded
+
+
+def _explained(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    # Here and not above: help has no time for these.
+    from canary.sandbox.background import SandboxError  # noqa: PLC0415
+    from canary.sandbox.binaries import ToolMissingError  # noqa: PLC0415
+    from canary.sandbox.desk import AlreadyRunningError  # noqa: PLC0415
+    from canary.sandbox.netns import NamespaceError  # noqa: PLC0415
+
+    try:
+        return run(arguments)
+    except (SandboxError, AlreadyRunningError, ToolMissingError, NamespaceError) as error:
+        _tell(f"canary sandbox: {error}")
+        return _FAILED
 
 
 def _tell(line: str) -> None:

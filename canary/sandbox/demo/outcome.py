@@ -96,7 +96,7 @@ def report(outcome: Outcome, pictures: Sequence[Path], canary: str) -> list[str]
         *(f"  {path}" for path in pictures),
         "",
         "Next: the same by hand, on a cluster that stays",
-        f"  {canary} sandbox up",
+        f"  {canary} sandbox up    # and the exports that it prints",
         f"  {canary} sandbox example | kubectl apply -f -",
         "  kubectl -n test get canaries --watch",
         "  kubectl -n test set image deployment/app app=sample/web:1.1.0",
