@@ -106,9 +106,9 @@ class TestLoop:
         asked: list[Question] = []
 
         class Counting(World):
-            def _answer(self, question: Question) -> Any:
+            def answer(self, question: Question) -> Any:
                 asked.append(question)
-                return super()._answer(question)
+                return super().answer(question)
 
         made = canary(stepWeight=50)
         Counting(story(made, V2, (125.05, Edit(made.spec.replace(progress_deadline_seconds=301))))).run()
