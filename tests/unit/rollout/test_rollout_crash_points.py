@@ -146,11 +146,12 @@ V2 = (60, Deploy("v2"))
 BAD = {"v2": Version(readings=(Reading(1.0, weight=50),))}
 NEVER = {"v2": Version(ready_after=None, why_not="ImagePullBackOff")}
 QUICK: dict[str, Any] = {"stepWeight": 25, "maxWeight": 50, "webhooks": [{"name": "load", "url": "http://l.test/"}]}
+ONCE: dict[str, Any] = {**QUICK, "stepWeight": 50}
 REVERT = {"revertOnDeletion": True}
 
 
 def gated(kind: str) -> dict[str, Any]:
-    return {**QUICK, "webhooks": [{"name": "gate", "type": kind, "url": "http://l.test/"}]}
+    return {**ONCE, "webhooks": [{"name": "gate", "type": kind, "url": "http://l.test/"}]}
 
 
 CLOSED = (Reply(approved=False, end=timedelta(seconds=250)),)
@@ -160,7 +161,7 @@ SCENARIOS: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
     "good": (QUICK, (V2,), {}),
     "bad": ({**QUICK, "threshold": 1}, (V2,), {"versions": BAD}),
     "bad twice": (QUICK, (V2,), {"versions": BAD}),
-    "never ready": (QUICK, (V2,), {"versions": NEVER}),
+    "never ready": (ONCE, (V2,), {"versions": NEVER}),
     "superseded": (QUICK, (V2, (140, Deploy("v3"))), {}),
     "superseded in promotion": (QUICK, (V2, (187, Deploy("v3"))), {}),
     "reverted": (QUICK, (V2, (140, Deploy("v1"))), {}),
@@ -174,9 +175,9 @@ SCENARIOS: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
     "confirm-traffic-increase": (gated("confirm-traffic-increase"), (V2,), {"replies": CLOSED}),
     "confirm-promotion": (gated("confirm-promotion"), (V2,), {"replies": CLOSED}),
     "rollback hook": (gated("rollback"), (V2,), {"replies": (Reply(approved=True, start=timedelta(seconds=130)),)}),
-    "metrics down": (QUICK, (V2,), {"metrics_down": (Window(timedelta(seconds=100), timedelta(seconds=300)),)}),
-    "canary dies": ({**QUICK, "threshold": 3}, (V2, (140, Kill(Side.CANARY))), {}),
-    "canary dies for good": (QUICK, (V2, (140, Kill(Side.CANARY, None))), {}),
+    "metrics down": (ONCE, (V2,), {"metrics_down": (Window(timedelta(seconds=100), timedelta(seconds=300)),)}),
+    "canary dies": ({**ONCE, "threshold": 3}, (V2, (100, Kill(Side.CANARY))), {}),
+    "canary dies for good": (ONCE, (V2, (100, Kill(Side.CANARY, None))), {}),
     "primary dies while the version is bad": (
         {**QUICK, "threshold": 1},
         (V2, (180, Kill(Side.PRIMARY, timedelta(seconds=30)))),
@@ -184,19 +185,19 @@ SCENARIOS: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
     ),
     "primary dies in promotion": (QUICK, (V2, (187, Kill(Side.PRIMARY, timedelta(seconds=30)))), {}),
     "primary can't run it": (
-        QUICK,
+        ONCE,
         (V2, (600, Deploy("v3"))),
         {"versions": {"v2": Version(fits_primary=False)}},
     ),
-    "target removed": (QUICK, (V2, (140, Remove(Side.CANARY))), {}),
-    "primary removed": (QUICK, (V2, (1000, Remove(Side.PRIMARY))), {}),
-    "route drifts": (QUICK, (V2, (140, Drift(Split(90)))), {}),
-    "deleted": (QUICK, (V2, (140, Delete())), {}),
-    "deleted with revert": ({**QUICK, "spec": REVERT}, (V2, (140, Delete())), {}),
-    "deleted with revert at rest": ({**QUICK, "spec": REVERT}, (V2, (500, Delete())), {}),
+    "target removed": (ONCE, (V2, (100, Remove(Side.CANARY))), {}),
+    "primary removed": (ONCE, (V2, (1000, Remove(Side.PRIMARY))), {}),
+    "route drifts": (ONCE, (V2, (100, Drift(Split(90)))), {}),
+    "deleted": (ONCE, (V2, (100, Delete())), {}),
+    "deleted with revert": ({**ONCE, "spec": REVERT}, (V2, (100, Delete())), {}),
+    "deleted with revert at rest": ({**ONCE, "spec": REVERT}, (V2, (500, Delete())), {}),
     "deleted with revert, target never ready": (
-        {**QUICK, "spec": REVERT},
-        (V2, (140, Delete())),
+        {**ONCE, "spec": REVERT},
+        (V2, (100, Delete())),
         {"versions": NEVER},
     ),
 }

@@ -202,7 +202,7 @@ def mended(scenario: Scenario, spec: Any) -> list[Scheduled]:
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), phases=QUICKLY)
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), phases=QUICKLY)
 def test_every_rollout_ends_and_nobody_is_harmed_on_the_way(canary: Make, story: Story, data: st.DataObject) -> None:
     """Once gates are open, pods can start and the API server answers, the last revision is promoted."""
     scenario = data.draw(stories(canary, story))
