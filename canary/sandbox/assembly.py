@@ -126,6 +126,7 @@ class Assembly:
             words = [sys.executable, "-m", "canary.sandbox.node", str(self.kubeconfig("node"))]
             words += ["--folder", str(self.folder / "pods"), "--nodes", str(options.nodes)]
             words += ["--backoff", str(options.crash_backoff)]
+            words += ["--certificate", str(self.files.certificate), str(self.files.certificate_key)]
             return words + ([] if options.fake_delay is None else ["--fake-delay", str(options.fake_delay)])
 
         return self.part("node", command, self.serves(f"/api/v1/nodes/node-{options.nodes}"), own_package())

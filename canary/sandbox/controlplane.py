@@ -119,6 +119,7 @@ def api_server(program: Path, files: Files) -> list[str]:
         "--feature-gates=SizeBasedListCostEstimate=false",
         "--enable-priority-and-fairness=false",
         "--allow-privileged=true",
+        "--kubelet-preferred-address-types=InternalIP",
         "--profiling=false",
         "--shutdown-delay-duration=0s",
         "--shutdown-send-retry-after=false",

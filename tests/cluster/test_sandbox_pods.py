@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,22 @@ async def test_pods_come_back_with_their_node(cluster: Cluster, pods: Pods) -> N
         await cluster.parts["node"].start()
     await eventually(serves, bool, within=10)
     assert (await pods.status("shop"))["podIP"] == before
+
+
+async def test_logs_are_read_through_the_api_server(cluster: Cluster, pods: Pods) -> None:
+    await pods.create("talker", python("print('one'); print('two'); import time; time.sleep(1000)"))
+
+    async def logs(*options: str) -> str:
+        command = ["kubectl", "logs", "-n", pods.namespace, "talker", *options]
+        environment = {**os.environ, **cluster.environment}
+        process = await asyncio.create_subprocess_exec(
+            *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+        output, _ = await process.communicate()
+        return output.decode()
+
+    assert await eventually(logs, lambda text: "two" in text, within=10) == "one\ntwo\n"
+    assert await logs("--tail=1") == "two\n"
 
 
 async def test_a_daemon_set_has_a_pod_on_every_node(pods: Pods, namespace: str) -> None:

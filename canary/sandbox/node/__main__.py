@@ -15,8 +15,10 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--fake-delay", type=float, help="seconds after which pods without processes are ready")
     parser.add_argument("--backoff", type=float, default=1.0, help="seconds before a container's second restart")
+    parser.add_argument("--certificate", type=Path, nargs=2, metavar=("CERTIFICATE", "KEY"), help="to serve logs with")
     given = parser.parse_args()
-    settings = Settings(given.nodes, given.folder, given.fake_delay, given.backoff)
+    certificate = tuple(given.certificate) if given.certificate else None
+    settings = Settings(given.nodes, given.folder, given.fake_delay, given.backoff, certificate)
     asyncio.run(serve(given.kubeconfig, settings))
 
 

@@ -13,6 +13,7 @@ from canary.kube.connection import open_connection
 from canary.kube.store import Change
 from canary.kube.types import Json
 from canary.sandbox import addresses
+from canary.sandbox.node import logs
 from canary.sandbox.node.fake import FakePod
 from canary.sandbox.node.pod import Pod
 from canary.sandbox.node.podapi import PodApi
@@ -45,12 +46,19 @@ class Settings:
         folder: for the pods' files and logs.
         fake_delay: seconds after which a pod without a process is ready; None for pods with processes.
         backoff: seconds before the second restart of a container.
+        certificate: what the nodes' own server for logs identifies itself by, and its key; None for no such server.
     """
 
     nodes: int
     folder: Path
     fake_delay: float | None = None
     backoff: float = 1.0
+    certificate: tuple[Path, Path] | None = None
+
+    def log(self, namespace: str, pod: str, container: str) -> Path | None:
+        """Where a container's output is; None where no such container has run."""
+        path = self.folder / namespace / pod / f"{container}.log"
+        return path if path.is_file() and path.resolve().is_relative_to(self.folder.resolve()) else None
 
 
 def node_name(number: int) -> str:
@@ -79,6 +87,7 @@ def node_object(number: int) -> Json:
                 {"type": "InternalIP", "address": addresses.node(number)},
                 {"type": "Hostname", "address": name},
             ],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": logs.PORT}},
             "nodeInfo": _node_info(name),
         },
     }
@@ -190,6 +199,7 @@ async def serve(kubeconfig: Path, settings: Settings) -> None:
     connection = await open_connection(kubeconfig)
     try:
         kubelet = Kubelet(PodApi.over(connection), settings)
+        servers = await _serve_logs(settings)
         await kubelet.register()
         work, ended = asyncio.create_task(kubelet.run()), asyncio.create_task(stop.wait())
         await asyncio.wait({work, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -197,5 +207,14 @@ async def serve(kubeconfig: Path, settings: Settings) -> None:
         if work.done():
             work.result()
         work.cancel()
+        for server in servers:
+            server.close()
     finally:
         await connection.close()
+
+
+async def _serve_logs(settings: Settings) -> list[asyncio.Server]:
+    if settings.certificate is None:
+        return []
+    hosts = [addresses.node(number) for number in range(1, settings.nodes + 1)]
+    return [await logs.serve(host, *settings.certificate, settings.log) for host in hosts]
