@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import platform
 import signal
 import time
 from collections.abc import Callable
@@ -77,7 +78,11 @@ def node_object(number: int) -> Json:
         "kind": "Node",
         "metadata": {
             "name": name,
-            "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"},
+            "labels": {
+                "kubernetes.io/hostname": name,
+                "kubernetes.io/os": "linux",
+                "kubernetes.io/arch": _architecture(),
+            },
         },
         "status": {
             "capacity": size,
@@ -93,10 +98,16 @@ def node_object(number: int) -> Json:
     }
 
 
+def _architecture() -> str:
+    """This machine's, as Go names it."""
+    machine = platform.machine()
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
 def _node_info(name: str) -> Json:
     blank = ("kernelVersion", "osImage", "containerRuntimeVersion", "kubeletVersion", "kubeProxyVersion")
     info = dict.fromkeys(blank, "sandbox") | {"machineID": name, "systemUUID": name, "bootID": name}
-    return info | {"operatingSystem": "linux", "architecture": "amd64"}
+    return info | {"operatingSystem": "linux", "architecture": _architecture()}
 
 
 def required_node(pod: Json) -> str | None:

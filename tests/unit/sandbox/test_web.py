@@ -1,0 +1,84 @@
+"""The sample web service: what it answers, and the faults that can be switched on."""
+
+import json
+
+import pytest
+
+from canary.sandbox.samples.web import Metrics, Service, _port
+
+
+async def get(service: Service, path: str, method: str = "GET", body: bytes = b"") -> tuple[int, bytes]:
+    status, _, content = await service.answer(method, path, {"content-type": "text/x"}, body)
+    return status, content
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Service:
+    monkeypatch.setenv("VERSION", "1.2")
+    monkeypatch.setenv("POD_NAME", "web-1")
+    return Service()
+
+
+async def test_it_says_its_version_and_pod(service: Service) -> None:
+    status, content = await get(service, "/?a=b")
+    assert status == 200
+    assert json.loads(content) == {"message": "hello", "version": "1.2", "hostname": "web-1"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/health", 200), ("/healthz", 200), ("/readyz", 200), ("/status/418", 418), ("/status/x", 400), ("/none", 404)],
+)
+async def test_pages(service: Service, path: str, status: int) -> None:
+    assert (await get(service, path))[0] == status
+
+
+async def test_it_gives_back_what_it_is_sent(service: Service) -> None:
+    assert await get(service, "/echo", "POST", b"body") == (200, b"body")
+
+
+async def test_faults_spare_health_and_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAULT_ERROR_RATE", "1")
+    monkeypatch.setenv("FAULT_STATUS", "503")
+    service = Service()
+    assert (await get(service, "/"))[0] == 503
+    assert (await get(service, "/health"))[0] == 200
+    assert (await get(service, "/readyz"))[0] == 200
+    _, content = await get(service, "/metrics")
+    assert 'http_requests_total{status="503"} 1' in content.decode().splitlines()
+
+
+async def test_faults_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAULT_ERROR_RATE", "1")
+    monkeypatch.setenv("FAULT_AFTER", "1000")
+    assert (await get(Service(), "/"))[0] == 200
+
+
+@pytest.mark.parametrize("delay", ["1000", "never"])
+async def test_it_can_be_late_to_be_ready(monkeypatch: pytest.MonkeyPatch, delay: str) -> None:
+    monkeypatch.setenv("READY_DELAY", delay)
+    service = Service()
+    assert (await get(service, "/readyz"))[0] == 503
+    assert (await get(service, "/healthz"))[0] == 200
+
+
+def test_a_histogram_counts_every_bucket_that_holds_the_time() -> None:
+    metrics = Metrics()
+    metrics.observe("GET", "/", 200, 0.03)
+    metrics.observe("GET", "/", 200, 20.0)
+    lines = metrics.render().splitlines()
+    labels = 'method="GET",path="/",status="200"'
+    values = {line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in lines if not line.startswith("#")}
+    assert values[f'http_request_duration_seconds_bucket{{{labels},le="0.025"}}'] == "0"
+    assert values[f'http_request_duration_seconds_bucket{{{labels},le="0.05"}}'] == "1"
+    assert values[f'http_request_duration_seconds_bucket{{{labels},le="10.0"}}'] == "1"
+    assert values[f'http_request_duration_seconds_bucket{{{labels},le="+Inf"}}'] == "2"
+    assert values[f"http_request_duration_seconds_count{{{labels}}}"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "port"), [([], 8080), (["--port=1"], 1), (["--level", "x", "--port", "2"], 2), (["--other=3"], 8080)]
+)
+def test_its_port_is_an_option_or_the_pods(monkeypatch: pytest.MonkeyPatch, arguments: list[str], port: int) -> None:
+    monkeypatch.setenv("PORT", "8080")
+    assert _port(arguments) == port
