@@ -114,6 +114,11 @@ class Policy:
         """How many looks in a row are good enough for promotion, the first one of the rollout aside."""
         return len(self._plan.steps)
 
+    @property
+    def longest(self) -> int:
+        """How many judged looks a rollout takes at most, where none holds it."""
+        return self.steps + self._canary.threshold - 1
+
     def play(self, looks: Looks, start: int) -> Played:
         """Play the rollout that begins at a look; that one asks no metric, for the canary has no traffic yet."""
         codes, table, count = looks.codes, looks.table, len(looks)

@@ -27,6 +27,9 @@ MOST_VALUES = 100_000
 SMALLEST = 50
 """Looks below which a stretch that is too much for the server is not halved any more."""
 
+SMALLEST_IN_TIME = 500
+"""The same for one that isn't answered in time: each try costs the whole time limit."""
+
 AT_ONCE = 2
 """Stretches that are asked for side by side: more would only queue in a local Prometheus."""
 
@@ -138,7 +141,7 @@ async def _fill(server: Server, question: Question, grid: Grid, looks: range, va
     except EmptyRangeError:
         return 0
     except ProviderError as error:
-        if not _too_much(error) or len(looks) <= SMALLEST:
+        if len(looks) <= _smallest(error):
             raise FetchError(question, error) from error
         middle = len(looks) // 2
         halves = [await _fill(server, question, grid, half, values) for half in (looks[:middle], looks[middle:])]
@@ -147,13 +150,14 @@ async def _fill(server: Server, question: Question, grid: Grid, looks: range, va
     return len(found)
 
 
-def _too_much(error: ProviderError) -> bool:
+def _smallest(error: ProviderError) -> float:
+    """Looks up to which a stretch with this error is not asked for again in halves."""
     match error:
         case TimedOutError():
-            return True
-        case QueryError():
-            return any(words in str(error) for words in _TOO_MUCH)
-    return False
+            return SMALLEST_IN_TIME
+        case QueryError() if any(words in str(error) for words in _TOO_MUCH):
+            return SMALLEST
+    return math.inf
 
 
 def _place(found: Iterable[Series], grid: Grid, values: array[float]) -> None:

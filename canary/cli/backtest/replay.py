@@ -92,6 +92,9 @@ def verdicts(values: Sequence[float], threshold: Threshold, recorded: Sequence[b
 def replay(policy: Policy, looks: Looks, metrics: int, offset: int = 0) -> Replay:
     """Play a rollout from every look on.
 
+    At the end of the window a version that fails is done earlier than one that passes: rollouts that the window leaves
+    too little room for count as unfinished, whatever they show.
+
     Args:
         policy: the decisions.
         looks: what the metrics say.
@@ -102,7 +105,9 @@ def replay(policy: Policy, looks: Looks, metrics: int, offset: int = 0) -> Repla
     blames: Counter[int] = Counter()
     episodes: list[Episode] = []
     failed = 0
-    for start in range(len(looks)):
+    room = max(0, len(looks) - policy.longest)
+    ends[End.UNFINISHED] = len(looks) - room
+    for start in range(room):
         played = policy.play(looks, start)
         ends[played.end] += 1
         if played.end not in (End.FAILED_CHECKS, End.DEADLINE):

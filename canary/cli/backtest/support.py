@@ -112,10 +112,10 @@ class Support:
         if len(taken) < window:
             return []
         at = [look for look, _ in taken]
-        greatest = _kth_greatest([value for _, value in taken], window, kth)
+        # At the end of the window nothing more fails, so that every rollout that begins before has all its looks.
+        greatest = _kth_greatest([*(value for _, value in taken), *[-math.inf] * window], window, kth)
         # The look at which a rollout begins asks nothing: its first judged look is the next one with a value.
-        firsts = (bisect_right(at, start) for start in range(len(self.values)))
-        return [greatest[first] for first in firsts if first < len(greatest)]
+        return [greatest[bisect_right(at, start)] for start in range(len(self.values) - window)]
 
 
 Share = Callable[[Sequence[Threshold | None]], float | None]

@@ -31,7 +31,8 @@ ORDER = (Workload.CANARY, Workload.PRIMARY, Workload.PLAIN)
 _ENOUGH = 0.5
 """A workload with this part of the data that another one has goes before it."""
 
-_NAMED = re.compile(r"\{\{-?\s*(target|service|name)\s*-?\}\}([-_])canary(?!\w)")
+# An APISIX route is called so because a Canary made it: it counts the requests to both versions.
+_NAMED = re.compile(r"(?<!\{\{ route \}\}-)\{\{-?\s*(target|service|name)\s*-?\}\}([-_])canary(?![A-Za-z0-9])")
 _INGRESS = re.compile(r'canary!=""')
 
 _ENDINGS: Mapping[Workload, str] = {Workload.PRIMARY: "primary", Workload.PLAIN: ""}
@@ -46,7 +47,7 @@ def rewrite_for(workload: Workload, canary: Canary) -> Rewrite | None:
     def rewrite(text: str, model: Model) -> tuple[str, Model]:
         text = _NAMED.sub(_named(model, ending), text)
         for name in {canary.service_name, canary.target_name}:
-            text = re.sub(rf"(?<!\w){re.escape(name)}-canary(?!\w)", _with(name, "-", ending), text)
+            text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}-canary(?![A-Za-z0-9])", _with(name, "-", ending), text)
         text = _INGRESS.sub('canary=""', text)
         return text, replace(model, target=_with(model.target, "-", ending))
 
