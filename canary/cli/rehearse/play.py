@@ -203,6 +203,7 @@ class _Player:
         self._begin = self._scenario.start + BEGINNING
         self._bad = frozenset(name for name in self._scenario.versions if _is_bad(story, name))
         self._last_news = _last_news(self._scenario)
+        self._phase = world.canary.status.phase
         self._waits_since: datetime | None = None
         self._ended: datetime | None = None
         self._exposed = timedelta(0)
@@ -214,9 +215,8 @@ class _Player:
         world, end = self._world, self._scenario.start + self._scenario.limit
         cut_off = False
         while True:
-            told = len(world.entries)
             world.settle()
-            self._mark_end(world.entries[told:])
+            self._mark_end()
             moment = world.next_moment()
             if moment is None or self._waits_for_good():
                 break
@@ -226,14 +226,13 @@ class _Player:
             world.advance(moment)
         return self._result(cut_off=cut_off)
 
-    def _mark_end(self, entries: Iterable[Entry]) -> None:
+    def _mark_end(self) -> None:
         """Remember when the rollout ended last, and what its bad versions had answered by then."""
-        if any(each.ending is not None or each.phase is Phase.SUCCEEDED for each in entries) and self._stands():
-            self._ended, self._exposed = self._world.now, self._answered_by_bad()
-
-    def _stands(self) -> bool:
-        status = self._world.canary.status
-        return self._world.now >= self._begin and status.phase in (Phase.SUCCEEDED, Phase.FAILED)
+        world = self._world
+        phase = world.canary.status.phase
+        if phase is not self._phase and phase in (Phase.SUCCEEDED, Phase.FAILED):
+            self._ended, self._exposed = world.now, self._answered_by_bad()
+        self._phase = phase
 
     def _answered_by_bad(self) -> timedelta:
         served = self._world.served

@@ -1,0 +1,148 @@
+"""The shortest and the longest time that a rollout can take."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from canary.api.canary import Canary
+from canary.api.status import CheckStatus, Verdict
+from canary.cli.rehearse.bounds import bounds_of
+from canary.cli.rehearse.builtin import BY_NAME, HEALTHY
+from canary.cli.rehearse.play import Outcome, Rehearsal
+from canary.cli.rehearse.reading import model_of
+from canary.cli.rehearse.staging import BEGINNING, Stage, scenario_of
+from canary.cli.rehearse.story import Story
+from canary.rollout.decision import Ending
+from canary.rollout.facts import Answer, MetricQuestion, Question
+from canary.rollout.simulation import World
+
+Make = Callable[..., Canary]
+Play = Callable[..., Rehearsal]
+Gate = Callable[..., dict[str, Any]]
+
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+STAGE = Stage(ready_after=5 * SECOND)
+SETTLE = SECOND
+RULE = settings(deadline=None, max_examples=25)
+
+weights = st.lists(st.integers(1, 100), min_size=1, max_size=6, unique=True).map(
+    lambda steps: {"stepWeights": sorted(steps)}
+)
+steps = st.builds(lambda step, top: {"stepWeight": step, "maxWeight": top}, st.integers(5, 60), st.integers(5, 100))
+iterations = st.builds(lambda count: {"iterations": count}, st.integers(1, 6))
+analyses = st.builds(
+    lambda plan, interval, threshold, back: {
+        **plan, "interval": f"{interval}s", "threshold": threshold, "stepWeightPromotion": back
+    },
+    st.one_of(weights, steps, iterations),
+    st.integers(30, 900),
+    st.integers(1, 4),
+    st.sampled_from([0, 7, 20, 100]),
+)  # fmt: skip
+
+
+@RULE
+@given(analysis=analyses, ready=st.integers(0, 60), weighted=st.booleans())
+def test_a_healthy_version_takes_the_shortest_time(
+    canary: Make, play: Play, analysis: dict[str, Any], ready: int, weighted: bool
+) -> None:
+    stage = Stage(weighted=weighted, ready_after=ready * SECOND)
+    made = canary(**analysis)
+    seen = play(made, BY_NAME[HEALTHY], stage)
+
+    assert (seen.outcome, seen.took) == (Outcome.PROMOTED, bounds_of(made, stage).shortest)
+
+
+class Delaying(World):
+    """A world in which each check comes as late as the deadline lets it, and fails as often as the threshold does."""
+
+    fails = 0
+
+    def answer(self, question: Question) -> Answer:
+        status = self.canary.status
+        if not isinstance(question, MetricQuestion):
+            return super().answer(question)
+        since = status.last_progress_time if status.reason == "MetricsUnavailable" else None
+        if since is None or self.now < since + self.canary.progress_deadline:
+            return CheckStatus(name="m", verdict=Verdict.UNAVAILABLE)
+        return CheckStatus(name="m", verdict=Verdict.FAIL if status.failed_checks < self.fails else Verdict.PASS)
+
+
+@RULE
+@given(analysis=analyses, deadline=st.integers(10, 2_000))
+def test_a_version_that_uses_every_deadline_takes_the_longest_time(
+    canary: Make, analysis: dict[str, Any], deadline: int
+) -> None:
+    """Pods and primary ready just in time, every check just in time, all failed checks but the last: promoted still."""
+    made = canary(**analysis, spec={"progressDeadlineSeconds": deadline})
+    late = model_of(Story, {"name": "late", "versions": {"new": {"readyAfter": f"{deadline}s"}}})
+    world = Delaying(scenario_of(made, late, STAGE))
+    world.fails = made.threshold - 1
+    line = world.run()
+    end = next(each.at for each in line.entries if each.ending is not None)
+
+    assert line.endings == (Ending.PROMOTED,)
+    assert end - BEGINNING == bounds_of(made, STAGE).longest
+
+
+class Whimsical(World):
+    """A world in which each metric says what it is told to say."""
+
+    said: list[Verdict]
+
+    def answer(self, question: Question) -> Answer:
+        if not isinstance(question, MetricQuestion):
+            return super().answer(question)
+        verdict = self.said.pop() if self.said else Verdict.PASS
+        return CheckStatus(name="m", verdict=verdict, value=1.0)
+
+
+@RULE
+@given(analysis=analyses, said=st.lists(st.sampled_from(Verdict), max_size=60), ready=st.integers(0, 300))
+def test_no_rollout_that_is_promoted_takes_longer_than_the_longest_time(
+    canary: Make, analysis: dict[str, Any], said: list[Verdict], ready: int
+) -> None:
+    made = canary(**analysis)
+    slow = model_of(Story, {"name": "slow", "versions": {"new": {"readyAfter": f"{ready}s"}}})
+    world = Whimsical(scenario_of(made, slow, STAGE))
+    world.said = list(said)
+    line = world.run()
+    end = next(each.at for each in line.entries if each.ending is not None)
+
+    if line.endings == (Ending.PROMOTED,):
+        assert bounds_of(made, STAGE).shortest - 10 * SECOND <= end - BEGINNING <= bounds_of(made, STAGE).longest
+
+
+def test_metrics_that_never_hold_leave_no_room_for_deadlines(canary: Make) -> None:
+    """Where neither an empty answer nor an outage holds, a step lasts an interval: only pods have a deadline."""
+    strict = {"noData": "Fail", "unavailable": "Fail", "thresholdRange": {"min": 99}}
+    made = canary(metrics=[{"name": "request-success-rate", **strict}])
+
+    assert bounds_of(made, STAGE).longest == 300 * SECOND + 5 * MINUTE + 300 * SECOND + SETTLE
+
+
+def test_webhooks_that_take_their_time_are_counted(canary: Make, gate: Gate) -> None:
+    """One try more, and the second between: 21 s for the test, and 5 s at each of five looks and at the first."""
+    hooks = [gate("pre-rollout", "test", timeout="10s", retries=1), gate("rollout", "load", timeout="5s")]
+    plain, slow = canary(metrics=[]), canary(metrics=[], webhooks=hooks)
+
+    assert bounds_of(slow, STAGE).longest - bounds_of(plain, STAGE).longest == (21 + 5 + 5 * 5) * SECOND
+
+
+def test_gates_are_named_in_the_order_in_which_they_are_asked(canary: Make, gate: Gate) -> None:
+    hooks = [gate("confirm-promotion", "last"), gate("rollout", "load"), gate("confirm-rollout", "first")]
+
+    assert bounds_of(canary(webhooks=hooks), STAGE).gates == ("first", "last")
+
+
+@pytest.mark.parametrize("how", [{"skipAnalysis": True}, {"analysis": None}])
+def test_a_version_that_is_not_judged_waits_for_pods_only(canary: Make, play: Play, how: dict[str, Any]) -> None:
+    made = canary(spec=how)
+    seen = play(made, BY_NAME[HEALTHY])
+
+    assert bounds_of(made, STAGE).shortest == 11 * SECOND == seen.took
+    assert bounds_of(made, STAGE).longest == 601 * SECOND
