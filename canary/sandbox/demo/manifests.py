@@ -16,14 +16,14 @@ _LOAD = f"hey -z 10s -q 20 -c 2 -host {HOST} http://{addresses.GATEWAY}:{PORT}/"
 
 
 def canary() -> Json:
-    """The Canary: steps of 10 percent every 3 seconds up to half of the requests; the second failed check ends it."""
+    """The Canary: steps of 10 percent every 3 seconds up to half of the requests; the third failed check ends it."""
     metrics = [
         {"name": "request-success-rate", "thresholdRange": {"min": 99}, "interval": "4s"},
         {"name": "request-duration", "thresholdRange": {"max": 500}, "interval": "4s"},
     ]
     check = f"curl -s http://{NAME}-canary.{NAMESPACE}:{PORT}/health | grep ok"
     webhooks = [_hook("acceptance-test", "pre-rollout", check)]
-    analysis = {"interval": "3s", "threshold": 2, "stepWeight": 10, "maxWeight": 50}
+    analysis = {"interval": "3s", "threshold": 3, "stepWeight": 10, "maxWeight": 50}
     return canary_of(NAMESPACE, {**analysis, "metrics": metrics, "webhooks": webhooks}, progressDeadlineSeconds=60)
 
 
