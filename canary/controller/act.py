@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
+from canary.api.traffic import Split
 from canary.controller.caches import Caches
 from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.observe import Surroundings
@@ -85,14 +86,21 @@ class Actor:
             case RestAutoscaler() | WakeAutoscaler():
                 await self._pause(wanted=isinstance(action, RestAutoscaler))
             case Route(split):
-                for route in self._parts().router.desired(self._seen.canary, split, self._seen.routes):
-                    await self._apply(route)
+                await self._route(split)
             case HandBack():
                 await self._hand_back()
             case Orphan():
                 await self._orphan()
             case _:
                 assert_never(action)
+
+    async def _route(self, split: Split) -> None:
+        """Needs the router alone: traffic must leave a target that is gone, too."""
+        if self._seen.router is None:
+            msg = f"{self._seen.canary.key} has no router to divide traffic with"
+            raise RuntimeError(msg)
+        for route in self._seen.router.desired(self._seen.canary, split, self._seen.routes):
+            await self._apply(route)
 
     async def _services(self, which: KeepVersionServices | KeepApexService) -> None:
         parts, seen = self._parts(), self._seen

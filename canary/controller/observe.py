@@ -151,6 +151,7 @@ class Observer:
             target=target,
             primary=primary,
             split=router.observed_split(seen.canary, seen.routes) if router else None,
+            unsettled=router.unsettled(seen.canary, seen.routes) if router else "",
             autoscaler_minimum=(
                 seen.autoscaler_kind.minimum(seen.autoscaler) if seen.autoscaler_kind and seen.autoscaler else None
             ),

@@ -280,13 +280,11 @@ def _go_on(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, .
     if s.plan.current(s.status) == NO_STEP:
         told = s.status.reason == WAITING_FOR_APPROVAL
         passed = () if told else (Event(f"Starting canary analysis for {s.target_name}"), *passed)
-        # The load that the first step is judged by must flow when it begins, not an interval later.
+        # The load that the first step is judged by must flow when it begins, not an interval later. What these hooks
+        # say counts from the first look on: before, one that judges the canary's traffic has nothing to judge.
         loads = s.hooks(HookType.ROLLOUT)
         if s.unanswered(loads):
-            return s.stay("asking the rollout hooks", asks=tuple(loads))
-        failures, load_checks = _hook_failures(s, tuple(loads))
-        if failures:
-            return _count_failure(s, failures, (*checks, *load_checks))
+            return s.stay("calling the rollout hooks", asks=tuple(loads))
     step = s.plan.next(s.status)
     gates = _gates(s, step)
     if s.unanswered(gates):

@@ -127,7 +127,7 @@ def finalising(s: Situation) -> Decision:
     """Traffic is back: a moment later the canary's pods go, and the rollout has succeeded."""
     if not s.primary_can_take_over:
         return s.stay("the canary has traffic, and the primary no ready pods to take it back")
-    settled = s.due(s.status.traffic_removed_time or s.now, SETTLE)
+    settled = s.settled_at(s.status.traffic_removed_time or s.now)
     actions = s.keep_all_on_primary()
     if s.now < settled:
         return s.stay("waiting for the routers to follow", actions=actions, wake=settled)

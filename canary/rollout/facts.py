@@ -100,6 +100,7 @@ class Facts:
         target: the workload that the spec names; None when there is none.
         primary: the workload that serves the promoted version; None when there is none.
         split: the division of traffic that the router's own objects carry; None when they don't exist or say nothing.
+        unsettled: why the gateway does not do yet what its route says; empty where it does, or never tells.
         autoscaler_minimum: pods that the target's autoscaler would start it with; None where it has no autoscaler.
         weighted: whether the router can divide traffic by weight.
         problems: what keeps this spec from working, found by its rules, its router and its target.
@@ -113,6 +114,7 @@ class Facts:
     target: Workload | None
     primary: Workload | None
     split: Split | None
+    unsettled: str = ""
     autoscaler_minimum: int | None = None
     weighted: bool = True
     problems: tuple[Problem, ...] = ()

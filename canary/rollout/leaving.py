@@ -28,7 +28,7 @@ def leave(s: Situation) -> Decision:
     moved = s.status.traffic_removed_time
     lost = s.primary_serving and not s.canary_serving
     if moved is not None and not lost:
-        settled = s.due(moved, SETTLE)
+        settled = s.settled_at(moved)
         done = s.now >= settled
         actions: tuple[Action, ...] = (HandBack(), DropFinalizer()) if done else (HandBack(),)
         return s.stay("the target has its traffic back", actions=actions, wake=None if done else settled)

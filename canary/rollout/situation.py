@@ -34,6 +34,9 @@ from canary.rollout.facts import (
 )
 from canary.rollout.plan import Plan, plan_of
 
+SETTLE_AT_MOST = timedelta(seconds=30)
+"""How long pods are kept for a gateway that says it has not yet followed: it may never say anything else."""
+
 SETTLE = timedelta(seconds=1)
 """How long pods are kept after traffic left them: routers learn of a change a moment after the API server does."""
 
@@ -94,6 +97,10 @@ class Situation:
         """
         due = since + span
         return due if due - self.now <= span + SKEW else self.now
+
+    def settled_at(self, moved: datetime) -> datetime:
+        """When the routers have followed a change of that time, as far as is known now."""
+        return self.due(moved, SETTLE_AT_MOST if self.facts.unsettled else SETTLE)
 
     @property
     def plan(self) -> Plan:

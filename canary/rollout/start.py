@@ -68,7 +68,7 @@ def _take_over(s: Situation, actions: tuple[Action, ...]) -> Decision:
             actions=actions,
             wake=s.now + SETTLE,
         )
-    settled = s.due(moved, SETTLE)
+    settled = s.settled_at(moved)
     if s.now < settled:
         return s.stay("waiting for the routers to follow", actions=actions, wake=settled)
     target, primary = s.facts.target, s.facts.primary
@@ -143,7 +143,7 @@ def _tidy(s: Situation) -> Decision:
     moved = s.status.traffic_removed_time
     if moved is None:
         return s.stay("at rest", actions=actions)
-    settled = s.due(moved, SETTLE)
+    settled = s.settled_at(moved)
     if s.now < settled:
         return s.stay("waiting for the routers to follow", actions=actions, wake=settled)
     return Decision(
