@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -156,7 +157,9 @@ class Reconciler:
         decision = decide(seen.canary, facts)
         self._time_look(seen.canary, decision)
         log.debug(decision.reason, canary=key, actions=[type(each).__name__ for each in decision.actions])
-        actor = Actor(self._client, self._caches, self._configs, self._options.rules, seen)
+        # What is written belongs to the status that will be stored: a route carries the cookies of its own step.
+        deciding = replace(seen, canary=seen.canary.replace(status=decision.status))
+        actor = Actor(self._client, self._caches, self._configs, self._options.rules, deciding)
         for action in decision.actions:
             await actor.do(action)
         stored = await self._recorder.store(actor.raw, seen.canary, decision)

@@ -11,6 +11,7 @@ from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import words
 from canary.rollout.analysis import ANALYSING, PROMOTING, WAITING_FOR_PODS, progress
+from canary.rollout.cookies import with_cookies
 from canary.rollout.decision import Decision, DropFinalizer, HoldFinalizer, Route
 from canary.rollout.ending import HANDING_OVER, finalising, promoting
 from canary.rollout.facts import Facts
@@ -123,7 +124,7 @@ def _finish(canary: Canary, facts: Facts, decision: Decision) -> Decision:
     if DropFinalizer() in decision.actions:
         # The Canary goes with it: nothing is left to store a status in.
         return replace(decision, status=canary.status)
-    status = decision.status.replace(
+    status = with_cookies(canary, decision.status).replace(
         observed_generation=canary.metadata.generation or None,
         conditions=_conditions(canary, facts, decision.status),
     )

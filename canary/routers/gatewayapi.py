@@ -4,7 +4,7 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.service import ParentReference
 from canary.api.traffic import TOTAL_WEIGHT, Split
-from canary.routers import filters, matches
+from canary.routers import affinity, filters, matches
 from canary.routers.base import (
     Capabilities,
     Granularity,
@@ -32,6 +32,7 @@ _FIELDS = frozenset(
         "analysis.stepWeight",
         "analysis.match",
         "analysis.mirror",
+        "analysis.sessionAffinity",
     }
 )
 
@@ -56,7 +57,7 @@ class GatewayRouter:
         """
         weighted = _rule(canary, _weighted_backends(canary, split), mirror=split.mirror)
         if not split.matched:
-            return (_manifest(canary, [weighted], observed, owned=True),)
+            return (_manifest(canary, affinity.sticky_rules(canary, split, weighted), observed, owned=True),)
         if not canary.analysis.match:
             msg = f"no analysis.match to divide requests by: {split}"
             raise ValueError(msg)
@@ -66,7 +67,8 @@ class GatewayRouter:
 
     def observed_split(self, canary: Canary, observed: Observed) -> Split | None:
         """How the HTTPRoute divides requests."""
-        rules = items(mapping(observed.get((_KIND, canary.service_name), {}).get("spec")).get("rules"))
+        found = items(mapping(observed.get((_KIND, canary.service_name), {}).get("spec")).get("rules"))
+        rules = affinity.weighted_rule(canary, found)
         weights = [_weights(rule) for rule in rules]
         ours = {canary.service_primary_name, canary.service_canary_name}
         if not rules or not all(found and found.keys() <= ours for found in weights):

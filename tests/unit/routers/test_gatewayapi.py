@@ -133,7 +133,6 @@ class TestUnsettled:
         ({"corsPolicy": {"allowOrigins": [{"regex": ".*"}]}}, {}, "spec.service.corsPolicy.allowOrigins[0]"),
         ({"corsPolicy": {"maxAge": "1500ms"}}, {}, "spec.service.corsPolicy.maxAge"),
         ({"corsPolicy": {"maxAge": "1d"}}, {}, "spec.service.corsPolicy.maxAge"),
-        ({}, {"sessionAffinity": {"cookieName": "c"}}, "spec.analysis.sessionAffinity"),
         ({}, {"match": [{"headers": {"a": {"suffix": "b"}}}]}, "spec.analysis.match[0].headers.a"),
         ({}, {"match": [{}]}, "spec.analysis.match[0]"),
     ],

@@ -31,5 +31,5 @@ def test_capabilities_name_fields_that_routers_are_asked_about(
 
 def test_capabilities_read_as_words() -> None:
     gateway, traefik = ROUTERS["gatewayapi:v1"].capabilities, ROUTERS["traefik"].capabilities
-    assert (gateway.match, gateway.mirror, gateway.session_affinity) == (True, True, False)
+    assert (gateway.match, gateway.mirror, gateway.session_affinity) == (True, True, True)
     assert (traefik.match, traefik.mirror, traefik.session_affinity) == (False, False, False)
