@@ -1,5 +1,6 @@
 """The whole command, with a Prometheus that answers by the words of a query."""
 
+import argparse
 import json
 import math
 import re
@@ -12,6 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
+from canary.cli import backtest_command
 from canary.cli.backtest import run
 from canary.cli.main import main
 from metrics.errors import (
@@ -370,3 +372,14 @@ def test_templates_may_be_in_files_of_their_own(
     other = tmp_path / "templates.yaml"
     other.write_text(TEMPLATE)
     assert backtest(*FROM_TO, "-q", "-f", str(other)) == 0
+
+
+def test_the_page_on_backtests_lists_every_option() -> None:
+    parser = argparse.ArgumentParser()
+    backtest_command.add(parser.add_subparsers())
+    known = set(vars(parser.parse_args(["backtest", "-f", "x", "--prometheus", "http://x"])))
+    text = (Path(__file__).parents[3] / "docs/backtest.md").read_text()
+    rows = re.findall(r"^\| (`-[^|]+) \|", text, re.MULTILINE)
+    listed = {flag for row in rows for flag in re.findall(r"`--?([\w-]+)", row)}
+    named = {"f": "filename", "from": "start", "to": "end"}
+    assert {named.get(flag, flag).replace("-", "_") for flag in listed} == known - {"run"}
