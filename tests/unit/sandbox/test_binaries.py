@@ -9,7 +9,7 @@ import pytest
 from canary.sandbox import binaries, golang, netns
 from canary.sandbox.binaries import RECIPES, ToolMissingError, cache_folder, ensure, find
 
-KUBERNETES, _, HEY = RECIPES
+KUBERNETES, _, HEY, _ = RECIPES
 
 
 def program(path: Path, says: str = "") -> Path:
@@ -86,6 +86,13 @@ def test_nothing_is_built_inside_the_sandbox(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv(netns.MARKER, "1")
     with pytest.raises(ToolMissingError, match=r"hey; run `python -m canary\.sandbox\.binaries` outside"):
         ensure(("hey",))
+    with pytest.raises(ToolMissingError, match=r"flagger; run `python -m canary\.sandbox\.binaries flagger` outside"):
+        ensure(("flagger",))
+
+
+def test_an_unknown_program_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert binaries.main(["hey", "nonsense"]) == 2
+    assert "unknown: nonsense" in capsys.readouterr().err
 
 
 GO = """#!/bin/sh
