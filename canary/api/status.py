@@ -94,6 +94,8 @@ class CanaryStatus(Model):
     """When the checks were last run."""
     last_progress_time: MicroTime | None = None
     """From when on the progress deadline counts."""
+    analysis_start_time: MicroTime | None = None
+    """When the current rollout took its first step: what metrics say of the time before is about other versions."""
     traffic_removed_time: MicroTime | None = None
     """When traffic last left the canary, until it is scaled down."""
     last_retry: str = ""

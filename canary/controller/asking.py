@@ -15,7 +15,7 @@ from canary.api.problems import InvalidResource
 from canary.api.status import CheckStatus, Verdict
 from canary.controller.caches import Caches
 from canary.controller.options import Options
-from canary.controller.questions import Asking, question_of
+from canary.controller.questions import Asking, question_of, window_of
 from canary.controller.secrets import read_secret
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, Terminal
@@ -107,7 +107,8 @@ class Asker:
     async def _metric(self, canary: Canary, metric: Metric) -> CheckStatus:
         now = self._now()
         try:
-            question = await self._question(canary, metric)
+            asked = metric.replace(interval=window_of(canary, metric, now))
+            question = await self._question(canary, asked)
         except (_Unaskable, MisconfiguredError, templates.TemplateError, InvalidResource, KubeError) as error:
             reason = error.reason if isinstance(error, _Unaskable) else str(error)
             return CheckStatus(name=metric.name, verdict=Verdict.UNAVAILABLE, time=now, message=reason)

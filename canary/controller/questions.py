@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import ceil
 
 from canary.api.analysis import Metric
 from canary.api.canary import Canary
@@ -52,6 +54,18 @@ def question_of(canary: Canary, metric: Metric, asking: Asking) -> Question:
         unit=builtin.UNITS.get(metric.name, ""),
         address=canary.spec.metrics_server or asking.server,
     )
+
+
+def window_of(canary: Canary, metric: Metric, now: datetime) -> timedelta:
+    """The time that a metric is asked about: the spec's, but never from before the rollout's first step.
+
+    What was counted before is about other versions: a bad one would pass by the answers of a good one that was
+    rolled out just before it, and a good one fail by those of a bad one. In whole seconds, one at least.
+    """
+    began = canary.status.analysis_start_time
+    if began is None:
+        return metric.interval
+    return min(metric.interval, timedelta(seconds=max(1, ceil((now - began).total_seconds()))))
 
 
 def model_of(canary: Canary, metric: Metric) -> templates.Model:

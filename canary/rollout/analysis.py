@@ -115,6 +115,7 @@ def _retreat(s: Situation) -> Decision:
         message="the canary has no ready pods",
         last_check_time=None,
         last_progress_time=s.now,
+        analysis_start_time=None,
     )
     if failed >= s.canary.threshold:
         return roll_back(s, "canary has no ready pods", failed_checks=failed)
@@ -356,6 +357,7 @@ def _advance(s: Situation, step: Step, passed: tuple[Event, ...], checks: tuple[
             message="",
             last_check_time=s.now,
             last_progress_time=s.now,
+            analysis_start_time=s.now if s.plan.current(s.status) == NO_STEP else s.status.analysis_start_time,
         ),
         reason=f"the next step: {told}",
         actions=(*s.keep_services(), Route(step.split)) if fits else s.keep_services(),

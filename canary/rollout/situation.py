@@ -61,6 +61,7 @@ class StatusChange(TypedDict, total=False):
     last_promoted_spec: str
     last_check_time: datetime | None
     last_progress_time: datetime | None
+    analysis_start_time: datetime | None
     traffic_removed_time: datetime | None
     checks: tuple[CheckStatus, ...]
     reason: str

@@ -240,6 +240,7 @@ def begin(s: Situation, *, events: tuple[Event, ...], in_place: bool = False) ->
             tracked_configs=dict(target.configs),
             last_check_time=None,
             last_progress_time=s.now,
+            analysis_start_time=s.now if in_place else None,
             traffic_removed_time=None,
             primary_replicas=replicas_wanted(s.facts.primary),
             checks=(),

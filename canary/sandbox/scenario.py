@@ -148,6 +148,12 @@ class Scenario:
         await self.asleep()
         return phase
 
+    async def roll_out(self, version: str, **changes: object) -> str:
+        """Apply a version and wait for the end of its rollout: the phase that it ended in."""
+        await self.deploy(version, **changes)
+        await self.phase("Progressing")
+        return await self.ended()
+
     @property
     def weights(self) -> Sequence[int]:
         """The shares that the canary had, one after the other, by the gateway's own object."""

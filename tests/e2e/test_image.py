@@ -11,9 +11,7 @@ async def test_an_image_that_cannot_be_pulled(rig: Rig) -> None:
     async with Scenario.on(rig) as scenario:
         await scenario.initialise(canary_of(rig.namespace, progressDeadlineSeconds=5))
         async with scenario.traffic() as traffic:
-            await scenario.deploy("2.0.0", image=image)
-            assert await scenario.phase("Progressing") == "Progressing"
-            assert await scenario.ended() == "Failed"
+            assert await scenario.roll_out("2.0.0", image=image) == "Failed"
         assert [str(each) for each in traffic.lost] == []
         assert set(traffic.versions()) == {"1.0.0"}
         assert scenario.weights == (0,)

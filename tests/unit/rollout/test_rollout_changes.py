@@ -62,6 +62,13 @@ class TestNewRevision:
         assert line.status.phase is Phase.FAILED
         assert (line.status.last_applied_spec, line.status.last_promoted_spec) == ("v3", "v1")
 
+    def test_metrics_are_asked_about_its_own_time_alone(self, canary: Make, story: Story) -> None:
+        scenario = story(canary(), V2, (200, Deploy("v3")))
+        line = SafeWorld(scenario).run()
+        _, first_step = [at for at, weight in line.weight_changes if weight == 10]
+
+        assert line.status.analysis_start_time == scenario.start + first_step
+
     def test_its_pods_have_a_deadline_of_their_own(self, canary: Make, play: Play) -> None:
         never = Version(ready_after=None)
         line = play(canary(), V2, (300, Deploy("v3")), versions={"v2": never, "v3": never})

@@ -1,0 +1,37 @@
+"""A good and a bad version on provider gatewayapi:v1: an HTTPRoute through Traefik's Gateway."""
+
+from canary.kube.types import HTTP_ROUTE, Json
+from canary.sandbox.rig import Rig
+from canary.sandbox.scenario import DURATION, PORT, STEPS, SUCCESS_RATE, Scenario, canary_of
+
+GATEWAY = {"name": "traefik", "namespace": "gateway"}
+
+
+def canary(scenario: Scenario) -> Json:
+    service = {"port": PORT, "hosts": [scenario.host], "gatewayRefs": [GATEWAY]}
+    analysis = {"metrics": [SUCCESS_RATE, DURATION]}
+    return canary_of(scenario.rig.namespace, analysis, provider="gatewayapi:v1", service=service)
+
+
+async def test_a_good_and_a_bad_version_behind_a_gateway(rig: Rig) -> None:
+    async with Scenario.on(rig, HTTP_ROUTE) as scenario:
+        await scenario.initialise(canary(scenario))
+        async with scenario.traffic() as traffic:
+            assert await scenario.roll_out("1.0.1") == "Succeeded"
+            checks = {check["name"]: check for check in scenario.status["checks"]}
+        assert (scenario.serving, scenario.weights) == ("sample/web:1.0.1", STEPS)
+        assert [str(each) for each in traffic.lost] == []
+        assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
+        assert {check["verdict"] for check in checks.values()} == {"Pass"}
+        assert checks["request-success-rate"]["value"] == 100
+        assert 0 < checks["request-duration"]["value"] < 500
+
+        async with scenario.traffic() as traffic:
+            assert await scenario.roll_out("1.0.2", environment={"FAULT_ERROR_RATE": "1"}) == "Failed"
+        assert (scenario.serving, scenario.weights) == ("sample/web:1.0.1", (*STEPS, 25, 0))
+        assert {answer.version for answer in traffic.lost} == {"1.0.2"}, "no request but the canary's own is lost"
+        assert traffic.versions()["1.0.2"] <= 0.27 * len(traffic.answers)
+        checks = {check["name"]: check for check in scenario.status["checks"]}
+        assert checks["request-success-rate"]["verdict"] == "Fail"
+        assert checks["request-success-rate"]["value"] < 99
+        assert scenario.unserved == []
