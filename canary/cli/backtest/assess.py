@@ -13,6 +13,7 @@ from canary.cli.backtest.replay import Blame, Episode, Replay, blamed_metrics, r
 from canary.cli.backtest.report import Coverage, Failure, Gap, MetricReport, Report, Suggestion
 from canary.cli.backtest.support import Support, together
 from canary.cli.backtest.traffic import Traffic, traffic
+from canary.cli.backtest.when import written
 from canary.cli.backtest.workload import Workload
 from canary.rollout.plan import plan_of
 from metrics.threshold import Threshold
@@ -190,6 +191,11 @@ def _notes(subject: Subject, gathered: Gathered) -> Iterator[str]:
             yield (
                 f"The query of {metric.name} gives {recorded.series} series. The controller takes the first of an "
                 "answer; aggregate them, such as with sum or max, so that it is always the same."
+            )
+        if recorded is not None and metric.interval > canary.analysis_interval:
+            yield (
+                f"Looks at {metric.name} overlap: each goes back {written(metric.interval)}, a new one comes every "
+                f"{written(canary.analysis_interval)}. One incident fails several in a row."
             )
         if index in gathered.shared:
             yield f"The query of {metric.name} names no workload: it says the same of canary and primary."

@@ -383,3 +383,12 @@ def test_the_page_on_backtests_lists_every_option() -> None:
     listed = {flag for row in rows for flag in re.findall(r"`--?([\w-]+)", row)}
     named = {"f": "filename", "from": "start", "to": "end"}
     assert {named.get(flag, flag).replace("-", "_") for flag in listed} == known - {"run"}
+
+
+@pytest.mark.usefixtures("asked")
+def test_looks_that_overlap_are_told_of(spec: Path, backtest: Backtest, capsys: pytest.CaptureFixture[str]) -> None:
+    assert backtest(*FROM_TO, "-q") == 0
+    assert "overlap" not in capsys.readouterr().out
+    spec.write_text(spec.read_text().replace("{max: 40}, interval: 1m", "{max: 40}, interval: 5m"))
+    assert backtest(*FROM_TO, "-q") == 0
+    assert "Looks at lag overlap: each goes back 5m, a new one comes every 1m." in capsys.readouterr().out
