@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json", "yaml", "svg")
 FAILED, UNUSABLE = 1, 2
+WIDTH = 120
+"""Of lines of YAML."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -41,7 +43,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         metavar="NAME|FILE",
         help="scenarios to play, by name or from files; all that come with the program where absent",
     )
-    parser.add_argument("--scenarios", action="store_true", help="list the scenarios that come with the program")
+    parser.add_argument(
+        "--scenarios",
+        action="store_true",
+        help="list the scenarios that come with the program; with -o yaml as one writes them",
+    )
     parser.add_argument("-o", "--output", choices=FORMATS, default="table", help="form of what is printed")
     parser.add_argument("--mesh-provider", default="", help="traffic provider of Canaries that name none")
     parser.add_argument(
@@ -52,12 +58,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def run(arguments: argparse.Namespace) -> int:
     """Rehearse what the arguments name, and return the exit code."""
     # Here and not above: what is needed takes longer to load than help may take.
-    from canary.cli.rehearse.builtin import STORIES  # noqa: PLC0415
     from canary.cli.rehearse.reading import UnreadableError  # noqa: PLC0415
 
     if arguments.scenarios:
-        width = max(len(story.name) for story in STORIES)
-        print("\n".join(f"{story.name:{width}}  {story.description}" for story in STORIES))
+        _list(arguments.output)
         return 0
     try:
         settings = _settings(arguments)
@@ -70,6 +74,23 @@ def run(arguments: argparse.Namespace) -> int:
         return _rehearse(arguments, settings)
     finally:
         gc.enable()
+
+
+def _list(form: str) -> None:
+    """Name the scenarios that there are, or tell them as one writes them."""
+    from canary.cli.rehearse.builtin import STORIES  # noqa: PLC0415
+
+    told = [story.model_dump(mode="json", by_alias=True, exclude_unset=True) for story in STORIES]
+    match form:
+        case "yaml":
+            import yaml  # noqa: PLC0415
+
+            print(yaml.safe_dump_all(told, sort_keys=False, allow_unicode=True, width=WIDTH), end="")
+        case "json":
+            print(json.dumps(told, indent=2, ensure_ascii=False))
+        case _:
+            width = max(len(story.name) for story in STORIES)
+            print("\n".join(f"{story.name:{width}}  {story.description}" for story in STORIES))
 
 
 def _settings(arguments: argparse.Namespace) -> "Settings":
@@ -139,7 +160,7 @@ def _print(form: str, reports: "list[Report | Trouble]") -> None:
         case "json":
             print(json.dumps(data(reports), indent=2, ensure_ascii=False))
         case "yaml":
-            print(yaml.safe_dump(data(reports), sort_keys=False, allow_unicode=True, width=120), end="")
+            print(yaml.safe_dump(data(reports), sort_keys=False, allow_unicode=True, width=WIDTH), end="")
         case _:
             print(svg(*(chart for each in reports if isinstance(each, Report) for chart in charts(each))), end="")
     for each in reports:

@@ -30,8 +30,7 @@ STORIES: Final = (
     ),
     _of(
         "slow-leak",
-        "The new version starts well; errors and latency grow until, at the end of the planned rollout, "
-        "10 % of its requests fail and the others take twice as long.",
+        "Errors and latency of the new version grow: up to 10 %, and twice as long, at the end of its steps.",
         *(_leaking(percent) for percent in range(5, 101, 5)),
     ),
     _of("latency-doubles", "The new version takes twice as long to answer.", Stretch(latency=Times(2.0))),
