@@ -366,8 +366,9 @@ def _range(panel: Panel) -> tuple[float, float, float]:
     values += [limit.value for limit in panel.limits]
     low = panel.low if panel.low is not None else min(values, default=0.0)
     high = panel.high if panel.high is not None else max(values, default=1.0)
-    if high <= low:
-        low, high = (low - 1, high + 1) if panel.low is None else (low, low + 1)
+    if high - low <= max(abs(low), abs(high)) * 1e-9:
+        room = max(abs(low) / 10, 1.0)
+        low, high = (low - room, low + room) if panel.low is None else (low, low + room)
     step = _nice((high - low) / 5)
     low = low if panel.low is not None else math.floor(low / step) * step
     high = high if panel.high is not None else math.ceil(high / step) * step
