@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from canary.sandbox.desk import Status
 
 _DOWN, _FAILED, _INTERRUPTED = 1, 1, 130
-_FIRST_BUILD = "the first time, the Kubernetes control plane and Prometheus are built from source: some minutes, once"
+_FIRST_BUILD = "building the control plane and Prometheus from source: once, about 7 minutes on two cores"
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

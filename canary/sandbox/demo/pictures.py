@@ -11,7 +11,9 @@ from canary.sandbox.traffic import Answer
 STEP_SECONDS = 0.5
 WINDOW_SECONDS = 2.0
 _FEWEST = 4
-"""Answers that a point stands for; with fewer there is none."""
+"""Requests that a point stands for; with fewer there is none."""
+_LATEST_SECONDS = 1.0
+"""There is no point either when nothing was asked of a version for so long: the rest would stand for too much."""
 _LONGEST_MARK = 110
 _SHOWN_ANYWAY = (
     "Initialization",
@@ -103,13 +105,13 @@ def measured(record: Record, value: Callable[[Load], float | None], start: float
     lines = []
     for version in record.versions:
         own = sorted((answer for answer in record.answers if answer.version == version), key=lambda answer: answer.at)
-        windows = _windows(own, start, end)
-        points = [(at, value(load) if load.requests >= _FEWEST else None) for at, load in windows]
+        points = [(at, value(load)) for at, load in _windows(own, start, end)]
         lines.append(Line(version, tuple(points)))
     return tuple(lines)
 
 
 def _windows(answers: Sequence[Answer], start: float, end: float) -> list[tuple[float, Load]]:
+    """What the answers of one version came to, in windows that glide; nothing where there are too few to tell."""
     windows, first, last = [], 0, 0
     for number in range(int((end - start) / STEP_SECONDS) + 1):
         at = start + number * STEP_SECONDS
@@ -117,7 +119,8 @@ def _windows(answers: Sequence[Answer], start: float, end: float) -> list[tuple[
             last += 1
         while first < last and answers[first].at <= at - WINDOW_SECONDS:
             first += 1
-        windows.append((at, load_of(answers[first:last])))
+        fresh = last - first >= _FEWEST and answers[last - 1].at > at - _LATEST_SECONDS
+        windows.append((at, load_of(answers[first:last] if fresh else [])))
     return windows
 
 

@@ -83,9 +83,12 @@ def test_a_stretch_begins_at_0_with_the_versions_and_marks_that_are_in_it() -> N
     assert [(mark.at, mark.tone) for mark in picture.marks] == [(20.0, Tone.BAD)]
 
 
-def test_there_is_no_point_where_a_version_answered_next_to_nothing() -> None:
-    (line, *_) = chart(RECORD, "All", 0.0, 70.0).panels[1].lines
-    assert dict(line.points)[60.0] is None
+def test_there_is_no_point_where_a_version_was_asked_next_to_nothing() -> None:
+    first, _, bad = chart(RECORD, "All", 0.0, 70.0).panels[1].lines
+    assert dict(first.points)[60.0] is None
+    assert dict(bad.points)[42.0] is None
+    assert dict(bad.points)[58.0] == 50.0
+    assert dict(bad.points)[59.0] is None, "the last few requests say nothing"
 
 
 def test_what_the_lines_show_anyway_is_no_mark() -> None:
