@@ -18,6 +18,9 @@ REQUEST_DURATION = "request-duration"
 BUILT_IN_METRICS = frozenset({REQUEST_SUCCESS_RATE, REQUEST_DURATION})
 
 
+MAX_ITERATIONS = 10_000
+"""A rollout of more steps is a slip of the pen: one a minute, it would take a week."""
+
 Percent = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 100})]
 """Percent, 0 to 100; the API server and the rules say so, a model takes any number."""
 

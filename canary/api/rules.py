@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-from canary.api.analysis import Metric, ThresholdRange, Webhook
+from canary.api.analysis import MAX_ITERATIONS, Metric, ThresholdRange, Webhook
 from canary.api.canary import MIN_INTERVAL, Canary
 from canary.api.durations import duration_text, parse_duration
 from canary.api.problems import Problem
@@ -197,6 +197,9 @@ def _strategy(canary: Canary, _provider: str) -> Iterator[Problem]:
         yield Problem(f"{field}.stepWeights", "stepWeight is set too", "keep one of the two")
     if analysis.iterations < 0:
         yield Problem(f"{field}.iterations", f"{analysis.iterations} is no number of steps", "write 1 or more")
+    if analysis.iterations > MAX_ITERATIONS:
+        message = f"{analysis.iterations} are more steps than a rollout can have"
+        yield Problem(f"{field}.iterations", message, f"write {MAX_ITERATIONS} or less")
 
 
 def _weights(canary: Canary, _provider: str) -> Iterator[Problem]:

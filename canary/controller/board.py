@@ -39,7 +39,9 @@ class Board:
                 continue
             if task.cancelled() or task.exception() is not None:
                 del self._asked[key][question]
-            answers[question] = task.result()
+            # Given up by itself, it is asked again: its cancellation is none of the caller's.
+            if not task.cancelled():
+                answers[question] = task.result()
         return answers
 
     def ask(self, canary: Canary, questions: Iterable[Question]) -> None:
@@ -73,5 +75,10 @@ class Board:
             return await self._asker(canary, question)
 
         task = asyncio.create_task(ask(), name=f"ask {canary.key}")
-        task.add_done_callback(lambda done: None if done.cancelled() else self._answered(canary.key))
+        task.add_done_callback(lambda done: self._ended(canary.key, question, done))
         return task
+
+    def _ended(self, key: str, question: Question, task: asyncio.Task[Answer]) -> None:
+        """Tell of an answer that somebody waits for."""
+        if self._asked.get(key, {}).get(question) is task:
+            self._answered(key)

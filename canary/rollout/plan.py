@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+from canary.api.analysis import MAX_ITERATIONS
 from canary.api.canary import Canary
 from canary.api.status import CanaryStatus
 from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
@@ -70,7 +71,8 @@ class Plan:
 def plan_of(canary: Canary, *, weighted: bool) -> Plan:
     """The plan that a spec asks for, on a router that divides traffic by weight or doesn't."""
     analysis = canary.analysis
-    iterations = analysis.iterations
+    # The rules refuse more; where they are skipped with the analysis, so many steps would take all memory.
+    iterations = min(analysis.iterations, MAX_ITERATIONS)
     if not iterations and not weighted:
         iterations = DEFAULT_ITERATIONS
     mirrored = (analysis.mirror_weight or TOTAL_WEIGHT) if analysis.mirror and weighted else 0

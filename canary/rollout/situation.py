@@ -96,8 +96,7 @@ class Situation:
 
         The clock of another controller may be a little ahead, which must not cut a wait short.
         """
-        due = since + span
-        return due if due - self.now <= span + SKEW else self.now
+        return since + span if since - self.now <= SKEW else self.now
 
     def settled_at(self, moved: datetime) -> datetime:
         """When the routers have followed a change of that time, as far as is known now."""

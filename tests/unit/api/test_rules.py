@@ -67,6 +67,12 @@ BAD: list[tuple[str, Changes, str, str]] = [
         "1 or more",
     ),
     ("traefik", {"spec.analysis.stepWeights": [10]}, "spec.analysis.stepWeights", "one of the two"),
+    (
+        "traefik",
+        {"spec.analysis.stepWeight": 0, "spec.analysis.iterations": 2_000_000_000},
+        "spec.analysis.iterations",
+        "10000 or less",
+    ),
     ("traefik", {"spec.analysis.match": [{}]}, "spec.analysis.match", "iterations"),
     ("traefik", {"spec.analysis.stepWeight": 101}, "spec.analysis.stepWeight", "0 to 100"),
     ("traefik", {"spec.analysis.maxWeight": 101}, "spec.analysis.maxWeight", "0 to 100"),
