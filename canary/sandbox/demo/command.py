@@ -132,7 +132,7 @@ def _keep_logs(folder: Path, pictures: Path) -> Path:
     """Copy the parts' logs to where they stay."""
     kept = pictures / "logs"
     shutil.rmtree(kept, ignore_errors=True)
-    kept.mkdir()
+    kept.mkdir(parents=True)
     if (folder / "logs").is_dir():
         shutil.copytree(folder / "logs", kept, dirs_exist_ok=True)
     shutil.copy(folder / "demo.log", kept)
