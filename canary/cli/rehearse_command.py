@@ -95,7 +95,7 @@ def _list(form: str) -> None:
 
 def _settings(arguments: argparse.Namespace) -> "Settings":
     from canary.api.durations import REMEDY, parse_duration  # noqa: PLC0415
-    from canary.cli.rehearse.programme import Settings, stories_named  # noqa: PLC0415
+    from canary.cli.rehearse.programme import Settings, scenarios_named  # noqa: PLC0415
     from canary.cli.rehearse.reading import UnreadableError  # noqa: PLC0415
 
     if not arguments.filename:
@@ -104,7 +104,8 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
         ready_after = parse_duration(arguments.ready_after) if arguments.ready_after else None
     except ValueError as error:
         raise UnreadableError("--ready-after", f"{error}; {REMEDY}") from error
-    return Settings(stories_named(arguments.scenario), arguments.mesh_provider, ready_after)
+    wanted, told = scenarios_named(arguments.scenario)
+    return Settings(wanted, told, arguments.mesh_provider, ready_after)
 
 
 def _rehearse(arguments: argparse.Namespace, settings: "Settings") -> int:
@@ -121,7 +122,7 @@ def _rehearse(arguments: argparse.Namespace, settings: "Settings") -> int:
     else:
         folders = any(Path(place).is_dir() for place in arguments.filename)
         reports = _tell(told, in_lines=folders)
-        if folders or len(reports) > 1:
+        if folders or tally(reports)["canaries"] > 1:
             print(totals(reports, timedelta(seconds=time.monotonic() - began)))
     counts = tally(reports)
     if counts["refused"] or counts["unusable"]:

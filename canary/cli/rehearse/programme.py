@@ -8,7 +8,7 @@ from pathlib import Path
 
 from canary.api.canary import Canary
 from canary.cli.rehearse.bounds import Bounds, bounds_of
-from canary.cli.rehearse.builtin import BY_NAME, GATES, STORIES
+from canary.cli.rehearse.builtin import BY_NAME, GATES
 from canary.cli.rehearse.expectations import (
     Expectation,
     Expectations,
@@ -44,20 +44,17 @@ class Settings:
     """What the command line says.
 
     Args:
-        stories: the scenarios that were asked for; none asks for those that come with the program and those that
-            expectations speak of.
+        wanted: names of the scenarios that were asked for; none asks for those that come with the program and those
+            that expectations speak of.
+        told: the scenarios of files that were named, by name.
         provider: the traffic provider of specs that name none; empty where it is not known.
         ready_after: how long pods take to become ready; None where the command line doesn't say.
     """
 
-    stories: tuple[Story, ...] = ()
+    wanted: tuple[str, ...] = ()
+    told: Mapping[str, Story] = field(default_factory=dict)
     provider: str = ""
     ready_after: timedelta | None = None
-
-    @property
-    def by_name(self) -> Mapping[str, Story]:
-        """The scenarios that were asked for, by name."""
-        return {story.name: story for story in self.stories}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,26 +113,37 @@ class Trouble:
     problems: tuple[str, ...] = field(default=())
 
 
-def stories_named(names: Sequence[str]) -> tuple[Story, ...]:
-    """The scenarios that the command line asks for, by name or file.
+def scenarios_named(names: Sequence[str]) -> tuple[tuple[str, ...], Mapping[str, Story]]:
+    """What the command line asks for by name or file: the names of the scenarios, and those that files tell.
 
     Raises:
-        UnreadableError: there is no such scenario or file, or the file holds something else.
+        UnreadableError: there is no such file, or it holds something else.
     """
-    found: list[Story] = []
+    wanted: list[str] = []
+    told: dict[str, Story] = {}
     for name in names:
-        if name in BY_NAME:
-            found.append(BY_NAME[name])
-        elif Path(name).exists() or Path(name).suffix in SUFFIXES:
-            found += stories_in(Path(name))
+        if name not in BY_NAME and (Path(name).suffix in SUFFIXES or Path(name).is_file()):
+            stories = stories_in(Path(name))
+            told |= {story.name: story for story in stories}
+            wanted += [story.name for story in stories]
         else:
-            known = ", ".join(BY_NAME)
-            raise UnreadableError("--scenario", f"there is no scenario {name!r}; name a file, or one of {known}")
-    return tuple(found)
+            wanted.append(name)
+    return tuple(wanted), told
 
 
 def rehearse(places: Sequence[str], settings: Settings) -> Iterator[Report | Trouble]:
     """Rehearse everything in files, folders and, for `-`, the standard input; what can't be used is told and left."""
+    played: set[str] = set()
+    for report in _each(places, settings):
+        played |= {each.rehearsal.story.name for each in report.seen} if isinstance(report, Report) else set()
+        yield report
+    for name in settings.wanted:
+        if name not in played and name not in BY_NAME and name not in settings.told:
+            known = ", ".join(BY_NAME)
+            yield Trouble("--scenario", (f"there is no scenario {name!r}; name a file, or one of {known}",))
+
+
+def _each(places: Sequence[str], settings: Settings) -> Iterator[Report | Trouble]:
     for place in places:
         if place == STDIN:
             yield from _safely("standard input", sys.stdin.read(), (), settings, alone=True)
@@ -165,7 +173,7 @@ def _file(path: Path, settings: Settings, *, alone: bool) -> Iterator[Report | T
         if not alone and not may_hold_canaries(text):
             return
         beside = file_beside(path)
-        expected = expectations_in(beside, settings.by_name) if beside is not None else ()
+        expected = expectations_in(beside, settings.told) if beside is not None else ()
     except UnreadableError as error:
         yield Trouble(error.where, error.problems)
         return
@@ -237,13 +245,10 @@ def _ready_after(own: Beside, settings: Settings) -> timedelta:
 
 def _stories(own: Beside, settings: Settings) -> dict[str, tuple[Story, Expectation | None]]:
     """What to play, by name, with what is expected of it."""
-    chosen = settings.stories or STORIES
-    stories: dict[str, tuple[Story, Expectation | None]] = {story.name: (story, None) for story in chosen}
-    for expected, told in own:
-        for name, expectation in expected.scenarios.items():
-            if not settings.stories or name in settings.by_name:
-                stories[name] = (told[name], expectation)
-    return stories
+    expected = {name: (told[name], each) for known, told in own for name, each in known.scenarios.items()}
+    known = {**BY_NAME, **settings.told, **{name: story for name, (story, _) in expected.items()}}
+    names = settings.wanted or (*BY_NAME, *expected)
+    return {name: expected.get(name, (known[name], None)) for name in names if name in known}
 
 
 def _notes(provider: str, stage: Stage) -> Iterator[str]:

@@ -48,7 +48,8 @@ def _rows(steps: Iterable[Step]) -> Iterator[tuple[str, ...]]:
         yield format_duration(first.at), first.phase.value or "-", f"{first.weight}%", told[0]
         yield from (("", "", "", line) for line in told[1:])
         if len(same) > 1:
-            yield "", "", "", f"({len(same) - 1} times more, until {format_duration(same[-1].at)})"
+            more = "once more, at" if len(same) == 2 else f"{len(same) - 1} times more, until"
+            yield "", "", "", f"({more} {format_duration(same[-1].at)})"
 
 
 def repeats(steps: Iterable[Step]) -> Iterator[list[Step]]:

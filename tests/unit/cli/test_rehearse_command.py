@@ -14,6 +14,8 @@ import yaml
 
 from canary.cli.main import main
 from canary.cli.rehearse.builtin import STORIES
+from canary.cli.rehearse.expectations import Expectation, Expectations
+from canary.cli.rehearse.story import Behaviour, Happening, Outage, Saying, Story, Stretch
 
 Raw = Callable[..., dict[str, Any]]
 Out = pytest.CaptureFixture[str]
@@ -213,10 +215,6 @@ def test_a_folder_goes_on_after_what_cannot_be_used(folder: Path, raw: Raw, caps
     [
         ([], "canary rehearse: -f: is missing; name a file, a folder, or - for the standard input"),
         (["-f", "/none/such.yaml"], "UNUSABLE  /none/such.yaml: it can't be read: No such file or directory"),
-        (
-            ["-f", "-", "--scenario", "heathy"],
-            "--scenario: there is no scenario 'heathy'; name a file, or one of",
-        ),
         (["-f", "-", "--scenario", "none.yaml"], "canary rehearse: none.yaml: it can't be read: No such file"),
         (["-f", "-", "--ready-after", "soon"], "canary rehearse: --ready-after: 'soon' is not a duration; write a dur"),
         (["-f", "-"], "UNUSABLE  standard input: it holds no Canary of flagger.app; name another file"),
@@ -232,6 +230,18 @@ def test_wrong_input_gets_one_clear_line(
     assert seen.out == ""
     assert problem in seen.err
     assert seen.err.count("\n") == 1
+
+
+def test_a_scenario_that_is_told_nowhere_is_named(spec: Path, capsys: Out) -> None:
+    assert main(["rehearse", "-f", str(spec), "--scenario", "heathy"]) == 2
+    assert "--scenario: there is no scenario 'heathy'; name a file, or one of healthy" in capsys.readouterr().err
+
+
+def test_a_scenario_may_be_told_beside_the_spec(spec: Path, capsys: Out) -> None:
+    spec.with_name("app.rehearsal.yaml").write_text("scenarios: {own: {scenario: {limit: 1m}, ending: under-way}}")
+
+    assert main(["rehearse", "-f", str(spec), "--scenario", "own"]) == 0
+    assert "  own       cut off" in capsys.readouterr().out
 
 
 def test_specs_come_from_the_standard_input(raw: Raw, capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,6 +355,29 @@ def test_a_terminal_gets_tables(spec: Path, capsys: Out, monkeypatch: pytest.Mon
 
     assert main(["rehearse", "-f", str(spec), "--scenario", "healthy"]) == 0
     assert "──" in capsys.readouterr().out
+
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def test_the_examples_of_the_documentation_hold(capsys: Out) -> None:
+    assert main(["rehearse", "-f", str(DOCS / "examples/rehearsals")]) == 0
+    assert capsys.readouterr().out.count("\nok ") + 1 == 2
+
+
+def test_the_documentation_names_every_scenario_of_the_program() -> None:
+    told = (DOCS / "rehearse.md").read_text()
+
+    assert [story.name for story in STORIES if f"| `{story.name}` |" not in told] == []
+
+
+def test_the_documentation_names_every_field() -> None:
+    """Of scenarios and of expectations."""
+    told = (DOCS / "rehearse.md").read_text()
+    models = (Story, Behaviour, Stretch, Happening, Saying, Outage, Expectations, Expectation)
+    names = {field.alias or name for model in models for name, field in model.model_fields.items()}
+
+    assert [name for name in sorted(names) if f"`{name}`" not in told] == []
 
 
 def test_the_scenarios_of_the_program_are_listed(capsys: Out) -> None:
