@@ -38,7 +38,7 @@ types: $(VENV)/.installed ## Check types
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed ## Run the pure tests
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/unit --numprocesses auto
 
 parts: $(VENV)/.installed ## Build the real control plane, Prometheus and tools, or find them in the user's cache
 	$(BIN)/python -m canary.sandbox.binaries

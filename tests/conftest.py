@@ -1,7 +1,16 @@
 """For all tests: no event loop of another test's making."""
 
 import asyncio
+import os
+
+from hypothesis import settings
 
 # pytest-asyncio and looptime each make loops of their own. One that asyncio made beforehand, because something asked
 # for "the current loop" outside of any, would be closed by nobody.
 asyncio.set_event_loop(None)
+
+# Machines are noisy: how long an example takes says nothing. What decides whether a change lands tries the same examples
+# every time; everywhere else new ones are tried, and what they find becomes a test.
+settings.register_profile("new examples", deadline=None)
+settings.register_profile("same examples", deadline=None, derandomize=True)
+settings.load_profile("same examples" if os.environ.get("CI") else "new examples")

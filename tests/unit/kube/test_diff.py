@@ -34,7 +34,13 @@ def test_what_covers_has_each_desired_field_that_is_not_null(observed: dict[str,
         assert {key for key, value in desired.items() if value is not None} <= observed.keys()
 
 
-@given(maps, maps, maps)
+def has_null(value: object) -> bool:
+    """Whether there is a null in it somewhere: "must be absent" is a wish of another kind than "must be so"."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return value is None or any(has_null(each) for each in inner)
+
+
+@given(maps, maps, maps.filter(lambda each: not has_null(each)))
 def test_covering_is_transitive(a: dict[str, Any], b: dict[str, Any], c: dict[str, Any]) -> None:
     if covers(a, b) and covers(b, c):
         assert covers(a, c)
