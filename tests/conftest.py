@@ -9,7 +9,7 @@ from hypothesis import settings
 # for "the current loop" outside of any, would be closed by nobody.
 asyncio.set_event_loop(None)
 
-# Machines are noisy: how long an example takes says nothing. What decides whether a change lands tries the same examples
+# Machines are noisy: how long an example takes says nothing. What decides whether a change lands tries the same ones
 # every time; everywhere else new ones are tried, and what they find becomes a test.
 settings.register_profile("new examples", deadline=None)
 settings.register_profile("same examples", deadline=None, derandomize=True)
