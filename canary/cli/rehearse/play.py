@@ -14,6 +14,7 @@ from canary.cli.rehearse.story import CURRENT, NEW, Behaviour, Story
 from canary.rollout.analysis import WAITING_FOR_APPROVAL, WAITING_FOR_PODS
 from canary.rollout.decide import SUSPENDED
 from canary.rollout.decision import Ending, EventType
+from canary.rollout.ending import HELD
 from canary.rollout.facts import Answer, Question
 from canary.rollout.simulation import Deploy, Entry, Scenario, World
 from canary.rollout.situation import PRIMARY_NOT_READY
@@ -23,7 +24,7 @@ MOST_PASSES = 50_000
 """Decisions after which a story is cut off: it would take minutes of real time."""
 
 LOOKS = 2
-"""How many looks at a closed gate it takes to say that the rollout waits there."""
+"""How many looks in vain it takes to say that a rollout waits for people."""
 
 
 class Outcome(StrEnum):
@@ -37,12 +38,19 @@ class Outcome(StrEnum):
     """A gate is closed, and stays closed."""
     SUSPENDED = "suspended"
     HELD = "held"
-    """The primary can't take the version over, and waits for people."""
+    """It waits for people: the version has failed and is kept, or the primary can't take it over."""
     UNDER_WAY = "under-way"
     """The story was cut off by its limit."""
 
 
 OVER = frozenset({Outcome.PROMOTED, Outcome.ROLLED_BACK, Outcome.REVERTED})
+WAITS = {
+    WAITING_FOR_APPROVAL: Outcome.WAITING,
+    SUSPENDED: Outcome.SUSPENDED,
+    PRIMARY_NOT_READY: Outcome.HELD,
+    HELD: Outcome.HELD,
+}
+"""How a rollout stands that goes on by itself no more, by the reason of its status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +247,10 @@ class _Player:
         return sum((served.get(name, timedelta(0)) for name in self._bad), timedelta(0))
 
     def _waits_for_good(self) -> bool:
-        """Whether a closed gate is all that is left: no change, answer or window of the story is still to come."""
+        """Whether waiting for people is all that is left: no change, answer or window of the story is still to come."""
         world = self._world
         status = world.canary.status
-        if status.reason != WAITING_FOR_APPROVAL:
+        if status.reason not in (WAITING_FOR_APPROVAL, HELD):
             self._waits_since = None
             return False
         if self._waits_since is None:
@@ -325,8 +333,7 @@ def _outcome(world: World, *, cut_off: bool) -> Outcome:
         return Outcome.PROMOTED if promoted and status.reason != "Reverted" else Outcome.REVERTED
     if cut_off:
         return Outcome.UNDER_WAY
-    known = {WAITING_FOR_APPROVAL: Outcome.WAITING, SUSPENDED: Outcome.SUSPENDED, PRIMARY_NOT_READY: Outcome.HELD}
-    return known.get(status.reason, Outcome.UNDER_WAY)
+    return WAITS.get(status.reason, Outcome.UNDER_WAY)
 
 
 T = TypeVar("T")

@@ -32,8 +32,12 @@ from canary.cli.rehearse.specs import (
     specs_in,
 )
 from canary.cli.rehearse.staging import Stage
-from canary.cli.rehearse.story import READY_AFTER, Story
+from canary.cli.rehearse.story import NEW, NOTHING, READY_AFTER, Story
 from canary.rollout.plan import Plan, plan_of
+from canary.rollout.simulation import NotSettlingError
+
+SERVICE = "Service"
+"""A kind of target that is ready as soon as it is there."""
 
 Beside = tuple[tuple[Expectations, dict[str, Story]], ...]
 """What a file expects, each with the scenarios that it speaks of."""
@@ -212,17 +216,20 @@ def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Repor
     problems = tuple(str(problem) for problem in problems_of(canary, provider))
     if problems:
         return Report(spec.where, canary.key, canary, problems=problems)
-    stage = Stage(
-        weighted=is_weighted(provider), ready_after=_ready_after(own, settings), unaskable=unaskable(spec, provider)
-    )
+    stage = Stage(is_weighted(provider), _ready_after(canary, own, settings), unaskable=unaskable(spec, provider))
     theatre = Theatre(canary, stage)
     seen, untold = [], []
     for story, expectation in _stories(own, settings).values():
-        if story.needs_gate and not any(canary.hooks(gate) for gate in GATES):
-            if expectation is not None:
-                untold.append(f"{story.name}: the spec has no gate; take the expectation out")
+        pointless = _pointless(canary, story)
+        if pointless and expectation is not None:
+            untold.append(f"{story.name}: {pointless}; take the expectation out")
+        if pointless:
             continue
-        rehearsal = theatre.play(story)
+        try:
+            rehearsal = theatre.play(story)
+        except NotSettlingError as error:
+            untold.append(f"{story.name}: the controller does not come to rest, which is a bug of it: {error}")
+            continue
         wrong = tuple(failures(expectation, rehearsal)) if expectation is not None else ()
         seen.append(Seen(rehearsal, expectation, wrong))
     return Report(
@@ -237,10 +244,20 @@ def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Repor
     )
 
 
-def _ready_after(own: Beside, settings: Settings) -> timedelta:
+def _ready_after(canary: Canary, own: Beside, settings: Settings) -> timedelta:
+    if canary.spec.target_ref.kind == SERVICE:
+        return NOTHING
     if settings.ready_after is not None:
         return settings.ready_after
     return next((expected.ready_after for expected, _ in own if expected.ready_after is not None), READY_AFTER)
+
+
+def _pointless(canary: Canary, story: Story) -> str:
+    """Why a story tells nothing of this Canary; empty where it does."""
+    if story.needs_gate and not any(canary.hooks(gate) for gate in GATES):
+        return "the spec has no gate"
+    never = NEW in story.versions and story.versions[NEW].ready_after is None
+    return "a Service has no pods of its own" if never and canary.spec.target_ref.kind == SERVICE else ""
 
 
 def _stories(own: Beside, settings: Settings) -> dict[str, tuple[Story, Expectation | None]]:

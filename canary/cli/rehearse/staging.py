@@ -30,6 +30,7 @@ from canary.cli.rehearse.story import (
 )
 from canary.rollout.plan import plan_of
 from canary.rollout.simulation import (
+    Annotate,
     Change,
     Deploy,
     Drift,
@@ -43,6 +44,7 @@ from canary.rollout.simulation import (
     Version,
     Window,
 )
+from canary.rollout.situation import RETRY_ANNOTATION
 
 BEGINNING: Final = timedelta(minutes=1)
 """When the new version is deployed, since the Canary was applied: by then everything is at rest."""
@@ -143,6 +145,8 @@ def change_of(canary: Canary, happening: Happening) -> Change:
         return Kill(Side(happening.kill.value), happening.back_after)
     if happening.route is not None:
         return Drift(Split(canary=happening.route))
+    if happening.retry:
+        return Annotate(RETRY_ANNOTATION, str(happening.at))
     return Edit(canary.spec.replace(suspend=bool(happening.suspend)))
 
 

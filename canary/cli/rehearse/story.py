@@ -155,7 +155,7 @@ class Side(StrEnum):
 
 
 class Happening(Written):
-    """Something that somebody does: one of deploy, kill, route and suspend."""
+    """Something that somebody does: one of deploy, kill, route, suspend and retry."""
 
     at: Moment
     """When, since the new version was deployed."""
@@ -169,12 +169,14 @@ class Happening(Written):
     """Percent of requests that somebody else's hand gives to the canary."""
     suspend: bool | None = None
     """Whether the Canary is suspended, or goes on."""
+    retry: bool = False
+    """Whether somebody asks for another try of a version that has failed."""
 
     @model_validator(mode="after")
     def _one(self) -> "Happening":
-        said = (bool(self.deploy), self.kill is not None, self.route is not None, self.suspend is not None)
+        said = (self.deploy != "", self.kill is not None, self.route is not None, self.suspend is not None, self.retry)
         if sum(said) != 1:
-            raise wrong("says what happens not exactly once", "write one of deploy, kill, route and suspend")
+            raise wrong("says what happens not exactly once", "write one of deploy, kill, route, suspend and retry")
         return self
 
     @property
@@ -186,6 +188,8 @@ class Happening(Written):
             return f"the pods of the {self.kill} stop being ready"
         if self.route is not None:
             return f"somebody else routes {self.route} % to the canary"
+        if self.retry:
+            return "another try is asked for"
         return "the Canary is suspended" if self.suspend else "the Canary goes on"
 
 

@@ -35,13 +35,14 @@ weights = st.lists(st.integers(1, 100), min_size=1, max_size=6, unique=True).map
 steps = st.builds(lambda step, top: {"stepWeight": step, "maxWeight": top}, st.integers(5, 60), st.integers(5, 100))
 iterations = st.builds(lambda count: {"iterations": count}, st.integers(1, 6))
 analyses = st.builds(
-    lambda plan, interval, threshold, back: {
-        **plan, "interval": f"{interval}s", "threshold": threshold, "stepWeightPromotion": back
+    lambda plan, interval, threshold, back, mirror: {
+        **plan, "interval": f"{interval}s", "threshold": threshold, "stepWeightPromotion": back, "mirror": mirror
     },
     st.one_of(weights, steps, iterations),
     st.integers(30, 900),
     st.integers(1, 4),
     st.sampled_from([0, 7, 20, 100]),
+    st.booleans(),
 )  # fmt: skip
 
 

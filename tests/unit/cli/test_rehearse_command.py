@@ -308,6 +308,18 @@ def test_a_picture_has_weights_phases_and_events(spec: Path, capsys: Out) -> Non
     assert "Advance app.prod canary weight 50" in words
 
 
+def test_a_service_has_no_pods_to_wait_for(tmp_path: Path, raw: Raw, capsys: Out) -> None:
+    """As a target it is ready as soon as it is there, and nothing is told of pods that never are."""
+    target = {"apiVersion": "v1", "kind": "Service", "name": "app"}
+    path = tmp_path / "app.yaml"
+    path.write_text(yaml.safe_dump(raw(spec={"targetRef": target})))
+    main(["rehearse", "-f", str(path), "-o", "json"])
+
+    (canary,) = json.loads(capsys.readouterr().out)["canaries"]
+    assert canary["shortest"] == "5m1s"
+    assert "pods-never-ready" not in [each["name"] for each in canary["scenarios"]]
+
+
 def test_pods_take_as_long_as_the_command_line_says(spec: Path, capsys: Out) -> None:
     main(["rehearse", "-f", str(spec), "-o", "json", "--ready-after", "30s", "--scenario", "healthy"])
 

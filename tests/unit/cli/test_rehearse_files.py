@@ -53,7 +53,7 @@ def _problems(document: object, folder: Path) -> str:
         ),
         (
             {"name": "a", "changes": [{"at": "1m"}]},
-            "changes[0]: says what happens not exactly once; write one of deploy, kill, route and suspend",
+            "changes[0]: says what happens not exactly once; write one of deploy, kill, route, suspend and retry",
         ),
         (
             {"name": "a", "changes": [{"at": "-1m", "suspend": True}]},

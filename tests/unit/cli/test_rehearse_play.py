@@ -140,6 +140,23 @@ def test_a_version_that_does_not_start_in_the_primary_is_held(canary: Make, play
     assert (seen.outcome, seen.took) == (Outcome.HELD, None)
 
 
+@pytest.mark.parametrize("webhooks", [[], [{"name": "back", "type": "rollback", "url": "http://hooks.test/"}]])
+def test_a_failed_version_that_is_held_keeps_its_requests(
+    canary: Make, play: Play, webhooks: list[dict[str, Any]]
+) -> None:
+    """From then on, until people decide: by a rollback hook or otherwise."""
+    seen = play(canary(onFailure="hold", webhooks=webhooks), BY_NAME["dead-on-arrival"])
+
+    assert (seen.outcome, seen.took, seen.bad_requests, seen.out) == (Outcome.HELD, None, 100, False)
+
+
+def test_another_try_begins_again(canary: Make, play: Play) -> None:
+    """A metrics server that was down is back, and somebody asks for another try."""
+    seen = play(canary(), {"metricsDown": [{"until": "10m"}], "changes": [{"at": "20m", "retry": True}]})
+
+    assert (seen.outcome, seen.weights) == (Outcome.PROMOTED, (0, 10, 0, *STEPS, 0))
+
+
 def test_pods_that_are_lost_begin_again(canary: Make, play: Play) -> None:
     seen = play(canary(threshold=2), {"changes": [{"at": "100s", "kill": "canary", "backAfter": "20s"}]})
 
@@ -201,6 +218,9 @@ STRATEGIES: dict[str, dict[str, Any]] = {
                           "post-rollout", "rollback")
         ]
     },
+    "mirrored": {"mirror": True, "mirrorWeight": 30},
+    "mirrored-blue-green": {"mirror": True, "iterations": 3},
+    "held": {"onFailure": "hold"},
     "back-in-steps": {"stepWeights": [1, 40], "stepWeightPromotion": 15, "threshold": 3},
     "blue-green": {"iterations": 4, "threshold": 2},
     "a-b": {"iterations": 3, "match": MATCH, "spec": GATEWAY},
