@@ -189,7 +189,11 @@ class Cluster:
         async with KubeClient.connect(self.kubeconfig, user_agent=MANAGER) as client:
             await furnish(client, self.options.namespaces, self._until, with_gateway=self.options.gateway)
         self._progress("starting controllers, nodes, gateway, Prometheus")
-        await asyncio.gather(*(part.start(_START_SECONDS) for part in self.parts.values()))
+        await asyncio.gather(*(part.start(_START_SECONDS) for part in [*self.parts.values()]), self._install())
+        self._progress("the cluster is ready")
+
+    async def _install(self) -> None:
+        """Apply the manifests and start the companions, which need the API server only."""
         await self._until(self._assembly.serves("/openapi/v2"), "serves no OpenAPI document")
         for manifest in self.options.manifests:
             self._progress(f"applying {manifest.name}")
@@ -197,7 +201,6 @@ class Cluster:
         if self.options.companions:
             self._progress(f"starting {', '.join(companion.name for companion in self.options.companions)}")
         await asyncio.gather(*(self._accompany(companion) for companion in self.options.companions))
-        self._progress("the cluster is ready")
 
     async def _accompany(self, companion: Companion) -> None:
         kubeconfig = str(self.kubeconfig_for(companion.user))
