@@ -45,28 +45,36 @@ class Model(BaseModel):
 
 
 def utc(value: datetime) -> datetime:
-    """The same instant in UTC; a time without zone is taken as UTC."""
+    """The same instant in UTC; a time without zone is taken as UTC.
+
+    Raises:
+        OverflowError: in UTC it is no more in the years 1 to 9999.
+    """
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def format_time(value: datetime) -> str:
     """RFC 3339 in whole seconds, as `metav1.Time` writes it: `2025-01-31T12:00:00Z`."""
-    return utc(value).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _format(value, "seconds")
 
 
 def format_micro_time(value: datetime) -> str:
     """RFC 3339 in microseconds, as `metav1.MicroTime` writes it: `2025-01-31T12:00:00.000000Z`."""
-    return utc(value).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _format(value, "microseconds")
+
+
+def _format(value: datetime, precision: str) -> str:
+    # Not by strftime: it writes the year 1, which is Go's word for no time at all, without zeros in front.
+    return f"{utc(value).replace(tzinfo=None).isoformat(timespec=precision)}Z"
 
 
 def _as_utc(value: object) -> object:
     """Read the common notations here: twice as fast, and a time without zone becomes UTC."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError as error:
-            raise PydanticCustomError("time", "{value} is no time", {"value": repr(value)}) from error
-    return utc(value) if isinstance(value, datetime) else value
+    try:
+        read = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return utc(read) if isinstance(read, datetime) else read
+    except (ValueError, OverflowError) as error:
+        raise PydanticCustomError("time", "{value} is no time", {"value": repr(value)}) from error
 
 
 _DATE_TIME = WithJsonSchema({"type": "string", "format": "date-time"})

@@ -17,9 +17,10 @@ from canary.rollout.facts import Answer, Facts, Question, Workload
 from canary.routers.base import Granularity, Router
 from canary.routers.registry import router_for
 from canary.routers.registry import supported as supported_providers
+from canary.workloads import autoscalers
 from canary.workloads.autoscalers import AUTOSCALERS, Autoscaler
 from canary.workloads.base import Target, primary_name
-from canary.workloads.configs import references
+from canary.workloads.configs import ConfigRef, references
 from canary.workloads.registry import kind_of, target_for
 from canary.workloads.registry import supported as supported_kinds
 
@@ -45,6 +46,7 @@ class Surroundings:
         services: its Services that exist, by name.
         routes: what its router looks at, Services among them, by kind and name.
         configs: checksums of the tracked configuration.
+        copies: checksums of the primary's copies of that, where nothing else tells what the primary carries.
         autoscaler_kind: what its autoscaler is; None where the spec names none.
         autoscaler: the autoscaler that it names; None when there is none.
         missing: `configmap/NAME` or `secret/NAME` of what its pods can't start without and does not exist.
@@ -60,6 +62,7 @@ class Surroundings:
     services: Mapping[str, Json]
     routes: Mapping[tuple[str, str], Json]
     configs: Mapping[str, str]
+    copies: Mapping[str, str]
     autoscaler_kind: Autoscaler | None
     autoscaler: Json | None
     missing: tuple[str, ...]
@@ -117,6 +120,9 @@ class Observer:
             watched |= {Ref(ref.kind, namespace, name) for name in (ref.name, primary_name(ref.name))}
         watched |= {Ref("MetricTemplate", where, name) for where, name in _templates(canary)}
         self._index.put(canary.key, watched)
+        primary = self._caches.get(kind.resource, namespace, canary.primary_name) if kind else None
+        unmarked = kind is not None and primary is not None and kind.primary_revision(primary) is None
+        copies = [ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs] if unmarked else []
         return Surroundings(
             canary=canary,
             raw=raw,
@@ -124,10 +130,11 @@ class Observer:
             kind=kind,
             router=router,
             target=target,
-            primary=self._caches.get(kind.resource, namespace, canary.primary_name) if kind else None,
+            primary=primary,
             services=found,
             routes=routes,
             configs=await self._configs.checksums(namespace, refs),
+            copies=await self._configs.checksums(namespace, copies),
             autoscaler_kind=scaler_kind,
             autoscaler=scaler,
             missing=tuple(
@@ -145,7 +152,7 @@ class Observer:
             revision = kind.carried(seen.target, seen.configs)
             target = Workload(revision, kind.readiness(seen.target), dict(seen.configs))
         if kind is not None and seen.primary is not None:
-            primary = Workload(kind.primary_revision(seen.primary) or "", kind.readiness(seen.primary))
+            primary = Workload(self._primary_revision(kind, seen.primary, seen), kind.readiness(seen.primary))
         return Facts(
             now=now,
             target=target,
@@ -156,9 +163,31 @@ class Observer:
                 seen.autoscaler_kind.minimum(seen.autoscaler) if seen.autoscaler_kind and seen.autoscaler else None
             ),
             weighted=router is not None and router.capabilities.weights is not Granularity.NONE,
+            returnable=seen.canary.metadata.deletion_timestamp is None or self._returnable(seen),
             problems=self._problems(seen),
             answers=answers,
         )
+
+    def _primary_revision(self, kind: Target, primary: Json, seen: Surroundings) -> str:
+        """What the primary carries: as it is marked, else the target's revision where it is made of that; or empty."""
+        marked = kind.primary_revision(primary)
+        if marked is not None or seen.target is None:
+            return marked or ""
+        rules = self._options.rules
+        same = kind.carries(primary, seen.target, tracked=seen.configs, copies=seen.copies, rules=rules)
+        return kind.carried(seen.target, seen.configs) if same else ""
+
+    def _returnable(self, seen: Surroundings) -> bool:
+        """Whether users can be led back to the target: kind and provider are known, and its pods can be told."""
+        kind, router, canary = seen.kind, seen.router, seen.canary
+        if kind is None or router is None or seen.target is None:
+            return False
+        try:
+            kind.handed_back_services(seen.target, canary, rules=self._options.rules, observed=seen.services)
+            router.handed_back(canary, seen.routes)
+        except ValueError:
+            return False
+        return True
 
     def _problems(self, seen: Surroundings) -> tuple[Problem, ...]:
         canary, kind, router = seen.canary, seen.kind, seen.router
@@ -181,10 +210,7 @@ class Observer:
             for name in seen.missing:
                 message = f"the target's pods need {name}, which does not exist in {canary.namespace}"
                 found.append(Problem("spec.targetRef", message, "create it, or mark the reference as optional"))
-        ref = canary.spec.autoscaler_ref
-        if ref is not None and seen.autoscaler is None and canary.status.phase not in AT_WORK:
-            message = f"{ref.kind} {ref.name} does not exist in {canary.namespace}"
-            found.append(Problem("spec.autoscalerRef", message, "create it, or correct its name"))
+        found += autoscalers.problems(canary, seen.autoscaler, needed=canary.status.phase not in AT_WORK)
         found += self._template_problems(canary)
         return tuple(found)
 
@@ -193,7 +219,7 @@ class Observer:
         for index, metric in enumerate(canary.analysis.metrics):
             if metric.template_ref is None:
                 continue
-            field = f"spec.analysis.metrics[{index}].templateRef"
+            field = f"{canary.analysis_field}.metrics[{index}].templateRef"
             namespace = metric.template_ref.namespace or canary.namespace
             if namespace != canary.namespace and not self._options.cross_namespace_refs:
                 message = f"it names namespace {namespace}, and references to other namespaces are switched off"

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from canary.api.canary import Canary
 from canary.api.meta import Condition
+from canary.api.problems import InvalidResource
 from canary.api.status import CanaryStatus, CheckStatus, Phase, Verdict
 
 NOON = datetime(2025, 1, 31, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -96,6 +97,19 @@ def test_the_same_instant_comes_back(instant: datetime) -> None:
     assert again.last_check_time == instant
     assert again.last_check_time is not None
     assert again.last_check_time.tzinfo is UTC
+
+
+def test_the_first_year_is_written_in_four_digits() -> None:
+    """Go's word for no time at all."""
+    status = CanaryStatus.model_validate({"lastTransitionTime": "0001-01-01T00:00:00Z", "lastCheckTime": "0001-01-01"})
+    assert status.to_json()["lastTransitionTime"] == "0001-01-01T00:00:00Z"
+    assert status.to_json()["lastCheckTime"] == "0001-01-01T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:00:00-05:00"])
+def test_a_time_beyond_the_calendar_is_named(make: Make, time: str) -> None:
+    with pytest.raises(InvalidResource, match=r"status\.lastCheckTime: .* is no time"):
+        make({"status": {"lastCheckTime": time}})
 
 
 def test_a_check_keeps_number_threshold_query_and_time() -> None:
