@@ -19,7 +19,7 @@ $(VENV)/.installed: requirements/test.txt pyproject.toml
 	@touch $@
 
 demo: $(VENV)/.installed ## Watch a good and a bad version roll out, on a real control plane
-	$(BIN)/python -m canary.sandbox.demo
+	$(BIN)/canary sandbox demo
 
 test: lint types unit cluster e2e ## Run all checks and tests but the slow ones
 
