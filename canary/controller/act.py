@@ -1,18 +1,22 @@
 """Act: do what was decided, in order, writing only what is not so already."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import assert_never
 
 from canary.api.traffic import Split
+from canary.controller.belongings import belongings, is_owner
 from canary.controller.caches import Caches
 from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.observe import Surroundings
 from canary.kube.client import KubeClient
 from canary.kube.diff import covers
-from canary.kube.errors import Conflict
-from canary.kube.types import CANARY, SERVICE, Json, Resource, name_of, namespace_of, resource_of
+from canary.kube.errors import Conflict, NotFound
+from canary.kube.ownership import take_over
+from canary.kube.types import CANARY, Json, Resource, name_of, namespace_of, resource_of
 from canary.rollout.decision import (
     Action,
+    Adopt,
     CopyToPrimary,
     DropFinalizer,
     HandBack,
@@ -31,6 +35,11 @@ from canary.rollout.leaving import FINALIZER
 from canary.routers.base import Router
 from canary.workloads import configs
 from canary.workloads.base import Rules, Target, owners_of, primary_name
+
+FLAGGER = "flagger"
+"""The field manager of what Flagger has written: the name of its program."""
+
+REPLICAS = ("spec", "replicas")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,33 +202,29 @@ class Actor:
             await self._release(route)
 
     async def _orphan(self) -> None:
-        """Nothing that serves traffic is collected with the Canary."""
-        seen = self._seen
-        for obj in seen.routes.values():
-            await self._disown(resource_of(obj), name_of(obj))
-        for obj in seen.services.values():
-            await self._disown(SERVICE, name_of(obj))
-        if seen.kind is not None and seen.primary is not None:
-            await self._disown(seen.kind.resource, name_of(seen.primary))
+        """Nothing that serves traffic is collected with the Canary, nor what its pods need."""
+        for resource, obj in belongings(self._caches, self._seen):
+            if is_owner(self._seen, obj):
+                await self._disown(resource, obj)
+
+    async def _adopt(self) -> None:
+        """Replicas stay nobody's: they are whoever's who scales."""
+        for resource, obj in belongings(self._caches, self._seen):
+            namespace, name = self._seen.canary.namespace, name_of(obj)
+            taken = await take_over(self._client, resource, namespace, name, giver=FLAGGER, but=(REPLICAS,))
+            if taken is not None:
+                self._wrote(taken)
 
     async def _release(self, desired: Json) -> None:
         """Server-side apply, which takes off the owner that the manifest no longer names."""
         existing = self._caches.get(resource_of(desired), namespace_of(desired) or "", name_of(desired))
-        if existing is not None and (not covers(existing, desired) or self._owns(existing)):
+        if existing is not None and (not covers(existing, desired) or is_owner(self._seen, existing)):
             self._wrote(await self._client.apply(resource_of(desired), desired))
 
-    def _owns(self, obj: Json) -> bool:
-        return any(owner.get("uid") == self._seen.canary.metadata.uid for owner in owners_of(obj))
-
-    async def _disown(self, resource: Resource, name: str) -> None:
-        """Take our owner reference off an object, so that it outlives the Canary."""
+    async def _disown(self, resource: Resource, obj: Json) -> None:
+        """Take our owner reference off an object, so that it outlives the Canary; one that is gone needs nothing."""
         canary = self._seen.canary
-        existing = self._caches.get(resource, canary.namespace, name)
-        if existing is None:
-            return
-        if not self._owns(existing):
-            return
-        kept = [owner for owner in owners_of(existing) if owner.get("uid") != canary.metadata.uid]
-        version = existing["metadata"]["resourceVersion"]
-        patch = {"metadata": {"ownerReferences": kept, "resourceVersion": version}}
-        self._wrote(await self._client.merge_patch(resource, canary.namespace, name, patch))
+        kept = [owner for owner in owners_of(obj) if owner.get("uid") != canary.metadata.uid]
+        patch = {"metadata": {"ownerReferences": kept, "resourceVersion": obj["metadata"]["resourceVersion"]}}
+        with suppress(NotFound):
+            self._wrote(await self._client.merge_patch(resource, canary.namespace, name_of(obj), patch))

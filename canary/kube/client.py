@@ -85,6 +85,11 @@ class KubeClient:
         """
         return await self._send(Request("GET", resource.path(namespace, name), deadline=deadline))
 
+    async def find(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        """Read one object by the right to list its kind; None when there is none."""
+        found = await self.page(resource.path(namespace), {"fieldSelector": f"metadata.name={name}"})
+        return next((_typed(resource, each) for each in found["items"] or []), None)
+
     async def list(
         self,
         resource: Resource,

@@ -10,9 +10,10 @@ from canary.api.problems import Problem
 from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import words
+from canary.rollout.adoption import adopt, is_foreign
 from canary.rollout.analysis import ANALYSING, PROMOTING, WAITING_FOR_PODS, progress
 from canary.rollout.cookies import with_cookies
-from canary.rollout.decision import Decision, DropFinalizer, HoldFinalizer, Route
+from canary.rollout.decision import Decision, DropFinalizer, HoldFinalizer, KeepApexService, Route
 from canary.rollout.ending import HANDING_OVER, finalising, promoting
 from canary.rollout.facts import Facts
 from canary.rollout.leaving import FINALIZER, leave
@@ -64,16 +65,23 @@ def decide(canary: Canary, facts: Facts) -> Decision:
 
 
 def _decide(s: Situation) -> Decision:
+    if is_foreign(s.status):
+        return adopt(s)
     if s.canary.metadata.deletion_timestamp is not None:
         return leave(s)
     if s.facts.problems:
         return _refuse(s, s.facts.problems)
     if s.canary.spec.suspend:
         return _pause(s, SUSPENDED, "the Canary is suspended")
-    decision = PHASES[s.status.phase](_resume(s))
-    if s.canary.spec.revert_on_deletion and FINALIZER not in s.canary.metadata.finalizers:
-        decision = replace(decision, actions=(HoldFinalizer(), *decision.actions))
-    return decision
+    return _held(s, PHASES[s.status.phase](_resume(s)))
+
+
+def _held(s: Situation, decision: Decision) -> Decision:
+    """From the moment on that users are led to the primary, which goes with the Canary, its deletion waits for us."""
+    wanted = s.canary.spec.revert_on_deletion or KeepApexService() in decision.actions
+    if not wanted or FINALIZER in s.canary.metadata.finalizers:
+        return decision
+    return replace(decision, actions=(HoldFinalizer(), *decision.actions))
 
 
 def _refuse(s: Situation, problems: tuple[Problem, ...]) -> Decision:

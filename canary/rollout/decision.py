@@ -85,6 +85,11 @@ class HandBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopt:
+    """Own what Flagger wrote of the objects around the Canary, so that what later is no part of them goes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Orphan:
     """Let everything that serves traffic outlive the Canary as it stands."""
 
@@ -101,6 +106,7 @@ Action = (
     | RestAutoscaler
     | WakeAutoscaler
     | Route
+    | Adopt
     | HandBack
     | Orphan
 )

@@ -103,6 +103,7 @@ class Facts:
         unsettled: why the gateway does not do yet what its route says; empty where it does, or never tells.
         autoscaler_minimum: pods that the target's autoscaler would start it with; None where it has no autoscaler.
         weighted: whether the router can divide traffic by weight.
+        returnable: whether users can be led back to the target: Service and route can be written with what is known.
         problems: what keeps this spec from working, found by its rules, its router and its target.
         answers: what the outside world said to the questions of earlier decisions.
 
@@ -117,6 +118,7 @@ class Facts:
     unsettled: str = ""
     autoscaler_minimum: int | None = None
     weighted: bool = True
+    returnable: bool = True
     problems: tuple[Problem, ...] = ()
     answers: Mapping[Question, Answer] = field(default_factory=dict)
 

@@ -1,31 +1,40 @@
-"""A Canary is deleted: what it made goes with it, and where the spec asks for it the target takes over again."""
+"""A Canary is deleted: its users go on being served, and what it made goes where nobody needs it any more.
 
-from datetime import datetime
+The target serves again, as it did before there was a Canary. Without `revertOnDeletion` that holds for a target that
+runs what is promoted; where it runs something else, which nobody has promoted, the primary goes on serving instead.
+"""
 
+from datetime import datetime, timedelta
+
+from canary.api.meta import utc
 from canary.api.status import Phase
 from canary.rollout.decision import Action, Decision, DropFinalizer, Event, HandBack, Orphan
-from canary.rollout.situation import SETTLE, Situation
+from canary.rollout.situation import Situation
 
 FINALIZER = "finalizer.flagger.app"
+
+TOGETHER = timedelta(seconds=10)
+"""A target that is deleted within this time of its Canary is deleted with it: the application is to go."""
 
 
 def leave(s: Situation) -> Decision:
     """Give the target its pods, then its traffic, then let go. The finalizer comes off in any case."""
     if FINALIZER not in s.canary.metadata.finalizers:
         return s.stay("the Canary is being deleted")
-    target = s.facts.target
-    if not s.canary.spec.revert_on_deletion or target is None:
-        return s.stay("nothing is to be given back", actions=(DropFinalizer(),))
+    if s.facts.target is None or not s.facts.returnable:
+        return _without_target(s)
     if s.status.phase != Phase.TERMINATING:
         return Decision(
             status=s.evolve(
                 phase=Phase.TERMINATING, reason="Terminating", last_progress_time=s.now, traffic_removed_time=None
             ),
-            reason="the target gets its pods back",
+            reason="the Canary is to go",
             events=(Event(f"Terminating canary {s.full_name}"),),
             wake=s.now,
         )
     moved = s.status.traffic_removed_time
+    if moved is None and _target_is_unpromoted(s):
+        return _leave_primary(s)
     lost = s.primary_serving and not s.canary_serving
     if moved is not None and not lost:
         settled = s.settled_at(moved)
@@ -37,10 +46,49 @@ def leave(s: Situation) -> Decision:
             status=s.evolve(traffic_removed_time=s.now, canary_weight=0),
             reason="the target gets its traffic back",
             actions=(HandBack(),),
-            wake=s.now + SETTLE,
+            wake=s.settled_at(s.now),
         )
     deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
     return _wait_for_target(s, deadline, lost=lost) if s.now < deadline else _give_up(s, lost=lost)
+
+
+def _without_target(s: Situation) -> Decision:
+    """Users can't be led back: the primary goes on serving them, save where the whole application is to go."""
+    if not s.primary_serving or _goes_with_target(s):
+        return s.stay("nothing is to be given back", actions=(DropFinalizer(),))
+    actions = s.keep_all_on_primary() if s.split.canary and s.facts.returnable else ()
+    return s.stay("there is no target to lead to; the primary goes on serving", actions=(*actions, *_RELEASE))
+
+
+def _goes_with_target(s: Situation) -> bool:
+    """Whether the target was deleted by the same act: it has not been missed for long, or went after the Canary."""
+    deleted, stalled = s.canary.metadata.deletion_timestamp, s.status.condition("Stalled")
+    if s.facts.target is not None or deleted is None:
+        return False
+    missed = stalled.last_transition_time if stalled is not None else None
+    return s.status.phase == Phase.TERMINATING or missed is None or utc(deleted) - missed < TOGETHER
+
+
+def _target_is_unpromoted(s: Situation) -> bool:
+    target = s.facts.target
+    if s.canary.spec.revert_on_deletion or target is None or not s.primary_serving:
+        return False
+    return target.revision != s.promoted
+
+
+def _leave_primary(s: Situation) -> Decision:
+    """The primary gets all traffic, and a while to see whether the target is deleted too; then it is let go."""
+    if s.split.canary or s.status.canary_weight:
+        return Decision(
+            status=s.evolve(canary_weight=0, iterations=0),
+            reason="the target runs what nobody has promoted: the primary goes on serving",
+            actions=s.keep_all_on_primary(),
+            wake=s.now,
+        )
+    until = s.due(s.status.last_progress_time or s.now, TOGETHER)
+    if s.now < until:
+        return s.stay("the primary goes on serving, unless the target is to go too", wake=until)
+    return s.stay("the target runs what nobody has promoted: the primary goes on serving", actions=_RELEASE)
 
 
 def _wait_for_target(s: Situation, deadline: datetime, *, lost: bool) -> Decision:
@@ -48,7 +96,7 @@ def _wait_for_target(s: Situation, deadline: datetime, *, lost: bool) -> Decisio
     return Decision(
         status=s.evolve(canary_weight=0, traffic_removed_time=None) if lost else s.status,
         reason="waiting for the target's pods",
-        actions=(*(s.keep_all_on_primary() if lost else ()), *s.wake()),
+        actions=(*(s.keep_all_on_primary() if lost else ()), *s.wake_for_all()),
         wake=deadline,
     )
 
@@ -58,5 +106,8 @@ def _give_up(s: Situation, *, lost: bool) -> Decision:
     if s.canary_serving and not s.primary_serving:
         return s.stay("the target serves, if not with all its pods", actions=(HandBack(), DropFinalizer()))
     # The primary can serve: it must outlive the Canary rather than take the users with it.
-    actions = (*(s.keep_all_on_primary() if lost else ()), Orphan(), DropFinalizer())
+    actions = (*(s.keep_all_on_primary() if lost else ()), *_RELEASE)
     return s.stay("the target never became ready; the primary goes on serving", actions=actions)
+
+
+_RELEASE: tuple[Action, ...] = (Orphan(), DropFinalizer())

@@ -88,6 +88,19 @@ class Target(Protocol):
     def primary_revision(self, primary: Json) -> str | None:
         """What `carried` was when the primary was last written; None where we have not written it."""
 
+    def carries(
+        self, primary: Json, target: Json, *, tracked: Mapping[str, str], copies: Mapping[str, str], rules: Rules
+    ) -> bool:
+        """Whether a primary, whoever wrote it, is what it would be if it were made from this target now.
+
+        Args:
+            primary: the primary.
+            target: the workload that the spec names.
+            tracked: checksums of its configuration.
+            copies: checksums of the primary's copies of that, by their own keys.
+            rules: which label tells the two apart.
+        """
+
     def selector_label(self, target: Json, rules: Rules) -> SelectorLabel | None:
         """The label that tells this target's pods from the primary's; None where it has none."""
 
@@ -184,6 +197,11 @@ def is_owned(canary: Canary, existing: Json | None) -> bool:
     outlives the Canary.
     """
     return existing is None or any(owner.get("uid") == canary.metadata.uid for owner in owners_of(existing))
+
+
+def was_left(existing: Json | None) -> bool:
+    """Whether an object was made for a Canary that is gone: it is marked by it, and nobody owns it now."""
+    return existing is not None and not owners_of(existing) and REVISION_ANNOTATION in annotations_of(existing)
 
 
 def portable(entries: Mapping[str, str]) -> dict[str, str]:

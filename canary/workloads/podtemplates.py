@@ -23,6 +23,7 @@ from canary.workloads.base import (
     name_of,
     owner_reference,
     primary_name,
+    was_left,
     without_nulls,
 )
 
@@ -82,7 +83,7 @@ class PodTemplates(ABC):
             canary: the Canary that names it.
             tracked: checksums of its configuration; the primary reads its own copy of each.
             rules: which label tells the two apart, and what else the primary gets.
-            existing: the primary that is there already; one that the Canary doesn't own stays without owner.
+            existing: the primary that is there already; one that was not made for a Canary stays without owner.
 
         Raises:
             ValueError: the target has no selector label; `problems` tells beforehand.
@@ -98,7 +99,7 @@ class PodTemplates(ABC):
                 REVISION_ANNOTATION: carried,
             },
         }
-        if is_owned(canary, existing):
+        if is_owned(canary, existing) or was_left(existing):
             metadata["ownerReferences"] = [owner_reference(canary)]
         spec = mapping(target.get("spec"))
         return {
@@ -115,6 +116,23 @@ class PodTemplates(ABC):
     def primary_revision(self, primary: Json) -> str | None:
         """What `carried` was when the primary was last written; None where we have not written it."""
         return annotations_of(primary).get(REVISION_ANNOTATION)
+
+    def carries(
+        self, primary: Json, target: Json, *, tracked: Mapping[str, str], copies: Mapping[str, str], rules: Rules
+    ) -> bool:
+        """Whether a primary, whoever wrote it, makes the same pods as this target, with the same configuration.
+
+        Args:
+            primary: the primary.
+            target: the workload that the spec names.
+            tracked: checksums of its configuration.
+            copies: checksums of the primary's copies of that, by their own keys.
+            rules: which label tells the two apart.
+        """
+        label = self.selector_label(target, rules)
+        if label is None or any(copies.get(primary_name(key)) != tracked[key] for key in tracked):
+            return False
+        return template.same_pods(self.template(primary), self.template(target), label, tracked=tracked)
 
     def selector_label(self, target: Json, rules: Rules) -> SelectorLabel | None:
         """The label that tells this target's pods from the primary's: the first allowed that it selects by."""

@@ -80,6 +80,16 @@ class ServiceTarget:
         """What `carried` was when the primary was last written; None where we have not written it."""
         return annotations_of(primary).get(REVISION_ANNOTATION)
 
+    def carries(
+        self, primary: Json, target: Json, *, tracked: Mapping[str, str], copies: Mapping[str, str], rules: Rules
+    ) -> bool:
+        """Whether a primary, whoever wrote it, leads where this target does.
+
+        How requests are spread over the zones is the Canary's to say, not the target's.
+        """
+        here, there = ({**_copied(each), "trafficDistribution": None} for each in (primary, target))
+        return here == there
+
     def selector_label(self, target: Json, rules: Rules) -> SelectorLabel | None:
         """None: the pods are somebody else's."""
         return None

@@ -7,7 +7,15 @@ from typing import Any
 
 from canary.kube.types import Json
 from canary.workloads import configs
-from canary.workloads.base import ROLL_ANNOTATION, SelectorLabel, items, mapping, portable, without_nulls
+from canary.workloads.base import (
+    PRIMARY_SUFFIX,
+    ROLL_ANNOTATION,
+    SelectorLabel,
+    items,
+    mapping,
+    portable,
+    without_nulls,
+)
 
 _REVISION_DIGITS = 16
 # The rest of a template's metadata never reaches a pod.
@@ -50,6 +58,35 @@ def primary_template(template: Json, label: SelectorLabel, *, tracked: Collectio
         _select_primary(selector, label)
     _merge_repeated(spec)
     return clone
+
+
+def same_pods(primary: Json, target: Json, label: SelectorLabel, *, tracked: Collection[str]) -> bool:
+    """Whether two pod templates differ in nothing but what makes one a primary's, whoever has made it that.
+
+    Not every controller gives a primary's affinities and spread constraints selectors of its own, or those of the same
+    kinds, and each has ways of its own to have pods made anew.
+
+    Args:
+        primary: the primary's pod template.
+        target: the target's pod template.
+        label: tells the target's pods.
+        tracked: `configmap/NAME` and `secret/NAME` of which the primary reads its own copies.
+    """
+    return _neutral(primary, label, tracked) == _neutral(target, label, tracked)
+
+
+def _neutral(template: Json, label: SelectorLabel, tracked: Collection[str]) -> Json:
+    """A pod template without what tells a primary's from a target's."""
+    clone = _normal(template)
+    spec, metadata = mapping(clone.get("spec")), mapping(clone.pop("metadata", None))
+    labels = {key: value for key, value in portable(mapping(metadata.get("labels"))).items() if key != label.key}
+    annotations = portable(mapping(metadata.get("annotations")))
+    annotations.pop(ROLL_ANNOTATION, None)
+    configs.rename(spec, tracked)
+    for selector in _pod_selectors(spec):
+        _select_either(selector)
+    _merge_repeated(spec)
+    return {**clone, "labels": labels, "annotations": annotations}
 
 
 def repeated_ports(template: Json) -> list[tuple[str, int]]:
@@ -99,6 +136,16 @@ def _select_primary(selector: Json, label: SelectorLabel) -> None:
         if expression.get("key") == label.key:
             values = expression.get("values") or []
             expression["values"] = [label.primary if value == label.value else value for value in values]
+
+
+def _select_either(selector: Json) -> None:
+    """Make a selector that asks for a primary's pods ask for the target's."""
+    wanted = mapping(selector.get("matchLabels"))
+    wanted.update({key: str(value).removesuffix(PRIMARY_SUFFIX) for key, value in wanted.items()})
+    for expression in items(selector.get("matchExpressions")):
+        values = [str(value).removesuffix(PRIMARY_SUFFIX) for value in expression.get("values") or []]
+        if values:
+            expression["values"] = values
 
 
 def _merge_repeated(spec: Json) -> None:

@@ -9,6 +9,7 @@ from typing import assert_never
 from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Readiness, Split
 from canary.rollout.decision import (
     Action,
+    Adopt,
     CopyToPrimary,
     DropFinalizer,
     HandBack,
@@ -230,6 +231,8 @@ class Cluster:
                 return self._scale(self.target, replicas, now)
             case KeepAutoscaler() | RestAutoscaler() | WakeAutoscaler():
                 return False  # nothing scales by itself here
+            case Adopt():
+                return False  # nobody owns fields here
             case Route(split):
                 return self._route(split)
             case HandBack():

@@ -55,6 +55,7 @@ def facts(**fields: Any) -> Facts:
 def progressing(canary: Canary, **status: Any) -> Canary:
     given = {
         "phase": Phase.PROGRESSING,
+        "observed_generation": 1,
         "last_applied_spec": "v2",
         "last_promoted_spec": "v1",
         "canary_weight": 10,
@@ -147,6 +148,7 @@ class TestNothing:
     @pytest.mark.parametrize("target", [None, Workload("v2", pods(0)), Workload("v2", pods(2, ready=0, available=0))])
     @pytest.mark.parametrize("primary", [None, Workload("", pods(0)), Workload("v1", pods(2))])
     @pytest.mark.parametrize("split", [None, ALL_PRIMARY, Split(50), Split(100, matched=True)])
+    @pytest.mark.parametrize("generation", [None, 1])
     def test_any_phase_bears_anything_missing(
         self,
         canary: Make,
@@ -154,9 +156,13 @@ class TestNothing:
         target: Workload | None,
         primary: Workload | None,
         split: Split | None,
+        generation: int | None,
     ) -> None:
-        """Something is decided, the same each time, and what is stored survives being stored."""
-        made = canary(iterations=2).replace(status=CanaryStatus(phase=phase))
+        """Something is decided, the same each time, and what is stored survives being stored.
+
+        Of a status that Flagger wrote, too: it names no generation.
+        """
+        made = canary(iterations=2).replace(status=CanaryStatus(phase=phase, observed_generation=generation))
         seen = facts(target=target, primary=primary, split=split)
         decision = decide(made, seen)
 

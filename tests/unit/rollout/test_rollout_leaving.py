@@ -1,6 +1,7 @@
 """A Canary is deleted: at rest or in mid-rollout, with the target there or not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 
 from canary.api.canary import Canary
 from canary.api.status import Phase
-from canary.rollout.simulation import Delete, Deploy, Edit, Kill, Remove, SafeWorld, Scenario, Side, Version
+from canary.rollout.facts import Facts
+from canary.rollout.leaving import TOGETHER
+from canary.rollout.simulation import Delete, Deploy, Edit, Kill, Reading, Remove, SafeWorld, Scenario, Side, Version
 
 V2 = (60, Deploy("v2"))
 REVERT = {"revertOnDeletion": True}
@@ -26,11 +29,115 @@ def leave(scenario: Scenario) -> SafeWorld:
     return world
 
 
-def test_without_revert_it_goes_at_once(canary: Make, story: Story) -> None:
-    """Nothing holds it."""
-    world = leave(story(canary(), V2, (1000, Delete())))
+def seconds_to_leave(world: SafeWorld, since: float) -> float:
+    """How long it took from its deletion until it was gone."""
+    return world.entries[-1].at.total_seconds() - since
 
-    assert world.entries[-1].at == timedelta(seconds=1000)
+
+@pytest.mark.parametrize("spec", [{}, REVERT])
+def test_it_goes_once_the_target_serves(canary: Make, story: Story, spec: dict[str, Any]) -> None:
+    """Its pods take 5 s and the route 1 s: whether revert is asked for or not, nobody is left without an answer."""
+    world = leave(story(canary(spec=spec), V2, (1000, Delete())))
+
+    assert 5 < seconds_to_leave(world, 1000) < 8
+    assert not world.cluster.managed
+    assert world.cluster.primary is None
+    assert world.cluster.served(world.now) == {"v2": 1}
+    assert "" not in world.served
+
+
+def test_before_users_are_led_anywhere_nothing_holds_it(canary: Make, story: Story) -> None:
+    slow = {"v1": Version(timedelta(seconds=60))}
+    world = leave(story(canary(), (30, Delete()), versions=slow))
+
+    assert seconds_to_leave(world, 30) == 0
+    assert world.served.keys() == {"v1"}
+
+
+@pytest.mark.parametrize("at", [66, 200, 300])
+def test_a_version_that_nobody_promoted_does_not_get_everybody(canary: Make, story: Story, at: float) -> None:
+    """Without revert the primary takes its traffic back, and outlives the Canary."""
+    world = leave(story(canary(), V2, (at, Delete())))
+
+    assert world.cluster.orphaned
+    assert world.cluster.served(world.now) == {"v1": 1}
+    assert "" not in world.served
+    assert seconds_to_leave(world, at) == TOGETHER.total_seconds()
+
+
+def test_a_version_that_failed_does_not_get_everybody(canary: Make, story: Story) -> None:
+    bad = {"v2": Version(readings=(Reading(0.0),))}
+    world = leave(story(canary(), V2, (1000, Delete()), versions=bad))
+
+    assert world.canary.status.phase is Phase.TERMINATING
+    assert world.cluster.served(world.now) == {"v1": 1}
+
+
+def test_revert_gives_everybody_what_the_target_runs(canary: Make, story: Story) -> None:
+    """Whatever it is: that is what is asked for."""
+    world = leave(story(canary(spec=REVERT), V2, (200, Delete())))
+
+    assert world.cluster.served(world.now) == {"v2": 1}
+
+
+@pytest.mark.parametrize("spec", [{}, REVERT])
+@pytest.mark.parametrize("at", [200, 1000])
+def test_a_target_that_has_long_been_missing_leaves_the_primary_serving(
+    canary: Make, story: Story, at: float, spec: dict[str, Any]
+) -> None:
+    """In mid-rollout too: its traffic goes to the primary."""
+    world = leave(story(canary(spec=spec), V2, (at, Remove(Side.CANARY)), (at + 60, Delete())))
+
+    assert seconds_to_leave(world, at + 60) == 0
+    assert world.cluster.orphaned
+    assert world.cluster.served(world.now).keys() <= {"v1", "v2"}
+
+
+@pytest.mark.parametrize("spec", [{}, REVERT])
+@pytest.mark.parametrize("later", [-5, 0, 3])
+def test_a_target_that_is_deleted_with_it_takes_all_along(
+    canary: Make, story: Story, later: float, spec: dict[str, Any]
+) -> None:
+    """As by `kubectl delete -f` of the application: nothing is left running that nobody looks after."""
+    slow = {"v1": Version(timedelta(seconds=60))}
+    changes = ((200 + later, Remove(Side.CANARY)), (200, Delete()))
+    world = leave(story(canary(spec=spec), *changes, versions=slow))
+
+    assert world.cluster.primary is None
+    assert not world.cluster.orphaned
+    assert seconds_to_leave(world, 200) == max(later, 0)
+
+
+def test_an_unpromoted_target_that_is_deleted_with_it_takes_all_along(canary: Make, story: Story) -> None:
+    world = leave(story(canary(), V2, (200, Delete()), (205, Remove(Side.CANARY))))
+
+    assert world.cluster.primary is None
+    assert not world.cluster.orphaned
+
+
+def test_a_primary_that_dies_meanwhile_leaves_the_users_to_the_target(canary: Make, story: Story) -> None:
+    world = leave(story(canary(), V2, (200, Delete()), (205, Kill(Side.PRIMARY, None))))
+
+    assert world.cluster.served(world.now) == {"v2": 1}
+
+
+@pytest.mark.parametrize("spec", [{}, REVERT])
+def test_where_users_cannot_be_led_back_the_primary_goes_on_serving(
+    canary: Make, story: Story, spec: dict[str, Any]
+) -> None:
+    """The target has lost the label that tells its pods, or the spec names a provider that nobody knows."""
+
+    class Unknown(SafeWorld):
+        def facts(self) -> Facts:
+            known = self.now < self.scenario.start + timedelta(seconds=200)
+            return replace(super().facts(), returnable=known)
+
+    world = Unknown(story(canary(spec=spec), V2, (1000, Delete())))
+    world.run()
+
+    assert world.gone
+    assert world.cluster.orphaned
+    assert world.cluster.served(world.now) == {"v2": 1}
 
 
 @pytest.mark.parametrize("at", [30, 61, 200, 366.5, 371, 1000])
@@ -64,17 +171,13 @@ def test_a_finalizer_is_held_from_the_moment_on_that_revert_is_asked_for(canary:
     assert "" not in world.served
 
 
-def test_a_revert_that_is_no_longer_asked_for_holds_nothing(canary: Make, story: Story) -> None:
+def test_a_revert_that_is_no_longer_asked_for_is_not_done(canary: Make, story: Story) -> None:
     made = canary(spec=REVERT)
-    world = leave(story(made, (100, Edit(made.spec.replace(revert_on_deletion=False))), (200, Delete())))
+    edit = (300, Edit(made.spec.replace(revert_on_deletion=False)))
+    world = leave(story(made, V2, edit, (320, Delete())))
 
-    assert world.entries[-1].at == timedelta(seconds=200)
-
-
-def test_a_target_that_is_missing_does_not_hold_it(canary: Make, story: Story) -> None:
-    world = leave(story(canary(spec=REVERT), (100, Remove(Side.CANARY)), (200, Delete())))
-
-    assert world.entries[-1].at == timedelta(seconds=200)
+    assert seconds_to_leave(world, 320) == TOGETHER.total_seconds()
+    assert world.cluster.served(world.now) == {"v1": 1}
 
 
 def test_a_target_that_goes_while_it_leaves_does_not_hold_it(canary: Make, story: Story) -> None:

@@ -93,7 +93,7 @@ OUTCOMES: dict[str, Outcome] = {
     "pods die": Outcome(Phase.SUCCEEDED, "v2", PROMOTED, ((AT, Kill(Side.CANARY)),)),
     "pods die for good": Outcome(Phase.FAILED, "v1", FAILED, ((AT, Kill(Side.CANARY, None)),)),
     "primary dies for a while": Outcome(Phase.SUCCEEDED, "v2", PROMOTED, ((AT, Kill(Side.PRIMARY)),)),
-    "deleted": Outcome(Phase.PROGRESSING, "", (), ((AT, Delete()),), deleted=True),
+    "deleted": Outcome(Phase.TERMINATING, "", (), ((AT, Delete()),), deleted=True),
 }
 
 
@@ -112,6 +112,7 @@ def test_every_cell_ends_as_it_should(canary: Make, story: Story, strategy: str,
     assert world.gone is expected.deleted
     assert line.status.phase is expected.phase
     assert line.endings == expected.endings
+    assert "" not in world.cluster.served(world.now)
     if not expected.deleted:
         assert world.cluster.primary is not None
         assert world.cluster.target is not None

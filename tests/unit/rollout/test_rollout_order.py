@@ -25,6 +25,7 @@ def test_traffic_leaves_the_canary_before_its_service_follows_the_target(
     """A Service as target leads to something else at once; nobody has looked at that yet."""
     status = CanaryStatus(
         phase=Phase.PROGRESSING,
+        observed_generation=1,
         canary_weight=30,
         failed_checks=failed_checks,
         last_applied_spec="v2",
@@ -44,7 +45,11 @@ def test_pods_are_kept_until_the_gateway_has_followed_or_half_a_minute(
     """A gateway that tells when it has followed is waited for; one that never does is not waited for without end."""
     moved = datetime(2026, 1, 1, tzinfo=UTC)
     status = CanaryStatus(
-        phase=Phase.FAILED, last_applied_spec="v2", last_promoted_spec="v1", traffic_removed_time=moved
+        phase=Phase.FAILED,
+        observed_generation=1,
+        last_applied_spec="v2",
+        last_promoted_spec="v1",
+        traffic_removed_time=moved,
     )
 
     def gone(seconds: int) -> bool:

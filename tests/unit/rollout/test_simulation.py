@@ -177,7 +177,7 @@ class TestLoop:
         line = world.run()
 
         assert world.gone
-        assert line.status.phase is Phase.INITIALIZED
+        assert line.status.phase is Phase.TERMINATING
         assert world.cluster.primary is None
 
     def test_the_status_is_kept_as_json(self, canary: Make, story: Story) -> None:
