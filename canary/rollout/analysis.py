@@ -2,20 +2,19 @@
 
 from datetime import datetime
 
-from canary.api.analysis import HookType, NoDataPolicy, Severity, UnavailablePolicy, Webhook
-from canary.api.status import CheckStatus, Phase, Verdict
+from canary.api.analysis import HookType, Severity, Webhook
+from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import words
 from canary.rollout.decision import Alert, Decision, Event, Route
 from canary.rollout.ending import HELD, held, roll_back
-from canary.rollout.facts import HookAnswer, HookQuestion, MetricQuestion, Question
+from canary.rollout.facts import HookAnswer, HookQuestion, Question
+from canary.rollout.judging import NO_DATA, UNAVAILABLE, hook_failures, judge, metric_questions
 from canary.rollout.plan import EVERYBODY, NO_STEP, Step
 from canary.rollout.situation import Situation, warning
 from canary.rollout.start import restart, revert
 
 WAITING_FOR_PODS = "WaitingForPods"
-NO_DATA = "NoData"
-UNAVAILABLE = "MetricsUnavailable"
 WAITING_FOR_APPROVAL = "WaitingForApproval"
 ANALYSING = "Analysing"
 PROMOTING = "Promoting"
@@ -136,24 +135,24 @@ def _look(s: Situation) -> Decision:
     started = s.plan.current(s.status) != NO_STEP
     rollbacks = s.hooks(HookType.ROLLBACK)
     hooks = s.hooks(HookType.ROLLOUT) if started else (s.hooks(HookType.PRE_ROLLOUT) if ready else {})
-    metrics = _metric_questions(s) if started else ()
+    metrics = metric_questions(s) if started else ()
     questions: tuple[Question, ...] = (*rollbacks, *hooks, *metrics)
     if s.unanswered(questions):
         return s.stay("looking", asks=questions)
     for question, hook in rollbacks.items():
         if s.approved(question).approved:
             return roll_back(s, "manual webhook invoked", hook=hook)
-    failures, checks = _hook_failures(s, tuple(hooks))
-    doubt, failed_metrics, metric_checks = _judge(s, metrics)
-    checks = (*metric_checks, *checks)
-    failures = (*failures, *failed_metrics)
+    failures, checks = hook_failures(s, hooks)
+    judged = judge(s, metrics)
+    checks = (*judged.checks, *checks)
+    failures = (*failures, *judged.failures)
     if failures:
         return _count_failure(s, failures, checks)
     if s.split.canary < s.status.canary_weight:
         # Only now: what has just failed must not get its traffic back first.
         return _put_right(s)
-    if doubt is not None:
-        return _hold(s, doubt[0], doubt[1], checks, events=doubt[2])
+    if judged.doubt is not None:
+        return _hold(s, judged.doubt.reason, judged.doubt.message, checks, events=(judged.doubt.told,))
     if not ready:
         return _hold(s, WAITING_FOR_PODS, _pending(s), checks, events=())
     passed = tuple(event for hook in hooks.values() if (event := words.passed(hook)) is not None)
@@ -173,54 +172,6 @@ def _put_right(s: Situation) -> Decision:
         events=(warning(f"Halt {s.full_name} advancement {why}"),),
         wake=s.now + s.canary.analysis_interval,
     )
-
-
-def _metric_questions(s: Situation) -> tuple[MetricQuestion, ...]:
-    return tuple(MetricQuestion(s.look, index) for index in range(len(s.canary.analysis.metrics)))
-
-
-def _hook_failures(
-    s: Situation, questions: tuple[HookQuestion, ...]
-) -> tuple[tuple[Event, ...], tuple[CheckStatus, ...]]:
-    """What is told, and kept, of the webhooks that did not approve."""
-    events: list[Event] = []
-    checks: list[CheckStatus] = []
-    for question in questions:
-        hook = s.canary.analysis.webhooks[question.index]
-        answer: HookAnswer = s.approved(question)
-        if not answer.approved:
-            events.append(words.refused(s.canary, hook, answer.message))
-            checks.append(
-                CheckStatus(name=hook.name, verdict=Verdict.FAIL, time=s.now, message=answer.message, query=hook.url)
-            )
-    return tuple(events), tuple(checks)
-
-
-def _judge(
-    s: Situation, questions: tuple[MetricQuestion, ...]
-) -> tuple[tuple[str, str, tuple[Event, ...]] | None, tuple[Event, ...], tuple[CheckStatus, ...]]:
-    """Apply each metric's policy to its verdict: what holds the rollout, what counts as failed, and all verdicts."""
-    held: tuple[str, str, tuple[Event, ...]] | None = None
-    failures: list[Event] = []
-    checks: list[CheckStatus] = []
-    for question in questions:
-        metric = s.canary.analysis.metrics[question.index]
-        check = s.answer(question)
-        if not isinstance(check, CheckStatus):
-            msg = f"{question} was answered by {check}"
-            raise TypeError(msg)
-        checks.append(check)
-        told = words.halted(s.canary, metric, check)
-        match check.verdict, metric.no_data, metric.unavailable:
-            case (Verdict.PASS, _, _) | (Verdict.NO_DATA, NoDataPolicy.PASS, _):
-                pass
-            case (Verdict.NO_DATA, NoDataPolicy.HOLD, _):
-                held = held or (NO_DATA, check.message, (told,))
-            case (Verdict.UNAVAILABLE, _, UnavailablePolicy.HOLD):
-                held = held or (UNAVAILABLE, check.message, (told,))
-            case _:
-                failures.append(told)
-    return held, tuple(failures), tuple(checks)
 
 
 def _count_failure(s: Situation, events: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:

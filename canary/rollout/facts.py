@@ -57,10 +57,11 @@ class HookQuestion:
 
 @dataclass(frozen=True, slots=True)
 class MetricQuestion:
-    """Ask for the metric at `index` of the spec."""
+    """Ask for the metric at `index` of the spec: about the canary, or about the `primary` that it was promoted to."""
 
     look: str
     index: int
+    primary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
