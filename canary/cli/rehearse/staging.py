@@ -8,7 +8,7 @@ speaks of time, as request-duration would. Where that is not so, the story gives
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from canary.api.analysis import REQUEST_SUCCESS_RATE, Metric
@@ -45,10 +45,15 @@ from canary.rollout.simulation import (
     Window,
 )
 from canary.rollout.situation import RETRY_ANNOTATION
+from metrics.builtin import UNITS
+from metrics.question import Empty, Question
+from metrics.threshold import Threshold
+from metrics.verdict import judge
 
 BEGINNING: Final = timedelta(minutes=1)
 """When the new version is deployed, since the Canary was applied: by then everything is at rest."""
 
+START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 FOR_GOOD: Final = timedelta(days=36_500)
 NOTICED: Final = 1.0
 """Percent of failed requests that a metric of a team's own puts up with."""
@@ -120,6 +125,7 @@ def scenario_of(canary: Canary, story: Story, stage: Stage) -> Scenario:
         latency=NOTHING,
         weighted=stage.weighted,
         replicas=stage.replicas,
+        start=START,
         limit=BEGINNING + (FOR_GOOD if story.limit is None else story.limit),
     )
 
@@ -164,7 +170,17 @@ def _readings(canary: Canary, behaviour: Behaviour, pace: Pace) -> Iterator[Read
     for stretch in behaviour.stretches:
         age = pace.age(stretch.after)
         for metric in canary.analysis.metrics:
-            yield Reading(_value(metric, stretch), metric.name, after=age, weight=stretch.weight)
+            value = _value(metric, stretch)
+            message = "" if value is not None else _no_data(metric)
+            yield Reading(value, metric.name, after=age, weight=stretch.weight, message=message)
+
+
+def _no_data(metric: Metric) -> str:
+    """What the controller says of an empty answer."""
+    limits = Threshold(metric.limits.min, metric.limits.max)
+    unit = UNITS.get(metric.name, "")
+    question = Question(name=metric.name, query=metric.query, threshold=limits, interval=metric.interval, unit=unit)
+    return judge(question, Empty("no request reaches the canary"), START).message
 
 
 def _unaskable(stage: Stage) -> Iterator[Reading]:
