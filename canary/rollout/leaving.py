@@ -96,7 +96,7 @@ def _wait_for_target(s: Situation, deadline: datetime, *, lost: bool) -> Decisio
     return Decision(
         status=s.evolve(canary_weight=0, traffic_removed_time=None) if lost else s.status,
         reason="waiting for the target's pods",
-        actions=(*(s.keep_all_on_primary() if lost else ()), *s.wake_for_all()),
+        actions=(*(s.keep_all_on_primary() if lost else ()), *s.wake()),
         wake=deadline,
     )
 
