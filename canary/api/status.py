@@ -101,7 +101,7 @@ class CanaryStatus(Model):
     last_retry: str = ""
     """The value of the annotation flagger.app/retry that was last heeded."""
     primary_replicas: int | None = None
-    """Pods that the primary had when the rollout began; its autoscaler keeps them until the rollout has ended."""
+    """Pods that the primary has come to since the rollout began; its autoscaler keeps them until a while after it."""
     checks: tuple[CheckStatus, ...] = ()
     """The last verdicts."""
     reason: str = ""

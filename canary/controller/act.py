@@ -9,6 +9,7 @@ from canary.controller.belongings import belongings, is_owner
 from canary.controller.caches import Caches
 from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.observe import Surroundings
+from canary.kube.applied import marked
 from canary.kube.client import KubeClient
 from canary.kube.diff import covers
 from canary.kube.errors import Conflict, NotFound
@@ -40,6 +41,10 @@ FLAGGER = "flagger"
 """The field manager of what Flagger has written: the name of its program."""
 
 REPLICAS = ("spec", "replicas")
+
+
+APPLIED_ANNOTATION = "flagger.app/applied"
+"""On Services, routes and the primary's autoscaler: a digest of what was applied last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +98,11 @@ class Actor:
             case KeepAutoscaler(floor):
                 await self._copy_autoscaler(floor)
             case RestAutoscaler() | WakeAutoscaler():
-                await self._pause(wanted=isinstance(action, RestAutoscaler))
+                await self._autoscaler(action)
             case Route(split):
                 await self._route(split)
+            case Adopt():
+                await self._adopt()
             case HandBack():
                 await self._hand_back()
             case Orphan():
@@ -125,7 +132,8 @@ class Actor:
         return _Parts(seen.kind, seen.router, seen.target)
 
     async def _apply(self, desired: Json) -> None:
-        """Server-side apply, unless all of it is so already."""
+        """Server-side apply, unless all of it is so already, and nothing more of ours is there."""
+        desired = marked(desired, APPLIED_ANNOTATION)
         resource = resource_of(desired)
         existing = self._caches.get(resource, namespace_of(desired) or "", name_of(desired))
         if existing is not None and covers(existing, desired):
@@ -184,10 +192,12 @@ class Actor:
         existing = self._caches.get(kind.resource, canary.namespace, primary_name(name_of(scaler)))
         await self._apply(kind.primary(scaler, canary, floor=floor, existing=existing))
 
-    async def _pause(self, *, wanted: bool) -> None:
+    async def _autoscaler(self, action: RestAutoscaler | WakeAutoscaler) -> None:
         kind, scaler = self._seen.autoscaler_kind, self._seen.autoscaler
-        patch = kind.paused(scaler, wanted=wanted) if kind is not None and scaler is not None else None
-        if kind is not None and scaler is not None and patch is not None:
+        if kind is None or scaler is None:
+            return
+        patch = kind.rested(scaler) if isinstance(action, RestAutoscaler) else kind.woken(scaler, held=action.held)
+        if patch:
             namespace = self._seen.canary.namespace
             self._wrote(await self._client.merge_patch(kind.resource, namespace, name_of(scaler), patch))
 

@@ -12,6 +12,7 @@ from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import words
 from canary.rollout.adoption import adopt, is_foreign
 from canary.rollout.analysis import ANALYSING, PROMOTING, WAITING_FOR_PODS, progress
+from canary.rollout.capacity import guarded
 from canary.rollout.cookies import with_cookies
 from canary.rollout.decision import Decision, DropFinalizer, HoldFinalizer, KeepApexService, Route
 from canary.rollout.ending import HANDING_OVER, finalising, promoting
@@ -33,6 +34,9 @@ PROMOTED = {
 
 UNDER_WAY = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING})
 """Phases that a progress deadline bounds."""
+
+AT_WORK = UNDER_WAY | {Phase.FINALISING}
+"""Phases in which the primary may have to take all traffic back."""
 
 PHASES: dict[Phase, Callable[[Situation], Decision]] = {
     Phase.EMPTY: initialise,
@@ -73,7 +77,9 @@ def _decide(s: Situation) -> Decision:
         return _refuse(s, s.facts.problems)
     if s.canary.spec.suspend:
         return _pause(s, SUSPENDED, "the Canary is suspended")
-    return _held(s, PHASES[s.status.phase](_resume(s)))
+    resumed = _resume(s)
+    phase = resumed.status.phase
+    return _held(s, PHASES[phase](guarded(resumed) if phase in AT_WORK else resumed))
 
 
 def _held(s: Situation, decision: Decision) -> Decision:

@@ -69,7 +69,13 @@ class RestAutoscaler:
 
 @dataclass(frozen=True, slots=True)
 class WakeAutoscaler:
-    """Let the target's autoscaler scale it again."""
+    """Let the target's autoscaler scale it again.
+
+    Args:
+        held: whether it must not take the last pod.
+    """
+
+    held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +86,13 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class HandBack:
-    """Lead the users' Service to the target again, and let it and the route outlive the Canary."""
+class Adopt:
+    """Own what Flagger wrote of the objects around the Canary, so that what later is no part of them goes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Adopt:
-    """Own what Flagger wrote of the objects around the Canary, so that what later is no part of them goes."""
+class HandBack:
+    """Lead the users' Service to the target again, and let it and the route outlive the Canary."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from canary.api.analysis import HookType, OnFailure, Severity, Webhook
 from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, Split
 from canary.rollout import words
+from canary.rollout.capacity import floor_at_rest
 from canary.rollout.decision import (
     Alert,
     CopyToPrimary,
@@ -148,7 +149,7 @@ def finalising(s: Situation) -> Decision:
             iterations=0,
             last_promoted_spec=s.status.last_applied_spec,
             traffic_removed_time=None,
-            primary_replicas=None,
+            primary_replicas=floor_at_rest(s),
         ),
         reason="the promotion is completed",
         actions=(*actions, *s.let_go()),

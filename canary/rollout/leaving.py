@@ -8,13 +8,17 @@ from datetime import datetime, timedelta
 
 from canary.api.meta import utc
 from canary.api.status import Phase
-from canary.rollout.decision import Action, Decision, DropFinalizer, Event, HandBack, Orphan
+from canary.rollout.decision import Action, Decision, DropFinalizer, Event, HandBack, Orphan, ScaleTarget
 from canary.rollout.situation import Situation
 
 FINALIZER = "finalizer.flagger.app"
 
 TOGETHER = timedelta(seconds=10)
 """A target that is deleted within this time of its Canary is deleted with it: the application is to go."""
+
+
+STRENGTHEN = timedelta(minutes=1)
+"""How long a target that is ready, with fewer pods than the primary, is given to get as many."""
 
 
 def leave(s: Situation) -> Decision:
@@ -39,9 +43,9 @@ def leave(s: Situation) -> Decision:
     if moved is not None and not lost:
         settled = s.settled_at(moved)
         done = s.now >= settled
-        actions: tuple[Action, ...] = (HandBack(), DropFinalizer()) if done else (HandBack(),)
+        actions: tuple[Action, ...] = (HandBack(), *s.release_autoscaler(), DropFinalizer()) if done else (HandBack(),)
         return s.stay("the target has its traffic back", actions=actions, wake=None if done else settled)
-    if s.canary_ready:
+    if s.canary_ready and _strong_enough(s):
         return Decision(
             status=s.evolve(traffic_removed_time=s.now, canary_weight=0),
             reason="the target gets its traffic back",
@@ -57,7 +61,7 @@ def _without_target(s: Situation) -> Decision:
     if not s.primary_serving or _goes_with_target(s):
         return s.stay("nothing is to be given back", actions=(DropFinalizer(),))
     actions = s.keep_all_on_primary() if s.split.canary and s.facts.returnable else ()
-    return s.stay("there is no target to lead to; the primary goes on serving", actions=(*actions, *_RELEASE))
+    return s.stay("there is no target to lead to; the primary goes on serving", actions=(*actions, *_release(s)))
 
 
 def _goes_with_target(s: Situation) -> bool:
@@ -88,7 +92,16 @@ def _leave_primary(s: Situation) -> Decision:
     until = s.due(s.status.last_progress_time or s.now, TOGETHER)
     if s.now < until:
         return s.stay("the primary goes on serving, unless the target is to go too", wake=until)
-    return s.stay("the target runs what nobody has promoted: the primary goes on serving", actions=_RELEASE)
+    return s.stay("the target runs what nobody has promoted: the primary goes on serving", actions=_release(s))
+
+
+def _strengthened(s: Situation) -> datetime:
+    return s.due(s.status.last_progress_time or s.now, STRENGTHEN)
+
+
+def _strong_enough(s: Situation) -> bool:
+    """Whether the target has as many pods as serve everybody now; an autoscaler that takes them away is waited for."""
+    return _strengthened(s) <= s.now or not any(isinstance(action, ScaleTarget) for action in s.wake_for_all())
 
 
 def _wait_for_target(s: Situation, deadline: datetime, *, lost: bool) -> Decision:
@@ -96,8 +109,8 @@ def _wait_for_target(s: Situation, deadline: datetime, *, lost: bool) -> Decisio
     return Decision(
         status=s.evolve(canary_weight=0, traffic_removed_time=None) if lost else s.status,
         reason="waiting for the target's pods",
-        actions=(*(s.keep_all_on_primary() if lost else ()), *s.wake()),
-        wake=deadline,
+        actions=(*(s.keep_all_on_primary() if lost else ()), *s.wake_for_all()),
+        wake=min(deadline, _strengthened(s)) if s.now < _strengthened(s) else deadline,
     )
 
 
@@ -106,8 +119,9 @@ def _give_up(s: Situation, *, lost: bool) -> Decision:
     if s.canary_serving and not s.primary_serving:
         return s.stay("the target serves, if not with all its pods", actions=(HandBack(), DropFinalizer()))
     # The primary can serve: it must outlive the Canary rather than take the users with it.
-    actions = (*(s.keep_all_on_primary() if lost else ()), *_RELEASE)
+    actions = (*(s.keep_all_on_primary() if lost else ()), *_release(s))
     return s.stay("the target never became ready; the primary goes on serving", actions=actions)
 
 
-_RELEASE: tuple[Action, ...] = (Orphan(), DropFinalizer())
+def _release(s: Situation) -> tuple[Action, ...]:
+    return (*s.release_autoscaler(), Orphan(), DropFinalizer())

@@ -292,13 +292,30 @@ class Situation:
             return ()
         return (RestAutoscaler(), ScaleTarget(0)) if self.autoscaled else (ScaleTarget(0),)
 
+    def rest(self) -> tuple[Action, ...]:
+        """A target whose pods are gone stays without, also where its autoscaler was made anew."""
+        return (RestAutoscaler(),) if self.autoscaled and self.facts.target is not None else ()
+
     def wake(self) -> tuple[Action, ...]:
         """The canary gets pods where it has none: as many as its autoscaler starts with, or as the primary has."""
-        waking: tuple[Action, ...] = (WakeAutoscaler(),) if self.autoscaled else ()
+        waking: tuple[Action, ...] = (WakeAutoscaler(held=True),) if self.autoscaled else ()
         target = self.facts.target
         if target is None or target.readiness.desired:
             return waking
         wanted = (self.facts.autoscaler_minimum or 1) if self.autoscaled else replicas_wanted(self.facts.primary)
+        return (*waking, ScaleTarget(wanted))
+
+    def release_autoscaler(self) -> tuple[Action, ...]:
+        """A target that has pods is its autoscaler's own again; one that has none stays without."""
+        awake = self.facts.target is not None and self.facts.target.readiness.desired > 0
+        return (WakeAutoscaler(held=False),) if self.autoscaled and awake else ()
+
+    def wake_for_all(self) -> tuple[Action, ...]:
+        """The target gets the primary's number of pods, to serve everybody; its autoscaler goes on from there."""
+        waking: tuple[Action, ...] = (WakeAutoscaler(held=False),) if self.autoscaled else ()
+        target, wanted = self.facts.target, replicas_wanted(self.facts.primary)
+        if target is None or target.readiness.desired >= wanted:
+            return waking
         return (*waking, ScaleTarget(wanted))
 
     @property

@@ -3,6 +3,7 @@
 from canary.api.analysis import HookType, Severity
 from canary.api.status import Phase
 from canary.rollout import words
+from canary.rollout.capacity import floor_at_rest, guarded, settle
 from canary.rollout.decision import (
     Action,
     Alert,
@@ -59,6 +60,7 @@ def _copied(s: Situation) -> bool:
 
 def _take_over(s: Situation, actions: tuple[Action, ...]) -> Decision:
     """The primary is ready: traffic first, and a moment later the target's pods go."""
+    s = guarded(s)
     actions = (*actions, *s.keep_all_on_primary())
     moved = s.status.traffic_removed_time
     if moved is None:
@@ -142,12 +144,12 @@ def _tidy(s: Situation) -> Decision:
     actions = s.keep_all_on_primary()
     moved = s.status.traffic_removed_time
     if moved is None:
-        return s.stay("at rest", actions=actions)
+        return settle(s, (*actions, *s.rest()))
     settled = s.settled_at(moved)
     if s.now < settled:
         return s.stay("waiting for the routers to follow", actions=actions, wake=settled)
     return Decision(
-        status=s.evolve(traffic_removed_time=None, primary_replicas=None),
+        status=s.evolve(traffic_removed_time=None, primary_replicas=floor_at_rest(s)),
         reason="the canary's pods are let go",
         actions=(*actions, *s.let_go()),
     )
@@ -226,6 +228,7 @@ def begin(s: Situation, *, events: tuple[Event, ...], in_place: bool = False) ->
     target = s.facts.target
     if target is None:
         return s.stay("the target does not exist")
+    s = guarded(s)
     actions = (*(s.keep_services() if in_place else s.keep_all_on_primary()), *s.wake())
     return Decision(
         status=s.evolve(
@@ -242,7 +245,6 @@ def begin(s: Situation, *, events: tuple[Event, ...], in_place: bool = False) ->
             last_progress_time=s.now,
             analysis_start_time=s.now if in_place else None,
             traffic_removed_time=None,
-            primary_replicas=replicas_wanted(s.facts.primary),
             checks=(),
         ),
         reason="a new revision is rolled out",

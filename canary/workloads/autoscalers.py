@@ -1,16 +1,16 @@
 """Autoscalers of a target, and the primary's copies of them: HorizontalPodAutoscaler and KEDA's ScaledObject.
 
-The copy follows the original at once. While a rollout runs it has a floor: the primary keeps the pods that it had when
-the rollout began, however little traffic the canary leaves it, so that it can take everything back at any time.
+The copy follows the original at once. While a rollout runs it has a floor: the primary keeps the pods that it has,
+however little traffic the canary leaves it, so that it can take everything back at any time.
 """
 
-import copy
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Protocol
 
-from canary.api.canary import Canary
+from canary.api.canary import AutoscalerReference, Canary
+from canary.api.problems import Problem
 from canary.kube.types import HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT, Json, Resource
 from canary.workloads.base import (
     annotations_of,
@@ -28,7 +28,17 @@ from canary.workloads.base import (
 PAUSE = "autoscaling.keda.sh/paused-replicas"
 """KEDA's annotation: scale to this many pods and leave it at that."""
 
-_KEDA = "autoscaling.keda.sh/"
+STAY = "autoscaling.keda.sh/paused-scale-in"
+"""KEDA's annotation: take no pod away for now, and above all not the last one."""
+
+STAY_IS_OURS = "flagger.app/paused-scale-in"
+"""On a ScaledObject: the annotation `STAY` beside it was put there for a rollout."""
+
+_ASLEEP = "0"
+# KEDA writes the object's own name into it: a copied one would be put right by KEDA, and by us, for ever.
+_KEDA_LABELS = "scaledobject.keda.sh/"
+_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`")
+_KEDA_MOST = 100  # What KEDA takes for `maxReplicaCount` where it is absent.
 
 
 class Autoscaler(Protocol):
@@ -51,32 +61,53 @@ class Autoscaler(Protocol):
             existing: the copy that is there already; one that the Canary doesn't own stays without owner.
         """
 
-    def paused(self, scaler: Json, *, wanted: bool) -> Json | None:
-        """The merge patch that keeps the target at no pods, or lets it have some; None where nothing is to be done."""
+    def rested(self, scaler: Json) -> Json:
+        """The merge patch after which it keeps its target without pods; empty where it does already."""
+
+    def woken(self, scaler: Json, *, held: bool) -> Json:
+        """The merge patch after which it scales its target; empty where it does already.
+
+        Args:
+            scaler: the autoscaler that the spec names.
+            held: whether it must not take the last pod: without one a canary can't be judged.
+        """
+
+    def problems(self, scaler: Json, ref: AutoscalerReference) -> tuple[Problem, ...]:
+        """What the reference asks for that this autoscaler can't do."""
 
 
 class HorizontalPodAutoscaler:
-    """Kubernetes' own: it rests by itself while its target has no pods."""
+    """Kubernetes' own: it rests by itself while somebody else keeps its target without pods."""
 
     resource: Resource = HORIZONTAL_POD_AUTOSCALER
 
     def minimum(self, scaler: Json) -> int:
         """The least of its spec."""
-        return max(1, int(mapping(scaler.get("spec")).get("minReplicas") or 1))
+        return max(1, _number(mapping(scaler.get("spec")).get("minReplicas"), 1))
 
     def primary(self, scaler: Json, canary: Canary, *, floor: int, existing: Json | None = None) -> Json:
         """The same metrics and behaviour, on the primary."""
         spec: Json = without_nulls(mapping(scaler.get("spec")))
-        least, most = _limits(canary, spec.get("minReplicas"), spec.get("maxReplicas"), floor)
+        least, most = _number(spec.get("minReplicas"), 1), _number(spec.get("maxReplicas"), 1)
+        spec["minReplicas"], spec["maxReplicas"] = _limits(canary, least, most, floor)
         spec["scaleTargetRef"] = {**mapping(spec.get("scaleTargetRef")), "name": canary.primary_name}
-        spec["minReplicas"] = least
-        if most is not None:
-            spec["maxReplicas"] = most
-        return _manifest(self.resource, scaler, canary, existing, spec, portable(annotations_of(scaler)))
+        labels, annotations = portable(labels_of(scaler)), portable(annotations_of(scaler))
+        return _manifest(self.resource, scaler, canary, existing, spec, labels, annotations)
 
-    def paused(self, scaler: Json, *, wanted: bool) -> Json | None:
-        """Nothing is to be done."""
-        return None
+    def rested(self, scaler: Json) -> Json:
+        """Empty: of a target without pods it takes no care."""
+        return {}
+
+    def woken(self, scaler: Json, *, held: bool) -> Json:
+        """Empty: it wakes with its target."""
+        return {}
+
+    def problems(self, scaler: Json, ref: AutoscalerReference) -> tuple[Problem, ...]:
+        """It asks its metrics by name, not by query."""
+        if not ref.primary_scaler_queries:
+            return ()
+        message = "a HorizontalPodAutoscaler has no queries"
+        return (Problem("spec.autoscalerRef.primaryScalerQueries", message, "take it out"),)
 
 
 class ScaledObject:
@@ -86,16 +117,14 @@ class ScaledObject:
 
     def minimum(self, scaler: Json) -> int:
         """The least of its spec; one where it scales to nothing, as a canary without pods can't be judged."""
-        return max(1, int(mapping(scaler.get("spec")).get("minReplicaCount") or 1))
+        return max(1, _least(scaler))
 
     def primary(self, scaler: Json, canary: Canary, *, floor: int, existing: Json | None = None) -> Json:
-        """The same triggers on the primary, with the primary's queries, and never paused."""
-        spec: Json = copy.deepcopy(without_nulls(mapping(scaler.get("spec"))))
-        least, most = _limits(canary, spec.get("minReplicaCount", 0), spec.get("maxReplicaCount"), floor)
+        """The same triggers on the primary, with the primary's queries, and not asleep."""
+        spec: Json = without_nulls(mapping(scaler.get("spec")))
+        least, most = _limits(canary, _least(scaler), _number(spec.get("maxReplicaCount"), _KEDA_MOST), floor)
         spec["scaleTargetRef"] = {**mapping(spec.get("scaleTargetRef")), "name": canary.primary_name}
-        spec["minReplicaCount"] = least
-        if most is not None:
-            spec["maxReplicaCount"] = most
+        spec["minReplicaCount"], spec["maxReplicaCount"] = least, most
         if floor:
             # Fewer pods than the least when nothing happens: not while a rollout may need them.
             spec.pop("idleReplicaCount", None)
@@ -104,16 +133,38 @@ class ScaledObject:
         config = mapping(mapping(spec.get("advanced")).get("horizontalPodAutoscalerConfig"))
         if config.get("name"):
             config["name"] = primary_name(config["name"])
-        annotations = {key: value for key, value in portable(annotations_of(scaler)).items() if key != PAUSE}
-        annotations = {key: value for key, value in annotations.items() if not key.startswith(f"{_KEDA}paused")}
-        return _manifest(self.resource, scaler, canary, existing, spec, annotations)
+        labels = {key: value for key, value in labels_of(scaler).items() if not key.startswith(_KEDA_LABELS)}
+        annotations = _without_ours(annotations_of(scaler))
+        return _manifest(self.resource, scaler, canary, existing, spec, portable(labels), portable(annotations))
 
-    def paused(self, scaler: Json, *, wanted: bool) -> Json | None:
-        """The annotation that KEDA heeds, put on or taken off."""
-        value = "0" if wanted else None
-        if annotations_of(scaler).get(PAUSE) == value:
-            return None
-        return {"metadata": {"annotations": {PAUSE: value}}}
+    def rested(self, scaler: Json) -> Json:
+        """The annotation that has KEDA take all pods away, put on."""
+        annotations = annotations_of(scaler)
+        changes: dict[str, str | None] = {} if annotations.get(PAUSE) == _ASLEEP else {PAUSE: _ASLEEP}
+        return _annotated({**changes, **_unheld(annotations)})
+
+    def woken(self, scaler: Json, *, held: bool) -> Json:
+        """That annotation taken off; and where KEDA scales to nothing, one that keeps the pods that there are."""
+        annotations = annotations_of(scaler)
+        changes: dict[str, str | None] = {PAUSE: None} if annotations.get(PAUSE) == _ASLEEP else {}
+        if not held:
+            return _annotated({**changes, **_unheld(annotations)})
+        if _least(scaler) == 0 and STAY not in annotations:
+            changes |= {STAY: "true", STAY_IS_OURS: "true"}
+        return _annotated(changes)
+
+    def problems(self, scaler: Json, ref: AutoscalerReference) -> tuple[Problem, ...]:
+        """A query for a trigger that there is none of would never be asked."""
+        names = {name for trigger in items(mapping(scaler.get("spec")).get("triggers")) for name in _names(trigger)}
+        return tuple(
+            Problem(
+                "spec.autoscalerRef.primaryScalerQueries",
+                f"ScaledObject {name_of(scaler)} has no trigger named {name}",
+                f"write one of {', '.join(sorted(names))}" if names else "name its triggers",
+            )
+            for name in ref.primary_scaler_queries
+            if name not in names
+        )
 
 
 AUTOSCALERS: Mapping[str, Autoscaler] = MappingProxyType(
@@ -122,44 +173,105 @@ AUTOSCALERS: Mapping[str, Autoscaler] = MappingProxyType(
 """By `autoscalerRef.kind`."""
 
 
-def _limits(canary: Canary, least: object, most: object, floor: int) -> tuple[int, int | None]:
+def problems(canary: Canary, scaler: Json | None, *, needed: bool) -> tuple[Problem, ...]:
+    """What keeps the autoscaler that a spec names from scaling both versions.
+
+    Args:
+        canary: the Canary.
+        scaler: the autoscaler; None when there is none.
+        needed: whether it must be there by now.
+    """
+    ref = canary.spec.autoscaler_ref
+    if ref is None:
+        return ()
+    kind = AUTOSCALERS.get(ref.kind)
+    if kind is None:
+        message = f"autoscalers of kind {ref.kind} are not supported"
+        remedy = f"write one of {', '.join(sorted(AUTOSCALERS))}, or take it out"
+        return (Problem("spec.autoscalerRef.kind", message, remedy),)
+    if scaler is not None:
+        return kind.problems(scaler, ref)
+    if not needed:
+        return ()
+    message = f"{ref.kind} {ref.name} does not exist in {canary.namespace}"
+    return (Problem("spec.autoscalerRef", message, "create it, or correct its name"),)
+
+
+def _number(value: object, default: int) -> int:
+    return value if isinstance(value, int) else default
+
+
+def _least(scaler: Json) -> int:
+    return _number(mapping(scaler.get("spec")).get("minReplicaCount"), 0)
+
+
+def _limits(canary: Canary, least: int, most: int, floor: int) -> tuple[int, int]:
     """The primary's limits: its own where the spec names them, the original's else, and the floor above both."""
     ref = canary.spec.autoscaler_ref
     own = ref.primary_scaler_replicas if ref is not None else None
-    low = (
-        own.min_replicas
-        if own is not None and own.min_replicas is not None
-        else int(str(least if least is not None else 1))
-    )
-    high = own.max_replicas if own is not None and own.max_replicas is not None else most
-    low = max(low, floor)
-    return low, None if high is None else max(int(str(high)), low)
+    if own is not None:
+        least = least if own.min_replicas is None else own.min_replicas
+        most = most if own.max_replicas is None else own.max_replicas
+    least = max(least, floor)
+    return least, max(most, least)
+
+
+def _names(trigger: Json) -> set[str]:
+    """What a trigger may be called by: its own name, or the one that Flagger's tutorial writes in its metadata."""
+    return {str(name) for name in (trigger.get("name"), mapping(trigger.get("metadata")).get("name")) if name}
 
 
 def _ask_about_primary(canary: Canary, trigger: Json) -> None:
     """Give a trigger the primary's query: the one that the spec names for it, else its own with the names changed."""
     ref, metadata = canary.spec.autoscaler_ref, mapping(trigger.get("metadata"))
     queries = ref.primary_scaler_queries if ref is not None else {}
-    if queries:
-        query = queries.get(str(trigger.get("name", "")))
-        if query is not None:
-            metadata["query"] = query
+    own = next((queries[name] for name in sorted(_names(trigger)) if name in queries), None)
+    if own is not None:
+        metadata["query"] = own
     elif "query" in metadata:
-        name = re.escape(canary.target_name)
-        # Both NAME and NAME-canary become NAME-primary; names that merely contain NAME stay.
-        metadata["query"] = re.sub(
-            rf"(?<![\w-]){name}(-canary|-primary)?(?![a-zA-Z0-9])", canary.primary_name, str(metadata["query"])
-        )
+        metadata["query"] = _about_primary(canary, str(metadata["query"]))
+
+
+def _about_primary(canary: Canary, query: str) -> str:
+    """The query with NAME and NAME-canary changed to NAME-primary, where they stand for the workload or its pods.
+
+    They do so in its quoted parts, and anywhere where it has none. A longer name that merely contains it stays, such
+    as that of another workload.
+    """
+    name = re.compile(rf"(?<![\w-]){re.escape(canary.target_name)}(-canary|-primary)?(?!\w|-\w)")
+    if _QUOTED.search(query) is None:
+        return name.sub(canary.primary_name, query)
+    return _QUOTED.sub(lambda part: name.sub(canary.primary_name, part.group()), query)
+
+
+def _without_ours(annotations: Mapping[str, str]) -> dict[str, str]:
+    """The annotations of a ScaledObject without what the state of its own target has put there."""
+    gone = {PAUSE, STAY_IS_OURS, *({STAY} if STAY_IS_OURS in annotations else set())}
+    return {key: value for key, value in annotations.items() if key not in gone}
+
+
+def _unheld(annotations: Mapping[str, str]) -> dict[str, str | None]:
+    return {STAY: None, STAY_IS_OURS: None} if STAY_IS_OURS in annotations else {}
+
+
+def _annotated(changes: Mapping[str, str | None]) -> Json:
+    return {"metadata": {"annotations": dict(changes)}} if changes else {}
 
 
 def _manifest(
-    resource: Resource, scaler: Json, canary: Canary, existing: Json | None, spec: Json, annotations: dict[str, str]
+    resource: Resource,
+    scaler: Json,
+    canary: Canary,
+    existing: Json | None,
+    spec: Json,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
 ) -> Json:
     metadata: Json = {"name": primary_name(name_of(scaler)), "namespace": canary.namespace}
-    if labels := portable(labels_of(scaler)):
-        metadata["labels"] = labels
+    if labels:
+        metadata["labels"] = dict(labels)
     if annotations:
-        metadata["annotations"] = annotations
+        metadata["annotations"] = dict(annotations)
     if is_owned(canary, existing):
         metadata["ownerReferences"] = [owner_reference(canary)]
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "spec": spec}

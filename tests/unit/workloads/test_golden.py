@@ -8,6 +8,7 @@ import yaml
 from canary.api.canary import parse_canary
 from canary.kube.types import Json
 from canary.workloads import configs, services
+from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.base import Rules, SelectorLabel
 from canary.workloads.deployment import Deployment
 
@@ -41,6 +42,14 @@ def test_primary(case: Json) -> None:
 def test_configuration_copy(case: Json) -> None:
     canary = parse_canary(case["canary"])
     made = configs.primary_copy(case["object"], canary, rules=rules_of(case), existing=case.get("existing"))
+    assert made == case["expected"], case["rule"]
+
+
+@pytest.mark.parametrize("case", cases("autoscalers"))
+def test_autoscaler_copy(case: Json) -> None:
+    canary = parse_canary(case["canary"])
+    kind = AUTOSCALERS[case["expected"]["kind"]]
+    made = kind.primary(case["scaler"], canary, floor=case["floor"], existing=case.get("existing"))
     assert made == case["expected"], case["rule"]
 
 
