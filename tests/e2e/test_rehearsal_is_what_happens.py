@@ -1,0 +1,327 @@
+"""What `canary rehearse` predicts is what happens: ten specs over five scenarios, all at once, on the real parts.
+
+Pods are processes that sleep, and metrics are numbers that Prometheus is asked for as they are, so that the scenario
+alone decides how a rollout goes.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import pairwise
+from typing import TypeVar
+
+from canary.api.canary import parse_canary
+from canary.cli.rehearse.builtin import BY_NAME
+from canary.cli.rehearse.play import Rehearsal, Theatre
+from canary.cli.rehearse.refusals import is_weighted
+from canary.cli.rehearse.staging import Stage
+from canary.kube.store import Change
+from canary.kube.types import CANARY, DEPLOYMENT, EVENT, TRAEFIK_SERVICE, Json, Resource
+from canary.kube.watch import WatchCache
+from canary.rollout.plan import plan_of
+from canary.sandbox.rig import Moment, Rig, phase_of, weight_of, without_repeats
+
+INTERVAL = 2.0
+DEADLINE = 16
+ENDED = {"Succeeded", "Failed"}
+TOLERANCE = 1.5
+"""Seconds by which a rollout may be longer than rehearsed, beside what its pods took: fifty of them share two cores."""
+
+GATE = "http://flagger-loadtester.test/gate/approve"
+
+
+def _hook(type_: str) -> Json:
+    return {"name": type_, "type": type_, "url": GATE, "timeout": "5s"}
+
+
+SPECS: dict[str, Json] = {
+    "steps": {"stepWeight": 25, "maxWeight": 50},
+    "weights": {"stepWeights": [1, 10, 60]},
+    "to-all": {"stepWeight": 50},
+    "patient": {"stepWeight": 30, "maxWeight": 60, "threshold": 3},
+    "back-in-steps": {"stepWeights": [20, 75], "stepWeightPromotion": 50},
+    "hooked": {
+        "stepWeights": [40],
+        "webhooks": [_hook(type_) for type_ in ("confirm-rollout", "pre-rollout", "rollout", "post-rollout")],
+    },
+    "gated": {
+        "stepWeights": [15, 30],
+        "webhooks": [_hook(type_) for type_ in ("confirm-traffic-increase", "confirm-promotion")],
+    },
+    "blue-green": {"iterations": 2},
+    "gated-blue-green": {"iterations": 2, "threshold": 2, "webhooks": [_hook("confirm-promotion")]},
+    "without-weights": {"iterations": 3, "provider": "kubernetes"},
+}
+"""What differs in their analysis, and their provider where it is another."""
+
+READINGS = {
+    "healthy": "vector(0)",
+    "dead-on-arrival": "vector(2)",
+    "no-traffic": "vector(0) > 1",
+    "new-revision-in-mid-rollout": "vector(0)",
+    "pods-never-ready": "vector(0)",
+}
+"""What Prometheus is asked for the number of errors, of which one is allowed."""
+
+
+def canary_of(name: str, namespace: str, spec: str, scenario: str) -> Json:
+    """A Canary of this spec, whose metric says what the scenario lets it say."""
+    analysis = {**SPECS[spec]}
+    provider = analysis.pop("provider", "traefik")
+    metric = {"name": "errors", "query": READINGS[scenario], "thresholdRange": {"max": 1}, "interval": "1s"}
+    return {
+        "apiVersion": CANARY.api_version,
+        "kind": CANARY.kind,
+        "metadata": {"name": name, "namespace": namespace, "generation": 1},
+        "spec": {
+            "provider": provider,
+            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "service": {"port": 9898},
+            "progressDeadlineSeconds": DEADLINE,
+            "analysis": {"interval": f"{INTERVAL:g}s", "threshold": 1, "metrics": [metric], **analysis},
+        },
+    }
+
+
+def workload(name: str, namespace: str, version: str, *, ready: bool = True) -> Json:
+    """A Deployment of one pod that sleeps."""
+    container: Json = {
+        "name": "app",
+        "image": "process://sleep infinity",
+        "ports": [{"name": "http", "containerPort": 9898}],
+        "env": [{"name": "VERSION", "value": version}],
+    }
+    if not ready:
+        container["readinessProbe"] = {"exec": {"command": ["false"]}, "periodSeconds": 1}
+    spec = {"terminationGracePeriodSeconds": 1, "containers": [container]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": spec},
+        },
+    }
+
+
+@dataclass(slots=True)
+class Log:
+    """Every state of the objects of a namespace, and every event, in the order in which the API server told them."""
+
+    canaries: defaultdict[str, list[Moment]] = field(default_factory=lambda: defaultdict(list))
+    routes: defaultdict[str, list[Moment]] = field(default_factory=lambda: defaultdict(list))
+    deployments: defaultdict[str, list[Moment]] = field(default_factory=lambda: defaultdict(list))
+    events: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, rig: Rig) -> AsyncIterator["Log"]:
+        """Keep a log while the context lasts."""
+        log = cls()
+        async with AsyncExitStack() as stack:
+            for resource, states in (
+                (CANARY, log.canaries),
+                (TRAEFIK_SERVICE, log.routes),
+                (DEPLOYMENT, log.deployments),
+                (EVENT, None),
+            ):
+                await stack.enter_async_context(log._follow(rig, resource, states))
+            yield log
+
+    @asynccontextmanager
+    async def _follow(
+        self, rig: Rig, resource: Resource, states: defaultdict[str, list[Moment]] | None
+    ) -> AsyncIterator[None]:
+        def take(change: Change[Json]) -> None:
+            if states is not None:
+                states[change.key.name].append(Moment(asyncio.get_running_loop().time(), change.new))
+            elif change.new is not None and change.new["involvedObject"]["kind"] == CANARY.kind:
+                self.events[change.new["involvedObject"]["name"]].append(change.new["message"])
+            self.news.set()
+
+        cache = WatchCache(rig.client, resource, namespace=rig.namespace)
+        cache.subscribe(take)
+        task = asyncio.create_task(cache.run(), name=f"log {resource.plural}")
+        try:
+            async with asyncio.timeout(20):
+                await cache.synced.wait()
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    def status(self, name: str) -> Json:
+        """The status of a Canary as it is."""
+        moments = self.canaries[name]
+        status: Json = (moments[-1].value or {}).get("status") or {} if moments else {}
+        return status
+
+    async def until(self, names: Sequence[str], phases: set[str], within: float) -> None:
+        """Wait until every one of these Canaries is in one of the phases."""
+        try:
+            async with asyncio.timeout(within):
+                while not all(self.status(name).get("phase") in phases for name in names):
+                    self.news.clear()
+                    await self.news.wait()
+        except TimeoutError:
+            late = {name: self.status(name) for name in names if self.status(name).get("phase") not in phases}
+            msg = f"not {' or '.join(phases)} within {within:g} s: {late}"
+            raise AssertionError(msg) from None
+
+
+@dataclass(slots=True)
+class Rollout:
+    """One spec in one scenario: what is predicted, and what happens.
+
+    Args:
+        spec: name of the spec.
+        scenario: name of the scenario.
+        manifest: the Canary.
+        predicted: the rehearsal, with pods that are ready at once.
+        began: when the new version was applied, in loop time.
+        told: how many events there were by then.
+    """
+
+    spec: str
+    scenario: str
+    manifest: Json
+    predicted: Rehearsal
+    began: float = 0.0
+    told: int = 0
+
+    @classmethod
+    def of(cls, spec: str, scenario: str, namespace: str) -> "Rollout":
+        """Rehearse one."""
+        manifest = canary_of(f"{spec}-{list(READINGS).index(scenario)}", namespace, spec, scenario)
+        canary = parse_canary(manifest)
+        stage = Stage(weighted=is_weighted(canary.spec.provider), ready_after=timedelta(0), replicas=1)
+        return cls(spec, scenario, manifest, Theatre(canary, stage).play(BY_NAME[scenario]))
+
+    @property
+    def name(self) -> str:
+        """Of the Canary, the Deployment and the route."""
+        return str(self.manifest["metadata"]["name"])
+
+    async def deploy(self, rig: Rig, log: Log) -> None:
+        """Apply the new version and, in mid-rollout where the scenario says so, a newer one."""
+        self.began, self.told = asyncio.get_running_loop().time(), len(log.events[self.name])
+        ready = self.scenario != "pods-never-ready"
+        await rig.apply(workload(self.name, rig.namespace, "new", ready=ready))
+        if self.scenario == "new-revision-in-mid-rollout":
+            await self._until_half_way(log)
+            await rig.apply(workload(self.name, rig.namespace, "newer"))
+
+    async def _until_half_way(self, log: Log) -> None:
+        """Wait until the step half-way through the plan is half over, as the scenario says."""
+        canary = parse_canary(self.manifest)
+        steps = plan_of(canary, weighted=is_weighted(canary.spec.provider)).steps
+        step = steps[len(steps) // 2]
+        wanted = (step.split.canary, step.iteration)
+        async with asyncio.timeout(60):
+            while True:
+                status = log.status(self.name)
+                if (status.get("canaryWeight"), status.get("iterations")) == wanted:
+                    break
+                log.news.clear()
+                await log.news.wait()
+        await asyncio.sleep(INTERVAL / 2)
+
+    def differences(self, log: Log) -> list[str]:
+        """What is otherwise than predicted, in words."""
+        since = [each for each in log.canaries[self.name] if each.at >= self.began]
+        phases = _without_repeats([phase_of(each.value or {}) for each in since])
+        predicted = self.predicted
+        found: list[tuple[str, object, object]] = [("phases", phases, tuple(phase.value for phase in predicted.phases))]
+        if self.manifest["spec"]["provider"] == "traefik":
+            weights = without_repeats([weight_of(each.value or {}) for each in self._routes(log)])
+            found.append(("weights", tuple(weights), predicted.weights))
+        events = _without_repeats([_comparable(each) for each in log.events[self.name][self.told :]])
+        found.append(("events", events, _without_repeats([_comparable(each) for each in predicted.events])))
+        lines = [f"{what}: {seen}, predicted {said}" for what, seen, said in found if seen != said]
+        took, pods = self._took(since), self._pods_took(log)
+        said = (predicted.took or timedelta(0)).total_seconds()
+        if not -0.1 <= took - said <= pods + TOLERANCE:
+            lines.append(f"duration: {took:.2f} s, predicted {said:g} s and pods {pods:.2f} s")
+        return [f"{self.spec}, {self.scenario}: {line}" for line in lines]
+
+    def _routes(self, log: Log) -> list[Moment]:
+        """The states of the route since the new version was applied, with the one that it was in then."""
+        states = log.routes[self.name]
+        before = [each for each in states if each.at < self.began][-1:]
+        return before + [each for each in states if each.at >= self.began]
+
+    def _took(self, since: Sequence[Moment]) -> float:
+        return next(each.at for each in reversed(_first_of_each_phase(since)) if _is_end(each)) - self.began
+
+    def _pods_took(self, log: Log) -> float:
+        """Seconds for which pods were asked for and not all there, in the canary and in the primary.
+
+        Pods that never are take none of the time: the deadline does.
+        """
+        if self.scenario == "pods-never-ready":
+            return 0.0
+        return sum(_unsettled(log.deployments[each], self.began) for each in (self.name, f"{self.name}-primary"))
+
+
+def _comparable(event: str) -> str:
+    """An event without what only the real parts can know: why pods are not ready, why there is no value."""
+    return event.partition(" updated replicas are available: ")[0].partition(", wanted ")[0]
+
+
+T = TypeVar("T")
+
+
+def _without_repeats(values: Sequence[T]) -> tuple[T, ...]:
+    return tuple(each for index, each in enumerate(values) if not index or each != values[index - 1])
+
+
+def _is_end(moment: Moment) -> bool:
+    return phase_of(moment.value or {}) in ENDED
+
+
+def _first_of_each_phase(moments: Sequence[Moment]) -> list[Moment]:
+    return [
+        each
+        for index, each in enumerate(moments)
+        if not index or phase_of(each.value or {}) != phase_of(moments[index - 1].value or {})
+    ]
+
+
+def _unsettled(moments: Sequence[Moment], since: float) -> float:
+    """Seconds for which a Deployment had not the pods that it should have, while it should have any."""
+    seconds = 0.0
+    for before, after in pairwise(moments):
+        spec, status = (before.value or {}).get("spec", {}), (before.value or {}).get("status", {})
+        metadata = (before.value or {}).get("metadata", {})
+        replicas = spec.get("replicas", 0)
+        counts = [status.get(each, 0) for each in ("replicas", "updatedReplicas", "availableReplicas")]
+        settled = status.get("observedGeneration") == metadata.get("generation") and counts == [replicas] * 3
+        if before.at >= since and replicas and not settled:
+            seconds += after.at - before.at
+    return seconds
+
+
+async def test_order_and_duration_are_as_rehearsed(rig: Rig) -> None:
+    """The order of phases, weights and events is the same; a rollout takes longer by what its pods took, no more."""
+    rollouts = [Rollout.of(spec, scenario, rig.namespace) for spec in SPECS for scenario in READINGS]
+    names = [each.name for each in rollouts]
+    async with Log.of(rig) as log:
+        await asyncio.gather(*(rig.apply(workload(name, rig.namespace, "current")) for name in names))
+        await asyncio.gather(*(rig.apply(each.manifest) for each in rollouts))
+        await log.until(names, {"Initialized"}, within=90)
+        await asyncio.sleep(3)
+        async with asyncio.TaskGroup() as group:
+            for each in rollouts:
+                group.create_task(each.deploy(rig, log))
+                await asyncio.sleep(0.1)
+        await log.until(names, ENDED, within=90)
+        await asyncio.sleep(2)
+        differences = [line for each in rollouts for line in each.differences(log)]
+
+    assert not differences, "\n".join(differences)
