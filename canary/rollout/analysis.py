@@ -1,5 +1,7 @@
 """The analysis of a new version: step by step, a look at a time, until it is promoted or taken back."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from canary.api.analysis import HookType, Severity, Webhook
@@ -68,38 +70,34 @@ def _look_due(s: Situation) -> datetime | None:
         return s.now if s.canary_ready or s.hooks(HookType.ROLLBACK) else None
     due = s.due(last, s.canary.analysis_interval)
     # A hold ends at its deadline, with a last look: an interval may be much longer.
-    return min(due, _deadline(s)) if s.status.reason in (NO_DATA, UNAVAILABLE) else due
+    return min(due, deadline(s)) if s.status.reason in (NO_DATA, UNAVAILABLE) else due
 
 
 def _wait(s: Situation, due: datetime | None) -> Decision:
     """Until the next look: keep the route as the status says it is, and mind the deadline of the pods."""
     waits_for_pods = s.status.reason == WAITING_FOR_PODS and not s.canary_ready
-    if waits_for_pods and s.now >= _deadline(s):
-        return _give_up_on_pods(s)
+    if waits_for_pods and s.now >= deadline(s):
+        return give_up_on_pods(s)
     wakes = [due] if due is not None else []
     if waits_for_pods:
-        wakes.append(_deadline(s))
+        wakes.append(deadline(s))
     split = s.plan.current(s.status).split
-    why = _pending(s) if waits_for_pods else "waiting for the next look"
+    why = s.pending if waits_for_pods else "waiting for the next look"
     actions = (*s.keep_services(), Route(split)) if s.can_route(split) else s.keep_services()
     return s.stay(why, actions=actions, wake=min(wakes) if wakes else None)
 
 
-def _deadline(s: Situation) -> datetime:
+def deadline(s: Situation) -> datetime:
     """When a rollout that makes no progress has failed."""
     return (s.status.last_progress_time or s.now) + s.canary.progress_deadline
 
 
-def _give_up_on_pods(s: Situation) -> Decision:
+def give_up_on_pods(s: Situation) -> Decision:
     """The deadline is over: find out why the pods are not ready, and take the version back."""
     why = s.pods_reason()
     if why is None:
         return s.stay("asking why the pods are not ready", asks=(s.pods_question,))
-    return roll_back(s, f"progress deadline exceeded {_pending(s)}{': ' + why if why else ''}", deadline=True)
-
-
-def _pending(s: Situation) -> str:
-    return words.pending(s.facts.target.readiness) if s.facts.target is not None else ""
+    return roll_back(s, f"progress deadline exceeded {s.pending}{': ' + why if why else ''}", deadline=True)
 
 
 def _retreat(s: Situation) -> Decision:
@@ -131,8 +129,32 @@ def _look(s: Situation) -> Decision:
     """Ask everything that this step hangs on, and act on the answers."""
     ready = s.canary_ready
     if s.canary.skip_analysis:
-        return _promote(s, (), ()) if ready else _hold(s, WAITING_FOR_PODS, _pending(s), (), events=())
-    started = s.plan.current(s.status) != NO_STEP
+        return _promote(s, (), ()) if ready else hold(s, WAITING_FOR_PODS, s.pending, (), events=())
+    found = examine(s, started=s.plan.current(s.status) != NO_STEP, ready=ready)
+    return found if isinstance(found, Decision) else _go_on(s, found.events, found.checks)
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A look at which nothing speaks against going on.
+
+    Args:
+        events: what there is to tell of it.
+        checks: its verdicts.
+    """
+
+    events: tuple[Event, ...]
+    checks: tuple[CheckStatus, ...]
+
+
+def examine(s: Situation, *, started: bool, ready: bool) -> Decision | Passed:
+    """Look at the new version, or decide what follows from a look that it has not passed.
+
+    Args:
+        s: the Canary and its facts.
+        started: whether it has had any requests to be judged by.
+        ready: whether its pods are ready; before the first step, hooks that call them are asked then only.
+    """
     rollbacks = s.hooks(HookType.ROLLBACK)
     hooks = s.hooks(HookType.ROLLOUT) if started else (s.hooks(HookType.PRE_ROLLOUT) if ready else {})
     metrics = metric_questions(s) if started else ()
@@ -147,16 +169,15 @@ def _look(s: Situation) -> Decision:
     checks = (*judged.checks, *checks)
     failures = (*failures, *judged.failures)
     if failures:
-        return _count_failure(s, failures, checks)
+        return count_failure(s, failures, checks)
     if s.split.canary < s.status.canary_weight:
         # Only now: what has just failed must not get its traffic back first.
         return _put_right(s)
     if judged.doubt is not None:
-        return _hold(s, judged.doubt.reason, judged.doubt.message, checks, events=(judged.doubt.told,))
+        return hold(s, judged.doubt.reason, judged.doubt.message, checks, events=(judged.doubt.told,))
     if not ready:
-        return _hold(s, WAITING_FOR_PODS, _pending(s), checks, events=())
-    passed = tuple(event for hook in hooks.values() if (event := words.passed(hook)) is not None)
-    return _go_on(s, passed, checks)
+        return hold(s, WAITING_FOR_PODS, s.pending, checks, events=())
+    return Passed(tuple(event for hook in hooks.values() if (event := words.passed(hook)) is not None), checks)
 
 
 def _put_right(s: Situation) -> Decision:
@@ -174,7 +195,7 @@ def _put_right(s: Situation) -> Decision:
     )
 
 
-def _count_failure(s: Situation, events: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:
+def count_failure(s: Situation, events: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:
     """One more failed check, whatever the number of things that failed; at the threshold the version goes at once."""
     failed = s.status.failed_checks + 1
     if failed >= s.canary.threshold:
@@ -197,16 +218,16 @@ def _count_failure(s: Situation, events: tuple[Event, ...], checks: tuple[CheckS
     )
 
 
-def _hold(
+def hold(
     s: Situation, reason: str, message: str, checks: tuple[CheckStatus, ...], *, events: tuple[Event, ...]
 ) -> Decision:
     """Neither good nor bad: stay where the rollout is, until the progress deadline."""
     holding = s.status.reason in HOLDS
     since = s.status.last_progress_time if holding and s.status.last_progress_time is not None else s.now
-    deadline = since + s.canary.progress_deadline
-    if s.now >= deadline:
+    until = since + s.canary.progress_deadline
+    if s.now >= until:
         if reason == WAITING_FOR_PODS:
-            return _give_up_on_pods(s)
+            return give_up_on_pods(s)
         return roll_back(s, f"progress deadline exceeded {message}", deadline=True, events=events, checks=checks)
     alerts: tuple[Alert, ...] = ()
     if reason == UNAVAILABLE and s.status.reason != UNAVAILABLE:
@@ -223,7 +244,7 @@ def _hold(
         actions=s.keep_share(),
         events=events,
         alerts=alerts,
-        wake=min(s.now + s.canary.analysis_interval, deadline),
+        wake=min(s.now + s.canary.analysis_interval, until),
     )
 
 
@@ -238,16 +259,29 @@ def _go_on(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, .
         if s.unanswered(loads):
             return s.stay("calling the rollout hooks", asks=tuple(loads))
     step = s.plan.next(s.status)
-    gates = _gates(s, step)
+    opened = through(s, _gates(s, step), checks, events=passed)
+    if isinstance(opened, Decision):
+        return opened
+    return _promote(s, opened, checks) if step is None else _advance(s, step, opened, checks)
+
+
+def through(
+    s: Situation,
+    gates: Mapping[HookQuestion, Webhook],
+    checks: tuple[CheckStatus, ...],
+    *,
+    events: tuple[Event, ...],
+) -> Decision | tuple[Event, ...]:
+    """Ask the gates on the way to what is next: the decision to wait for one, or what is told when all are open."""
     if s.unanswered(gates):
         return s.stay("asking the gates", asks=tuple(gates))
     for question, hook in gates.items():
         answer = s.approved(question)
         if not answer.approved:
-            return _wait_for_gate(s, question, answer, passed, checks)
+            return _wait_for_gate(s, question, answer, events, checks)
         event = words.passed(hook)
-        passed = (*passed, event) if event is not None else passed
-    return _promote(s, passed, checks) if step is None else _advance(s, step, passed, checks)
+        events = (*events, event) if event is not None else events
+    return events
 
 
 def _gates(s: Situation, step: Step | None) -> dict[HookQuestion, Webhook]:

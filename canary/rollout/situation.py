@@ -9,6 +9,7 @@ from canary.api.analysis import HookType, Webhook
 from canary.api.canary import Canary
 from canary.api.status import CanaryStatus, CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, Split
+from canary.rollout import words
 from canary.rollout.decision import (
     Action,
     Decision,
@@ -156,6 +157,11 @@ class Situation:
         """Whether the target's pods are ready for their share of the traffic."""
         target = self.facts.target
         return target is not None and target.settled(self.canary.analysis.canary_ready_threshold)
+
+    @property
+    def pending(self) -> str:
+        """What the target's pods are waited for, in words."""
+        return words.pending(self.facts.target.readiness) if self.facts.target is not None else ""
 
     @property
     def primary_ready(self) -> bool:
