@@ -7,7 +7,7 @@ from typing import Self
 
 import aiohttp
 
-from canary.kube.types import CANARY, DEPLOYMENT, TRAEFIK_SERVICE, Json, Resource
+from canary.kube.types import CANARY, DEPLOYMENT, POD, TRAEFIK_SERVICE, Json, Resource
 from canary.sandbox import addresses
 from canary.sandbox.history import unserved
 from canary.sandbox.rig import (
@@ -20,6 +20,7 @@ from canary.sandbox.rig import (
     weight_of,
     without_repeats,
 )
+from canary.sandbox.testing import eventually
 from canary.sandbox.traffic import Traffic
 
 NAME = "app"
@@ -114,10 +115,15 @@ class Scenario:
         """Apply a version of the application, with changes as `application` takes them."""
         await self.rig.apply(application(NAME, self.rig.namespace, version, **changes))  # type: ignore[arg-type]  # its own
 
-    async def initialise(self, canary: Json, version: str = "1.0.0") -> None:
-        """Have the first version behind the gateway and the Canary, and wait until the primary has taken over."""
+    async def initialise(self, canary: Json, app: Json | None = None) -> None:
+        """Have a first version behind the gateway and the Canary, and wait until the primary has taken over.
+
+        Args:
+            canary: the Canary.
+            app: the Deployment; None for version 1.0.0 as it comes.
+        """
         await self.rig.apply(ingress_route(NAME, self.rig.namespace, self.host, PORT))
-        await self.deploy(version)
+        await self.rig.apply(app or application(NAME, self.rig.namespace, "1.0.0"))
         await self.rig.apply(canary)
         await self.phase("Initialized", within=READY_SECONDS)
         await self.asleep()
@@ -141,6 +147,15 @@ class Scenario:
         """Wait until the target has no pods of its own any more."""
         gone = "the target's pods are let go"
         await self.target.until(lambda each: each.get("status", {}).get("replicas", 0) == 0, within=30, what=gone)
+
+    async def gone_to_the_last(self) -> None:
+        """Wait until the pods that nobody needs have ended: only then it shows whether users still met them."""
+
+        async def ending() -> int:
+            pods = await self.rig.client.list(POD, self.rig.namespace)
+            return sum("deletionTimestamp" in pod["metadata"] for pod in pods["items"])
+
+        await eventually(ending, lambda count: count == 0)
 
     async def ended(self) -> str:
         """Wait for the end of a rollout that has begun, until its pods are gone: the phase that it ended in."""
