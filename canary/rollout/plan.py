@@ -1,5 +1,6 @@
 """The plan of traffic of each strategy: the steps that a rollout takes, in order, and where it stands."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -39,7 +40,7 @@ class Plan:
     @property
     def _counts(self) -> bool:
         """Whether the count of iterations says where a rollout stands: of a mirroring step the weight doesn't."""
-        return any(step.iteration for step in self.steps)
+        return bool(self.steps) and self.steps[-1].iteration > 0
 
     def position(self, status: CanaryStatus) -> int:
         """How many steps were begun: 0 before the first, `len(steps)` at the last.
@@ -49,7 +50,8 @@ class Plan:
         """
         if not self._counts and status.iterations:
             return 0
-        return sum(1 for step in self.steps if self._reached(step, status))
+        # Neither weights nor iterations go down from step to step, so what is reached comes first.
+        return bisect_left(self.steps, True, key=lambda step: not self._reached(step, status))
 
     def _reached(self, step: Step, status: CanaryStatus) -> bool:
         return step.iteration <= status.iterations and step.split.canary <= status.canary_weight
