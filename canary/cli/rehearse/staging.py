@@ -55,6 +55,9 @@ BEGINNING: Final = timedelta(minutes=1)
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 FOR_GOOD: Final = timedelta(days=36_500)
+PATIENCE: Final = timedelta(hours=1)
+"""How long an API server is waited for that never comes back."""
+
 NOTICED: Final = 1.0
 """Percent of failed requests that a metric of a team's own puts up with."""
 
@@ -126,8 +129,14 @@ def scenario_of(canary: Canary, story: Story, stage: Stage) -> Scenario:
         weighted=stage.weighted,
         replicas=stage.replicas,
         start=START,
-        limit=BEGINNING + (FOR_GOOD if story.limit is None else story.limit),
+        limit=BEGINNING + _limit(story, pace),
     )
+
+
+def _limit(story: Story, pace: Pace) -> timedelta:
+    """When a story is cut off: where the API server never comes back, nothing more will happen."""
+    lost = (pace.at(each.start) + PATIENCE for each in story.api_down if each.until is None)
+    return min(FOR_GOOD if story.limit is None else story.limit, *lost, FOR_GOOD)
 
 
 def pace_of(canary: Canary, story: Story, stage: Stage) -> Pace:

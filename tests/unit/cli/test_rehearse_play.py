@@ -180,6 +180,13 @@ def test_an_outage_that_passes_costs_time_only(canary: Make, play: Play, outage:
     assert 311 * SECOND < seen.took < 311 * SECOND + 4 * MINUTE
 
 
+def test_an_api_server_that_is_gone_for_good_leaves_all_as_it_is(canary: Make, play: Play) -> None:
+    seen = play(canary(), {"apiDown": [{"from": "70s"}]})
+
+    assert (seen.outcome, seen.took, seen.weights[-1]) == (Outcome.UNDER_WAY, None, 20)
+    assert seen.passes < 200
+
+
 def test_a_story_is_cut_off_at_its_limit(canary: Make, play: Play) -> None:
     seen = play(canary(), {"limit": "2m"})
 
