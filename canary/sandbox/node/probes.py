@@ -1,10 +1,11 @@
-"""Probes, as a kubelet makes them: over HTTP, by a connection, by a command."""
+"""Probes, as a kubelet makes them: over HTTP, over gRPC, by a connection, by a command."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from canary.kube.types import Json
+from canary.sandbox import grpc
 from canary.sandbox.node.podspec import port_number
 
 Execute = Callable[[list[str]], Awaitable[int]]
@@ -41,7 +42,11 @@ class Probe:
             return None if status == 0 else f"command exited with status {status}"
         if "httpGet" in self.spec:
             return await self._http(self.spec["httpGet"])
-        action = self.spec.get("tcpSocket") or self.spec.get("grpc") or {}
+        if "grpc" in self.spec:
+            action = self.spec["grpc"]
+            async with grpc.connection(self.host, int(action["port"])) as channel:
+                return await grpc.unhealthy(channel, action.get("service") or "")
+        action = self.spec.get("tcpSocket") or {}
         _, writer = await asyncio.open_connection(self.host, port_number(action.get("port", 0), self.container))
         writer.close()
         return None
