@@ -4,10 +4,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-_SAMPLES = Path(__file__).parents[1] / "samples"
-_PROGRAMS = {"web": "web.py", "podinfo": "web.py"}
+_SAMPLES = "canary.sandbox.samples"
+_PROGRAMS = {"echo": "echo", "podinfo": "web", "web": "web", "worker": "worker"}
 _PROCESS = "process://"
 
 
@@ -32,8 +31,8 @@ def program_of(image: str, command: Sequence[str] = (), arguments: Sequence[str]
     """The program behind an image.
 
     `process://COMMAND` runs that command; a container's own `command` takes its place and `args` follow it, as usual.
-    An image called `web` or `podinfo`, in any registry, is the sample web service: it takes the options after the
-    first word of `command`, and those of `args`.
+    An image called `web` (or `podinfo`), `worker` or `echo`, in any registry, is the sample program of that name: it
+    takes the options after the first word of `command`, and those of `args`.
 
     Raises:
         ImageError: there is no such image.
@@ -44,12 +43,13 @@ def program_of(image: str, command: Sequence[str] = (), arguments: Sequence[str]
             raise ImageError(f"{image} names no command")
         return Program((*own, *arguments), version="")
     name, version = _parse(image)
-    file = _PROGRAMS.get(name)
-    if file is None:
+    module = _PROGRAMS.get(name)
+    if module is None:
         known = ", ".join(sorted(_PROGRAMS))
         raise ImageError(f'image "{image}" is not known here: there are {known} and {_PROCESS}COMMAND')
-    interpreter = (sys.executable, "-S", "-E")  # the standard library is enough, and starts in a tenth of a second
-    return Program((*interpreter, str(_SAMPLES / file), *command[1:], *arguments), version=version)
+    # Neither the pod's variables nor the files of its folder may change what Python finds.
+    interpreter = (sys.executable, "-E", "-P", "-m", f"{_SAMPLES}.{module}")
+    return Program((*interpreter, *command[1:], *arguments), version=version)
 
 
 def _parse(image: str) -> tuple[str, str]:

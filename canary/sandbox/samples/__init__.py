@@ -1,1 +1,1 @@
-"""Programs that stand in for applications: they need the standard library only, and are run by their path."""
+"""Programs that stand in for applications: they are run as modules, and import as little as they can to start fast."""

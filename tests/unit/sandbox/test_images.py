@@ -1,5 +1,7 @@
 """What image names stand for."""
 
+import importlib.util
+
 import pytest
 
 from canary.sandbox.node.images import ImageError, program_of
@@ -8,10 +10,16 @@ from canary.sandbox.node.images import ImageError, program_of
 @pytest.mark.parametrize(
     "image", ["sample/web:1.2", "web:1.2", "ghcr.example:5000/team/podinfo:1.2", "web:1.2@sha256:0"]
 )
-def test_the_sample_goes_by_its_last_name_and_its_version_by_the_tag(image: str) -> None:
+def test_a_sample_goes_by_its_last_name_and_its_version_by_the_tag(image: str) -> None:
     program = program_of(image)
     assert program.version == "1.2"
-    assert program.arguments[-1].endswith("samples/web.py")
+    assert program.arguments[-1] == "canary.sandbox.samples.web"
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "echo"])
+def test_every_sample_is_a_module_that_is_run(name: str) -> None:
+    module = program_of(f"sample/{name}:1").arguments[-1]
+    assert importlib.util.find_spec(module) is not None
 
 
 def test_an_image_without_a_tag_is_the_latest() -> None:

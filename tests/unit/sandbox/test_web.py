@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from canary.sandbox.samples.web import Metrics, Service, _port
+from canary.sandbox.samples.web import Service
 
 
 async def get(service: Service, path: str, method: str = "GET", body: bytes = b"") -> tuple[int, bytes]:
@@ -60,25 +60,3 @@ async def test_it_can_be_late_to_be_ready(monkeypatch: pytest.MonkeyPatch, delay
     service = Service()
     assert (await get(service, "/readyz"))[0] == 503
     assert (await get(service, "/healthz"))[0] == 200
-
-
-def test_a_histogram_counts_every_bucket_that_holds_the_time() -> None:
-    metrics = Metrics()
-    metrics.observe("GET", "/", 200, 0.03)
-    metrics.observe("GET", "/", 200, 20.0)
-    lines = metrics.render().splitlines()
-    labels = 'method="GET",path="/",status="200"'
-    values = {line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in lines if not line.startswith("#")}
-    assert values[f'http_request_duration_seconds_bucket{{{labels},le="0.025"}}'] == "0"
-    assert values[f'http_request_duration_seconds_bucket{{{labels},le="0.05"}}'] == "1"
-    assert values[f'http_request_duration_seconds_bucket{{{labels},le="10.0"}}'] == "1"
-    assert values[f'http_request_duration_seconds_bucket{{{labels},le="+Inf"}}'] == "2"
-    assert values[f"http_request_duration_seconds_count{{{labels}}}"] == "2"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "port"), [([], 8080), (["--port=1"], 1), (["--level", "x", "--port", "2"], 2), (["--other=3"], 8080)]
-)
-def test_its_port_is_an_option_or_the_pods(monkeypatch: pytest.MonkeyPatch, arguments: list[str], port: int) -> None:
-    monkeypatch.setenv("PORT", "8080")
-    assert _port(arguments) == port
