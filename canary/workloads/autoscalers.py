@@ -149,7 +149,8 @@ class ScaledObject:
         changes: dict[str, str | None] = {PAUSE: None} if annotations.get(PAUSE) == _ASLEEP else {}
         if not held:
             return _annotated({**changes, **_unheld(annotations)})
-        if _least(scaler) == 0 and STAY not in annotations:
+        to_nothing = 0 in (_least(scaler), mapping(scaler.get("spec")).get("idleReplicaCount"))
+        if to_nothing and STAY not in annotations:
             changes |= {STAY: "true", STAY_IS_OURS: "true"}
         return _annotated(changes)
 

@@ -1,5 +1,42 @@
 """One cluster for all tests of this folder; see `canary.sandbox.testing`."""
 
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from canary.sandbox.cluster import Cluster
+from canary.sandbox.rig import Rig
 from canary.sandbox.testing import cluster, cluster_options, namespace, pytest_pyfunc_call, running_cluster
 
-__all__ = ["cluster", "cluster_options", "namespace", "pytest_pyfunc_call", "running_cluster"]
+__all__ = ["cluster", "cluster_options", "installation", "namespace", "pytest_pyfunc_call", "rig", "running_cluster"]
+
+KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
+SYSTEM = "flagger-system"
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Path:
+    """A kustomization of all that is installed, without the controller's pods."""
+    none = [{"op": "replace", "path": "/spec/replicas", "value": 0}]
+    document = {
+        "resources": [os.path.relpath(KUSTOMIZE / "kubernetes", tmp_path)],
+        "patches": [{"target": {"kind": "Deployment"}, "patch": json.dumps(none)}],
+    }
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(document))
+    return tmp_path
+
+
+@pytest_asyncio.fixture
+async def rig(cluster: Cluster, namespace: str, installation: Path) -> AsyncIterator[Rig]:
+    """A namespace of the test's own, which a controller works in: beside the cluster, with the rights of `deploy/`."""
+    await cluster.apply(installation)
+    async with Rig.on(cluster, namespace) as rig:
+        await rig.start_controller(
+            "--mesh-provider=kubernetes", f"--leader-election-namespace={SYSTEM}", f"--namespace={namespace}"
+        )
+        yield rig
+    await cluster.parts["controller"].stop()

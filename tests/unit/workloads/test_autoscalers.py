@@ -50,7 +50,7 @@ class TestRestAndWake:
     def test_a_number_of_pods_that_people_have_paused_it_at_stays_when_it_wakes(self) -> None:
         assert KEDA.woken(scaled_object({PAUSE: "3"}, minReplicaCount=1), held=True) == {}
 
-    @pytest.mark.parametrize("spec", [{}, {"minReplicaCount": 0}])
+    @pytest.mark.parametrize("spec", [{}, {"minReplicaCount": 0}, {"minReplicaCount": 2, "idleReplicaCount": 0}])
     def test_where_it_scales_to_nothing_it_keeps_the_canarys_pods_until_it_rests(self, spec: Json) -> None:
         asleep = scaled_object({PAUSE: "0"}, **spec)
         awake = scaled_object(after(asleep, KEDA.woken(asleep, held=True)), **spec)
@@ -90,7 +90,9 @@ class TestLimits:
     def test_the_primary_keeps_its_floor_and_its_limits_make_sense(
         self, least: int | None, most: int, floor: int, own: tuple[int, int] | None
     ) -> None:
-        limits = {} if own is None else {"primaryScalerReplicas": {"minReplicas": own[0], "maxReplicas": own[1]}}
+        limits: dict[str, Any] = (
+            {} if own is None else {"primaryScalerReplicas": {"minReplicas": own[0], "maxReplicas": own[1]}}
+        )
         hpa = HPA.primary(
             {"metadata": {"name": "app"}, "spec": {"minReplicas": least, "maxReplicas": most}},
             canary_of("HorizontalPodAutoscaler", **limits),
