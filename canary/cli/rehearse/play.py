@@ -43,6 +43,10 @@ class Outcome(StrEnum):
     """The story was cut off by its limit."""
 
 
+PROMOTED = frozenset({Ending.PROMOTED, Ending.PROMOTED_UNCHECKED})
+REVERTED = "Reverted"
+"""The reason of a status whose target was set back."""
+
 OVER = frozenset({Outcome.PROMOTED, Outcome.ROLLED_BACK, Outcome.REVERTED})
 WAITS = {
     WAITING_FOR_APPROVAL: Outcome.WAITING,
@@ -138,7 +142,7 @@ class Theatre:
     def _begins_as_any(self, story: Story, scenario: Scenario) -> bool:
         """Whether nothing in a story can make a difference before the first step: until then no metric is asked for."""
         begun = self._first_step.now - scenario.start
-        moments = [change.at for change in scenario.changes if change.change != Deploy(NEW)]
+        moments = [change.at for change in scenario.changes[1:]]
         moments += [reply.start for reply in scenario.replies] + [window.start for window in scenario.api_down]
         return ready_after(story, self._stage) == self._stage.ready_after and all(each > begun for each in moments)
 
@@ -156,7 +160,8 @@ class _World(World):
         return status
 
     def answers(self) -> Mapping[Question, Answer]:
-        return _Answers(self)
+        # Where passes fail it matters which do: one that only asks needs no API server.
+        return super().answers() if self.scenario.api_down else _Answers(self)
 
     def play_until(self, over: Callable[["_World"], bool]) -> None:
         """Let time pass until it is over, or nothing more would happen."""
@@ -260,15 +265,12 @@ class _Player:
 
     def _result(self, *, cut_off: bool) -> Rehearsal:
         world = self._world
-        outcome = _outcome(world, cut_off=cut_off)
-        over = outcome in OVER and self._ended is not None
+        outcome = self._outcome(cut_off=cut_off)
+        took = (self._ended or self._begin) - self._begin if outcome in OVER else None
         share = _share_of(world, self._bad)
-        out = share == 0 and over
-        took = self._ended - self._begin if over and self._ended is not None else None
+        out = share == 0 and took is not None
         if took is not None and out:
-            bad = math.ceil(REQUESTS * (self._exposed / took) - 1e-6) if took else 0
-        else:
-            bad = math.ceil(REQUESTS * share - 1e-6)
+            share = self._exposed / took if took else 0.0
         entries = [each for each in world.entries if each.at >= BEGINNING]
         steps = tuple(self._step(each) for each in entries)
         own = [each for each in steps if not each.outside]
@@ -278,7 +280,7 @@ class _Player:
             outcome=outcome,
             why=status.message or status.reason,
             took=took,
-            bad_requests=bad,
+            bad_requests=math.ceil(REQUESTS * share - 1e-6),
             out=out or not self._bad,
             steps=steps,
             phases=_without_repeats(each.phase for each in own),
@@ -286,6 +288,18 @@ class _Player:
             events=tuple(event for each in steps for event in each.events),
             passes=world.passes,
         )
+
+    def _outcome(self, *, cut_off: bool) -> Outcome:
+        status = self._world.canary.status
+        at_rest = status.phase in (Phase.SUCCEEDED, Phase.FAILED, Phase.INITIALIZED)
+        if cut_off and (self._ended is None or not at_rest):
+            return Outcome.UNDER_WAY
+        if not at_rest:
+            return WAITS.get(status.reason, Outcome.UNDER_WAY)
+        if status.phase is Phase.FAILED:
+            return Outcome.ROLLED_BACK
+        promoted = any(each.ending in PROMOTED for each in self._world.entries)
+        return Outcome.PROMOTED if promoted and status.reason != REVERTED else Outcome.REVERTED
 
     def _step(self, entry: Entry) -> Step:
         return Step(
@@ -322,18 +336,6 @@ def _last_age(scenario: Scenario) -> timedelta:
 def _share_of(world: World, versions: Iterable[str]) -> float:
     served = world.cluster.served(world.now)
     return sum(served.get(name, 0.0) for name in versions)
-
-
-def _outcome(world: World, *, cut_off: bool) -> Outcome:
-    status = world.canary.status
-    if status.phase is Phase.FAILED:
-        return Outcome.ROLLED_BACK
-    if status.phase in (Phase.SUCCEEDED, Phase.INITIALIZED):
-        promoted = any(each.ending in (Ending.PROMOTED, Ending.PROMOTED_UNCHECKED) for each in world.entries)
-        return Outcome.PROMOTED if promoted and status.reason != "Reverted" else Outcome.REVERTED
-    if cut_off:
-        return Outcome.UNDER_WAY
-    return WAITS.get(status.reason, Outcome.UNDER_WAY)
 
 
 T = TypeVar("T")

@@ -55,7 +55,7 @@ BEGINNING: Final = timedelta(minutes=1)
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 FOR_GOOD: Final = timedelta(days=36_500)
-PATIENCE: Final = timedelta(hours=1)
+PATIENCE: Final = timedelta(minutes=5)
 """How long an API server is waited for that never comes back."""
 
 NOTICED: Final = 1.0
