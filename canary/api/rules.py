@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
+from canary.api import together
 from canary.api.analysis import MAX_ITERATIONS, Metric, ThresholdRange, Webhook
 from canary.api.canary import MIN_INTERVAL, Canary
 from canary.api.durations import duration_text, parse_duration
@@ -298,12 +299,23 @@ def _session_affinity(canary: Canary, _provider: str) -> Iterator[Problem]:
         yield Problem(f"{field}.maxAge", f"{affinity.max_age} is in the past", "write a number of seconds")
 
 
-_RULES: Final[tuple[_Rule, ...]] = (_target, _knative, _service_target, _service, _provider_references, _limits)
+_RULES: Final[tuple[_Rule, ...]] = (
+    _target,
+    together.references,
+    _knative,
+    _service_target,
+    _service,
+    _provider_references,
+    _limits,
+    together.two_analyses,
+)
 _ANALYSIS_RULES: Final[tuple[_Rule, ...]] = (
     _interval,
     _strategy,
     _weights,
+    together.strategies,
     _metrics,
+    together.metrics,
     _webhooks,
     _alerts,
     _session_affinity,

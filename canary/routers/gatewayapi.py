@@ -30,6 +30,7 @@ _FIELDS = frozenset(
         "service.mirror",
         "service.corsPolicy",
         "analysis.stepWeight",
+        "analysis.stepWeightPromotion",
         "analysis.match",
         "analysis.mirror",
         "analysis.sessionAffinity",

@@ -25,7 +25,9 @@ class TraefikRouter:
     weighted service whole when it can't resolve one of its parts.
     """
 
-    capabilities: Capabilities = Capabilities(Granularity.PERCENT, frozenset({"analysis.stepWeight"}))
+    capabilities: Capabilities = Capabilities(
+        Granularity.PERCENT, frozenset({"analysis.stepWeight", "analysis.stepWeightPromotion"})
+    )
 
     def resources(self, canary: Canary) -> tuple[str, ...]:
         """The kinds of object that its functions want to see among the observed."""

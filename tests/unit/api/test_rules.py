@@ -19,6 +19,8 @@ KNATIVE = {
 }
 SERVICE = {"spec.targetRef": {"apiVersion": "v1", "kind": "Service", "name": "my-app"}}
 RANGE = "spec.analysis.metrics.0.thresholdRange"
+COUNTED: Changes = {"spec.analysis.stepWeight": 0, "spec.analysis.maxWeight": 0}
+"""Without what shifts weights."""
 
 BAD: list[tuple[str, Changes, str, str]] = [
     ("kubernetes", {"spec.targetRef.name": ""}, "spec.targetRef.name", "name the workload"),
@@ -69,7 +71,7 @@ BAD: list[tuple[str, Changes, str, str]] = [
     ("traefik", {"spec.analysis.stepWeights": [10]}, "spec.analysis.stepWeights", "one of the two"),
     (
         "traefik",
-        {"spec.analysis.stepWeight": 0, "spec.analysis.iterations": 2_000_000_000},
+        COUNTED | {"spec.analysis.iterations": 2_000_000_000},
         "spec.analysis.iterations",
         "10000 or less",
     ),
@@ -77,7 +79,12 @@ BAD: list[tuple[str, Changes, str, str]] = [
     ("traefik", {"spec.analysis.stepWeight": 101}, "spec.analysis.stepWeight", "0 to 100"),
     ("traefik", {"spec.analysis.maxWeight": 101}, "spec.analysis.maxWeight", "0 to 100"),
     ("traefik", {"spec.analysis.stepWeightPromotion": -1}, "spec.analysis.stepWeightPromotion", "0 to 100"),
-    ("traefik", {"spec.analysis.mirrorWeight": 200}, "spec.analysis.mirrorWeight", "0 to 100"),
+    (
+        "traefik",
+        {"spec.analysis.mirror": True, "spec.analysis.mirrorWeight": 200},
+        "spec.analysis.mirrorWeight",
+        "0 to 100",
+    ),
     ("traefik", {"spec.analysis.primaryReadyThreshold": 200}, "spec.analysis.primaryReadyThreshold", "0 to"),
     ("traefik", {"spec.analysis.canaryReadyThreshold": -5}, "spec.analysis.canaryReadyThreshold", "0 to"),
     (
@@ -185,11 +192,11 @@ GOOD: list[tuple[str, Changes]] = [
     ("traefik", {"spec.analysis.maxWeight": 100, "spec.analysis.stepWeight": 100}),
     ("traefik", {"spec.analysis.maxWeight": 5, "spec.analysis.stepWeight": 10}),
     ("traefik", {"spec.analysis.stepWeight": 0, "spec.analysis.stepWeights": [1, 2, 100]}),
-    ("kubernetes", {"spec.analysis.stepWeight": 0, "spec.analysis.iterations": 10}),
+    ("kubernetes", COUNTED | {"spec.analysis.iterations": 10}),
     (
         "istio",
-        {
-            "spec.analysis.stepWeight": 0,
+        COUNTED
+        | {
             "spec.analysis.iterations": 10,
             "spec.analysis.match": [{"headers": {"x-canary": {"exact": "1"}}}],
         },

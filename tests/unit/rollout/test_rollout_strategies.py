@@ -91,12 +91,6 @@ class TestStepsBack:
         assert line.weights == (0, 50, 30, 0, 50, 30, 10, 0)
         assert (timedelta(seconds=160), 0) in line.weight_changes
 
-    def test_matched_requests_go_back_all_at_once(self, canary: Make, play: Play) -> None:
-        """A share of matched requests is not a share of all: a step of it would send everybody to the canary."""
-        line = play(canary(iterations=2, match=MATCH, stepWeightPromotion=20), V2)
-
-        assert splits(line) == [ALL_PRIMARY, Split(100, matched=True), ALL_PRIMARY]
-
 
 class TestBlueGreen:
     """Iterations with no user on the new version, then all of them, then promotion."""

@@ -1,0 +1,103 @@
+"""What does not fit together: fields that make sense each, where one would be without effect beside the other."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from canary.api.analysis import Analysis, Metric
+from canary.api.canary import Canary
+from canary.api.meta import LocalReference
+from canary.api.problems import Problem
+
+_GROUPS: Final = {
+    "DaemonSet": frozenset({"apps", "extensions"}),
+    "Deployment": frozenset({"apps", "extensions"}),
+    "StatefulSet": frozenset({"apps"}),
+    "HorizontalPodAutoscaler": frozenset({"autoscaling"}),
+    "ScaledObject": frozenset({"keda.sh"}),
+}
+"""The API groups of each kind, the older ones that Kubernetes once had among them; any version of them will do."""
+
+_SLIPS: Final = frozenset({"", "v1", "core/v1"})
+"""Words of references that leave no doubt, as no other group has these kinds."""
+
+
+def references(canary: Canary, _provider: str) -> Iterator[Problem]:
+    """Kinds of the same name in other groups are not the ones that are meant here."""
+    yield from _group("spec.targetRef", canary.spec.target_ref)
+    if canary.spec.autoscaler_ref is not None:
+        yield from _group("spec.autoscalerRef", canary.spec.autoscaler_ref)
+
+
+def _group(field: str, reference: LocalReference) -> Iterator[Problem]:
+    expected = _GROUPS.get(reference.kind)
+    group = reference.api_version.partition("/")[0]
+    if expected is None or reference.api_version in _SLIPS or group in expected:
+        return
+    ours = min(expected)
+    yield Problem(
+        f"{field}.apiVersion",
+        f"{reference.api_version} is no version of {ours}, which has the kind {reference.kind}",
+        f"write {ours}/{'v1alpha1' if ours == 'keda.sh' else 'v2' if ours == 'autoscaling' else 'v1'}",
+    )
+
+
+def two_analyses(canary: Canary, _provider: str) -> Iterator[Problem]:
+    """The older name of the analysis beside the newer one."""
+    if canary.spec.analysis is not None and canary.spec.canary_analysis is not None:
+        yield Problem(
+            "spec.canaryAnalysis", "spec.analysis is set too, of which it is the older name", "keep spec.analysis alone"
+        )
+
+
+def strategies(canary: Canary, _provider: str) -> Iterator[Problem]:
+    """Fields of one strategy in the analysis of another."""
+    analysis, field = canary.analysis, canary.analysis_field
+    if analysis.iterations > 0:
+        yield from _counted(field, analysis)
+    if analysis.mirror_weight and not analysis.mirror:
+        yield Problem(f"{field}.mirrorWeight", "no request is mirrored", "set mirror: true, or take mirrorWeight out")
+
+
+def _counted(field: str, analysis: Analysis) -> Iterator[Problem]:
+    """Blue/green and A/B: nobody is moved by weight."""
+    strategy = "A/B testing" if analysis.match else "blue/green"
+    if analysis.max_weight and not (analysis.step_weight or analysis.step_weights):
+        yield Problem(
+            f"{field}.maxWeight",
+            f"goes with shifting weights, iterations with {strategy}",
+            "take it out, or set stepWeight in place of iterations",
+        )
+    if analysis.session_affinity is not None:
+        keeps = "the conditions of match keep users on their version" if analysis.match else "all users move at once"
+        yield Problem(
+            f"{field}.sessionAffinity",
+            f"goes with shifting weights, iterations with {strategy}: {keeps}",
+            "take it out, or set stepWeight in place of iterations",
+        )
+    if analysis.match and analysis.mirror:
+        yield Problem(
+            f"{field}.mirror",
+            "in A/B testing the requests that match are answered by the canary, and none is copied",
+            "take it out, or take match out for blue/green with mirroring",
+        )
+    if analysis.match and analysis.step_weight_promotion:
+        yield Problem(
+            f"{field}.stepWeightPromotion",
+            "in A/B testing the requests that match go back to the primary all at once",
+            "take it out",
+        )
+
+
+def metrics(canary: Canary, _provider: str) -> Iterator[Problem]:
+    """Variables that no query asks for."""
+    for index, metric in enumerate(canary.analysis.metrics):
+        if metric.template_variables and _is_fixed(metric):
+            yield Problem(
+                f"{canary.analysis_field}.metrics[{index}].templateVariables",
+                f"the query of {metric.name} is built in, and has no variables",
+                "take it out, or set templateRef",
+            )
+
+
+def _is_fixed(metric: Metric) -> bool:
+    return metric.template_ref is None and not metric.query
