@@ -21,6 +21,7 @@ from canary.sandbox.rig import Rig, application, phase_of
 from canary.sandbox.testing import eventually
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
+KEDA = Path(__file__).parent / "schemas/keda-scaledobject.json"
 SYSTEM = "flagger-system"
 OVERLAYS = {"gatewayapi": "gatewayapi:v1", "kubernetes": "kubernetes", "traefik": "traefik"}
 
@@ -100,7 +101,7 @@ async def test_the_right_to_delete_is_an_addition_for_clusters_that_ask_for_it(
     assert {verb for _, _, verb in rights(base["ClusterRole"])} == {"get", "list", "watch", "create", "patch", "update"}
     added = rights(found["ClusterRole"]) - rights(base["ClusterRole"])
     owned = {right[:2] for right in rights(base["ClusterRole"]) if right[2] == "create"} - {("", "events")}
-    assert added == {(*resource, "delete") for resource in owned if resource[1] not in {"configmaps", "secrets"}}
+    assert added == {(*resource, "delete") for resource in owned}
 
 
 # -- what runs
@@ -122,6 +123,7 @@ def installed(running_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
     )
 
     async def install() -> None:
+        await kubectl(running_cluster, "apply", "-f", str(KEDA))
         await kubectl(running_cluster, "apply", "-k", str(folder))
         await kubectl(running_cluster, "-n", SYSTEM, "rollout", "status", "deployment", "--timeout=40s")
 
@@ -258,14 +260,20 @@ def agent(namespace: str, version: str) -> Json:
 
 
 def companions(namespace: str) -> list[Json]:
-    """What the shop and its Canary refer to."""
+    """What the applications and their Canaries refer to."""
 
     def named(api_version: str, kind: str, name: str, **fields: object) -> Json:
         metadata = {"name": name, "namespace": namespace}
         return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields}
 
+    def scaling(name: str, **spec: object) -> Json:
+        return {"spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}, **spec}}
+
     provider = {"type": "prometheus", "address": addresses.PROMETHEUS_URL, "secretRef": {"name": "password"}}
+    trigger = {"type": "cpu", "metadata": {"value": "60"}}
     return [
+        named("autoscaling/v2", "HorizontalPodAutoscaler", "shop", **scaling("shop", maxReplicas=1)),
+        named("keda.sh/v1alpha1", "ScaledObject", "cafe", **scaling("cafe", triggers=[trigger])),
         named("v1", "ConfigMap", "settings", data={"COLOUR": "blue"}),
         named("v1", "Secret", "password", stringData={"username": "me", "password": "secret"}),
         named("flagger.app/v1beta1", "MetricTemplate", "always", spec={"provider": provider, "query": "vector(1)"}),
@@ -294,13 +302,15 @@ async def live(rig: Rig) -> None:
     for obj in (*companions(namespace), shop(namespace, "1.0.0"), cafe, agent(namespace, "1.0.0")):
         await rig.apply(obj)
     analysis = {"interval": "1s", "threshold": 2, "stepWeight": 50, "maxWeight": 50, "metrics": [always]}
-    await rig.apply(canary("shop", namespace, revertOnDeletion=True, analysis=analysis))
+    hpa = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "shop"}
+    await rig.apply(canary("shop", namespace, revertOnDeletion=True, analysis=analysis, autoscalerRef=hpa))
     gateways = [{"name": gateway.NAME, "namespace": gateway.NAMESPACE}]
     await rig.apply(
         canary(
             "cafe",
             namespace,
             provider="gatewayapi:v1",
+            autoscalerRef={"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "cafe"},
             progressDeadlineSeconds=4,
             service={"port": 9898, "gatewayRefs": gateways},
         )
