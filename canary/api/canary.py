@@ -62,7 +62,8 @@ class TargetReference(LocalReference):
     api_version: str = Field(default="", json_schema_extra={"x-crd-required": True})
     """API version of the workload, such as apps/v1."""
     kind: str = Field(
-        default="", json_schema_extra={"x-crd-required": True, "enum": ["DaemonSet", "Deployment", "Service"]}
+        default="",
+        json_schema_extra={"x-crd-required": True, "enum": ["DaemonSet", "Deployment", "Service", "StatefulSet"]},
     )
     """Kind of the workload."""
 
@@ -180,6 +181,11 @@ class Canary(Resource):
         """Whether the target is a Knative Service, which has revisions in place of workloads."""
         target = self.spec.target_ref
         return target.kind == "Service" and target.api_version.startswith("serving.knative.dev/")
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the target is rolled out pod by pod, without a primary and without routes."""
+        return self.spec.target_ref.kind == "StatefulSet"
 
     @property
     def primary_name(self) -> str:

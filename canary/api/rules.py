@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-from canary.api import together
+from canary.api import in_place, together
 from canary.api.analysis import MAX_ITERATIONS, Metric, ThresholdRange, Webhook
 from canary.api.canary import MIN_INTERVAL, Canary
 from canary.api.durations import duration_text, parse_duration
@@ -75,7 +75,7 @@ def _service_target(canary: Canary, provider: str) -> Iterator[Problem]:
 
 def _service(canary: Canary, _provider: str) -> Iterator[Problem]:
     service = canary.spec.service
-    if not canary.targets_knative:
+    if not canary.targets_knative and not canary.in_place:
         if service.port == 0:
             yield Problem("spec.service.port", "is missing", "set the port that users call, such as 80")
         else:
@@ -182,7 +182,7 @@ def _strategy(canary: Canary, _provider: str) -> Iterator[Problem]:
             "requests are matched in an A/B analysis only, which counts iterations",
             "set iterations and take the step weights out, or take match out",
         )
-    elif analysis.iterations == 0 and not weights:
+    elif analysis.iterations == 0 and not weights and not canary.in_place:
         yield Problem(
             f"{field}.stepWeight",
             "is missing, so that no request would ever reach the canary",
@@ -304,6 +304,7 @@ _RULES: Final[tuple[_Rule, ...]] = (
     together.references,
     _knative,
     _service_target,
+    in_place.references,
     _service,
     _provider_references,
     _limits,
@@ -312,6 +313,7 @@ _RULES: Final[tuple[_Rule, ...]] = (
 _ANALYSIS_RULES: Final[tuple[_Rule, ...]] = (
     _interval,
     _strategy,
+    in_place.strategy,
     _weights,
     together.strategies,
     _metrics,

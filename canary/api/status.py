@@ -102,6 +102,8 @@ class CanaryStatus(Model):
     """The value of the annotation flagger.app/retry that was last heeded."""
     primary_replicas: int | None = None
     """Pods that the primary has come to since the rollout began; its autoscaler keeps them until a while after it."""
+    partition: int | None = None
+    """The first pod, counted from 0, that is to run the new version; absent at rest, and where there is a primary."""
     checks: tuple[CheckStatus, ...] = ()
     """The last verdicts."""
     reason: str = ""

@@ -9,6 +9,7 @@ from typing import Final
 from canary.api.meta import JsonObject
 
 _KNATIVE = "(self.targetRef.kind == 'Service' && self.targetRef.apiVersion.startsWith('serving.knative.dev/'))"
+_IN_PLACE = "(self.targetRef.kind == 'StatefulSet')"
 _SKIPPED = "(has(self.skipAnalysis) && self.skipAnalysis)"
 
 
@@ -28,7 +29,7 @@ def _moves_traffic(name: str) -> JsonObject:
     where = f"self.{name}"
     steps = (_positive(where, "stepWeight"), _filled(where, "stepWeights"), _positive(where, "iterations"))
     return _rule(
-        f"{_SKIPPED} || !has({where}) || {' || '.join(steps)}",
+        f"{_SKIPPED} || {_IN_PLACE} || !has({where}) || {' || '.join(steps)}",
         f"spec.{name}.stepWeight is missing, so that no request would ever reach the canary; set stepWeight "
         "(such as 10) or stepWeights, or for blue/green and A/B iterations",
     )
@@ -48,7 +49,10 @@ _SPEC = [
     ),
     _moves_traffic("analysis"),
     _moves_traffic("canaryAnalysis"),
-    _rule(f"has(self.service) || {_KNATIVE}", "spec.service is missing; set it, with the port that users call"),
+    _rule(
+        f"has(self.service) || {_KNATIVE} || {_IN_PLACE}",
+        "spec.service is missing; set it, with the port that users call",
+    ),
     _rule(
         f"!has(self.provider) || (self.provider == 'knative') == {_KNATIVE}",
         "spec.provider knative and a spec.targetRef of kind Service in serving.knative.dev/v1 go together; "
@@ -57,6 +61,18 @@ _SPEC = [
     _rule(
         f"!has(self.autoscalerRef) || !{_KNATIVE}",
         "spec.autoscalerRef can't be used, as Knative scales its Services by itself; take it out",
+    ),
+    _rule(
+        f"!{_IN_PLACE} || !has(self.service)",
+        "spec.service can't be used, as the Services of a StatefulSet are their author's; take it out",
+    ),
+    _rule(
+        f"!{_IN_PLACE} || !has(self.provider) || self.provider == 'kubernetes'",
+        "spec.provider can't divide requests between the pods of one StatefulSet; take it out",
+    ),
+    _rule(
+        f"!{_IN_PLACE} || !has(self.autoscalerRef)",
+        "spec.autoscalerRef can't be used, as an autoscaler of a StatefulSet goes on scaling it; take it out",
     ),
     _starts_from(
         "self.provider.startsWith('gatewayapi')",

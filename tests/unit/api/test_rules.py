@@ -18,6 +18,10 @@ KNATIVE = {
     "spec.service": {},
 }
 SERVICE = {"spec.targetRef": {"apiVersion": "v1", "kind": "Service", "name": "my-app"}}
+STATEFUL_SET = {
+    "spec.targetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "my-app"},
+    "spec.service": {},
+}
 RANGE = "spec.analysis.metrics.0.thresholdRange"
 COUNTED: Changes = {"spec.analysis.stepWeight": 0, "spec.analysis.maxWeight": 0}
 """Without what shifts weights."""
@@ -30,6 +34,22 @@ BAD: list[tuple[str, Changes, str, str]] = [
     ("knative", {}, "spec.targetRef", "serving.knative.dev"),
     ("knative", KNATIVE | {"spec.autoscalerRef": {"name": "x"}}, "spec.autoscalerRef", "out"),
     ("kubernetes", SERVICE, "spec.provider", "divides traffic by weight"),
+    ("kubernetes", STATEFUL_SET | {"spec.provider": "istio"}, "spec.provider", "kubernetes"),
+    ("kubernetes", STATEFUL_SET | {"spec.service": {"port": 80}}, "spec.service", "take it out"),
+    ("kubernetes", STATEFUL_SET | {"spec.autoscalerRef": {"name": "x"}}, "spec.autoscalerRef", "take it out"),
+    ("kubernetes", STATEFUL_SET | {"spec.analysis": {"iterations": 5}}, "spec.analysis.iterations", "stepWeight"),
+    (
+        "kubernetes",
+        STATEFUL_SET | {"spec.analysis": {"canaryReadyThreshold": 50}},
+        "spec.analysis.canaryReadyThreshold",
+        "take it out",
+    ),
+    (
+        "kubernetes",
+        STATEFUL_SET | {"spec.analysis": {"primaryReadyThreshold": 50}},
+        "spec.analysis.primaryReadyThreshold",
+        "take it out",
+    ),
     ("kubernetes", {"spec.service": {}}, "spec.service.port", "80"),
     ("kubernetes", {"spec.service.port": 65_536}, "spec.service.port", "65535"),
     ("kubernetes", {"spec.service.port": -1}, "spec.service.port", "65535"),
@@ -172,6 +192,8 @@ GOOD: list[tuple[str, Changes]] = [
     ("gatewayapi:v1", GATEWAY),
     ("knative", KNATIVE),
     ("traefik", SERVICE),
+    ("kubernetes", STATEFUL_SET),
+    ("kubernetes", STATEFUL_SET | {"spec.analysis": {"interval": "1m"}}),
     ("nginx", {"spec.ingressRef": {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "x"}}),
     ("apisix", {"spec.routeRef": {"apiVersion": "apisix.apache.org/v2", "kind": "ApisixRoute", "name": "x"}}),
     ("appmesh", {"spec.service.meshName": "global"}),
