@@ -8,6 +8,7 @@ from canary.api.canary import Canary, parse_canary
 from canary.api.problems import Problem
 from canary.api.rules import problems as spec_problems
 from canary.api.status import Phase
+from canary.controller import templates
 from canary.controller.caches import Caches
 from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.index import Index, Ref
@@ -211,23 +212,11 @@ class Observer:
                 message = f"the target's pods need {name}, which does not exist in {canary.namespace}"
                 found.append(Problem("spec.targetRef", message, "create it, or mark the reference as optional"))
         found += autoscalers.problems(canary, seen.autoscaler, needed=canary.status.phase not in AT_WORK)
-        found += self._template_problems(canary)
+        found += templates.problems(canary, self._template, cross_namespace=self._options.cross_namespace_refs)
         return tuple(found)
 
-    def _template_problems(self, canary: Canary) -> list[Problem]:
-        found = []
-        for index, metric in enumerate(canary.analysis.metrics):
-            if metric.template_ref is None:
-                continue
-            field = f"{canary.analysis_field}.metrics[{index}].templateRef"
-            namespace = metric.template_ref.namespace or canary.namespace
-            if namespace != canary.namespace and not self._options.cross_namespace_refs:
-                message = f"it names namespace {namespace}, and references to other namespaces are switched off"
-                found.append(Problem(field, message, "name a MetricTemplate of the Canary's own namespace"))
-            elif self._caches.get(METRIC_TEMPLATE, namespace, metric.template_ref.name) is None:
-                message = f"MetricTemplate {metric.template_ref.name} does not exist in {namespace}"
-                found.append(Problem(field, message, "create it, or correct its name"))
-        return found
+    def _template(self, namespace: str, name: str) -> Json | None:
+        return self._caches.get(METRIC_TEMPLATE, namespace, name)
 
 
 def _templates(canary: Canary) -> list[tuple[str, str]]:

@@ -99,13 +99,14 @@ def _filled(text: str, model: templates.Model, asking: Asking) -> str:
 
 def _templated(canary: Canary, metric: Metric, asking: Asking, template: MetricTemplate, limits: Threshold) -> Question:
     provider = template.spec.provider
+    prometheus = canary.spec.metrics_server or asking.server
     return Question(
         name=metric.name,
         query=_filled(template.spec.query, model_of(canary, metric), asking),
         threshold=limits,
         interval=metric.interval,
         provider=provider.type,
-        address=provider.address or (asking.server if provider.type == "prometheus" else ""),
+        address=provider.address or (prometheus if provider.type == "prometheus" else ""),
         credentials=asking.credentials,
         headers=tuple((name, value) for name, values in provider.headers.items() for value in values),
         insecure=provider.insecure_skip_verify,

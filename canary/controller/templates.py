@@ -1,0 +1,57 @@
+"""What keeps the MetricTemplates that a Canary names from being asked."""
+
+from collections.abc import Callable, Iterator
+
+from canary.api.canary import Canary
+from canary.api.meta import NamespacedName
+from canary.api.metrictemplate import MetricTemplate, parse_metric_template
+from canary.api.problems import InvalidResource, Problem
+from canary.kube.types import Json
+from metrics.providers import SUPPORTED
+
+Find = Callable[[str, str], Json | None]
+"""A MetricTemplate by namespace and name; None where there is none."""
+
+
+def problems(canary: Canary, find: Find, *, cross_namespace: bool) -> Iterator[Problem]:
+    """What is wrong with the templates that the metrics of a spec name, where they are asked.
+
+    Args:
+        canary: the Canary.
+        find: finds a MetricTemplate.
+        cross_namespace: whether those of other namespaces may be named.
+    """
+    for index, metric in enumerate(() if canary.skip_analysis else canary.analysis.metrics):
+        if metric.template_ref is not None:
+            field = f"{canary.analysis_field}.metrics[{index}].templateRef"
+            yield from _of_reference(canary, field, metric.template_ref, find, cross_namespace=cross_namespace)
+
+
+def _of_reference(
+    canary: Canary, field: str, ref: NamespacedName, find: Find, *, cross_namespace: bool
+) -> Iterator[Problem]:
+    namespace = ref.namespace or canary.namespace
+    if namespace != canary.namespace and not cross_namespace:
+        message = f"it names namespace {namespace}, and references to other namespaces are switched off"
+        yield Problem(field, message, "name a MetricTemplate of the Canary's own namespace")
+        return
+    raw = find(namespace, ref.name)
+    if raw is None:
+        message = f"MetricTemplate {ref.name} does not exist in {namespace}"
+        yield Problem(field, message, "create it, or correct its name")
+        return
+    try:
+        found = list(_of_template(parse_metric_template(raw)))
+    except InvalidResource as error:
+        found = list(error.problems)
+    for each in found:
+        yield Problem(field, f"MetricTemplate {ref.name} in {namespace}: {each.field}: {each.message}", each.remedy)
+
+
+def _of_template(template: MetricTemplate) -> Iterator[Problem]:
+    provider = template.spec.provider
+    if provider.type not in SUPPORTED:
+        remedy = f"write one of {', '.join(sorted(SUPPORTED))}"
+        yield Problem("spec.provider.type", f"{provider.type} can't be asked", remedy)
+    elif provider.region:
+        yield Problem("spec.provider.region", f"{provider.type} has no regions", "take it out")
