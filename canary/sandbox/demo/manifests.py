@@ -27,11 +27,16 @@ def canary() -> Json:
     return canary_of(NAMESPACE, {**analysis, "metrics": metrics, "webhooks": webhooks}, progressDeadlineSeconds=60)
 
 
+def first() -> Json:
+    """The version that is there before anything is rolled out."""
+    return application(NAME, NAMESPACE, FIRST)
+
+
 def example() -> list[Json]:
     """Everything, for people to apply themselves; here the Canary makes the requests too."""
     own = canary()
     own["spec"]["analysis"]["webhooks"].append(_hook("load-test", "rollout", _LOAD))
-    return [application(NAME, NAMESPACE, FIRST), ingress_route(NAME, NAMESPACE, HOST, PORT), own]
+    return [first(), ingress_route(NAME, NAMESPACE, HOST, PORT), own]
 
 
 def _hook(name: str, kind: str, command: str) -> Json:

@@ -97,7 +97,7 @@ async def _on_a_cluster(board: Board, options: Options) -> tuple[_Done, _Done]:
         board.scenario = scenario
         board.end(_CLUSTER)
         board.begin(_BEHIND)
-        await scenario.initialise(manifests.canary(), manifests.FIRST)
+        await scenario.initialise(manifests.canary(), manifests.first())
         async with scenario.traffic(RATE) as board.traffic:
             await asyncio.sleep(_QUIET_SECONDS)
             board.end(_BEHIND)

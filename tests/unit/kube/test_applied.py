@@ -6,7 +6,7 @@ from canary.kube.applied import marked
 from canary.kube.diff import covers
 
 MARK = "example.com/applied"
-MANIFEST = {
+MANIFEST: dict[str, Any] = {
     "metadata": {"name": "app", "labels": {"a": "1", "b": "2"}, "annotations": {"note": "x"}},
     "spec": {"ports": [{"port": 80, "appProtocol": "http"}], "trafficDistribution": "PreferClose"},
 }
