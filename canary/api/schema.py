@@ -158,3 +158,26 @@ def _collect_types(schema: JsonObject, path: str, found: dict[str, str]) -> None
     values = schema.get("additionalProperties")
     if isinstance(values, dict):
         _collect_types(values, f"{path}.*", found)
+
+
+def plain_fields(schema: JsonObject) -> dict[str, JsonObject]:
+    """The schema of every field that holds a value of its own, and not only other fields, by its path.
+
+    A list or a map of plain values is one field: `spec.hosts`, not `spec.hosts[]`.
+    """
+    found: dict[str, JsonObject] = {}
+    _collect_plain(schema, "", found)
+    return found
+
+
+def _collect_plain(schema: JsonObject, path: str, found: dict[str, JsonObject]) -> None:
+    for name, field in schema.get("properties", {}).items():
+        where, inner = f"{path}.{name}" if path else name, field
+        steps = ""
+        while "items" in inner or isinstance(inner.get("additionalProperties"), dict):
+            steps += "[]" if "items" in inner else ".*"
+            inner = inner.get("items") or inner["additionalProperties"]
+        if "properties" in inner:
+            _collect_plain(inner, where + steps, found)
+        else:
+            found[where] = field

@@ -1,0 +1,124 @@
+"""Fields that are for a traffic provider to honour, on the providers that can't: refused by name, with a remedy."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from canary.api.canary import Canary
+from canary.api.crds import DEFINITIONS, root_schema
+from canary.api.schema import plain_fields
+from canary.kube.types import Json
+from canary.routers.base import routed_fields
+from canary.routers.registry import ROUTERS
+
+SCHEMA = root_schema(next(each for each in DEFINITIONS if each.model is Canary))
+ROUTED = tuple(
+    f"spec.{path}"
+    for path in routed_fields(Canary.model_validate({"metadata": {"name": "x"}, "spec": {"targetRef": {"name": "x"}}}))
+)
+NAME = re.compile(r"\.x\b")
+
+UNSPEAKABLE = (
+    "name",
+    "ignoreUriCase",
+    "scheme",
+    "authority",
+    "port",
+    "gateways",
+    "sourceLabels",
+    "sourceNamespace",
+    "withoutHeaders",
+)
+"""Conditions of Istio's that the Gateway API has no words for."""
+
+BEYOND_GATEWAYS = (
+    *(
+        f"spec.service.{name}"
+        for name in ("gateways", "delegation", "trafficPolicy", "retries", "meshName", "backends")
+    ),
+    *(f"spec.service.match[].{name}" for name in UNSPEAKABLE),
+    "spec.service.match[].uri.suffix",
+    *(f"spec.service.match[].method.{form}" for form in ("prefix", "suffix", "regex")),
+    *(f"spec.service.corsPolicy.allowOrigins[].{form}" for form in ("prefix", "suffix", "regex")),
+    *(
+        f"spec.{room}.match[].{what}.*.{form}"
+        for room in ("service", "analysis")
+        for what in ("headers", "queryParams")
+        for form in ("prefix", "suffix")
+    ),
+    "spec.analysis.match[].sourceLabels",
+    "spec.ingressRef",
+    "spec.routeRef",
+    "spec.upstreamRef",
+)
+BY_WEIGHT = ("spec.analysis.stepWeight", "spec.analysis.stepWeightPromotion")
+
+
+def is_below(path: str, holders: tuple[str, ...]) -> bool:
+    return path in holders or path.startswith(tuple(f"{holder}{sign}" for holder in holders for sign in ".["))
+
+
+FIELDS = [path for path in plain_fields(SCHEMA) if is_below(path, ROUTED)]
+CASES = [
+    *(("kubernetes", path) for path in FIELDS),
+    *(("traefik", path) for path in FIELDS if path not in BY_WEIGHT),
+    *(("gatewayapi:v1", path) for path in FIELDS if is_below(path, BEYOND_GATEWAYS)),
+]
+
+
+def example(schema: Json, path: str) -> Any:
+    """The least value of a schema that sets the field at a path, and whatever must be there beside it."""
+    if not path and "properties" not in schema:
+        return plain(schema)
+    if path.startswith("[]"):
+        return [example(schema["items"], path[2:].removeprefix("."))]
+    name, _, rest = path.partition(".")
+    if name == "*":
+        return {"x": example(schema["additionalProperties"], rest)}
+    properties = schema["properties"]
+    made = {each: example(properties[each], "") for each in schema.get("required", ())}
+    if name:
+        bare = name.removesuffix("[]")
+        made[bare] = example(properties[bare], name.removeprefix(bare) + ("." if rest and name != bare else "") + rest)
+    return made
+
+
+def plain(schema: Json) -> Any:
+    if "enum" in schema:
+        return schema["enum"][-1]
+    if "items" in schema:
+        return [example(schema["items"], "")]
+    if "additionalProperties" in schema:
+        return {"x": example(schema["additionalProperties"], "")}
+    return {"integer": 1, "number": 1.5, "boolean": True}.get(schema.get("type", ""), "x")
+
+
+def told(canary: Canary, provider: str) -> set[str]:
+    """The fields that a provider refuses, as the CRD writes their paths."""
+    problems = ROUTERS[provider].unsupported(canary)
+    assert all(problem.message and problem.remedy for problem in problems)
+    return {NAME.sub(".*", re.sub(r"\[\d+\]", "[]", problem.field)) for problem in problems}
+
+
+@pytest.mark.parametrize(
+    ("refused_by", "field"), [pytest.param(provider.partition(":")[0], field) for provider, field in CASES]
+)
+def test_it_is_refused_by_its_name(make: Callable[..., Canary], refused_by: str, field: str) -> None:
+    """Or by the name of what it is in, where all of that is refused."""
+    provider = next(name for name in ROUTERS if name.partition(":")[0] == refused_by)
+    *_, room = (each for each in ("spec", "spec.service", "spec.analysis") if field.startswith(f"{each}."))
+    bare = make({})
+    made = make({f"{room}.{name}": value for name, value in beneath(room, field).items()})
+    new = told(made, provider) - told(bare, provider)
+    assert any(is_below(field, (name,)) for name in new), new
+
+
+def beneath(room: str, field: str) -> dict[str, Any]:
+    schema = SCHEMA
+    for part in room.split("."):
+        schema = schema["properties"][part]
+    path = field.removeprefix(f"{room}.")
+    first = path.partition(".")[0].removesuffix("[]")
+    return {first: example({"properties": schema["properties"]}, path)[first]}
