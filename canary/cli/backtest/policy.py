@@ -99,14 +99,16 @@ class Policy:
     def __init__(self, canary: Canary, *, weighted: bool) -> None:
         analysis = canary.analysis.replace(webhooks=())
         changes = {"analysis": analysis, "canary_analysis": None, "suspend": False, "revert_on_deletion": False}
-        metadata = Metadata(name=canary.name, namespace=canary.namespace)
+        metadata = Metadata(name=canary.name, namespace=canary.namespace, generation=1)
         self._canary = canary.replace(spec=canary.spec.replace(**changes), metadata=metadata)
         self._weighted = weighted
         self._plan = plan_of(self._canary, weighted=weighted)
         self._states: dict[CanaryStatus, int] = {}
         self._known: list[CanaryStatus] = []
         self._steps: dict[tuple[int, Verdicts], _Step] = {}
-        begun = CanaryStatus(phase=Phase.PROGRESSING, last_applied_spec=_NEW, last_promoted_spec=_OLD)
+        begun = CanaryStatus(
+            phase=Phase.PROGRESSING, observed_generation=1, last_applied_spec=_NEW, last_promoted_spec=_OLD
+        )
         self._first = self._step(begun, ())
 
     @property
