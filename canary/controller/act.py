@@ -8,6 +8,7 @@ from canary.api.traffic import Split
 from canary.controller.belongings import belongings, is_owner
 from canary.controller.caches import Caches
 from canary.controller.configs import RESOURCE, ConfigReader
+from canary.controller.in_place import replace_pods
 from canary.controller.observe import Surroundings
 from canary.kube.applied import marked
 from canary.kube.client import KubeClient
@@ -19,6 +20,7 @@ from canary.rollout.decision import (
     Action,
     Adopt,
     CopyToPrimary,
+    DeletePod,
     DropFinalizer,
     HandBack,
     HoldFinalizer,
@@ -30,6 +32,7 @@ from canary.rollout.decision import (
     Route,
     ScalePrimary,
     ScaleTarget,
+    SetPartition,
     WakeAutoscaler,
 )
 from canary.rollout.leaving import FINALIZER
@@ -91,16 +94,16 @@ class Actor:
                 await self._services(action)
             case CopyToPrimary(revision):
                 await self._copy(revision)
-            case ScalePrimary(replicas):
-                await self._scale(self._seen.canary.primary_name, replicas)
-            case ScaleTarget(replicas):
-                await self._scale(self._seen.canary.target_name, replicas)
+            case ScalePrimary() | ScaleTarget():
+                await self._scale(action)
             case KeepAutoscaler(floor):
                 await self._copy_autoscaler(floor)
             case RestAutoscaler() | WakeAutoscaler():
                 await self._autoscaler(action)
             case Route(split):
                 await self._route(split)
+            case SetPartition() | DeletePod():
+                self.writes += await replace_pods(self._client, self._caches, self._seen, action)
             case Adopt():
                 await self._adopt()
             case HandBack():
@@ -176,10 +179,12 @@ class Actor:
         )
         self._wrote(await self._client.apply(parts.kind.resource, manifest))
 
-    async def _scale(self, name: str, replicas: int) -> None:
-        parts, namespace = self._parts(), self._seen.canary.namespace
+    async def _scale(self, action: ScalePrimary | ScaleTarget) -> None:
+        parts, canary = self._parts(), self._seen.canary
+        namespace = canary.namespace
+        name = canary.primary_name if isinstance(action, ScalePrimary) else canary.target_name
         existing = self._caches.get(parts.kind.resource, namespace, name)
-        patch = parts.kind.scaled(existing, replicas) if existing is not None else {}
+        patch = parts.kind.scaled(existing, action.replicas) if existing is not None else {}
         if not patch:
             return
         self._wrote(await self._client.merge_patch(parts.kind.resource, namespace, name, patch))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from canary.api.canary import Canary, parse_canary
+from canary.api.partitions import Partitions
 from canary.api.problems import Problem
 from canary.api.rules import problems as spec_problems
 from canary.api.status import Phase
@@ -13,10 +14,11 @@ from canary.controller.caches import Caches
 from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.index import Index, Ref
 from canary.controller.options import Options
-from canary.kube.types import CANARY, HTTP_ROUTE, METRIC_TEMPLATE, SERVICE, TRAEFIK_SERVICE, Json, Resource
+from canary.kube.client import KubeClient
+from canary.kube.types import CANARY, HTTP_ROUTE, METRIC_TEMPLATE, POD, SERVICE, TRAEFIK_SERVICE, Json, Resource
 from canary.rollout.facts import Answer, Facts, Question, Workload
 from canary.routers.base import Granularity, Router
-from canary.routers.registry import router_for
+from canary.routers.registry import provider_of, router_of
 from canary.routers.registry import supported as supported_providers
 from canary.workloads import autoscalers
 from canary.workloads.autoscalers import AUTOSCALERS, Autoscaler
@@ -24,6 +26,7 @@ from canary.workloads.base import Target, primary_name
 from canary.workloads.configs import ConfigRef, references
 from canary.workloads.registry import kind_of, target_for
 from canary.workloads.registry import supported as supported_kinds
+from canary.workloads.statefulset import StatefulSet
 
 ROUTES: Mapping[str, Resource] = {resource.kind: resource for resource in (TRAEFIK_SERVICE, HTTP_ROUTE)}
 """The kinds of object that divide traffic, by name."""
@@ -50,6 +53,7 @@ class Surroundings:
         copies: checksums of the primary's copies of that, where nothing else tells what the primary carries.
         autoscaler_kind: what its autoscaler is; None where the spec names none.
         autoscaler: the autoscaler that it names; None when there is none.
+        pods: the pods of a target that is rolled out in place; none where all of them are as they should be.
         missing: `configmap/NAME` or `secret/NAME` of what its pods can't start without and does not exist.
     """
 
@@ -66,6 +70,7 @@ class Surroundings:
     copies: Mapping[str, str]
     autoscaler_kind: Autoscaler | None
     autoscaler: Json | None
+    pods: tuple[Json, ...]
     missing: tuple[str, ...]
 
 
@@ -73,13 +78,17 @@ class Observer:
     """Looks at the cluster through the caches.
 
     Args:
+        client: where pods are read, which nobody watches.
         caches: what is known of the cluster.
         configs: checksums of tracked configuration.
         index: is kept up to date with which objects each Canary looks at.
         options: the controller's settings.
     """
 
-    def __init__(self, caches: Caches, configs: ConfigReader, index: Index, options: Options) -> None:
+    def __init__(
+        self, client: KubeClient, caches: Caches, configs: ConfigReader, index: Index, options: Options
+    ) -> None:
+        self._client = client
         self._caches = caches
         self._configs = configs
         self._index = index
@@ -90,11 +99,11 @@ class Observer:
 
         Raises:
             InvalidResource: the Canary can't be read.
-            KubeError: tracked configuration has changed and can't be read, or what is known may be old.
+            KubeError: what has changed can't be read, or what is known may be old.
         """
         canary = parse_canary(raw)
-        provider = canary.spec.provider or self._options.mesh_provider
-        kind, router = target_for(canary), router_for(provider)
+        default = self._options.mesh_provider
+        kind, router = target_for(canary), router_of(canary, default)
         namespace = canary.namespace
         target = self._caches.get(kind.resource, namespace, canary.target_name) if kind else None
         names = (canary.service_name, canary.service_primary_name, canary.service_canary_name)
@@ -121,23 +130,25 @@ class Observer:
             watched |= {Ref(ref.kind, namespace, name) for name in (ref.name, primary_name(ref.name))}
         watched |= {Ref("MetricTemplate", where, name) for where, name in _templates(canary)}
         self._index.put(canary.key, watched)
-        primary = self._caches.get(kind.resource, namespace, canary.primary_name) if kind else None
+        beside = kind if not canary.in_place else None
+        primary = self._caches.get(beside.resource, namespace, canary.primary_name) if beside else None
         unmarked = kind is not None and primary is not None and kind.primary_revision(primary) is None
         copies = [ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs] if unmarked else []
         return Surroundings(
             canary=canary,
             raw=raw,
-            provider=provider,
+            provider=provider_of(canary, default),
             kind=kind,
             router=router,
             target=target,
             primary=primary,
             services=found,
             routes=routes,
-            configs=await self._configs.checksums(namespace, refs),
+            configs=await self._configs.checksums(namespace, refs if beside else ()),
             copies=await self._configs.checksums(namespace, copies),
             autoscaler_kind=scaler_kind,
             autoscaler=scaler,
+            pods=await self._pods(kind, target) if isinstance(kind, StatefulSet) and target else (),
             missing=tuple(
                 ref.key
                 for ref in sorted(refs)
@@ -145,21 +156,31 @@ class Observer:
             ),
         )
 
+    async def _pods(self, kind: StatefulSet, target: Json) -> tuple[Json, ...]:
+        if kind.is_calm(target):
+            return ()
+        selector = kind.pod_selector(target)
+        listed = await self._client.list(POD, target["metadata"]["namespace"], label_selector=selector)
+        return tuple(listed["items"])
+
     def facts(self, seen: Surroundings, now: datetime, answers: Mapping[Question, Answer]) -> Facts:
         """What a decision may hang on."""
         kind, router = seen.kind, seen.router
-        target = primary = None
+        target = primary = partitions = None
         if kind is not None and seen.target is not None:
             revision = kind.carried(seen.target, seen.configs)
             target = Workload(revision, kind.readiness(seen.target), dict(seen.configs))
         if kind is not None and seen.primary is not None:
             primary = Workload(self._primary_revision(kind, seen.primary, seen), kind.readiness(seen.primary))
+        if isinstance(kind, StatefulSet):
+            partitions = kind.partitions(seen.target, seen.pods, now) if seen.target else Partitions()
         return Facts(
             now=now,
             target=target,
             primary=primary,
             split=router.observed_split(seen.canary, seen.routes) if router else None,
             unsettled=router.unsettled(seen.canary, seen.routes) if router else "",
+            partitions=partitions,
             autoscaler_minimum=(
                 seen.autoscaler_kind.minimum(seen.autoscaler) if seen.autoscaler_kind and seen.autoscaler else None
             ),

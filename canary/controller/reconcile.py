@@ -76,7 +76,7 @@ class Reconciler:
         self._options = options
         self._now = now
         self._configs = ConfigReader(client, caches)
-        self._observer = Observer(caches, self._configs, index, options)
+        self._observer = Observer(client, caches, self._configs, index, options)
         self._moves: defaultdict[str, int] = defaultdict(int)
         self._looking: dict[str, float] = {}
         self._invalid: dict[str, str] = {}

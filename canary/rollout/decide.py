@@ -9,15 +9,16 @@ from canary.api.meta import Condition, ConditionStatus
 from canary.api.problems import Problem
 from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
-from canary.rollout import words
+from canary.rollout import partition, wayback, words
 from canary.rollout.adoption import adopt, is_foreign
 from canary.rollout.analysis import ANALYSING, PROMOTING, WAITING_FOR_PODS, progress
 from canary.rollout.capacity import guarded
 from canary.rollout.cookies import with_cookies
-from canary.rollout.decision import Decision, DropFinalizer, HoldFinalizer, KeepApexService, Route
+from canary.rollout.decision import Decision, DropFinalizer, HoldFinalizer, KeepApexService, Route, SetPartition
 from canary.rollout.ending import HANDING_OVER, finalising, promoting
 from canary.rollout.facts import Facts
 from canary.rollout.leaving import FINALIZER, leave
+from canary.rollout.podbypod import PodByPod
 from canary.rollout.situation import Situation, warning
 from canary.rollout.start import initialise, rest, waiting
 
@@ -64,27 +65,35 @@ def decide(canary: Canary, facts: Facts) -> Decision:
         canary: the resource, with the status that was stored last.
         facts: what the shell has observed, the time included.
     """
-    situation = Situation(canary, facts)
-    return _finish(canary, facts, _decide(situation))
+    if facts.partitions is None:
+        return _finish(canary, facts, _decide(Situation(canary, facts)))
+    situation = PodByPod(canary, facts)
+    return _finish(canary, facts, situation.truthful(_decide(situation)))
 
 
 def _decide(s: Situation) -> Decision:
-    if is_foreign(s.status):
+    if is_foreign(s.status) and not isinstance(s, PodByPod):
         return adopt(s)
     if s.canary.metadata.deletion_timestamp is not None:
-        return leave(s)
+        return wayback.leave(s) if isinstance(s, PodByPod) else leave(s)
     if s.facts.problems:
         return _refuse(s, s.facts.problems)
     if s.canary.spec.suspend:
         return _pause(s, SUSPENDED, "the Canary is suspended")
     resumed = _resume(s)
+    if isinstance(resumed, PodByPod):
+        return _held(s, partition.proceed(resumed))
     phase = resumed.status.phase
     return _held(s, PHASES[phase](guarded(resumed) if phase in AT_WORK else resumed))
 
 
 def _held(s: Situation, decision: Decision) -> Decision:
-    """From the moment on that users are led to the primary, which goes with the Canary, its deletion waits for us."""
-    wanted = s.canary.spec.revert_on_deletion or KeepApexService() in decision.actions
+    """A Canary's deletion waits for us from when on more is to be undone than goes with it by itself.
+
+    That is so once users are led to the primary, or the target is kept from updating its pods.
+    """
+    outlasting = any(isinstance(action, KeepApexService | SetPartition) for action in decision.actions)
+    wanted = s.canary.spec.revert_on_deletion or outlasting
     if not wanted or FINALIZER in s.canary.metadata.finalizers:
         return decision
     return replace(decision, actions=(HoldFinalizer(), *decision.actions))
@@ -127,6 +136,8 @@ def _resume(s: Situation) -> Situation:
         return s
     if s.status.phase is Phase.PROMOTING:
         reason = PROMOTING
+    elif isinstance(s, PodByPod) and s.started:
+        reason = partition.UPDATING
     else:
         reason = WAITING_FOR_PODS if s.status.last_check_time is None else ANALYSING
     status = s.evolve(reason=reason, message="", last_progress_time=s.now)
@@ -154,13 +165,14 @@ def _standing(status: CanaryStatus) -> tuple[Phase, int, int, int]:
 
 def _conditions(canary: Canary, facts: Facts, status: CanaryStatus) -> tuple[Condition, ...]:
     conditions: list[Condition] = []
-    template = words.PROMOTED_MESSAGES.get(status.phase)
-    if template is not None:
+    in_place = facts.partitions is not None
+    message = words.promoted(status.phase, canary.spec.target_ref.kind, in_place=in_place)
+    if message is not None:
         promoted = Condition(
             type="Promoted",
             status=PROMOTED.get(status.phase, ConditionStatus.UNKNOWN),
             reason=status.phase.value,
-            message=template.format(kind=canary.spec.target_ref.kind),
+            message=message,
         )
         conditions.append(_condition(canary.status, promoted, facts.now))
     elif (kept := status.condition("Promoted")) is not None:

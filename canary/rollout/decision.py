@@ -100,6 +100,25 @@ class Orphan:
     """Let everything that serves traffic outlive the Canary as it stands."""
 
 
+@dataclass(frozen=True, slots=True)
+class SetPartition:
+    """Have the target's pods updated from this index on, and no other.
+
+    Args:
+        partition: the index; None gives the field back to whoever deploys the target, and so updates all pods.
+    """
+
+    partition: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePod:
+    """Delete this very pod, so that its workload makes it anew; one that is gone already is no error."""
+
+    name: str
+    uid: str
+
+
 Action = (
     HoldFinalizer
     | DropFinalizer
@@ -115,6 +134,8 @@ Action = (
     | Adopt
     | HandBack
     | Orphan
+    | SetPartition
+    | DeletePod
 )
 """Each is idempotent: doing it again, or after a crash half-way, ends in the same state."""
 

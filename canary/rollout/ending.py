@@ -1,5 +1,7 @@
 """How a rollout ends: the primary takes the new version over, or the new version is taken back."""
 
+from datetime import datetime
+
 from canary.api.analysis import HookType, OnFailure, Severity, Webhook
 from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, Split
@@ -202,7 +204,7 @@ def roll_back(
         ),
         reason=message,
         actions=s.keep_all_on_primary(),
-        events=(*events, *asked, warning(message), warning(f"Canary failed! Scaling down {s.full_name}")),
+        events=(*events, *asked, warning(message), warning(s.failing)),
         alerts=(Alert(alert[:1].upper() + alert[1:], severity),),
         wake=s.now + SETTLE,
         ending=Ending.FAILED,
@@ -233,12 +235,23 @@ def held(s: Situation) -> Decision:
         return restart(s)
     if s.canary.analysis.on_failure is not OnFailure.HOLD:
         return roll_back(s, s.status.message)
+    return by_hook(s, "a failed version is held")
+
+
+def by_hook(s: Situation, why: str, *, wake: datetime | None = None) -> Decision:
+    """Stay, and ask the rollback hooks once an interval.
+
+    Args:
+        s: the Canary and its facts.
+        why: why it stays, in words.
+        wake: when to look again in any case.
+    """
     rollbacks = s.hooks(HookType.ROLLBACK)
     if not rollbacks:
-        return s.stay("a failed version is held", actions=s.keep_share())
+        return s.stay(why, actions=s.keep_share(), wake=wake)
     due = (s.status.last_check_time or s.now) + s.canary.analysis_interval
     if s.now < due:
-        return s.stay("a failed version is held", actions=s.keep_share(), wake=due)
+        return s.stay(why, actions=s.keep_share(), wake=due if wake is None else min(due, wake))
     if s.unanswered(rollbacks):
         return s.stay("asking whether to roll back", asks=tuple(rollbacks))
     for question, hook in rollbacks.items():
@@ -246,7 +259,7 @@ def held(s: Situation) -> Decision:
             return roll_back(s, "manual webhook invoked", hook=hook)
     return Decision(
         status=s.evolve(last_check_time=s.now),
-        reason="a failed version is held",
+        reason=why,
         actions=s.keep_share(),
         wake=s.now + s.canary.analysis_interval,
     )

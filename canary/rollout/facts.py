@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from canary.api.analysis import HookType
+from canary.api.partitions import Partitions
 from canary.api.problems import Problem
 from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import Readiness, Split
@@ -102,6 +103,7 @@ class Facts:
         primary: the workload that serves the promoted version; None when there is none.
         split: the division of traffic that the router's own objects carry; None when they don't exist or say nothing.
         unsettled: why the gateway does not do yet what its route says; empty where it does, or never tells.
+        partitions: the pods of a target that is rolled out in place; None where a primary is stood beside the target.
         autoscaler_minimum: pods that the target's autoscaler would start it with; None where it has no autoscaler.
         weighted: whether the router can divide traffic by weight.
         returnable: whether users can be led back to the target: Service and route can be written with what is known.
@@ -117,6 +119,7 @@ class Facts:
     primary: Workload | None
     split: Split | None
     unsettled: str = ""
+    partitions: Partitions | None = None
     autoscaler_minimum: int | None = None
     weighted: bool = True
     returnable: bool = True

@@ -68,6 +68,7 @@ class StatusChange(TypedDict, total=False):
     reason: str
     message: str
     primary_replicas: int | None
+    partition: int | None
     last_retry: str
 
 
@@ -122,6 +123,16 @@ class Situation:
     def target_name(self) -> str:
         """TARGET.NAMESPACE, as events name the workload."""
         return f"{self.canary.target_name}.{self.canary.namespace}"
+
+    @property
+    def starting(self) -> str:
+        """What is told of a new revision."""
+        return f"New revision detected! Scaling up {self.target_name}"
+
+    @property
+    def failing(self) -> str:
+        """What is told of a version that has failed."""
+        return f"Canary failed! Scaling down {self.full_name}"
 
     @property
     def changed(self) -> bool:

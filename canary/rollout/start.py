@@ -214,7 +214,7 @@ def start(s: Situation) -> Decision:
                 wake=s.now + s.canary.analysis_interval,
             )
     passed = tuple(event for hook in hooks.values() if (event := words.passed(hook)) is not None)
-    return begin(s, events=(*passed, Event(f"New revision detected! Scaling up {s.target_name}")))
+    return begin(s, events=(*passed, Event(s.starting)))
 
 
 def begin(s: Situation, *, events: tuple[Event, ...], in_place: bool = False) -> Decision:

@@ -19,6 +19,12 @@ PROMOTED_MESSAGES = {
 }
 """The message of the Promoted condition in each phase."""
 
+IN_PLACE = {
+    Phase.PROMOTING: "Canary analysis completed, updating the remaining pods.",
+    Phase.FAILED: "Canary analysis failed, {kind} set back.",
+}
+"""The same where the target has no primary."""
+
 PASSED = {
     HookType.CONFIRM_ROLLOUT: "Confirm-rollout check {name} passed",
     HookType.PRE_ROLLOUT: "Pre-rollout check {name} passed",
@@ -42,6 +48,19 @@ GATE_ALERTS = {
     HookType.CONFIRM_TRAFFIC_INCREASE: "Canary traffic increase is waiting for approval.",
     HookType.CONFIRM_PROMOTION: "Canary promotion is waiting for approval.",
 }
+
+
+def promoted(phase: Phase, kind: str, *, in_place: bool) -> str | None:
+    """The message of the Promoted condition; None in a phase that says nothing of it.
+
+    Args:
+        phase: the phase.
+        kind: the target's kind.
+        in_place: whether the target is rolled out without a primary.
+    """
+    text = IN_PLACE.get(phase) if in_place else None
+    text = text or PROMOTED_MESSAGES.get(phase)
+    return text.format(kind=kind) if text is not None else None
 
 
 def passed(hook: Webhook) -> Event | None:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from canary.api.canary import Canary
 from canary.routers.base import Router
 from canary.routers.gatewayapi import GatewayRouter
 from canary.routers.kubernetes import KubernetesRouter
+from canary.routers.pods import PodsRouter
 from canary.routers.traefik import TraefikRouter
 
 _GATEWAY = GatewayRouter()
@@ -19,6 +21,23 @@ ROUTERS: Mapping[str, Router] = MappingProxyType(
         "traefik": TraefikRouter(),
     }
 )
+
+_PODS = PodsRouter()
+
+
+def provider_of(canary: Canary, default: str) -> str:
+    """The traffic provider in force.
+
+    Args:
+        canary: the Canary.
+        default: the controller's own, where the spec names none; pods that are rolled out in place need none.
+    """
+    return canary.spec.provider or ("kubernetes" if canary.in_place else default)
+
+
+def router_of(canary: Canary, default: str) -> Router | None:
+    """The router of a Canary; None where its provider has none."""
+    return _PODS if canary.in_place else router_for(provider_of(canary, default))
 
 
 def router_for(provider: str) -> Router | None:

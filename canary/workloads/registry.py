@@ -8,9 +8,15 @@ from canary.workloads.base import Target
 from canary.workloads.daemonset import DaemonSet
 from canary.workloads.deployment import Deployment
 from canary.workloads.service_target import ServiceTarget
+from canary.workloads.statefulset import StatefulSet
 
 TARGETS: Mapping[str, Target] = MappingProxyType(
-    {"DaemonSet": DaemonSet(), "Deployment": Deployment(), "Service": ServiceTarget()}
+    {
+        "DaemonSet": DaemonSet(),
+        "Deployment": Deployment(),
+        "Service": ServiceTarget(),
+        "StatefulSet": StatefulSet(),
+    }
 )
 """By `targetRef.kind`."""
 

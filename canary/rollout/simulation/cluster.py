@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from canary.api.partitions import Partitions
 from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Readiness, Split
 from canary.rollout.decision import (
     Action,
     Adopt,
     CopyToPrimary,
+    DeletePod,
     DropFinalizer,
     HandBack,
     HoldFinalizer,
@@ -22,10 +24,12 @@ from canary.rollout.decision import (
     Route,
     ScalePrimary,
     ScaleTarget,
+    SetPartition,
     WakeAutoscaler,
 )
 from canary.rollout.facts import Workload
 from canary.rollout.simulation.scenario import ClusterChange, Deploy, Drift, Kill, Remove, Scale, Scenario, Side
+from canary.rollout.simulation.statefulset import Spec, StatefulSet
 
 
 class Refused(Exception):  # noqa: N818 - reads as what it is where it is caught
@@ -151,8 +155,12 @@ class Cluster:
     def __init__(self, scenario: Scenario) -> None:
         first = next(iter(scenario.versions))
         self.scenario = scenario
-        self.target: Deployment | None = Deployment(
-            scenario, Side.CANARY, first, scenario.replicas, [Pods(first, scenario.replicas, scenario.start)]
+        self.target: Deployment | StatefulSet | None = (
+            StatefulSet.serving_since(scenario, first, scenario.start)
+            if scenario.in_place
+            else Deployment(
+                scenario, Side.CANARY, first, scenario.replicas, [Pods(first, scenario.replicas, scenario.start)]
+            )
         )
         self.primary: Deployment | None = None
         self.split: Split | None = None
@@ -180,7 +188,7 @@ class Cluster:
         changes = [each.next_change(now) for each in (self.target, self.primary) if each is not None]
         return min((each for each in changes if each is not None), default=None)
 
-    def side(self, side: Side) -> Deployment | None:
+    def side(self, side: Side) -> Deployment | StatefulSet | None:
         """One of the two workloads."""
         return self.target if side is Side.CANARY else self.primary
 
@@ -229,10 +237,8 @@ class Cluster:
                 return self._scale(self.primary, replicas, now)
             case ScaleTarget(replicas):
                 return self._scale(self.target, replicas, now)
-            case KeepAutoscaler() | RestAutoscaler() | WakeAutoscaler():
-                return False  # nothing scales by itself here
-            case Adopt():
-                return False  # nobody owns fields here
+            case KeepAutoscaler() | RestAutoscaler() | WakeAutoscaler() | Adopt():
+                return False  # nothing scales by itself here, and nobody owns fields
             case Route(split):
                 return self._route(split)
             case HandBack():
@@ -243,6 +249,8 @@ class Cluster:
             case Orphan():
                 changed, self.orphaned = not self.orphaned, True
                 return changed
+            case SetPartition() | DeletePod():
+                return self._replace(action, now)
             case _:
                 assert_never(action)
 
@@ -251,8 +259,9 @@ class Cluster:
         match change:
             case Deploy(revision):
                 if self.target is None:
-                    self.target = Deployment(self.scenario, Side.CANARY, revision, self.scenario.replicas)
+                    self.target = self._made_anew(revision)
                 self.target.deploy(revision, now)
+                self.target.settle(now)
             case Kill(side, back_after):
                 if (workload := self.side(side)) is not None:
                     workload.kill(now, back_after)
@@ -263,12 +272,42 @@ class Cluster:
             case Scale(side, replicas):
                 if (workload := self.side(side)) is not None:
                     workload.scale(replicas, now)
+            case Drift(split) if isinstance(self.target, StatefulSet):
+                share = TOTAL_WEIGHT if split is None else split.canary
+                self.target.set_partition(self.target.desired * (TOTAL_WEIGHT - share) // TOTAL_WEIGHT, now)
             case Drift(split):
                 self.split = split if self.scenario.weighted else self.split
             case _:
                 assert_never(change)
 
-    def _target(self, why: str) -> Deployment:
+    def partitions(self, now: datetime) -> Partitions | None:
+        """What a controller sees of pods that are replaced in place."""
+        if not self.scenario.in_place:
+            return None
+        return self.target.partitions(now) if isinstance(self.target, StatefulSet) else Partitions()
+
+    def division(self, now: datetime) -> Split | None:
+        """How requests are divided: by the route, or by what pods there are of each version."""
+        if not isinstance(self.target, StatefulSet):
+            return self.split
+        strays = len(self.target.partitions(now).strays)
+        return Split(min(TOTAL_WEIGHT, -(-TOTAL_WEIGHT * strays // max(self.target.desired, 1))))
+
+    def _made_anew(self, revision: str) -> Deployment | StatefulSet:
+        replicas = self.scenario.replicas
+        if self.scenario.in_place:
+            return StatefulSet(self.scenario, Spec(revision, replicas), revision)
+        return Deployment(self.scenario, Side.CANARY, revision, replicas)
+
+    def _replace(self, action: SetPartition | DeletePod, now: datetime) -> bool:
+        if not isinstance(self.target, StatefulSet):
+            msg = "there are no pods to be replaced in place"
+            raise Refused(msg)
+        if isinstance(action, DeletePod):
+            return self.target.delete(action.uid, now)
+        return self.target.set_partition(action.partition or 0, now)
+
+    def _target(self, why: str) -> Deployment | StatefulSet:
         if self.target is None:
             msg = f"the target does not exist: {why}"
             raise Refused(msg)
@@ -286,7 +325,7 @@ class Cluster:
         self.primary.deploy(revision, now)
         return True
 
-    def _scale(self, workload: Deployment | None, replicas: int, now: datetime) -> bool:
+    def _scale(self, workload: Deployment | StatefulSet | None, replicas: int, now: datetime) -> bool:
         if workload is None:
             msg = "there is no workload to scale"
             raise Refused(msg)

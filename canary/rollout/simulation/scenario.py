@@ -186,6 +186,7 @@ class Scenario:
         api_down: when the API server can't be had.
         latency: how long the answer to a question takes.
         weighted: whether the router can divide traffic by weight.
+        in_place: whether the target is rolled out pod by pod, without a primary, as a StatefulSet is.
         replicas: what the target is scaled to at the start.
         matching: percent of requests that the spec's `match` fits, where the canary gets those only.
         limit: when the story ends, if it is not over before.
@@ -200,6 +201,7 @@ class Scenario:
     api_down: tuple[Window, ...] = ()
     latency: timedelta = timedelta(milliseconds=100)
     weighted: bool = True
+    in_place: bool = False
     replicas: int = 2
     matching: int = 10
     limit: timedelta = timedelta(days=1)

@@ -217,6 +217,7 @@ class World:
             target=None if cluster.target is None else cluster.target.observe(now),
             primary=None if cluster.primary is None else cluster.primary.observe(now),
             split=(cluster.split if self.scenario.weighted else ALL_PRIMARY) if cluster.managed else None,
+            partitions=cluster.partitions(now),
             weighted=self.scenario.weighted,
             problems=self._find_problems(),
             answers=self.answers(),
@@ -237,7 +238,7 @@ class World:
             now=self.now,
             revision=target.revision if target is not None else "",
             age=self.now - since if since is not None else timedelta(0),
-            weight=(self.cluster.split or ALL_PRIMARY).canary,
+            weight=(self.cluster.division(self.now) or ALL_PRIMARY).canary,
         )
 
     def restart(self) -> None:
@@ -287,7 +288,8 @@ class World:
     def _find_problems(self) -> tuple[Problem, ...]:
         generation = self.canary.metadata.generation
         if self._problems is None or self._problems[0] != generation:
-            provider = self.canary.spec.provider or ("traefik" if self.scenario.weighted else "kubernetes")
+            routed = self.scenario.weighted and not self.scenario.in_place
+            provider = self.canary.spec.provider or ("traefik" if routed else "kubernetes")
             self._problems = (generation, problems(self.canary, provider))
         if self.cluster.target is not None or self.canary.status.phase in AT_WORK:
             return self._problems[1]
@@ -347,7 +349,7 @@ class World:
                 note=note,
                 reason=reason,
                 phase=status.phase,
-                split=self.cluster.split,
+                split=self.cluster.division(self.now),
                 iterations=status.iterations,
                 failed_checks=status.failed_checks,
                 events=events,

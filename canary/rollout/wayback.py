@@ -1,0 +1,91 @@
+"""The way back: pods of a version that is not wanted come back, one by one, to the one that all pods ran before."""
+
+from dataclasses import replace
+
+from canary.api.analysis import Severity
+from canary.api.partitions import NO_POD
+from canary.api.status import Phase
+from canary.rollout.analysis import deadline
+from canary.rollout.decision import Alert, Decision, DeletePod, DropFinalizer, Event, SetPartition
+from canary.rollout.leaving import FINALIZER
+from canary.rollout.podbypod import PodByPod
+from canary.rollout.situation import PRIMARY_NOT_READY, warning
+
+
+def come_back(s: PodByPod) -> Decision:
+    """Bring the next pod back to the promoted version, when it is its turn."""
+    actions = s.keep_all_on_primary()
+    if not s.observed or s.pods.partition != NO_POD:
+        return s.stay("no further pod is updated", actions=actions)
+    pod = s.next_to_go_back()
+    if pod is not None:
+        return s.stay(f"{pod.name} goes back", actions=(*actions, DeletePod(pod.name, pod.uid)))
+    why = "waiting for all pods to be available before the next one goes back"
+    moved = [each for each in (s.status.traffic_removed_time, s.status.last_progress_time) if each is not None]
+    until = max(moved, default=s.now) + s.canary.progress_deadline
+    if s.now < until:
+        return s.stay(why, actions=actions, wake=until)
+    if s.status.reason == PRIMARY_NOT_READY:
+        return s.stay(why, actions=actions)
+    message = f"Rollback of {s.target_name} is held, {len(s.pods.strays)} pods are still to go back: {why}"
+    return Decision(
+        status=s.evolve(reason=PRIMARY_NOT_READY, message=message),
+        reason=message,
+        actions=actions,
+        events=(warning(message),),
+        alerts=(Alert(message, Severity.ERROR),),
+    )
+
+
+def back(s: PodByPod) -> Decision:
+    """No pod is left of what was taken back."""
+    held_before = s.status.reason == PRIMARY_NOT_READY
+    return Decision(
+        status=s.evolve(traffic_removed_time=None, reason="RolledBack" if held_before else s.status.reason),
+        reason="all pods run the promoted revision",
+        actions=s.keep_all_on_primary(),
+    )
+
+
+def current_all_the_same(s: PodByPod) -> Decision:
+    """A version that failed is all that there is: there was a moment in which every pod ran it, or there was none."""
+    message = f"all pods of {s.target_name} run the revision that failed: Kubernetes keeps no other to go back to"
+    return Decision(
+        status=s.evolve(
+            phase=Phase.SUCCEEDED,
+            reason="NoWayBack",
+            message=message,
+            last_promoted_spec=s.status.last_applied_spec,
+            traffic_removed_time=None,
+        ),
+        reason=message,
+        actions=s.keep_all_on_primary(),
+        events=(warning(message),),
+        alerts=(Alert(message, Severity.ERROR),),
+    )
+
+
+def leave(s: PodByPod) -> Decision:
+    """A Canary is deleted: the target is its author's again, but a version that nobody has promoted goes no further.
+
+    With `revertOnDeletion` the target is given back as it is, and all its pods come to run its template.
+    """
+    if FINALIZER not in s.canary.metadata.finalizers:
+        return s.stay("the Canary is being deleted")
+    if s.facts.target is None:
+        return s.stay("there is no target to give back", actions=(DropFinalizer(),))
+    if s.completed or s.canary.spec.revert_on_deletion:
+        return s.stay("the target is its author's again", actions=(SetPartition(None), DropFinalizer()))
+    why = f"{s.target_name} is left with a partition above all its pods: nobody has promoted its template"
+    if s.status.phase is not Phase.TERMINATING:
+        return Decision(
+            status=s.evolve(phase=Phase.TERMINATING, reason="Terminating", message=why, last_progress_time=s.now),
+            reason="the Canary is to go",
+            actions=s.keep_all_on_primary(),
+            events=(Event(f"Terminating canary {s.full_name}"), warning(why)),
+            wake=s.now,
+        )
+    until = deadline(s)
+    if s.now < until and (s.pods.strays or not s.observed):
+        return replace(come_back(s), status=s.status, events=(), alerts=(), wake=until)
+    return s.stay(why, actions=(*s.keep_all_on_primary(), DropFinalizer()))
