@@ -84,6 +84,37 @@ class AutoscalerReference(LocalReference):
     """Limits of the primary's autoscaler where they differ."""
 
 
+class ConfigKind(StrEnum):
+    """The kinds of configuration object."""
+
+    CONFIG_MAP = "ConfigMap"
+    SECRET = "Secret"  # noqa: S105 - a kind of object, not a password
+
+
+class ConfigMode(StrEnum):
+    """How a change of a ConfigMap or Secret reaches the primary."""
+
+    SNAPSHOT = "snapshot"
+    FOLLOW = "follow"
+    IGNORE = "ignore"
+
+
+class ConfigReference(Model):
+    """A ConfigMap or Secret of the target's pods, and how a change of it reaches the primary."""
+
+    kind: ConfigKind
+    """Kind of the object."""
+    name: str = Field(json_schema_extra={"maxLength": 253, "minLength": 1})
+    """Name of the object."""
+    mode: ConfigMode = ConfigMode.SNAPSHOT
+    """By a rollout as a new version (snapshot), at once (follow), or however the pods notice it (ignore)."""
+
+    @property
+    def key(self) -> str:
+        """The reference as `status.trackedConfigs` spells it, such as `configmap/app`."""
+        return f"{self.kind.lower()}/{self.name}"
+
+
 class IngressReference(LocalReference):
     """The Ingress that leads to the target."""
 
@@ -136,6 +167,10 @@ class CanarySpec(Model):
     """How a new version is judged."""
     canary_analysis: Analysis | None = None
     """Older name of analysis."""
+    config_refs: tuple[ConfigReference, ...] = Field(
+        default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["kind", "name"]}
+    )
+    """How changes of ConfigMaps and Secrets reach the primary, where not by a rollout."""
     progress_deadline_seconds: int | None = None
     """Seconds without progress after which a rollout has failed; 600 where absent."""
     skip_analysis: bool = False

@@ -17,6 +17,9 @@ def references(canary: Canary, _provider: str) -> Iterator[Problem]:
     if spec.service.model_fields_set:
         message = f"the Services of a {kind} are their author's, and none is made"
         yield Problem("spec.service", message, "take it out")
+    if spec.config_refs:
+        message = f"the pods of a {kind} read their configuration by its name, and no copy is made"
+        yield Problem("spec.configRefs", message, "take it out")
     if spec.autoscaler_ref is not None:
         message = f"an autoscaler of a {kind} goes on scaling it, and none is made beside it"
         yield Problem("spec.autoscalerRef", message, "take it out")

@@ -309,6 +309,7 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _provider_references,
     _limits,
     together.two_analyses,
+    together.configuration,
 )
 _ANALYSIS_RULES: Final[tuple[_Rule, ...]] = (
     _interval,

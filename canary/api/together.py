@@ -49,6 +49,15 @@ def two_analyses(canary: Canary, _provider: str) -> Iterator[Problem]:
         )
 
 
+def configuration(canary: Canary, _provider: str) -> Iterator[Problem]:
+    """Two modes of the same object."""
+    seen: set[str] = set()
+    for index, ref in enumerate(canary.spec.config_refs):
+        if ref.key in seen:
+            yield Problem(f"spec.configRefs[{index}]", f"{ref.kind} {ref.name} is named before", "keep one of the two")
+        seen.add(ref.key)
+
+
 def strategies(canary: Canary, _provider: str) -> Iterator[Problem]:
     """Fields of one strategy in the analysis of another."""
     analysis, field = canary.analysis, canary.analysis_field

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from canary.api.canary import Canary
 from canary.controller.caches import Caches
 from canary.kube.client import KubeClient
 from canary.kube.errors import NotFound
 from canary.kube.types import CONFIG_MAP, SECRET, Json, Resource
-from canary.workloads.configs import ConfigKind, ConfigRef, checksum, is_tracked
+from canary.workloads import following
+from canary.workloads.configs import ConfigKind, ConfigRef, checksum, is_tracked, references
 
 RESOURCE: Mapping[ConfigKind, Resource] = {ConfigKind.CONFIG_MAP: CONFIG_MAP, ConfigKind.SECRET: SECRET}
 
@@ -17,7 +19,23 @@ class _Known:
     """What was read of an object at one version of it; its contents are not kept."""
 
     version: str
-    checksum: str | None
+    checksum: str
+    tracked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The configuration that the primary shares with the target.
+
+    Args:
+        refs: all configuration that pods of either read, whether they share it or not.
+        followed: a digest of the followed configuration that new pods of the primary would read; empty for none.
+        to_follow: the same of a primary that carries the target.
+    """
+
+    refs: frozenset[ConfigRef] = frozenset()
+    followed: str = ""
+    to_follow: str = ""
 
 
 class ConfigReader:
@@ -39,11 +57,31 @@ class ConfigReader:
         Raises:
             KubeError: one that has changed can't be read.
         """
-        found: dict[str, str] = {}
+        known = await self._all(namespace, refs)
+        return {key: each.checksum for key, each in known.items() if each.tracked}
+
+    async def shared(self, canary: Canary, target: Json, primary: Json) -> Shared:
+        """What the pods of the two pod templates share.
+
+        Raises:
+            KubeError: some that has changed can't be read.
+        """
+        return Shared(
+            refs=references(target) | references(primary),
+            followed=await self._followed(canary, primary),
+            to_follow=await self._followed(canary, target),
+        )
+
+    async def _followed(self, canary: Canary, pod_template: Json) -> str:
+        known = await self._all(canary.namespace, following.followed(canary, pod_template))
+        return following.digest({key: each.checksum for key, each in known.items()})
+
+    async def _all(self, namespace: str, refs: Iterable[ConfigRef]) -> dict[str, _Known]:
+        found: dict[str, _Known] = {}
         for ref in sorted(refs):
             known = await self._read(RESOURCE[ref.kind], namespace, ref.name)
-            if known is not None and known.checksum is not None:
-                found[ref.key] = known.checksum
+            if known is not None:
+                found[ref.key] = known
         return found
 
     async def contents(self, namespace: str, ref: ConfigRef) -> Json | None:
@@ -67,7 +105,7 @@ class ConfigReader:
             if obj is None:
                 return None
             version = str(obj["metadata"].get("resourceVersion", ""))
-            known = self._known[key] = _Known(version, checksum(obj) if is_tracked(obj) else None)
+            known = self._known[key] = _Known(version, checksum(obj), is_tracked(obj))
         return known
 
     async def _fetch(self, resource: Resource, namespace: str, name: str) -> Json | None:

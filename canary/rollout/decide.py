@@ -17,6 +17,7 @@ from canary.rollout.cookies import with_cookies
 from canary.rollout.decision import Decision, DropFinalizer, HoldFinalizer, KeepApexService, Route, SetPartition
 from canary.rollout.ending import HANDING_OVER, finalising, promoting
 from canary.rollout.facts import Facts
+from canary.rollout.following import follow
 from canary.rollout.leaving import FINALIZER, leave
 from canary.rollout.podbypod import PodByPod
 from canary.rollout.situation import Situation, warning
@@ -84,7 +85,8 @@ def _decide(s: Situation) -> Decision:
     if isinstance(resumed, PodByPod):
         return _held(s, partition.proceed(resumed))
     phase = resumed.status.phase
-    return _held(s, PHASES[phase](guarded(resumed) if phase in AT_WORK else resumed))
+    decision = PHASES[phase](guarded(resumed) if phase in AT_WORK else resumed)
+    return _held(s, follow(resumed, decision))
 
 
 def _held(s: Situation, decision: Decision) -> Decision:

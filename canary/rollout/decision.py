@@ -38,6 +38,17 @@ class CopyToPrimary:
 
 
 @dataclass(frozen=True, slots=True)
+class RollPrimary:
+    """Make the primary's pods anew, as what they have read of followed configuration has changed.
+
+    Args:
+        followed: a digest of what it is now.
+    """
+
+    followed: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScalePrimary:
     """Ask for this many replicas of the primary."""
 
@@ -125,6 +136,7 @@ Action = (
     | KeepVersionServices
     | KeepApexService
     | CopyToPrimary
+    | RollPrimary
     | ScalePrimary
     | ScaleTarget
     | KeepAutoscaler

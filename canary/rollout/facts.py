@@ -19,11 +19,13 @@ class Workload:
         revision: what it runs, a hash over its pod template and its tracked configuration; empty when unknown.
         readiness: how far its pods have come.
         configs: checksum of each tracked ConfigMap and Secret, by `configmap/NAME` or `secret/NAME`.
+        followed: a digest of the followed configuration that its pods have read; empty where they read none.
     """
 
     revision: str
     readiness: Readiness
     configs: Mapping[str, str] = field(default_factory=dict)
+    followed: str = ""
 
     @property
     def serving(self) -> bool:
@@ -106,6 +108,7 @@ class Facts:
         partitions: the pods of a target that is rolled out in place; None where a primary is stood beside the target.
         autoscaler_minimum: pods that the target's autoscaler would start it with; None where it has no autoscaler.
         weighted: whether the router can divide traffic by weight.
+        followed: a digest of the followed configuration that new pods of the primary would read; empty for none.
         returnable: whether users can be led back to the target: Service and route can be written with what is known.
         problems: what keeps this spec from working, found by its rules, its router and its target.
         answers: what the outside world said to the questions of earlier decisions.
@@ -122,6 +125,7 @@ class Facts:
     partitions: Partitions | None = None
     autoscaler_minimum: int | None = None
     weighted: bool = True
+    followed: str = ""
     returnable: bool = True
     problems: tuple[Problem, ...] = ()
     answers: Mapping[Question, Answer] = field(default_factory=dict)

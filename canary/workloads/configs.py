@@ -77,6 +77,28 @@ def references(template: Json) -> frozenset[ConfigRef]:
     return frozenset(ConfigRef(kind, name, is_optional) for (kind, name), is_optional in optional.items())
 
 
+def read_at_start(template: Json) -> frozenset[str]:
+    """The `kind/name` keys of what pods of a template read once, so that a later change does not reach them.
+
+    That is all that `env` and `envFrom` name, what a volume mounts by `subPath`, and what an init container mounts
+    that has ended by then.
+    """
+    pod_spec = mapping(template.get("spec"))
+    fixed = set(_fixed_volumes(pod_spec))
+    return frozenset(
+        f"{place.kind}/{place.name}" for place in _places(pod_spec) if place.volume is None or place.volume in fixed
+    )
+
+
+def _fixed_volumes(pod_spec: Json) -> Iterator[str]:
+    for field in ("containers", "initContainers"):
+        for container in items(pod_spec.get(field)):
+            ends = field == "initContainers" and container.get("restartPolicy") != "Always"
+            for mount in items(container.get("volumeMounts")):
+                if ends or mount.get("subPath") or mount.get("subPathExpr"):
+                    yield str(mount.get("name"))
+
+
 def rename(pod_spec: Json, keys: Iterable[str]) -> None:
     """Make a pod spec read the primary's copies of these `kind/name` keys, in place."""
     renamed = frozenset(keys)
@@ -166,11 +188,12 @@ def _canonical(data: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a pod spec names an object: the JSON object that holds the name, and the name's field in it."""
+    """Where a pod spec names an object: the JSON object that holds the name, the name's field in it, and the volume."""
 
     kind: ConfigKind
     holder: Json
     field: str
+    volume: str | None = None
 
     @property
     def name(self) -> str:
@@ -178,18 +201,24 @@ class _Place:
 
 
 def _places(pod_spec: Json) -> Iterator[_Place]:
-    for kind, holder, field in _named(pod_spec):
+    for volume in items(pod_spec.get("volumes")):
+        for kind, holder, field in _in_volume(volume):
+            if isinstance(holder, dict) and holder.get(field):
+                yield _Place(kind, holder, field, str(volume.get("name")))
+    for kind, holder, field in _in_environment(pod_spec):
         if isinstance(holder, dict) and holder.get(field):
             yield _Place(kind, holder, field)
 
 
-def _named(pod_spec: Json) -> Iterator[tuple[ConfigKind, object, str]]:
-    for volume in items(pod_spec.get("volumes")):
-        yield ConfigKind.CONFIG_MAP, volume.get("configMap"), "name"
-        yield ConfigKind.SECRET, volume.get("secret"), "secretName"
-        for source in items(mapping(volume.get("projected")).get("sources")):
-            yield ConfigKind.CONFIG_MAP, source.get("configMap"), "name"
-            yield ConfigKind.SECRET, source.get("secret"), "name"
+def _in_volume(volume: Json) -> Iterator[tuple[ConfigKind, object, str]]:
+    yield ConfigKind.CONFIG_MAP, volume.get("configMap"), "name"
+    yield ConfigKind.SECRET, volume.get("secret"), "secretName"
+    for source in items(mapping(volume.get("projected")).get("sources")):
+        yield ConfigKind.CONFIG_MAP, source.get("configMap"), "name"
+        yield ConfigKind.SECRET, source.get("secret"), "name"
+
+
+def _in_environment(pod_spec: Json) -> Iterator[tuple[ConfigKind, object, str]]:
     for field in ("containers", "initContainers"):
         for container in items(pod_spec.get(field)):
             for env in items(container.get("env")):

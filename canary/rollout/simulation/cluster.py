@@ -21,6 +21,7 @@ from canary.rollout.decision import (
     KeepVersionServices,
     Orphan,
     RestAutoscaler,
+    RollPrimary,
     Route,
     ScalePrimary,
     ScaleTarget,
@@ -59,6 +60,7 @@ class Deployment:
         revision: what it runs, or is becoming.
         desired: how many pods it should have.
         pods: what it has.
+        followed: a digest of the followed configuration that its pods have read.
     """
 
     scenario: Scenario
@@ -66,6 +68,7 @@ class Deployment:
     revision: str
     desired: int
     pods: list[Pods] = field(default_factory=list)
+    followed: str = ""
 
     def twin(self) -> "Deployment":
         """One like it, to go another way."""
@@ -142,7 +145,8 @@ class Deployment:
 
     def observe(self, now: datetime) -> Workload:
         """What a controller sees of it."""
-        return Workload(self.revision, self.readiness(now), dict(self.scenario.version(self.revision).configs))
+        configs = dict(self.scenario.version(self.revision).configs)
+        return Workload(self.revision, self.readiness(now), configs, self.followed)
 
 
 class Cluster:
@@ -167,6 +171,8 @@ class Cluster:
         self.managed = False
         """Whether the users' Service leads where the route and the primary are, and no longer to the target."""
         self.version_services = False
+        self.followed = ""
+        """A digest of the followed configuration, as new pods would read it."""
         self.finalizer = False
         self.orphaned = False
 
@@ -233,10 +239,11 @@ class Cluster:
                 return changed
             case CopyToPrimary(revision):
                 return self._copy(revision, now)
-            case ScalePrimary(replicas):
-                return self._scale(self.primary, replicas, now)
-            case ScaleTarget(replicas):
-                return self._scale(self.target, replicas, now)
+            case RollPrimary(followed):
+                return self._roll(followed)
+            case ScalePrimary(replicas) | ScaleTarget(replicas):
+                workload = self.primary if isinstance(action, ScalePrimary) else self.target
+                return self._scale(workload, replicas, now)
             case KeepAutoscaler() | RestAutoscaler() | WakeAutoscaler() | Adopt():
                 return False  # nothing scales by itself here, and nobody owns fields
             case Route(split):
@@ -319,10 +326,18 @@ class Cluster:
             msg = f"the target has changed to {target.revision} since {revision} was looked at"
             raise Refused(msg)
         if self.primary is None:
-            self.primary = Deployment(self.scenario, Side.PRIMARY, revision, 1)
+            self.primary = Deployment(self.scenario, Side.PRIMARY, revision, 1, followed=self.followed)
         elif self.primary.revision == revision:
             return False
         self.primary.deploy(revision, now)
+        self.primary.followed = self.followed
+        return True
+
+    def _roll(self, followed: str) -> bool:
+        """New pods take the place of the old ones at once: how long they take is their revision's."""
+        if self.primary is None or self.primary.followed == followed:
+            return False
+        self.primary.followed = followed
         return True
 
     def _scale(self, workload: Deployment | StatefulSet | None, replicas: int, now: datetime) -> bool:

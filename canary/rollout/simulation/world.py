@@ -219,6 +219,7 @@ class World:
             split=(cluster.split if self.scenario.weighted else ALL_PRIMARY) if cluster.managed else None,
             partitions=cluster.partitions(now),
             weighted=self.scenario.weighted,
+            followed=cluster.followed,
             problems=self._find_problems(),
             answers=self.answers(),
         )

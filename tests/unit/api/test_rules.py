@@ -22,6 +22,7 @@ STATEFUL_SET = {
     "spec.targetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "my-app"},
     "spec.service": {},
 }
+CONFIG_REFS = [{"kind": "Secret", "name": "x", "mode": mode} for mode in ("follow", "ignore")]
 RANGE = "spec.analysis.metrics.0.thresholdRange"
 COUNTED: Changes = {"spec.analysis.stepWeight": 0, "spec.analysis.maxWeight": 0}
 """Without what shifts weights."""
@@ -37,6 +38,8 @@ BAD: list[tuple[str, Changes, str, str]] = [
     ("kubernetes", STATEFUL_SET | {"spec.provider": "istio"}, "spec.provider", "kubernetes"),
     ("kubernetes", STATEFUL_SET | {"spec.service": {"port": 80}}, "spec.service", "take it out"),
     ("kubernetes", STATEFUL_SET | {"spec.autoscalerRef": {"name": "x"}}, "spec.autoscalerRef", "take it out"),
+    ("kubernetes", STATEFUL_SET | {"spec.configRefs": CONFIG_REFS[:1]}, "spec.configRefs", "take it out"),
+    ("kubernetes", {"spec.configRefs": CONFIG_REFS}, "spec.configRefs[1]", "one of the two"),
     ("kubernetes", STATEFUL_SET | {"spec.analysis": {"iterations": 5}}, "spec.analysis.iterations", "stepWeight"),
     (
         "kubernetes",
