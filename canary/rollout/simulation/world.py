@@ -207,7 +207,11 @@ class World:
         self._tell(decision, wrote)
         self._ask(decision)
         self._wake = None if decision.wake is None else decision.wake - self.clock
-        return wrote or (self._wake is not None and self._wake <= self.now)
+        return self.goes_on(wrote=wrote, wake=self._wake)
+
+    def goes_on(self, *, wrote: bool, wake: datetime | None) -> bool:
+        """Whether the next pass is due at once, after one that wrote something or not and looks again at `wake`."""
+        return wrote or (wake is not None and wake <= self.now)
 
     def facts(self) -> Facts:
         """What the controller sees now."""

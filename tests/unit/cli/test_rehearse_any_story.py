@@ -47,7 +47,6 @@ changes = st.one_of(
     st.fixed_dictionaries({"at": times, "kill": st.just("canary"), "backAfter": st.just("never")}),
     st.fixed_dictionaries({"at": times, "route": st.integers(0, 100)}),
     st.fixed_dictionaries({"at": times, "suspend": st.booleans()}),
-    st.fixed_dictionaries({"at": times, "retry": st.just(True)}),
 )
 sayings = st.fixed_dictionaries(
     {"approves": st.booleans()}, optional={"type": st.sampled_from(GATES), "from": times, "until": times}
@@ -118,6 +117,14 @@ def test_short_cuts_change_no_story(
     assert _news([(step.at, step.phase, step.weight, step.events) for step in seen.steps]) == _news(plain)
 
 
-def _news(rows: list[Row]) -> list[Row]:
-    """The rows that tell something: one more may come of an edit that is seen while answers are waited for."""
-    return [row for before, row in pairwise([None, *rows]) if row and (row[3] or not before or row[1:3] != before[1:3])]
+def _news(rows: list[Row]) -> dict[str, list[tuple[timedelta, object]]]:
+    """What changes when: one pass may do at once what two do that wait for answers in between."""
+    return {
+        "phases": _changes([(row[0], row[1]) for row in rows]),
+        "weights": _changes([(row[0], row[2]) for row in rows]),
+        "events": [(row[0], event) for row in rows for event in row[3]],
+    }
+
+
+def _changes(values: list[tuple[timedelta, object]]) -> list[tuple[timedelta, object]]:
+    return [each for index, each in enumerate(values) if not index or each[1] != values[index - 1][1]]
