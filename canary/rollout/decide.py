@@ -152,7 +152,7 @@ def _finish(canary: Canary, facts: Facts, decision: Decision) -> Decision:
         # The Canary goes with it: nothing is left to store a status in.
         return replace(decision, status=canary.status)
     status = with_cookies(canary, decision.status).replace(
-        observed_generation=canary.metadata.generation or None,
+        observed_generation=canary.metadata.generation,
         conditions=_conditions(canary, facts, decision.status),
     )
     if _standing(status) != _standing(canary.status):
