@@ -314,10 +314,13 @@ class Situation:
         return (RestAutoscaler(),) if self.autoscaled and self.facts.target is not None else ()
 
     def wake(self) -> tuple[Action, ...]:
-        """The canary gets pods where it has none: as many as its autoscaler starts with, or as the primary has."""
+        """The canary gets pods where it has none: as many as its autoscaler starts with, or as the primary has.
+
+        Those that it had last must be gone: they are counted as ready for a moment, and would pass for the new ones.
+        """
         waking: tuple[Action, ...] = (WakeAutoscaler(held=True),) if self.autoscaled else ()
         target = self.facts.target
-        if target is None or target.readiness.desired:
+        if target is None or target.readiness.desired or target.readiness.total:
             return waking
         wanted = (self.facts.autoscaler_minimum or 1) if self.autoscaled else replicas_wanted(self.facts.primary)
         return (*waking, ScaleTarget(wanted))
@@ -332,6 +335,8 @@ class Situation:
         waking: tuple[Action, ...] = (WakeAutoscaler(held=False),) if self.autoscaled else ()
         target, wanted = self.facts.target, replicas_wanted(self.facts.primary)
         if target is None or target.readiness.desired >= wanted:
+            return waking
+        if not target.readiness.desired and target.readiness.total:
             return waking
         return (*waking, ScaleTarget(wanted))
 

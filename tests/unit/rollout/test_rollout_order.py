@@ -11,6 +11,7 @@ from canary.api.traffic import ALL_PRIMARY, Readiness, Split
 from canary.rollout.decide import decide
 from canary.rollout.decision import KeepVersionServices, Route, ScaleTarget
 from canary.rollout.facts import Facts, Workload
+from canary.rollout.leaving import FINALIZER
 
 NOW = datetime(2025, 1, 31, 12, 0, tzinfo=UTC)
 READY = Readiness(desired=1, updated=1, ready=1, available=1, total=1)
@@ -64,3 +65,26 @@ def test_pods_are_kept_until_the_gateway_has_followed_or_half_a_minute(
 
     assert not gone(kept - 1)
     assert gone(kept)
+
+
+@pytest.mark.parametrize(("left", "woken"), [(2, False), (0, True)])
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_target_gets_pods_once_those_it_had_are_gone(
+    canary: Callable[..., Canary], left: int, woken: bool, deleted: bool
+) -> None:
+    """For a moment a Deployment counts pods that are going as ready, also once it is to have some again."""
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    status = CanaryStatus(
+        phase=Phase.TERMINATING if deleted else Phase.PROGRESSING,
+        observed_generation=1,
+        last_applied_spec="v2",
+        last_promoted_spec="v2" if deleted else "v1",
+        last_progress_time=moment,
+    )
+    made = canary().replace(status=status)
+    if deleted:
+        metadata = made.metadata.replace(deletion_timestamp=moment, finalizers=(FINALIZER,))
+        made = made.replace(metadata=metadata)
+    asleep = Workload("v2", Readiness(desired=0, updated=left, ready=left, available=left, total=left))
+    facts = Facts(moment, asleep, Workload("v2" if deleted else "v1", READY), ALL_PRIMARY)
+    assert (ScaleTarget(1) in decide(made, facts).actions) is woken
