@@ -77,9 +77,7 @@ def _rate(series: str, labels: str, by: str = "") -> str:
     return f"sum{by}(rate({series}{{{labels}}}[{{{{ interval }}}}]))"
 
 
-# The endings that the cluster itself gives to pod names have no vowels: `primary` is never one of them.
-_POD = "{{ target }}-([bcdfghjklmnpqrstvwxz2456789]{1,10}-)?[bcdfghjklmnpqrstvwxz2456789]{5}"
-_IN_POD = f'kubernetes_namespace="{{{{ namespace }}}}",kubernetes_pod_name=~"{_POD}"'
+_IN_POD = 'kubernetes_namespace="{{ namespace }}",kubernetes_pod_name=~"{{ pods }}"'
 
 _APPLICATION = Requests(
     count="http_request_duration_seconds_count",

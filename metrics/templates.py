@@ -1,4 +1,4 @@
-"""The queries of MetricTemplates: Flagger's template language with its eight names."""
+"""The queries of MetricTemplates: Flagger's template language with its eight names, and `pods`, which is ours."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from metrics.gotemplate import TemplateError, evaluate, parse
 
 __all__ = ["NAMES", "Model", "TemplateError", "check", "render"]
 
-NAMES = frozenset({"name", "namespace", "target", "service", "ingress", "route", "interval", "variables"})
+NAMES = frozenset({"name", "namespace", "target", "service", "ingress", "route", "interval", "variables", "pods"})
 """What a query template may call, without arguments."""
+
+# The endings that the cluster itself gives to pod names have no vowels: `primary` is never one of them.
+_ENDINGS = "-([bcdfghjklmnpqrstvwxz2456789]{1,10}-)?[bcdfghjklmnpqrstvwxz2456789]{5}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,8 @@ class Model:
         route: the name of its route, the target's where the spec gives none.
         interval: the metric's interval, as the spec writes it.
         variables: the metric's `templateVariables`.
+        pods: a regular expression for the names of the canary's pods; empty where they are the target's name and
+            what the cluster adds to it.
     """
 
     name: str
@@ -36,6 +41,7 @@ class Model:
     route: str
     interval: str
     variables: Mapping[str, str] = field(default_factory=dict)
+    pods: str = ""
 
 
 def render(template: str, model: Model) -> str:
@@ -45,7 +51,8 @@ def render(template: str, model: Model) -> str:
         TemplateError: it can't be read, or asks for what the model hasn't got; the message names the place
             and what there is.
     """
-    return evaluate(parse(template, NAMES), {name: getattr(model, name) for name in NAMES})
+    values = {name: getattr(model, name) for name in NAMES}
+    return evaluate(parse(template, NAMES), {**values, "pods": model.pods or model.target + _ENDINGS})
 
 
 def check(template: str) -> None:

@@ -21,8 +21,10 @@ from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, Terminal
 from canary.kube.types import METRIC_TEMPLATE, POD
 from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion, Question
+from canary.routers.registry import provider_of
 from canary.workloads.pods import diagnose
 from canary.workloads.registry import target_for
+from canary.workloads.statefulset import StatefulSet
 from metrics import templates, verdict
 from metrics.errors import MisconfiguredError
 
@@ -127,12 +129,19 @@ class Asker:
     async def _question(self, canary: Canary, metric: Metric) -> metrics.question.Question:
         template = self._template(canary, metric) if metric.template_ref is not None else None
         asking = Asking(
-            provider=canary.spec.provider or self._options.mesh_provider,
+            provider=provider_of(canary, self._options.mesh_provider),
             server=self._options.metrics_server,
             template=template,
             credentials=await self._credentials(template) if template is not None else {},
+            pods=self._names_of_pods(canary),
         )
         return question_of(canary, metric, asking)
+
+    def _names_of_pods(self, canary: Canary) -> str:
+        """A regular expression for the pods of the new version, where they are named alike in both versions."""
+        kind = target_for(canary)
+        target = self._caches.get(kind.resource, canary.namespace, canary.target_name) if kind else None
+        return kind.updated_pods(target) if isinstance(kind, StatefulSet) and target is not None else ""
 
     def _template(self, canary: Canary, metric: Metric) -> MetricTemplate:
         ref = metric.template_ref

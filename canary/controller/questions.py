@@ -26,6 +26,7 @@ class Asking:
         server: address of the Prometheus that is asked where neither the spec nor a template names one.
         template: the MetricTemplate that the metric names; None where it names none.
         credentials: keys and values of the Secret that the template names.
+        pods: a regular expression for the names of the new version's pods; empty where they are named after the target.
         rewrite: changes the query before it is filled in; None leaves it as it is.
     """
 
@@ -33,6 +34,7 @@ class Asking:
     server: str
     template: MetricTemplate | None = None
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    pods: str = ""
     rewrite: Rewrite | None = None
 
 
@@ -68,8 +70,14 @@ def window_of(canary: Canary, metric: Metric, now: datetime) -> timedelta:
     return min(metric.interval, timedelta(seconds=max(1, ceil((now - began).total_seconds()))))
 
 
-def model_of(canary: Canary, metric: Metric) -> templates.Model:
-    """What the query of a metric is told about its Canary."""
+def model_of(canary: Canary, metric: Metric, pods: str = "") -> templates.Model:
+    """What the query of a metric is told about its Canary.
+
+    Args:
+        canary: the Canary.
+        metric: the metric.
+        pods: see `Asking`.
+    """
     spec = canary.spec
     return templates.Model(
         name=canary.name,
@@ -80,11 +88,12 @@ def model_of(canary: Canary, metric: Metric) -> templates.Model:
         route=spec.route_ref.name if spec.route_ref else canary.target_name,
         interval=duration_text(metric.interval),
         variables=metric.template_variables,
+        pods=pods,
     )
 
 
 def _query(canary: Canary, metric: Metric, asking: Asking) -> str:
-    model = model_of(canary, metric)
+    model = model_of(canary, metric, asking.pods)
     if metric.query:
         return _filled(metric.query, model, asking)
     template = builtin.template_of(metric.name, asking.provider)
@@ -102,7 +111,7 @@ def _templated(canary: Canary, metric: Metric, asking: Asking, template: MetricT
     prometheus = canary.spec.metrics_server or asking.server
     return Question(
         name=metric.name,
-        query=_filled(template.spec.query, model_of(canary, metric), asking),
+        query=_filled(template.spec.query, model_of(canary, metric, asking.pods), asking),
         threshold=limits,
         interval=metric.interval,
         provider=provider.type,

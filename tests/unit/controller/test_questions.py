@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -51,6 +52,15 @@ def test_a_built_in_metric_asks_the_spec_s_own_server_first() -> None:
         assert question.interval == timedelta(seconds=90)
         assert 'kubernetes_namespace="shop"' in question.query
         assert "[90s]" in question.query
+
+
+def test_pods_that_are_named_alike_in_both_versions_are_asked_for_by_name() -> None:
+    """Built-in queries and those of a spec are told which of a StatefulSet's pods run the new version."""
+    asking = replace(ASKING, pods="web-(1|2)")
+    built_in = canary({"name": "request-success-rate", "thresholdRange": {"min": 99}})
+    own = canary({"name": "lag", "query": "max(lag{pod=~'{{ pods }}'})", "threshold": 7})
+    assert 'kubernetes_pod_name=~"web-(1|2)"' in question_of(built_in, built_in.analysis.metrics[0], asking).query
+    assert question_of(own, own.analysis.metrics[0], asking).query == "max(lag{pod=~'web-(1|2)'})"
 
 
 def test_a_query_in_the_spec_is_filled_in() -> None:

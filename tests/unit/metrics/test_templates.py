@@ -1,5 +1,7 @@
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -129,7 +131,19 @@ def test_any_arrangement_of_the_language_renders_or_is_refused(text: str) -> Non
     assert error is None or error.reason
 
 
-@given(st.fixed_dictionaries({name: st.text() for name in sorted(NAMES - {"variables"})}), st.text())
+def test_pods_are_named_after_the_target_unless_told() -> None:
+    """A Deployment's pods get an ending that the cluster makes up, `primary` being none of them."""
+    pattern = re.compile(render("{{ pods }}", MODEL))
+    assert pattern.fullmatch("app-6d4cf56db6-x7wvk")
+    assert pattern.fullmatch("app-x7wvk")
+    assert not pattern.fullmatch("app-primary-6d4cf56db6-x7wvk")
+    assert render("{{ pods }}", replace(MODEL, pods="app-(1|2)")) == "app-(1|2)"
+
+
+texts = {name: st.text(min_size=1 if name == "pods" else 0) for name in sorted(NAMES - {"variables"})}
+
+
+@given(st.fixed_dictionaries(texts), st.text())
 def test_values_are_inserted_and_never_read_as_templates(values: dict[str, str], variable: str) -> None:
     model = Model(**values, variables={"v": variable})
     for name, value in values.items():
