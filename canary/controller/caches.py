@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from functools import partial
 
 from canary.kube.client import KubeClient
@@ -47,6 +48,7 @@ class Caches:
         recovered: Callable[[], None] = lambda: None,
     ) -> None:
         self._recovered = recovered
+        self._seeing_since: float | None = None
         always = (CANARY, METRIC_TEMPLATE, ALERT_PROVIDER, SERVICE, *(METADATA_ONLY if configs else ()))
         self._caches: dict[Resource, WatchCache[Json]] = {
             resource: WatchCache(
@@ -79,7 +81,13 @@ class Caches:
 
     def _on_recovery(self) -> None:
         if all(cache.current for cache in self._caches.values()):
+            self._seeing_since = asyncio.get_running_loop().time()
             self._recovered()
+
+    def blind_until(self, now: datetime) -> datetime | None:
+        """When all was known again after a watch had broken off; None where none ever has."""
+        since = self._seeing_since
+        return None if since is None else now - timedelta(seconds=asyncio.get_running_loop().time() - since)
 
     def list(self, resource: Resource) -> list[Json]:
         """All objects of a kind, as they were last seen."""

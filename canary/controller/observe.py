@@ -188,6 +188,7 @@ class Observer:
             returnable=seen.canary.metadata.deletion_timestamp is None or self._returnable(seen),
             problems=self._problems(seen),
             answers=answers,
+            blind_until=self._caches.blind_until(now),
         )
 
     def _primary_revision(self, kind: Target, primary: Json, seen: Surroundings) -> str:

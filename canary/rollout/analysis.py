@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from canary.api.analysis import HookType, Severity, Webhook
 from canary.api.status import CheckStatus, Phase
@@ -22,6 +22,9 @@ ANALYSING = "Analysing"
 PROMOTING = "Promoting"
 HOLDS = frozenset({WAITING_FOR_PODS, NO_DATA, UNAVAILABLE})
 """Reasons to wait that the progress deadline bounds; going from one to another does not start it anew."""
+
+CATCH_UP = timedelta(minutes=1)
+"""How long nodes and Kubernetes' own controllers may take to tell what happened while the API server was away."""
 
 
 def progress(s: Situation) -> Decision:
@@ -88,8 +91,10 @@ def _wait(s: Situation, due: datetime | None) -> Decision:
 
 
 def deadline(s: Situation) -> datetime:
-    """When a rollout that makes no progress has failed."""
-    return (s.status.last_progress_time or s.now) + s.canary.progress_deadline
+    """When a rollout that makes no progress has failed: not before it could be seen for a while whether it does."""
+    spoken = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
+    blind = s.facts.blind_until
+    return spoken if blind is None else max(spoken, blind + min(s.canary.progress_deadline, CATCH_UP))
 
 
 def give_up_on_pods(s: Situation) -> Decision:
@@ -224,7 +229,7 @@ def hold(
     """Neither good nor bad: stay where the rollout is, until the progress deadline."""
     holding = s.status.reason in HOLDS
     since = s.status.last_progress_time if holding and s.status.last_progress_time is not None else s.now
-    until = since + s.canary.progress_deadline
+    until = deadline(s) if holding else s.now + s.canary.progress_deadline
     if s.now >= until:
         if reason == WAITING_FOR_PODS:
             return give_up_on_pods(s)

@@ -101,6 +101,7 @@ class Facts:
 
     Args:
         now: the time, with a time zone.
+        blind_until: when the cluster could be watched again after an outage; None where nothing was missed.
         target: the workload that the spec names; None when there is none.
         primary: the workload that serves the promoted version; None when there is none.
         split: the division of traffic that the router's own objects carry; None when they don't exist or say nothing.
@@ -129,6 +130,7 @@ class Facts:
     returnable: bool = True
     problems: tuple[Problem, ...] = ()
     answers: Mapping[Question, Answer] = field(default_factory=dict)
+    blind_until: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.now.tzinfo is None:

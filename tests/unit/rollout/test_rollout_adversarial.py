@@ -29,6 +29,7 @@ from canary.rollout.simulation import (
 )
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
 V2 = (60, Deploy("v2"))
 
 Make = Callable[..., Canary]
@@ -299,3 +300,29 @@ class TestClock:
         made = canary(interval="1s", spec={"progressDeadlineSeconds": 1})
         Watching(story(made, V2, (70, Kill(Side.CANARY, timedelta(seconds=1))))).run()
         Watching(story(canary(), V2, (62, SetClock(timedelta(hours=-1))), (150, Edit(canary(threshold=9).spec)))).run()
+
+
+class TestBlindness:
+    """The API server was away, and with it what nodes had to tell of the pods."""
+
+    @pytest.mark.parametrize(
+        ("seeing_for", "given_up"),
+        [(None, True), (timedelta(0), False), (timedelta(seconds=59), False), (MINUTE, True)],
+    )
+    def test_a_deadline_that_passed_unseen_leaves_time_to_see(
+        self, canary: Make, seeing_for: timedelta | None, given_up: bool
+    ) -> None:
+        waiting = progressing(canary(), reason="WaitingForPods", canary_weight=0, last_progress_time=NOW - 6 * MINUTE)
+        blind_until = None if seeing_for is None else NOW - seeing_for
+        seen = facts(target=Workload("v2", pods(2, ready=0, available=0)), blind_until=blind_until)
+        decision = decide(waiting, seen)
+
+        assert bool(decision.asks) is given_up
+        assert given_up or decision.wake == NOW - (seeing_for or timedelta(0)) + MINUTE
+
+    def test_a_short_deadline_gets_as_much_time_again_and_no_more(self, canary: Make) -> None:
+        made = canary(spec={"progressDeadlineSeconds": 5})
+        waiting = progressing(made, reason="WaitingForPods", canary_weight=0, last_progress_time=NOW - MINUTE)
+        seen = facts(target=Workload("v2", pods(2, ready=0, available=0)), blind_until=NOW)
+
+        assert decide(waiting, seen).wake == NOW + timedelta(seconds=5)
