@@ -46,13 +46,14 @@ class Alerter:
             details=alert.details,
             checks=canary.status.checks,
         )
-        found = [await self._destination(canary, provider) for provider in told.providers]
+        found = [(await self._destination(canary, ref), names_of(canary, ref)) for ref in told.providers]
         if told.default:
-            found += self._options.messengers
-        for each in found:
+            found += [(messenger, []) for messenger in self._options.messengers]
+        for each, rules in found:
             outcome = each if isinstance(each, Misconfigured) else await self._sender.send(message, each)
             if isinstance(outcome, NotSent | Misconfigured):
-                log.error("alert can't be sent", canary=canary.key, alert=alert.message, reason=outcome.reason)
+                reason = outcome.reason
+                log.error("alert can't be sent", canary=canary.key, alert=alert.message, rules=rules, reason=reason)
 
     async def _destination(self, canary: Canary, ref: NamespacedName) -> Destination | Misconfigured:
         namespace = ref.namespace or canary.namespace
@@ -69,3 +70,13 @@ class Alerter:
         except (InvalidResource, KubeError) as error:
             return Misconfigured(f"{who}: {error}")
         return destination(provider, contents)
+
+
+def names_of(canary: Canary, ref: NamespacedName) -> list[str]:
+    """The names that a spec gives to the alerts that an AlertProvider tells."""
+    return [
+        rule.name
+        for rule in canary.analysis.alerts
+        if rule.provider_ref.name == ref.name
+        and (rule.provider_ref.namespace or canary.namespace) == (ref.namespace or canary.namespace)
+    ]

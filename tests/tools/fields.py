@@ -87,7 +87,7 @@ def fields(kind: str, schema: JsonObject) -> list[Field]:
         msg = f"{_OLDER} and {_NEWER} have different fields"
         raise ValueError(msg)
     kept = dict.fromkeys(_OLDER if path in older else path for path in found if path not in _EVERY_OBJECT)
-    return [Field(kind, path, schema_at(schema, path)["description"]) for path in kept]
+    return [Field(kind, path, (found.get(path) or schema_at(schema, path))["description"]) for path in kept]
 
 
 def all_fields() -> list[Field]:

@@ -48,7 +48,7 @@ def _put(document: Json, path: str, value: object) -> None:
 def _document(base: Mapping[str, Any], changes: Mapping[str, object]) -> Json:
     document: Json = deepcopy(dict(base))
     for path, value in changes.items():
-        _put(document, path, value)
+        _put(document, path, deepcopy(value))
     return document
 
 
