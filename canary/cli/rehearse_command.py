@@ -53,6 +53,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--ready-after", metavar="DURATION", help="how long pods take to become ready, such as 30s (5s where absent)"
     )
+    parser.add_argument(
+        "--replicas", type=int, help="how many pods a target has; what the same file says where absent, else 2"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -105,7 +108,9 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
     except ValueError as error:
         raise UnreadableError("--ready-after", f"{error}; {REMEDY}") from error
     wanted, told = scenarios_named(arguments.scenario)
-    return Settings(wanted, told, arguments.mesh_provider, ready_after)
+    if arguments.replicas is not None and arguments.replicas < 1:
+        raise UnreadableError("--replicas", f"{arguments.replicas} is no number of pods; write 1 or more")
+    return Settings(wanted, told, arguments.mesh_provider, ready_after, arguments.replicas)
 
 
 def _rehearse(arguments: argparse.Namespace, settings: "Settings") -> int:

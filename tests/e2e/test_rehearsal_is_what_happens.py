@@ -200,7 +200,7 @@ class Rollout:
         """Rehearse one."""
         manifest = canary_of(f"{spec}-{list(READINGS).index(scenario)}", namespace, spec, scenario)
         canary = parse_canary(manifest)
-        stage = Stage(weighted=is_weighted(canary.spec.provider), ready_after=timedelta(0), replicas=1)
+        stage = Stage(weighted=is_weighted(canary, canary.spec.provider), ready_after=timedelta(0), replicas=1)
         return cls(spec, scenario, manifest, Theatre(canary, stage).play(BY_NAME[scenario]))
 
     @property
@@ -220,7 +220,7 @@ class Rollout:
     async def _until_half_way(self, log: Log) -> None:
         """Wait until the step half-way through the plan is half over, as the scenario says."""
         canary = parse_canary(self.manifest)
-        steps = plan_of(canary, weighted=is_weighted(canary.spec.provider)).steps
+        steps = plan_of(canary, weighted=is_weighted(canary, canary.spec.provider)).steps
         step = steps[len(steps) // 2]
         wanted = (step.split.canary, step.iteration)
         async with asyncio.timeout(60):

@@ -24,16 +24,17 @@ class Bounds:
         longest: it uses every deadline and every failed check that the spec allows, and is promoted still: pods and
             primary are ready just in time, each check comes just before the deadline, webhooks take all their time.
             Not counted: closed gates, pods that are lost on the way, changes by others.
+            None for pods that are rolled out in place.
         gates: the webhooks that make it wait as long as they say no, without a deadline.
     """
 
     shortest: timedelta
-    longest: timedelta
+    longest: timedelta | None
     gates: tuple[str, ...]
 
 
 def bounds_of(canary: Canary, stage: Stage) -> Bounds:
-    """How long a rollout of this Canary can take."""
+    """How long a rollout of this Canary can take, where the new version stands beside the old one."""
     judged = not canary.skip_analysis
     plan = plan_of(canary, weighted=stage.weighted)
     steps, back = (len(plan.steps), _steps_back(canary, plan)) if judged else (0, 0)
@@ -44,8 +45,13 @@ def bounds_of(canary: Canary, stage: Stage) -> Bounds:
     if judged:
         hold = deadline if _can_hold(canary) else NOTHING
         longest += steps * (interval + hold) + (canary.threshold - 1) * (interval + hold) + _asked(canary, steps)
-    gates = GATES if judged else (HookType.CONFIRM_ROLLOUT,)
-    return Bounds(shortest, longest, tuple(hook.name for gate in gates for hook in canary.hooks(gate)))
+    return Bounds(shortest, longest, gates_of(canary))
+
+
+def gates_of(canary: Canary) -> tuple[str, ...]:
+    """The webhooks that make rollouts wait without a deadline, by name."""
+    gates = (HookType.CONFIRM_ROLLOUT,) if canary.skip_analysis else GATES
+    return tuple(hook.name for gate in gates for hook in canary.hooks(gate))
 
 
 def _asked(canary: Canary, steps: int) -> timedelta:

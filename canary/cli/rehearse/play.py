@@ -228,7 +228,6 @@ class _Player:
         self._phase = world.canary.status.phase
         self._waits_since: datetime | None = None
         self._ended: datetime | None = None
-        self._exposed = timedelta(0)
         self._words = {str(change_of(canary, each)): each.words for each in story.changes}
         self._words[str(Deploy(NEW))] = f"version {NEW} is deployed"
 
@@ -249,11 +248,11 @@ class _Player:
         return self._result(cut_off=cut_off)
 
     def _mark_end(self) -> None:
-        """Remember when the rollout ended last, and what its bad versions had answered by then."""
+        """Remember when the rollout ended last."""
         world = self._world
         phase = world.canary.status.phase
         if phase is not self._phase and phase in (Phase.SUCCEEDED, Phase.FAILED):
-            self._ended, self._exposed = world.now, self._answered_by_bad()
+            self._ended = world.now
         self._phase = phase
 
     def _answered_by_bad(self) -> timedelta:
@@ -280,7 +279,8 @@ class _Player:
         share = _share_of(world, self._bad)
         out = share == 0 and took is not None
         if took is not None and out:
-            share = self._exposed / took if took else 0.0
+            # Pods that are replaced one by one answer on for a while after the end.
+            share = self._answered_by_bad() / took if took else 0.0
         entries = [each for each in world.entries if each.at >= BEGINNING]
         steps = tuple(self._step(each) for each in entries)
         own = [each for each in steps if not each.outside]
@@ -290,7 +290,7 @@ class _Player:
             outcome=outcome,
             why=status.message or status.reason,
             took=took,
-            bad_requests=math.ceil(REQUESTS * share - 1e-6),
+            bad_requests=min(math.ceil(REQUESTS * share - 1e-6), REQUESTS),
             out=out or not self._bad,
             steps=steps,
             phases=_without_repeats(each.phase for each in own),

@@ -7,8 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from canary.api.canary import Canary
-from canary.cli.rehearse.bounds import Bounds, bounds_of
-from canary.cli.rehearse.builtin import BY_NAME, GATES
+from canary.cli.rehearse.bounds import Bounds, bounds_of, gates_of
+from canary.cli.rehearse.builtin import BY_NAME, GATES, HEALTHY
 from canary.cli.rehearse.expectations import (
     Expectation,
     Expectations,
@@ -31,10 +31,11 @@ from canary.cli.rehearse.specs import (
     may_hold_canaries,
     specs_in,
 )
-from canary.cli.rehearse.staging import Stage
+from canary.cli.rehearse.staging import REPLICAS, Stage
 from canary.cli.rehearse.story import NEW, NOTHING, READY_AFTER, Story
 from canary.rollout.plan import Plan, plan_of
 from canary.rollout.simulation import NotSettlingError
+from canary.routers.registry import provider_of
 
 SERVICE = "Service"
 """A kind of target that is ready as soon as it is there."""
@@ -53,12 +54,14 @@ class Settings:
         told: the scenarios of files that were named, by name.
         provider: the traffic provider of specs that name none; empty where it is not known.
         ready_after: how long pods take to become ready; None where the command line doesn't say.
+        replicas: how many pods a target has; None where the command line doesn't say.
     """
 
     wanted: tuple[str, ...] = ()
     told: Mapping[str, Story] = field(default_factory=dict)
     provider: str = ""
     ready_after: timedelta | None = None
+    replicas: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Report:
         name: NAMESPACE/NAME.
         canary: the Canary; None where it can't be read.
         plan: the steps of its rollouts; None where it can't run.
+        stage: what was taken for given; None where it can't run.
         bounds: how long they can take; None where it can't run.
         problems: why it can't run.
         notes: what else should be known.
@@ -96,6 +100,7 @@ class Report:
     name: str
     canary: Canary | None = None
     plan: Plan | None = None
+    stage: Stage | None = None
     bounds: Bounds | None = None
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -216,7 +221,12 @@ def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Repor
     problems = tuple(str(problem) for problem in problems_of(canary, provider))
     if problems:
         return Report(spec.where, canary.key, canary, problems=problems)
-    stage = Stage(is_weighted(provider), _ready_after(canary, own, settings), unaskable=unaskable(spec, provider))
+    stage = Stage(
+        weighted=is_weighted(canary, provider),
+        ready_after=_ready_after(canary, own, settings),
+        replicas=settings.replicas or spec.replicas or REPLICAS,
+        unaskable=unaskable(spec, provider),
+    )
     theatre = Theatre(canary, stage)
     seen, untold = [], []
     for story, expectation in _stories(own, settings).values():
@@ -237,11 +247,19 @@ def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Repor
         name=canary.key,
         canary=canary,
         plan=plan_of(canary, weighted=stage.weighted),
-        bounds=bounds_of(canary, stage),
-        notes=tuple(_notes(provider, stage)),
+        stage=stage,
+        bounds=_bounds(canary, stage, theatre),
+        notes=tuple(_notes(provider_of(canary, provider), stage)),
         seen=tuple(seen),
         failures=tuple(untold),
     )
+
+
+def _bounds(canary: Canary, stage: Stage, theatre: Theatre) -> Bounds:
+    """By the spec; where pods are replaced in place, what is played tells the shortest, and nothing the longest."""
+    if not canary.in_place:
+        return bounds_of(canary, stage)
+    return Bounds(theatre.play(BY_NAME[HEALTHY]).took or NOTHING, None, gates_of(canary))
 
 
 def _ready_after(canary: Canary, own: Beside, settings: Settings) -> timedelta:

@@ -9,7 +9,7 @@ from canary.api.rules import problems as spec_problems
 from canary.cli.rehearse.specs import Spec
 from canary.controller.questions import Asking, question_of
 from canary.routers.base import Granularity
-from canary.routers.registry import router_for
+from canary.routers.registry import router_of
 from canary.routers.registry import supported as supported_providers
 from canary.workloads.registry import kind_of, target_for
 from canary.workloads.registry import supported as supported_kinds
@@ -28,7 +28,7 @@ def problems_of(canary: Canary, provider: str) -> Iterator[Problem]:
         provider: the traffic provider in force; empty where it is not known, and any is taken for good.
     """
     yield from spec_problems(canary, provider or ANY_PROVIDER)
-    router = router_for(provider)
+    router = router_of(canary, provider)
     if router is not None:
         yield from router.unsupported(canary)
     elif provider:
@@ -40,9 +40,9 @@ def problems_of(canary: Canary, provider: str) -> Iterator[Problem]:
         yield Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}")
 
 
-def is_weighted(provider: str) -> bool:
-    """Whether a traffic provider divides requests by weight; one that is not known is taken for one that does."""
-    router = router_for(provider)
+def is_weighted(canary: Canary, provider: str) -> bool:
+    """Whether requests are divided by weight; a traffic provider that is not known is taken for one that does."""
+    router = router_of(canary, provider)
     return router is None or router.capabilities.weights is not Granularity.NONE
 
 

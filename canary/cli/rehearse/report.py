@@ -96,6 +96,8 @@ def plan_in_words(report: Report) -> str:
     if canary.skip_analysis:
         return "new versions are not analysed"
     interval = duration_text(canary.analysis_interval)
+    if canary.in_place and report.stage is not None:
+        return f"{report.stage.replicas} pods, one after the other, steps of {interval}"
     if not plan.iterations:
         weights = ", ".join(str(step.split.canary) for step in plan.steps)
         return f"{len(plan.steps)} steps of {interval}: {weights} %"
@@ -108,8 +110,8 @@ def _times(report: Report) -> Iterator[str]:
     bounds = report.bounds
     if bounds is None:
         return
-    shortest, longest = format_duration(bounds.shortest), format_duration(bounds.longest)
-    yield f"To promote a version takes {shortest} at least and {longest} at most."
+    most = f" and {format_duration(bounds.longest)} at most" if bounds.longest is not None else ""
+    yield f"To promote a version takes {format_duration(bounds.shortest)} at least{most}."
     if bounds.gates:
         yield f"It waits, without a deadline, while a gate is closed: {', '.join(bounds.gates)}."
 
@@ -131,7 +133,10 @@ def line(report: Report | Trouble) -> str:
 
 def _span(report: Report) -> str:
     bounds = report.bounds
-    return f"{format_duration(bounds.shortest)} to {format_duration(bounds.longest)}" if bounds is not None else "-"
+    if bounds is None:
+        return "-"
+    most = f" to {format_duration(bounds.longest)}" if bounds.longest is not None else " at least"
+    return f"{format_duration(bounds.shortest)}{most}"
 
 
 def totals(reports: Sequence[Report | Trouble], took: timedelta) -> str:
@@ -181,7 +186,7 @@ def _data(report: Report | Trouble) -> Json:
         "weights": [step.split.canary for step in report.plan.steps] if not report.canary.skip_analysis else [],
         "iterations": report.plan.iterations,
         "shortest": format_duration(bounds.shortest),
-        "longest": format_duration(bounds.longest),
+        "longest": None if bounds.longest is None else format_duration(bounds.longest),
         "gates": list(bounds.gates),
         "notes": list(report.notes),
         "failures": list(report.disappointments),

@@ -1,6 +1,6 @@
 """The Canaries that files hold, each with the MetricTemplates beside it; or why one can't be rehearsed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,11 +29,13 @@ class Spec:
         where: the file that it is in.
         canary: the Canary, in a namespace.
         templates: the MetricTemplates of the same stream.
+        replicas: pods of the target, where it is in the same stream.
     """
 
     where: str
     canary: Canary
     templates: Templates
+    replicas: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def specs_in(text: str, where: str) -> tuple[Spec | Refusal, ...]:
     """
     found = [raw for _, raw in documents(text, where)]
     templates = {(each.namespace, each.name): each for each in _templates(found, where)}
-    return tuple(_spec(raw, where, templates) for raw in found if _is(raw, "Canary"))
+    return tuple(_spec(raw, where, templates, found) for raw in found if _is(raw, "Canary"))
 
 
 def files_in(folder: Path) -> Iterator[Path]:
@@ -84,7 +86,7 @@ def _is(raw: Mapping[str, Any], kind: str) -> bool:
     return raw.get("kind") == kind and str(raw.get("apiVersion", "")).startswith(f"{GROUP}/")
 
 
-def _spec(raw: dict[str, Any], where: str, templates: Templates) -> Spec | Refusal:
+def _spec(raw: dict[str, Any], where: str, templates: Templates, others: Iterable[Mapping[str, Any]]) -> Spec | Refusal:
     try:
         canary = parse_canary(raw)
     except InvalidResource as error:
@@ -92,7 +94,19 @@ def _spec(raw: dict[str, Any], where: str, templates: Templates) -> Spec | Refus
     # As a new object has it: what a cluster has written into a file that was fetched from one is of no interest.
     namespace = canary.metadata.namespace or DEFAULT_NAMESPACE
     fresh = Metadata(name=canary.metadata.name, namespace=namespace, generation=1)
-    return Spec(where, Canary(metadata=fresh, spec=canary.spec), templates)
+    made = Canary(metadata=fresh, spec=canary.spec)
+    return Spec(where, made, templates, _replicas(made, others))
+
+
+def _replicas(canary: Canary, others: Iterable[Mapping[str, Any]]) -> int | None:
+    """How many pods the target asks for, where it is among these."""
+    target = canary.spec.target_ref
+    for raw in others:
+        if raw.get("kind") == target.kind and _name_of(raw) == f"{canary.namespace}/{target.name}":
+            spec = raw.get("spec")
+            replicas = spec.get("replicas", 1) if isinstance(spec, dict) else 1
+            return replicas if isinstance(replicas, int) and replicas > 0 else None
+    return None
 
 
 def _name_of(raw: Mapping[str, Any]) -> str:

@@ -55,6 +55,9 @@ BEGINNING: Final = timedelta(minutes=1)
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 FOR_GOOD: Final = timedelta(days=36_500)
+REPLICAS: Final = 2
+"""Pods of a target of which nothing is known."""
+
 PATIENCE: Final = timedelta(minutes=5)
 """How long an API server is waited for that never comes back."""
 
@@ -81,7 +84,7 @@ class Stage:
 
     weighted: bool = True
     ready_after: timedelta = READY_AFTER
-    replicas: int = 2
+    replicas: int = REPLICAS
     unaskable: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -127,6 +130,7 @@ def scenario_of(canary: Canary, story: Story, stage: Stage) -> Scenario:
         api_down=tuple(_window(each, pace) for each in story.api_down),
         latency=NOTHING,
         weighted=stage.weighted,
+        in_place=canary.in_place,
         replicas=stage.replicas,
         start=START,
         limit=BEGINNING + _limit(story, pace),

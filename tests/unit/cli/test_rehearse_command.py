@@ -217,6 +217,7 @@ def test_a_folder_goes_on_after_what_cannot_be_used(folder: Path, raw: Raw, caps
         (["-f", "/none/such.yaml"], "UNUSABLE  /none/such.yaml: it can't be read: No such file or directory"),
         (["-f", "-", "--scenario", "none.yaml"], "canary rehearse: none.yaml: it can't be read: No such file"),
         (["-f", "-", "--ready-after", "soon"], "canary rehearse: --ready-after: 'soon' is not a duration; write a dur"),
+        (["-f", "-", "--replicas", "0"], "canary rehearse: --replicas: 0 is no number of pods; write 1 or more"),
         (["-f", "-"], "UNUSABLE  standard input: it holds no Canary of flagger.app; name another file"),
     ],
 )
@@ -318,6 +319,23 @@ def test_a_service_has_no_pods_to_wait_for(tmp_path: Path, raw: Raw, capsys: Out
     (canary,) = json.loads(capsys.readouterr().out)["canaries"]
     assert canary["shortest"] == "5m1s"
     assert "pods-never-ready" not in [each["name"] for each in canary["scenarios"]]
+
+
+def test_a_target_of_the_same_stream_tells_how_many_pods_there_are(tmp_path: Path, raw: Raw, capsys: Out) -> None:
+    """Save where the command line does."""
+    target = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "app"}
+    workload = {"kind": "StatefulSet", "metadata": {"name": "app", "namespace": "prod"}, "spec": {"replicas": 5}}
+    made = raw(stepWeight=20, spec={"targetRef": target, "provider": "", "service": {}})
+    path = tmp_path / "app.yaml"
+    path.write_text(yaml.safe_dump_all([made, workload]))
+
+    assert main(["rehearse", "-f", str(path), "--scenario", "healthy"]) == 0
+    out = capsys.readouterr().out
+    assert "prod/app: 5 pods, one after the other, steps of 1m\n" in out
+    assert "To promote a version takes" in out
+    assert "no traffic provider is named" not in out
+    main(["rehearse", "-f", str(path), "--scenario", "healthy", "--replicas", "3"])
+    assert "prod/app: 3 pods" in capsys.readouterr().out
 
 
 def test_pods_take_as_long_as_the_command_line_says(spec: Path, capsys: Out) -> None:

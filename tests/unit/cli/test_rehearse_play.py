@@ -25,6 +25,11 @@ GATEWAY = {
     "provider": "gatewayapi:v1",
     "service": {"port": 80, "gatewayRefs": [{"name": "gateway", "namespace": "gateways"}]},
 }
+PODS = {
+    "provider": "",
+    "service": {},
+    "targetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "app"},
+}
 MATCH = [{"headers": {"x-canary": {"exact": "yes"}}}]
 
 
@@ -104,6 +109,16 @@ def test_chosen_requests_of_an_ab_test_are_a_part_of_all(canary: Make, play: Pla
     seen = play(canary(iterations=5, match=MATCH, spec=GATEWAY), BY_NAME["dead-on-arrival"])
 
     assert (seen.outcome, seen.bad_requests) == (Outcome.ROLLED_BACK, 93)
+
+
+def test_pods_that_are_replaced_in_place_get_requests_by_their_number(canary: Make, play: Play) -> None:
+    """One of four, for a minute and until it is back; the rollout has taken the pod's 5 s and a little longer."""
+    stage = Stage(ready_after=5 * SECOND, replicas=4)
+    seen = play(canary(stepWeight=25, maxWeight=75, spec=PODS), BY_NAME["dead-on-arrival"], stage)
+
+    assert (seen.outcome, seen.out) == (Outcome.ROLLED_BACK, True)
+    assert seen.weights == (0, 25, 0)
+    assert 220 < seen.bad_requests < 260
 
 
 def test_without_weights_nobody_meets_a_version_that_is_seen_to_be_bad(canary: Make, play: Play) -> None:
@@ -232,6 +247,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "blue-green": {"iterations": 4, "threshold": 2},
     "a-b": {"iterations": 3, "match": MATCH, "spec": GATEWAY},
     "unjudged": {"spec": {"skipAnalysis": True}},
+    "pod-by-pod": {"stepWeight": 50, "spec": PODS},
 }  # fmt: skip
 
 
@@ -240,7 +256,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 def test_short_cuts_change_nothing(canary: Make, play: Play, story: Story | dict[str, Any], strategy: str) -> None:
     """A rehearsal shares how stories begin, and answers before it is asked; the plain simulation tells the same."""
     told = story if isinstance(story, Story) else model_of(Story, story)
-    made, stage = canary(**STRATEGIES[strategy]), Stage(ready_after=5 * SECOND)
+    made, stage = canary(**STRATEGIES[strategy]), Stage(ready_after=5 * SECOND, replicas=4)
     seen = play(made, told, stage)
     line = World(scenario_of(made, told, stage)).run(BEGINNING + seen.steps[-1].at)
 
