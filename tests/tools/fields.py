@@ -33,6 +33,9 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "fields.md"
 TESTS: Final = ROOT / "tests"
 
+IN_PLACE: Final = "in place"
+"""Stands where a traffic provider does, for targets that are rolled out pod by pod."""
+
 _OLDER, _NEWER = "spec.canaryAnalysis", "spec.analysis"
 _EVERY_OBJECT = frozenset({"apiVersion", "kind", "metadata"})
 
@@ -102,8 +105,8 @@ def routed() -> frozenset[str]:
 
 
 def providers() -> frozenset[str]:
-    """The traffic providers that there are; versions of one are one."""
-    return frozenset(name.partition(":")[0] for name in ROUTERS)
+    """The traffic providers that there are, versions of one being one; and none, where the target divides requests."""
+    return frozenset({*(name.partition(":")[0] for name in ROUTERS), IN_PLACE})
 
 
 class _Collected:
@@ -199,9 +202,10 @@ def _cells(tests: Sequence[Shown]) -> Iterable[str]:
 HEADER: Final = """\
 # Fields, and the tests that show what they do
 
-Made from the CRDs and the tests by `python tests/tools/fields.py`, not written by hand: {count} fields, and the
-{tests} tests (below `tests/`) that show that each does what it says. Where a field is for the traffic provider to
-honour, each provider that there is has a line: it honours the field, or refuses it by its name, with a remedy.
+Made from the CRDs and the tests by `python tests/tools/fields.py`, and held against both by `make lint`: {count} fields,
+and the {tests} tests (below `tests/`) that show that each does what it says. Most tests have a case for each field, of
+that name. Each traffic provider has its say on what is for it to honour: it does, or it refuses the field by its name
+and with a remedy. So has a target that is rolled out in place, which has no provider.
 `spec.canaryAnalysis` has the same fields as `spec.analysis`.
 """
 

@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 
-from canary.api.canary import Canary
-from canary.api.crds import DEFINITIONS, root_schema
+from canary.api import in_place
+from canary.api.canary import Canary, parse_canary
+from canary.api.crds import DEFINITIONS, root_schema, schema_at
 from canary.api.schema import plain_fields
 from canary.kube.types import Json
 from canary.routers.base import routed_fields
-from canary.routers.registry import ROUTERS
+from canary.routers.registry import ROUTERS, router_of
 
 SCHEMA = root_schema(next(each for each in DEFINITIONS if each.model is Canary))
-ROUTED = tuple(
-    f"spec.{path}"
-    for path in routed_fields(Canary.model_validate({"metadata": {"name": "x"}, "spec": {"targetRef": {"name": "x"}}}))
-)
+BARE: Json = {
+    "metadata": {"name": "app", "namespace": "shop"},
+    "spec": {"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}, "analysis": {}},
+}
+ROUTED = tuple(f"spec.{path}" for path in routed_fields(parse_canary(BARE)))
 NAME = re.compile(r"\.x\b")
 
 UNSPEAKABLE = (
@@ -64,7 +66,8 @@ FIELDS = [path for path in plain_fields(SCHEMA) if is_below(path, ROUTED)]
 CASES = [
     *(("kubernetes", path) for path in FIELDS),
     *(("traefik", path) for path in FIELDS if path not in BY_WEIGHT),
-    *(("gatewayapi:v1", path) for path in FIELDS if is_below(path, BEYOND_GATEWAYS)),
+    *(("gatewayapi", path) for path in FIELDS if is_below(path, BEYOND_GATEWAYS)),
+    *(("in place", path) for path in FIELDS if path != "spec.analysis.stepWeight"),
 ]
 
 
@@ -97,28 +100,28 @@ def plain(schema: Json) -> Any:
 
 def told(canary: Canary, provider: str) -> set[str]:
     """The fields that a provider refuses, as the CRD writes their paths."""
-    problems = ROUTERS[provider].unsupported(canary)
+    if provider == "in place":
+        target = canary.spec.target_ref.replace(kind="StatefulSet")
+        canary = canary.replace(spec=canary.spec.replace(target_ref=target))
+    router = router_of(canary, next((name for name in ROUTERS if name.partition(":")[0] == provider), ""))
+    assert router is not None
+    problems = (*router.unsupported(canary), *in_place.references(canary, ""))
     assert all(problem.message and problem.remedy for problem in problems)
     return {NAME.sub(".*", re.sub(r"\[\d+\]", "[]", problem.field)) for problem in problems}
 
 
-@pytest.mark.parametrize(
-    ("refused_by", "field"), [pytest.param(provider.partition(":")[0], field) for provider, field in CASES]
-)
-def test_it_is_refused_by_its_name(make: Callable[..., Canary], refused_by: str, field: str) -> None:
+@pytest.mark.parametrize(("refused_by", "field"), CASES)
+def test_it_is_refused_by_its_name(document: Callable[..., Json], refused_by: str, field: str) -> None:
     """Or by the name of what it is in, where all of that is refused."""
-    provider = next(name for name in ROUTERS if name.partition(":")[0] == refused_by)
     *_, room = (each for each in ("spec", "spec.service", "spec.analysis") if field.startswith(f"{each}."))
-    bare = make({})
-    made = make({f"{room}.{name}": value for name, value in beneath(room, field).items()})
-    new = told(made, provider) - told(bare, provider)
+    changes = {f"{room}.{name}": value for name, value in beneath(room, field).items()}
+    bare, made = (parse_canary(document(BARE, each)) for each in ({}, changes))
+    new = told(made, refused_by) - told(bare, refused_by)
     assert any(is_below(field, (name,)) for name in new), new
 
 
 def beneath(room: str, field: str) -> dict[str, Any]:
-    schema = SCHEMA
-    for part in room.split("."):
-        schema = schema["properties"][part]
+    """The least value that sets a field, by the name that it has in a part of the spec."""
     path = field.removeprefix(f"{room}.")
     first = path.partition(".")[0].removesuffix("[]")
-    return {first: example({"properties": schema["properties"]}, path)[first]}
+    return {first: example({"properties": schema_at(SCHEMA, room)["properties"]}, path)[first]}

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from canary.api.alertprovider import parse_alert_provider
-from canary.api.canary import Canary
+from canary.api.canary import Canary, parse_canary
 from canary.api.metrictemplate import parse_metric_template
 from canary.kube.types import Json
 from canary.rollout.simulation import (
@@ -118,6 +119,19 @@ def test_the_cookies_of_a_rollout_are_kept_while_users_bring_them(make: Callable
     assert during["primarySessionAffinityCookie"].startswith("stay=")
     assert after["previousSessionAffinityCookie"] == during["sessionAffinityCookie"]
     assert after.keys().isdisjoint({"sessionAffinityCookie", "primarySessionAffinityCookie"})
+
+
+@pytest.mark.parametrize("field", ["status.partition"])
+def test_a_target_without_a_primary_is_rolled_out_down_to_a_pod(field: str) -> None:
+    analysis = {"interval": "1m", "threshold": 2}
+    spec = {"targetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "app"}, "analysis": analysis}
+    canary = parse_canary({"metadata": {"name": "app", "namespace": "shop", "generation": 1}, "spec": spec})
+    story = Scenario(canary=canary, versions={"v1": Version()}, changes=STORY[:1], replicas=3, in_place=True)
+    told = {
+        SafeWorld(replace(story, limit=timedelta(seconds=at))).run().status.to_json().get(field.removeprefix("status."))
+        for at in range(30, 400, 5)
+    }
+    assert told == {None, 2, 1, 0}
 
 
 @pytest.mark.parametrize("field", ["status.conditions[].message"])

@@ -1,0 +1,83 @@
+"""Fields that divide requests, from the rollout to the object that the data plane reads, on each provider that can."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+import pytest
+
+from canary.api.canary import Canary
+from canary.api.traffic import Split
+from canary.rollout.simulation import Deploy, SafeWorld, Scenario, Scheduled, Version
+from canary.routers.registry import ROUTERS
+
+PROVIDERS: dict[str, tuple[str, dict[str, object]]] = {
+    "gatewayapi": ("gatewayapi:v1", {"spec.service.gatewayRefs[].name": "gateway"}),
+    "traefik": ("traefik", {}),
+}
+STEPS: dict[str, object] = {"spec.analysis.stepWeight": 25, "spec.analysis.maxWeight": 50}
+
+
+def routed(canary: Canary) -> list[Split]:
+    """How the route's objects divide requests in a good rollout, one division after the other."""
+    router = ROUTERS[canary.spec.provider]
+    assert router.unsupported(canary) == ()
+    scheduled = (Scheduled(timedelta(minutes=1), Deploy("v2")),)
+    line = SafeWorld(Scenario(canary=canary, versions={"v1": Version()}, changes=scheduled)).run()
+    found: list[Split] = []
+    for entry in line.entries:
+        if entry.split is None:
+            continue
+        made = {(each["kind"], each["metadata"]["name"]): each for each in router.desired(canary, entry.split, {})}
+        seen = router.observed_split(canary, made)
+        assert seen is not None
+        found += [seen] if found[-1:] != [seen] else []
+    return found
+
+
+CASES: list[tuple[str, object, list[Split], Mapping[str, object], tuple[str, ...]]] = [
+    ("spec.analysis.stepWeight", 50, [Split(0), Split(50), Split(100), Split(0)], {}, ("gatewayapi", "traefik")),
+    (
+        "spec.analysis.stepWeightPromotion",
+        20,
+        [Split(0), Split(25), Split(50), Split(30), Split(10), Split(0)],
+        STEPS,
+        ("gatewayapi", "traefik"),
+    ),
+    (
+        "spec.analysis.mirror",
+        True,
+        [Split(0), Split(0, mirror=100), Split(25), Split(50), Split(0)],
+        STEPS,
+        ("gatewayapi",),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("by", "field", "value", "expected", "beside"),
+    [(by, *case) for *case, providers in CASES for by in providers],
+)
+def test_the_route_divides_requests_as_the_analysis_says(
+    shows: Callable[..., None],
+    by: str,
+    field: str,
+    value: object,
+    expected: list[Split],
+    beside: Mapping[str, object],
+) -> None:
+    provider, needed = PROVIDERS[by]
+    shows(field, value, routed, expected, {"spec.provider": provider, **needed, **beside})
+
+
+def shares_of_pods(canary: Canary) -> list[int]:
+    """The percent of pods that run the new version, a step after the other."""
+    changes = (Scheduled(timedelta(minutes=1), Deploy("v2")),)
+    story = Scenario(canary=canary, versions={"v1": Version()}, changes=changes, replicas=4, in_place=True)
+    events = SafeWorld(story).run().events
+    return [int(event.rpartition(" ")[2]) for event in events if " canary weight " in event]
+
+
+@pytest.mark.parametrize(("by", "field"), [("in place", "spec.analysis.stepWeight")])
+def test_pods_are_replaced_by_shares(shows: Callable[..., None], by: str, field: str) -> None:
+    spec = {"targetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "app"}, "analysis": {}}
+    shows(field, 50, shares_of_pods, [50, 75], {}, base={"metadata": {"name": "app", "generation": 1}, "spec": spec})
