@@ -212,6 +212,8 @@ class Analysis(Model):
     """Percent of the canary's pods that must be available; 100 where absent."""
     on_failure: OnFailure = OnFailure.ROLLBACK
     """What is done with a version that has failed: taken back, or held at its weight until people decide."""
+    bake: GoDuration | None = None
+    """Time after promotion in which checks go on, and bring the last good version back; none where absent."""
     match: tuple[AnalysisMatch, ...] = ()
     """Which requests reach the canary in an A/B analysis; any of them."""
     metrics: tuple[Metric, ...] = Field(default=(), json_schema_extra=MANY)

@@ -171,6 +171,17 @@ def _interval(canary: Canary, _provider: str) -> Iterator[Problem]:
         )
 
 
+def _bake(canary: Canary, _provider: str) -> Iterator[Problem]:
+    bake = canary.analysis.bake
+    if bake is not None and canary.in_place:
+        kind = canary.spec.target_ref.kind
+        message = f"once all pods of a {kind} run a version, Kubernetes keeps no other to put back"
+        yield Problem(f"{canary.analysis_field}.bake", message, "take it out, and set a longer interval")
+    elif bake is not None and bake <= timedelta(0):
+        message = f"{duration_text(bake)} leaves no time to check"
+        yield Problem(f"{canary.analysis_field}.bake", message, "write a duration such as 10m")
+
+
 def _strategy(canary: Canary, _provider: str) -> Iterator[Problem]:
     analysis, field = canary.analysis, canary.analysis_field
     weights = [
@@ -313,6 +324,7 @@ _RULES: Final[tuple[_Rule, ...]] = (
 )
 _ANALYSIS_RULES: Final[tuple[_Rule, ...]] = (
     _interval,
+    _bake,
     _strategy,
     in_place.strategy,
     _weights,

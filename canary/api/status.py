@@ -61,6 +61,19 @@ class CheckStatus(Model):
     """The verdict in words."""
 
 
+class BakeStatus(Model):
+    """How a version does that is promoted and still checked."""
+
+    last_good_spec: str = ""
+    """Hash of the last version that did well for as long as it was checked; a failed bake puts it back."""
+    start_time: MicroTime | None = None
+    """When the promoted version had all traffic; absent while it is being promoted."""
+    failed_checks: int = 0
+    """Failed checks since then."""
+    held_since: MicroTime | None = None
+    """Since when nothing has told good from bad; absent while something does."""
+
+
 class CanaryStatus(Model):
     """What is stored between two looks at a Canary."""
 
@@ -104,6 +117,8 @@ class CanaryStatus(Model):
     """Pods that the primary has come to since the rollout began; its autoscaler keeps them until a while after it."""
     partition: int | None = None
     """The first pod, counted from 0, that is to run the new version; absent at rest, and where there is a primary."""
+    bake: BakeStatus | None = None
+    """The promoted version, while it is still checked."""
     checks: tuple[CheckStatus, ...] = ()
     """The last verdicts."""
     reason: str = ""

@@ -9,6 +9,7 @@ from canary.controller.belongings import belongings, is_owner
 from canary.controller.caches import Caches
 from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.in_place import replace_pods
+from canary.controller.keeping import Keeper
 from canary.controller.observe import Surroundings
 from canary.kube.applied import marked
 from canary.kube.client import KubeClient
@@ -26,9 +27,11 @@ from canary.rollout.decision import (
     HoldFinalizer,
     KeepApexService,
     KeepAutoscaler,
+    KeepRevision,
     KeepVersionServices,
     Orphan,
     RestAutoscaler,
+    RestorePrimary,
     Route,
     ScalePrimary,
     ScaleTarget,
@@ -92,8 +95,8 @@ class Actor:
                 await self._finalizer(hold=isinstance(action, HoldFinalizer))
             case KeepVersionServices() | KeepApexService():
                 await self._services(action)
-            case CopyToPrimary(revision):
-                await self._copy(revision)
+            case CopyToPrimary() | KeepRevision() | RestorePrimary():
+                await self._revise(action)
             case ScalePrimary() | ScaleTarget():
                 await self._scale(action)
             case KeepAutoscaler(floor):
@@ -178,6 +181,14 @@ class Actor:
             parts.target, canary, tracked=tracked, rules=self._rules, existing=self._seen.primary
         )
         self._wrote(await self._client.apply(parts.kind.resource, manifest))
+
+    async def _revise(self, action: CopyToPrimary | KeepRevision | RestorePrimary) -> None:
+        if isinstance(action, CopyToPrimary):
+            await self._copy(action.revision)
+            return
+        keeper = Keeper(self._client, self._caches, self._configs, self._rules, self._seen)
+        await keeper.do(action)
+        self.writes += len(keeper.written)
 
     async def _scale(self, action: ScalePrimary | ScaleTarget) -> None:
         parts, canary = self._parts(), self._seen.canary

@@ -17,6 +17,7 @@ from canary.controller.caches import Caches
 from canary.controller.options import Options
 from canary.controller.questions import Asking, question_of, window_of
 from canary.controller.secrets import read_secret
+from canary.controller.workload import Workload, rewrite_for
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, Terminal
 from canary.kube.types import METRIC_TEMPLATE, POD
@@ -76,8 +77,8 @@ class Asker:
         match question:
             case HookQuestion():
                 return await self._hook(canary, question)
-            case MetricQuestion(index=index):
-                return await self._metric(canary, canary.analysis.metrics[index])
+            case MetricQuestion(index=index, primary=primary):
+                return await self._metric(canary, canary.analysis.metrics[index], primary=primary)
             case PodsQuestion():
                 return await self._pods(canary)
             case _:
@@ -106,11 +107,11 @@ class Asker:
             return PodsAnswer(f"the pods can't be listed: {error.message}")
         return PodsAnswer(diagnose(pods["items"], target))
 
-    async def _metric(self, canary: Canary, metric: Metric) -> CheckStatus:
+    async def _metric(self, canary: Canary, metric: Metric, *, primary: bool) -> CheckStatus:
         now = self._now()
         try:
-            asked = metric.replace(interval=window_of(canary, metric, now))
-            question = await self._question(canary, asked)
+            asked = metric.replace(interval=window_of(canary, metric, now, primary=primary))
+            question = await self._question(canary, asked, Workload.PRIMARY if primary else Workload.CANARY)
         except (_Unaskable, MisconfiguredError, templates.TemplateError, InvalidResource, KubeError) as error:
             reason = error.reason if isinstance(error, _Unaskable) else str(error)
             return CheckStatus(name=metric.name, verdict=Verdict.UNAVAILABLE, time=now, message=reason)
@@ -126,7 +127,7 @@ class Asker:
             message=judged.message,
         )
 
-    async def _question(self, canary: Canary, metric: Metric) -> metrics.question.Question:
+    async def _question(self, canary: Canary, metric: Metric, workload: Workload) -> metrics.question.Question:
         template = self._template(canary, metric) if metric.template_ref is not None else None
         asking = Asking(
             provider=provider_of(canary, self._options.mesh_provider),
@@ -134,6 +135,7 @@ class Asker:
             template=template,
             credentials=await self._credentials(template) if template is not None else {},
             pods=self._names_of_pods(canary),
+            rewrite=rewrite_for(workload, canary),
         )
         return question_of(canary, metric, asking)
 

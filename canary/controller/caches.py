@@ -12,6 +12,7 @@ from canary.kube.types import (
     ALERT_PROVIDER,
     CANARY,
     CONFIG_MAP,
+    CONTROLLER_REVISION,
     METRIC_TEMPLATE,
     SECRET,
     SERVICE,
@@ -20,9 +21,15 @@ from canary.kube.types import (
     resource_of,
 )
 from canary.kube.watch import WatchCache
+from canary.workloads import revisions
 
-METADATA_ONLY = (CONFIG_MAP, SECRET)
+CONFIGS = (CONFIG_MAP, SECRET)
+
+METADATA_ONLY = (*CONFIGS, CONTROLLER_REVISION)
 """Watched for changes only: their contents are read when they are needed, and not kept."""
+
+LABELS = {CONTROLLER_REVISION: revisions.LABEL}
+"""The label that the objects of a kind must have: there are many more, which belong to others."""
 
 
 class Caches:
@@ -49,13 +56,14 @@ class Caches:
     ) -> None:
         self._recovered = recovered
         self._seeing_since: float | None = None
-        always = (CANARY, METRIC_TEMPLATE, ALERT_PROVIDER, SERVICE, *(METADATA_ONLY if configs else ()))
+        always = (CANARY, METRIC_TEMPLATE, ALERT_PROVIDER, SERVICE, CONTROLLER_REVISION, *(CONFIGS if configs else ()))
         self._caches: dict[Resource, WatchCache[Json]] = {
             resource: WatchCache(
                 client,
                 resource,
                 namespace=namespace,
                 metadata_only=resource in METADATA_ONLY,
+                label_selector=LABELS.get(resource),
             )
             for resource in dict.fromkeys((*always, *resources))
         }

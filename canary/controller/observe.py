@@ -13,9 +13,20 @@ from canary.controller import templates
 from canary.controller.caches import Caches
 from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.index import Index, Ref
+from canary.controller.kept import askable, kept
 from canary.controller.options import Options
 from canary.kube.client import KubeClient
-from canary.kube.types import CANARY, HTTP_ROUTE, METRIC_TEMPLATE, POD, SERVICE, TRAEFIK_SERVICE, Json, Resource
+from canary.kube.types import (
+    CANARY,
+    CONTROLLER_REVISION,
+    HTTP_ROUTE,
+    METRIC_TEMPLATE,
+    POD,
+    SERVICE,
+    TRAEFIK_SERVICE,
+    Json,
+    Resource,
+)
 from canary.rollout.facts import Answer, Facts, Question, Workload
 from canary.routers.base import Granularity, Router
 from canary.routers.registry import provider_of, router_of
@@ -26,6 +37,7 @@ from canary.workloads.base import Target, primary_name
 from canary.workloads.configs import ConfigRef, references
 from canary.workloads.registry import kind_of, target_for
 from canary.workloads.registry import supported as supported_kinds
+from canary.workloads.revisions import record_name
 from canary.workloads.statefulset import StatefulSet
 
 ROUTES: Mapping[str, Resource] = {resource.kind: resource for resource in (TRAEFIK_SERVICE, HTTP_ROUTE)}
@@ -112,6 +124,7 @@ class Observer:
         kinds = [each for each in (router.resources(canary) if router else ()) if each != SERVICE.kind]
         self._caches.require((CANARY, SERVICE, *RESOURCE.values(), *(ROUTES[each] for each in kinds)))
         self._caches.require((kind.resource,) if kind else ())
+        self._caches.require((CONTROLLER_REVISION,) if canary.status.bake is not None else ())
         routes: dict[tuple[str, str], Json] = {(SERVICE.kind, name): obj for name, obj in found.items()}
         for each in kinds:
             route = self._caches.get(ROUTES[each], namespace, canary.service_name)
@@ -129,6 +142,8 @@ class Observer:
         if ref is not None:
             watched |= {Ref(ref.kind, namespace, name) for name in (ref.name, primary_name(ref.name))}
         watched |= {Ref("MetricTemplate", where, name) for where, name in _templates(canary)}
+        kept_names = [record_name(canary, revision) for revision in askable(canary)]
+        watched |= {Ref(CONTROLLER_REVISION.kind, namespace, name) for name in kept_names}
         self._index.put(canary.key, watched)
         beside = kind if not canary.in_place else None
         primary = self._caches.get(beside.resource, namespace, canary.primary_name) if beside else None
@@ -185,6 +200,7 @@ class Observer:
                 seen.autoscaler_kind.minimum(seen.autoscaler) if seen.autoscaler_kind and seen.autoscaler else None
             ),
             weighted=router is not None and router.capabilities.weights is not Granularity.NONE,
+            kept=kept(self._caches, seen.canary, primary.revision if primary is not None else ""),
             returnable=seen.canary.metadata.deletion_timestamp is None or self._returnable(seen),
             problems=self._problems(seen),
             answers=answers,

@@ -58,13 +58,21 @@ def question_of(canary: Canary, metric: Metric, asking: Asking) -> Question:
     )
 
 
-def window_of(canary: Canary, metric: Metric, now: datetime) -> timedelta:
+def window_of(canary: Canary, metric: Metric, now: datetime, *, primary: bool = False) -> timedelta:
     """The time that a metric is asked about: the spec's, but never from before the rollout's first step.
 
     What was counted before is about other versions: a bad one would pass by the answers of a good one that was
     rolled out just before it, and a good one fail by those of a bad one. In whole seconds, one at least.
+
+    Args:
+        canary: the Canary.
+        metric: its metric.
+        now: the time.
+        primary: whether the promoted version is asked about, which is what it is from its promotion on.
     """
-    began = canary.status.analysis_start_time
+    status = canary.status
+    promoted = status.bake.start_time if status.bake is not None else None
+    began = promoted if primary else status.analysis_start_time
     if began is None:
         return metric.interval
     return min(metric.interval, timedelta(seconds=max(1, ceil((now - began).total_seconds()))))

@@ -8,12 +8,13 @@ from canary.api.analysis import HookType, Severity, Webhook
 from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import words
+from canary.rollout.bake import fallback
 from canary.rollout.decision import Alert, Decision, Event, Route
-from canary.rollout.ending import HELD, held, roll_back
+from canary.rollout.ending import held, roll_back
 from canary.rollout.facts import HookAnswer, HookQuestion, Question
 from canary.rollout.judging import NO_DATA, UNAVAILABLE, hook_failures, judge, metric_questions
 from canary.rollout.plan import EVERYBODY, NO_STEP, Step
-from canary.rollout.situation import Situation, warning
+from canary.rollout.situation import HELD, Situation, warning
 from canary.rollout.start import restart, revert
 
 WAITING_FOR_PODS = "WaitingForPods"
@@ -29,6 +30,8 @@ CATCH_UP = timedelta(minutes=1)
 
 def progress(s: Situation) -> Decision:
     """Go on with the analysis: what endangers traffic first, then the next look when it is due."""
+    if s.facts.primary is None and s.kept:
+        return s.stay("the primary is gone and is made again", actions=s.remake_primary())
     target = s.facts.target
     if target is None:
         return roll_back(s, f"{s.canary.spec.target_ref.kind} {s.target_name} does not exist any more")
@@ -372,6 +375,7 @@ def _promote(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus,
             checks=checks or s.status.checks,
             last_check_time=s.now,
             last_progress_time=s.now,
+            bake=fallback(s),
         ),
         reason="the analysis is completed",
         actions=s.keep_share(),

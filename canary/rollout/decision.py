@@ -49,6 +49,26 @@ class RollPrimary:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepRevision:
+    """Keep what the primary carries, so that it can be made the same again.
+
+    Args:
+        revision: what it carries.
+        configs: whether its copies of the configuration are kept too, as they are about to be replaced.
+    """
+
+    revision: str
+    configs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePrimary:
+    """Make the primary, and its copies of the configuration, what was kept as `revision`."""
+
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScalePrimary:
     """Ask for this many replicas of the primary."""
 
@@ -137,6 +157,8 @@ Action = (
     | KeepApexService
     | CopyToPrimary
     | RollPrimary
+    | KeepRevision
+    | RestorePrimary
     | ScalePrimary
     | ScaleTarget
     | KeepAutoscaler

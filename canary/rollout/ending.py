@@ -5,7 +5,7 @@ from datetime import datetime
 from canary.api.analysis import HookType, OnFailure, Severity, Webhook
 from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, Split
-from canary.rollout import words
+from canary.rollout import bake, words
 from canary.rollout.capacity import floor_at_rest
 from canary.rollout.decision import (
     Alert,
@@ -14,14 +14,10 @@ from canary.rollout.decision import (
     Ending,
     Event,
     Route,
-    ScalePrimary,
 )
 from canary.rollout.plan import EVERYBODY
-from canary.rollout.situation import PRIMARY_NOT_READY, SETTLE, Situation, replicas_wanted, warning
+from canary.rollout.situation import HELD, PRIMARY_NOT_READY, SETTLE, Situation, warning
 from canary.rollout.start import restart, revert
-
-HELD = "Held"
-"""Reason of a rollout that has failed and stays where it is, as its spec asks."""
 
 HANDING_OVER = "HandingOver"
 """Reason of a promotion whose traffic goes back step by step."""
@@ -39,7 +35,8 @@ def promoting(s: Situation) -> Decision:
     if not carries and s.facts.target is None:
         return roll_back(s, f"{s.canary.spec.target_ref.kind} {s.target_name} does not exist any more")
     if not carries:
-        return s.stay("the primary takes the new version over", actions=(*s.keep_share(), CopyToPrimary(revision)))
+        actions = (*s.keep_share(), *bake.keep_good(s), CopyToPrimary(revision))
+        return s.stay("the primary takes the new version over", actions=actions)
     if s.split.canary and s.primary_serving and (s.changed or not s.canary_serving):
         # What runs behind the canary's share is gone, or is something that nobody has looked at.
         return Decision(
@@ -91,10 +88,7 @@ def _wait_for_primary(s: Situation) -> Decision:
             actions=(*s.keep_services(), Route(EVERYBODY)),
             events=(Event("Routing all traffic to canary"),),
         )
-    actions = s.keep_share()
-    if primary is not None and primary.readiness.desired == 0:
-        # Whoever has scaled it to nothing did so before it was to serve everybody.
-        actions = (*actions, ScalePrimary(replicas_wanted(s.facts.target)))
+    actions = (*s.keep_share(), *s.revive_primary())
     deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
     if s.now < deadline:
         return s.stay(why, actions=actions, wake=deadline)
@@ -129,7 +123,8 @@ def _all_to_primary(s: Situation) -> Decision:
 def finalising(s: Situation) -> Decision:
     """Traffic is back: a moment later the canary's pods go, and the rollout has succeeded."""
     if not s.primary_can_take_over:
-        return s.stay("the canary has traffic, and the primary no ready pods to take it back")
+        why = "the canary has traffic, and the primary no ready pods to take it back"
+        return s.stay(why, actions=s.revive_primary())
     settled = s.settled_at(s.status.traffic_removed_time or s.now)
     actions = s.keep_all_on_primary()
     if s.now < settled:
@@ -142,7 +137,7 @@ def finalising(s: Situation) -> Decision:
         else (f"Promotion completed! Scaling down {s.target_name}",
               "Canary analysis completed successfully, promotion finished.")
     )  # fmt: skip
-    return Decision(
+    promoted = Decision(
         status=s.evolve(
             phase=Phase.SUCCEEDED,
             reason="Succeeded",
@@ -159,6 +154,7 @@ def finalising(s: Situation) -> Decision:
         alerts=(Alert(alert, Severity.INFO),),
         ending=Ending.PROMOTED_UNCHECKED if unchecked else Ending.PROMOTED,
     )
+    return bake.begin(s, promoted)
 
 
 def roll_back(
@@ -269,7 +265,7 @@ def _wait_to_roll_back(s: Situation, why: str, failed_checks: int | None, checks
     """The primary has no ready pods, so traffic stays where it is until one is there to take it."""
     message = f"{why}; the primary has no ready pods to take the traffic"
     if s.status.reason == PRIMARY_NOT_READY and failed_checks in (None, s.status.failed_checks):
-        return s.stay(message)
+        return s.stay(message, actions=s.revive_primary())
     return Decision(
         status=s.evolve(
             reason=PRIMARY_NOT_READY,
@@ -278,6 +274,7 @@ def _wait_to_roll_back(s: Situation, why: str, failed_checks: int | None, checks
             checks=checks or s.status.checks,
         ),
         reason=message,
+        actions=s.revive_primary(),
         events=(warning(f"Halt {s.full_name} rollback {message}"),),
         alerts=(Alert(f"Rollback is held: {message}", Severity.ERROR),),
     )

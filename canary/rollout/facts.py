@@ -110,6 +110,7 @@ class Facts:
         autoscaler_minimum: pods that the target's autoscaler would start it with; None where it has no autoscaler.
         weighted: whether the router can divide traffic by weight.
         followed: a digest of the followed configuration that new pods of the primary would read; empty for none.
+        kept: the revisions that the primary can be set to again.
         returnable: whether users can be led back to the target: Service and route can be written with what is known.
         problems: what keeps this spec from working, found by its rules, its router and its target.
         answers: what the outside world said to the questions of earlier decisions.
@@ -127,6 +128,7 @@ class Facts:
     autoscaler_minimum: int | None = None
     weighted: bool = True
     followed: str = ""
+    kept: frozenset[str] = frozenset()
     returnable: bool = True
     problems: tuple[Problem, ...] = ()
     answers: Mapping[Question, Answer] = field(default_factory=dict)

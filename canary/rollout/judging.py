@@ -86,7 +86,7 @@ def judge(s: Situation, questions: Iterable[MetricQuestion]) -> Judgement:
             msg = f"{question} was answered by {check}"
             raise TypeError(msg)
         checks.append(check)
-        told = words.halted(s.canary, metric, check)
+        told = words.halted(s.canary, metric, check, primary=question.primary)
         match check.verdict, metric.no_data, metric.unavailable:
             case (Verdict.PASS, _, _) | (Verdict.NO_DATA, NoDataPolicy.PASS, _):
                 pass

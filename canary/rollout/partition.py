@@ -49,9 +49,9 @@ from canary.rollout.analysis import (
     through,
 )
 from canary.rollout.decision import Alert, Decision, Ending, Event, SetPartition
-from canary.rollout.ending import HELD, by_hook, held, roll_back
+from canary.rollout.ending import by_hook, held, roll_back
 from canary.rollout.podbypod import PodByPod
-from canary.rollout.situation import warning
+from canary.rollout.situation import HELD, warning
 from canary.rollout.wayback import back, come_back, current_all_the_same
 
 UPDATING = "UpdatingPods"

@@ -7,7 +7,7 @@ from typing import TypedDict, Unpack
 
 from canary.api.analysis import HookType, Webhook
 from canary.api.canary import Canary
-from canary.api.status import CanaryStatus, CheckStatus, Phase
+from canary.api.status import BakeStatus, CanaryStatus, CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, Split
 from canary.rollout import words
 from canary.rollout.decision import (
@@ -17,9 +17,12 @@ from canary.rollout.decision import (
     EventType,
     KeepApexService,
     KeepAutoscaler,
+    KeepRevision,
     KeepVersionServices,
     RestAutoscaler,
+    RestorePrimary,
     Route,
+    ScalePrimary,
     ScaleTarget,
     WakeAutoscaler,
 )
@@ -46,6 +49,10 @@ PRIMARY_NOT_READY = "PrimaryNotReady"
 """Reason to wait: the primary can't do yet what comes next."""
 
 
+HELD = "Held"
+"""Reason of a version that has failed and stays where it is, as its spec asks."""
+
+
 SKEW = timedelta(minutes=1)
 """How far the clocks of two controllers may be apart."""
 
@@ -70,6 +77,7 @@ class StatusChange(TypedDict, total=False):
     primary_replicas: int | None
     partition: int | None
     last_retry: str
+    bake: BakeStatus | None
 
 
 RETRY_ANNOTATION = "flagger.app/retry"
@@ -150,6 +158,12 @@ class Situation:
         """The revision that the primary serves."""
         primary = self.facts.primary
         return primary.revision if primary is not None and primary.revision else self.status.last_promoted_spec
+
+    @property
+    def kept(self) -> str:
+        """The promoted revision, where the primary can be made from it again; empty where it is not kept."""
+        last = self.status.last_promoted_spec
+        return last if last in self.facts.kept else ""
 
     @property
     def retry(self) -> str:
@@ -294,6 +308,24 @@ class Situation:
         if self.split.canary:
             return (Route(ALL_PRIMARY), *self.keep_services())
         return (*self.keep_services(), Route(ALL_PRIMARY))
+
+    def keep_promoted(self) -> tuple[Action, ...]:
+        """What the primary carries is kept once it is promoted, so that it can be made the same again."""
+        carried = self.facts.primary.revision if self.facts.primary is not None else ""
+        wanted = carried and carried == self.status.last_promoted_spec and carried not in self.facts.kept
+        return (KeepRevision(carried),) if wanted else ()
+
+    def revive_primary(self) -> tuple[Action, ...]:
+        """A primary that somebody has scaled to nothing gets pods again: it is to serve everybody."""
+        primary = self.facts.primary
+        asleep = primary is not None and primary.readiness.desired == 0
+        return (ScalePrimary(self.status.primary_replicas or replicas_wanted(self.facts.target)),) if asleep else ()
+
+    def remake_primary(self) -> tuple[Action, ...]:
+        """A primary that is gone is made again of what was promoted, as large as it was."""
+        size = self.status.primary_replicas
+        scale = () if self.autoscaled or size is None else (ScalePrimary(size),)
+        return (RestorePrimary(self.kept), *scale)
 
     def keep_share(self) -> tuple[Action, ...]:
         """Services and route of a rollout that stays where it is, whatever has become of its route."""

@@ -1,8 +1,10 @@
 """From nothing to a primary that serves, and from rest to a rollout that runs."""
 
+from datetime import datetime
+
 from canary.api.analysis import HookType, Severity
 from canary.api.status import Phase
-from canary.rollout import words
+from canary.rollout import bake, words
 from canary.rollout.capacity import floor_at_rest, guarded, settle
 from canary.rollout.decision import (
     Action,
@@ -11,6 +13,7 @@ from canary.rollout.decision import (
     Decision,
     Event,
     KeepVersionServices,
+    RestorePrimary,
     ScalePrimary,
 )
 from canary.rollout.situation import PRIMARY_NOT_READY, SETTLE, Situation, replicas_wanted, warning
@@ -28,9 +31,10 @@ def initialise(s: Situation) -> Decision:
     # A primary that serves users is never overwritten here: it may hold what was promoted before the Canary was made
     # anew. One that no route leads to yet may be stuck with a revision that was mended since.
     serves = s.primary_serving and (s.facts.split is not None or s.primary_ready)
-    if primary is None or (primary.revision != target.revision and not serves):
-        making = (CopyToPrimary(target.revision),)
-    elif _copied(s) and primary.readiness.desired < replicas_wanted(target):
+    wanted = _wanted(s, target.revision)
+    if primary is None or (primary.revision != wanted and not serves):
+        making = (CopyToPrimary(wanted) if wanted == target.revision else RestorePrimary(wanted),)
+    elif primary.revision == wanted and primary.readiness.desired < replicas_wanted(target):
         making = (ScalePrimary(replicas_wanted(target)),)
     actions = (KeepVersionServices(), *making)
     if s.status.phase is not Phase.INITIALIZING:
@@ -48,14 +52,32 @@ def initialise(s: Situation) -> Decision:
         )
     if making or not s.primary_ready:
         why = words.pending(primary.readiness) if primary is not None else "the primary is made"
-        return s.stay(why, actions=actions)
+        deadline = _deadline(s)
+        waits = wanted != target.revision and s.changed and s.now < deadline
+        return s.stay(why, actions=actions, wake=deadline if waits else None)
     return _take_over(s, actions)
 
 
-def _copied(s: Situation) -> bool:
-    """Whether this initialization made the primary: a primary found serving keeps its own size."""
-    target, primary = s.facts.target, s.facts.primary
-    return target is not None and primary is not None and primary.revision == target.revision
+def _wanted(s: Situation, revision: str) -> str:
+    """The revision that the primary is made of: what was promoted before, where that is kept; else the target's.
+
+    Where what was promoted does not get ready any more, a revision that came since may mend it.
+    """
+    stuck = s.status.phase is Phase.INITIALIZING and s.now >= _deadline(s)
+    return revision if not s.kept or (stuck and s.changed) else s.kept
+
+
+def _deadline(s: Situation) -> datetime:
+    return (s.status.last_progress_time or s.now) + s.canary.progress_deadline
+
+
+def _judged(s: Situation) -> bool:
+    """Whether the target still runs what has failed, and the primary is what was promoted before."""
+    status, target, primary = s.status, s.facts.target, s.facts.primary
+    failed = status.last_applied_spec not in ("", status.last_promoted_spec)
+    if target is None or primary is None or not failed:
+        return False
+    return (target.revision, primary.revision) == (status.last_applied_spec, status.last_promoted_spec)
 
 
 def _take_over(s: Situation, actions: tuple[Action, ...]) -> Decision:
@@ -76,6 +98,13 @@ def _take_over(s: Situation, actions: tuple[Action, ...]) -> Decision:
     target, primary = s.facts.target, s.facts.primary
     configs = dict(target.configs) if target is not None else {}
     revision = (primary.revision if primary is not None else "") or (target.revision if target is not None else "")
+    if _judged(s):
+        return Decision(
+            status=s.evolve(phase=Phase.FAILED, reason="Reinitialized", traffic_removed_time=None),
+            reason="the primary is made again of what was promoted",
+            actions=(*actions, *s.let_go()),
+            events=(Event(f"{s.canary.primary_name}.{s.canary.namespace} is made again of what was promoted"),),
+        )
     return Decision(
         status=s.evolve(
             phase=Phase.INITIALIZED,
@@ -103,6 +132,8 @@ def _take_over(s: Situation, actions: tuple[Action, ...]) -> Decision:
 
 def rest(s: Situation) -> Decision:
     """Nothing is under way: keep everything on the primary, and start when the target changes."""
+    if (restoring := bake.restore(s)) is not None:
+        return restoring
     if s.facts.primary is None:
         return Decision(
             status=s.evolve(
@@ -115,18 +146,19 @@ def rest(s: Situation) -> Decision:
             reason="the primary is gone and is made again",
         )
     if not s.primary_can_take_over:
-        return s.stay(NOBODY_ELSE)
+        return s.stay(NOBODY_ELSE, actions=s.revive_primary())
     if s.reverted:
         return revert(s)
     if s.changed or s.retry_asked:
         return start(s)
-    return _tidy(s)
+    tidied = _tidy(s)
+    return bake.look_after(s, tidied) if tidied.status == s.status else tidied
 
 
 def waiting(s: Situation) -> Decision:
     """A new revision waits for its approval, unless it is taken back before."""
     if not s.primary_can_take_over:
-        return s.stay(NOBODY_ELSE)
+        return s.stay(NOBODY_ELSE, actions=s.revive_primary())
     if s.reverted:
         return revert(s)
     if s.changed or s.retry_asked:
@@ -141,7 +173,7 @@ def waiting(s: Situation) -> Decision:
 
 def _tidy(s: Situation) -> Decision:
     """Drift is repaired, and pods that traffic has left are let go."""
-    actions = s.keep_all_on_primary()
+    actions = (*s.keep_all_on_primary(), *s.keep_promoted())
     moved = s.status.traffic_removed_time
     if moved is None:
         return settle(s, (*actions, *s.rest()))
@@ -269,8 +301,11 @@ def restart(s: Situation) -> Decision:
         return Decision(
             status=s.evolve(reason=PRIMARY_NOT_READY, message=why, last_progress_time=s.now),
             reason=why,
+            actions=s.revive_primary(),
             events=(warning(f"Halt {s.full_name} advancement {why}"),),
             wake=s.now + s.canary.progress_deadline,
         )
-    deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
-    return s.stay(why, wake=deadline) if s.now < deadline else begin(s, events=(told,), in_place=True)
+    deadline = _deadline(s)
+    if s.now < deadline:
+        return s.stay(why, actions=s.revive_primary(), wake=deadline)
+    return begin(s, events=(told,), in_place=True)

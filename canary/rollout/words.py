@@ -76,19 +76,38 @@ def refused(canary: Canary, hook: Webhook, message: str) -> Event:
     return Event(text.rstrip(), EventType.WARNING)
 
 
-def halted(canary: Canary, metric: Metric, check: CheckStatus) -> Event:
-    """What is told of a metric that did not pass: its value against its threshold, or why there is no value."""
+def halt(canary: Canary, *, primary: bool = False) -> str:
+    """How what is told of a look begins that was not good.
+
+    Args:
+        canary: the Canary.
+        primary: whether the promoted version was looked at, not the canary.
+    """
     name = f"{canary.name}.{canary.namespace}"
+    return f"Halt bake of {name}" if primary else f"Halt {name} advancement"
+
+
+def halted(canary: Canary, metric: Metric, check: CheckStatus, *, primary: bool = False) -> Event:
+    """What is told of a metric that did not pass: its value against its threshold, or why there is no value.
+
+    Args:
+        canary: the Canary.
+        metric: the metric.
+        check: its verdict.
+        primary: whether the promoted version was looked at, not the canary.
+    """
+    name = halt(canary, primary=primary)
     match check.verdict:
         case Verdict.NO_DATA:
+            workload = canary.primary_name if primary else canary.target_name
             text = (
-                f"Halt advancement no values found for metric {metric.name} "
-                f"probably {canary.target_name}.{canary.namespace} is not receiving traffic"
+                f"{name if primary else 'Halt advancement'} no values found for metric {metric.name} "
+                f"probably {workload}.{canary.namespace} is not receiving traffic"
             )
         case Verdict.UNAVAILABLE:
-            text = f"Halt {name} advancement metric {metric.name} is unavailable: {check.message}"
+            text = f"{name} metric {metric.name} is unavailable: {check.message}"
         case _:
-            text = f"Halt {name} advancement {_against(metric, check)}"
+            text = f"{name} {_against(metric, check)}"
     return Event(text, EventType.WARNING)
 
 

@@ -116,6 +116,9 @@ class Target(Protocol):
     def template(self, workload: Json) -> Json:
         """The pod template, without what only scales; empty where there is none."""
 
+    def essence(self, primary: Json) -> Json:
+        """The part of a primary's spec that makes it what it is: all but what scales it."""
+
     def version_services(self, target: Json, canary: Canary, *, rules: Rules, observed: Services) -> tuple[Json, ...]:
         """The manifests to apply so that a Service leads to each version alone.
 

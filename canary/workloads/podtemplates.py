@@ -139,6 +139,13 @@ class PodTemplates(ABC):
         selected = mapping(mapping(mapping(target.get("spec")).get("selector")).get("matchLabels"))
         return next((SelectorLabel(key, selected[key]) for key in rules.selector_labels if key in selected), None)
 
+    def essence(self, primary: Json) -> Json:
+        """The part of a primary's spec that makes its pods what they are."""
+        spec = mapping(primary.get("spec"))
+        kept = {field: spec[field] for field in ("selector", *self.cloned) if spec.get(field) is not None}
+        made: Json = without_nulls({**kept, "template": self.template(primary)})
+        return made
+
     def version_services(self, target: Json, canary: Canary, *, rules: Rules, observed: Services) -> tuple[Json, ...]:
         """The manifests to apply for `NAME-primary` and `NAME-canary`, which lead to one version each.
 

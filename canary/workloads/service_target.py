@@ -110,6 +110,10 @@ class ServiceTarget:
         """Empty: a Service makes no pods."""
         return {}
 
+    def essence(self, primary: Json) -> Json:
+        """The part of a primary's spec that says where it leads."""
+        return _copied(primary)
+
     def version_services(self, target: Json, canary: Canary, *, rules: Rules, observed: Services) -> tuple[Json, ...]:
         """The manifest to apply for `NAME-canary`, which leads where the target does.
 

@@ -66,6 +66,10 @@ class StatefulSet:
         """Never: there is no primary."""
         return False
 
+    def essence(self, primary: Json) -> Json:
+        """Empty: there is no primary."""
+        return {}
+
     def selector_label(self, target: Json, rules: Rules) -> SelectorLabel | None:
         """A label of its pods, the preferred one first; nothing has to be told from a primary."""
         selected = mapping(mapping(mapping(target.get("spec")).get("selector")).get("matchLabels"))

@@ -98,9 +98,19 @@ async def test_the_right_to_delete_is_an_addition_for_clusters_that_ask_for_it(
 ) -> None:
     folder = overlay(tmp_path, "traefik", "canary-controller", components=("owner-references",))
     base, found = await rendered(cluster, KUSTOMIZE / "traefik"), await rendered(cluster, folder)
-    assert {verb for _, _, verb in rights(base["ClusterRole"])} == {"get", "list", "watch", "create", "patch", "update"}
+    assert {verb for _, _, verb in rights(base["ClusterRole"])} == {
+        "get",
+        "list",
+        "watch",
+        "create",
+        "patch",
+        "update",
+        "delete",
+    }
+    kept = ("apps", "controllerrevisions")
+    assert {each[:2] for each in rights(base["ClusterRole"]) if each[2] == "delete"} == {kept}
     added = rights(found["ClusterRole"]) - rights(base["ClusterRole"])
-    owned = {right[:2] for right in rights(base["ClusterRole"]) if right[2] == "create"} - {("", "events")}
+    owned = {right[:2] for right in rights(base["ClusterRole"]) if right[2] == "create"} - {("", "events"), kept}
     assert added == {(*resource, "delete") for resource in owned}
 
 
@@ -323,6 +333,8 @@ async def live(rig: Rig) -> None:
         roll_out(rig, application("cafe", namespace, "1.0.1", replicas=1), "Succeeded"),
         roll_out(rig, agent(namespace, "1.0.1"), "Succeeded"),
     )
+    # From the third revision on that is promoted, the oldest is kept no longer.
+    await roll_out(rig, agent(namespace, "1.0.2"), "Succeeded")
     await roll_out(rig, application("cafe", namespace, "1.0.2", replicas=1, image="missing"), "Failed")
     async with rig.recording(CANARY, "shop") as recording:
         await rig.client.delete(CANARY, namespace, "shop")

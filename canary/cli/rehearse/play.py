@@ -14,10 +14,9 @@ from canary.cli.rehearse.story import CURRENT, NEW, Behaviour, Story
 from canary.rollout.analysis import WAITING_FOR_APPROVAL, WAITING_FOR_PODS
 from canary.rollout.decide import SUSPENDED
 from canary.rollout.decision import Ending, EventType
-from canary.rollout.ending import HELD
 from canary.rollout.facts import Answer, Question
 from canary.rollout.simulation import Deploy, Entry, Scenario, World
-from canary.rollout.situation import PRIMARY_NOT_READY
+from canary.rollout.situation import HELD, PRIMARY_NOT_READY
 
 REQUESTS = 1_000
 MOST_PASSES = 50_000

@@ -18,9 +18,11 @@ from canary.rollout.decision import (
     HoldFinalizer,
     KeepApexService,
     KeepAutoscaler,
+    KeepRevision,
     KeepVersionServices,
     Orphan,
     RestAutoscaler,
+    RestorePrimary,
     RollPrimary,
     Route,
     ScalePrimary,
@@ -29,7 +31,7 @@ from canary.rollout.decision import (
     WakeAutoscaler,
 )
 from canary.rollout.facts import Workload
-from canary.rollout.simulation.scenario import ClusterChange, Deploy, Drift, Kill, Remove, Scale, Scenario, Side
+from canary.rollout.simulation.scenario import ClusterChange, Deploy, Drift, Forget, Kill, Remove, Scale, Scenario, Side
 from canary.rollout.simulation.statefulset import Spec, StatefulSet
 
 
@@ -173,6 +175,8 @@ class Cluster:
         self.version_services = False
         self.followed = ""
         """A digest of the followed configuration, as new pods would read it."""
+        self.kept: frozenset[str] = frozenset()
+        """The revisions that the primary can be set to again."""
         self.finalizer = False
         self.orphaned = False
 
@@ -237,8 +241,8 @@ class Cluster:
                 self._target("the Service needs the target's labels and ports")
                 changed, self.managed = not self.managed, True
                 return changed
-            case CopyToPrimary(revision):
-                return self._copy(revision, now)
+            case CopyToPrimary() | KeepRevision() | RestorePrimary():
+                return self._revise(action, now)
             case RollPrimary(followed):
                 return self._roll(followed)
             case ScalePrimary(replicas) | ScaleTarget(replicas):
@@ -276,6 +280,8 @@ class Cluster:
                 self.target = None
             case Remove():
                 self.primary = None
+            case Forget():
+                self.kept = frozenset()
             case Scale(side, replicas):
                 if (workload := self.side(side)) is not None:
                     workload.scale(replicas, now)
@@ -320,6 +326,18 @@ class Cluster:
             raise Refused(msg)
         return self.target
 
+    def _revise(self, action: CopyToPrimary | KeepRevision | RestorePrimary, now: datetime) -> bool:
+        match action:
+            case CopyToPrimary(revision):
+                return self._copy(revision, now)
+            case RestorePrimary(revision):
+                return self._restore(revision, now)
+            case KeepRevision(revision):
+                self._keep(revision)
+                return False  # nobody looks at what is kept
+            case _:
+                assert_never(action)
+
     def _copy(self, revision: str, now: datetime) -> bool:
         target = self._target("nothing to copy")
         if target.revision != revision:
@@ -327,6 +345,24 @@ class Cluster:
             raise Refused(msg)
         if self.primary is None:
             self.primary = Deployment(self.scenario, Side.PRIMARY, revision, 1, followed=self.followed)
+        elif self.primary.revision == revision:
+            return False
+        self.primary.deploy(revision, now)
+        self.primary.followed = self.followed
+        return True
+
+    def _keep(self, revision: str) -> None:
+        if self.primary is None or self.primary.revision != revision:
+            msg = f"the primary does not carry {revision}"
+            raise Refused(msg)
+        self.kept |= {revision}
+
+    def _restore(self, revision: str, now: datetime) -> bool:
+        if revision not in self.kept:
+            msg = f"{revision} is not kept"
+            raise Refused(msg)
+        if self.primary is None:
+            self.primary = Deployment(self.scenario, Side.PRIMARY, revision, 1)
         elif self.primary.revision == revision:
             return False
         self.primary.deploy(revision, now)

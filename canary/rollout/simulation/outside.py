@@ -1,6 +1,7 @@
 """The world outside the cluster: what metrics and webhooks answer, by the scenario."""
 
 import math
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -8,11 +9,28 @@ from canary.api.analysis import HookType, Metric
 from canary.api.canary import Canary
 from canary.api.status import CheckStatus, Verdict
 from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion, Question
-from canary.rollout.simulation.scenario import Reading, Scenario, Window
+from canary.rollout.simulation.scenario import Reading, Scenario, Side, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Since when a revision has been ready in a workload, and has had requests; empty while none is ready."""
+
+    revision: str = ""
+    ready: datetime | None = None
+    loaded: datetime | None = None
 
 
 def answer(
-    scenario: Scenario, canary: Canary, question: Question, *, now: datetime, revision: str, age: timedelta, weight: int
+    scenario: Scenario,
+    canary: Canary,
+    question: Question,
+    *,
+    now: datetime,
+    side: Side,
+    revision: str,
+    age: timedelta,
+    weight: int,
 ) -> Answer:
     """What the outside world says.
 
@@ -21,9 +39,10 @@ def answer(
         canary: whose metric or webhook it is.
         question: what is asked.
         now: the time of the answer.
-        revision: what the target runs.
+        side: the workload that is asked about.
+        revision: what it runs.
         age: how long that has had requests, or ready pods.
-        weight: percent of requests that the canary gets.
+        weight: percent of requests that it gets.
     """
     match question:
         case MetricQuestion(index=index):
@@ -31,7 +50,7 @@ def answer(
             if inside(scenario.metrics_down, now - scenario.start):
                 message = "the metrics server can't be reached"
                 return CheckStatus(name=metric.name, verdict=Verdict.UNAVAILABLE, time=now, message=message)
-            return _read(metric, _reading(scenario, metric, revision, age, weight), now)
+            return _read(metric, _reading(scenario, metric, side, revision, age, weight), now)
         case HookQuestion(index=index):
             hook = canary.analysis.webhooks[index]
             return reply(scenario, hook.name, hook.type, now - scenario.start)
@@ -60,11 +79,14 @@ def reply(scenario: Scenario, name: str, type_: HookType, at: timedelta) -> Hook
     return HookAnswer(approved, "" if approved or not fitting else fitting[-1].message)
 
 
-def _reading(scenario: Scenario, metric: Metric, revision: str, age: timedelta, weight: int) -> Reading:
+def _reading(scenario: Scenario, metric: Metric, side: Side, revision: str, age: timedelta, weight: int) -> Reading:
     fitting = [
         each
         for each in scenario.version(revision).readings
-        if each.metric in ("", metric.name) and each.after <= age and each.weight <= weight
+        if each.metric in ("", metric.name)
+        and each.side in (None, side)
+        and each.after <= age
+        and each.weight <= weight
     ]
     return fitting[-1] if fitting else Reading(_healthy(metric))
 

@@ -28,6 +28,7 @@ class Reading:
         value: the number; None is an empty answer. The metric's own limits judge it.
         metric: name of the metric; empty for all.
         after: how long the revision has had requests, or its pods have been ready where it has had none yet.
+        side: which workload must run it; None for either.
         weight: percent of requests that the canary must have for it.
         verdict: what is said instead of judging the value.
         message: the verdict in words.
@@ -37,6 +38,7 @@ class Reading:
     metric: str = ""
     after: timedelta = NOW
     weight: int = 0
+    side: Side | None = None
     verdict: Verdict | None = None
     message: str = ""
 
@@ -137,6 +139,11 @@ class Remove:
 
 
 @dataclass(frozen=True, slots=True)
+class Forget:
+    """Somebody deletes every revision that was kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """Somebody scales a side."""
 
@@ -158,7 +165,7 @@ class SetClock:
     by: timedelta
 
 
-ClusterChange = Deploy | Kill | Remove | Scale | Drift
+ClusterChange = Deploy | Kill | Remove | Forget | Scale | Drift
 """What happens to the objects around the Canary."""
 
 Change = ClusterChange | Edit | Annotate | Delete | SetClock

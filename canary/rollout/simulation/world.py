@@ -8,6 +8,7 @@ another one, or for none. A pass that wrote something is followed by another at 
 
 import copy
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -20,10 +21,10 @@ from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import words
 from canary.rollout.decide import decide
 from canary.rollout.decision import Action, Decision, Event
-from canary.rollout.facts import Answer, Facts, Question
+from canary.rollout.facts import Answer, Facts, MetricQuestion, Question
 from canary.rollout.leaving import FINALIZER
 from canary.rollout.simulation.cluster import Cluster, Refused
-from canary.rollout.simulation.outside import answer, inside, reply
+from canary.rollout.simulation.outside import Since, answer, inside, reply
 from canary.rollout.simulation.scenario import Annotate, Change, Delete, Edit, Scenario, SetClock, Side
 from canary.rollout.simulation.timeline import Entry, Timeline
 
@@ -82,9 +83,7 @@ class World:
         self._asked: dict[Question, datetime] = {}
         self._answers: dict[Question, Answer] = {}
         self._failures = 0
-        self._running = ""
-        self._ready_since: datetime | None = None
-        self._loaded_since: datetime | None = None
+        self._since = {side: Since() for side in Side}
         self._version = 0
         self._problems: tuple[int, tuple[Problem, ...]] | None = None
 
@@ -103,7 +102,8 @@ class World:
         other.entries, other.served = list(self.entries), dict(self.served)
         later = (each for each in scenario.changes if scenario.start + each.at > self.now)
         changes = sorted(later, key=lambda each: each.at)
-        vars(other).update(_asked=dict(self._asked), _answers=dict(self._answers), _changes=changes)
+        asked, answers = dict(self._asked), dict(self._answers)
+        vars(other).update(_asked=asked, _answers=answers, _changes=changes, _since=dict(self._since))
         return other
 
     def keep(self, status: CanaryStatus) -> CanaryStatus:
@@ -224,6 +224,7 @@ class World:
             partitions=cluster.partitions(now),
             weighted=self.scenario.weighted,
             followed=cluster.followed,
+            kept=cluster.kept,
             problems=self._find_problems(),
             answers=self.answers(),
         )
@@ -234,16 +235,18 @@ class World:
 
     def answer(self, question: Question) -> Answer:
         """What the outside world says to a question now."""
-        target = self.cluster.target
-        since = self._loaded_since or self._ready_since
+        side = Side.PRIMARY if isinstance(question, MetricQuestion) and question.primary else Side.CANARY
+        workload, split = self.cluster.side(side), self.cluster.split or ALL_PRIMARY
+        since = self._since[side].loaded or self._since[side].ready
         return answer(
             self.scenario,
             self.canary,
             question,
             now=self.now,
-            revision=target.revision if target is not None else "",
+            side=side,
+            revision=workload.revision if workload is not None else "",
             age=self.now - since if since is not None else timedelta(0),
-            weight=(self.cluster.division(self.now) or ALL_PRIMARY).canary,
+            weight=split.canary if side is Side.CANARY else split.primary,
         )
 
     def restart(self) -> None:
@@ -380,10 +383,11 @@ class World:
             self._answers[question] = self.answer(question)
 
     def _mark_load(self) -> None:
-        """Note since when what the target runs has been ready, and has had requests."""
-        target = self.cluster.target
-        running = target.revision if target is not None and target.runs(self.now) else ""
-        if running != self._running:
-            self._running, self._ready_since, self._loaded_since = running, self.now, None
-        if running and self._loaded_since is None and self.cluster.shares()[Side.CANARY]:
-            self._loaded_since = self.now
+        """Note since when what each workload runs has been ready, and has had requests."""
+        for side in Side:
+            workload = self.cluster.side(side)
+            running = workload.revision if workload is not None and workload.runs(self.now) else ""
+            if running != self._since[side].revision:
+                self._since[side] = Since(running, self.now)
+            if running and self._since[side].loaded is None and self.cluster.shares()[side]:
+                self._since[side] = replace(self._since[side], loaded=self.now)

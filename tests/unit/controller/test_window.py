@@ -6,7 +6,7 @@ import pytest
 
 from canary.api.analysis import Metric
 from canary.api.canary import Canary, parse_canary
-from canary.api.status import CanaryStatus
+from canary.api.status import BakeStatus, CanaryStatus
 from canary.controller.questions import window_of
 
 NOW = datetime(2025, 1, 31, 12, 0, tzinfo=UTC)
@@ -30,3 +30,13 @@ def test_the_window_is_cut_off_at_the_first_step(age: float, seconds: float) -> 
 
 def test_where_the_first_step_is_unknown_the_window_is_the_specs() -> None:
     assert window_of(canary(None), Metric(name="request-duration", interval=MINUTE), NOW) == MINUTE
+
+
+def test_a_promoted_version_is_not_asked_about_before_its_promotion() -> None:
+    made = canary(NOW - timedelta(hours=1))
+    bake = BakeStatus(last_good_spec="v1", start_time=NOW - timedelta(seconds=10))
+    baking = made.replace(status=made.status.replace(bake=bake))
+    metric = Metric(name="request-success-rate", interval=MINUTE)
+
+    assert window_of(baking, metric, NOW, primary=True) == timedelta(seconds=10)
+    assert window_of(baking, metric, NOW) == MINUTE

@@ -17,6 +17,7 @@ from canary.api.traffic import Split
 from canary.rollout.decision import Action, Decision
 from canary.rollout.facts import Facts
 from canary.rollout.simulation import (
+    Annotate,
     Conflict,
     Crash,
     Delete,
@@ -144,6 +145,7 @@ def faults(recording: Recording) -> Iterator[tuple[int, type[Exception]]]:
 MATCH = [{"headers": {"x-canary": {"exact": "yes"}}}]
 V2 = (60, Deploy("v2"))
 BAD = {"v2": Version(readings=(Reading(1.0, weight=50),))}
+TURNING = {"v2": Version(readings=(Reading(1.0, side=Side.PRIMARY, after=timedelta(seconds=100)),))}
 NEVER = {"v2": Version(ready_after=None, why_not="ImagePullBackOff")}
 QUICK: dict[str, Any] = {"stepWeight": 25, "maxWeight": 50, "webhooks": [{"name": "load", "url": "http://l.test/"}]}
 ONCE: dict[str, Any] = {**QUICK, "stepWeight": 50}
@@ -189,6 +191,21 @@ SCENARIOS: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
         (V2, (600, Deploy("v3"))),
         {"versions": {"v2": Version(fits_primary=False)}},
     ),
+    "bake": ({**ONCE, "bake": "90s"}, (V2,), {}),
+    "bad in its bake": ({**ONCE, "bake": "5m"}, (V2,), {"versions": TURNING}),
+    "superseded in its bake": ({**ONCE, "bake": "5m"}, (V2, (200, Deploy("v3"))), {"versions": TURNING}),
+    "bad in its bake after another": (
+        {**ONCE, "bake": "10m"},
+        (V2, (200, Deploy("v3"))),
+        {"versions": {**TURNING, "v3": Version(readings=(Reading(1.0, weight=50),))}},
+    ),
+    "held in its bake": (
+        {**ONCE, "bake": "5m", "onFailure": "hold"},
+        (V2, (900, Annotate("flagger.app/retry", "1"))),
+        {"versions": TURNING},
+    ),
+    "primary removed after a failure": (ONCE, (V2, (1000, Remove(Side.PRIMARY))), {"versions": BAD}),
+    "primary removed in mid-rollout": (ONCE, (V2, (100, Remove(Side.PRIMARY))), {}),
     "target removed": (ONCE, (V2, (100, Remove(Side.CANARY))), {}),
     "primary removed": (ONCE, (V2, (1000, Remove(Side.PRIMARY))), {}),
     "route drifts": (ONCE, (V2, (100, Drift(Split(90)))), {}),

@@ -14,7 +14,7 @@ from canary.api.canary import Canary
 from canary.api.status import CheckStatus, Phase, Verdict
 from canary.api.traffic import Split
 from canary.rollout.decide import decide
-from canary.rollout.decision import Action, CopyToPrimary, Decision, DropFinalizer, Route
+from canary.rollout.decision import Action, CopyToPrimary, Decision, DropFinalizer, RestorePrimary, Route
 from canary.rollout.facts import Facts, HookAnswer, HookQuestion
 from canary.rollout.simulation import (
     Change,
@@ -22,6 +22,7 @@ from canary.rollout.simulation import (
     Deploy,
     Drift,
     Edit,
+    Forget,
     Kill,
     Reading,
     Remove,
@@ -64,6 +65,8 @@ class JudgingWorld(SafeWorld):
             if isinstance(action, CopyToPrimary):
                 assert before.phase in (Phase.EMPTY, Phase.INITIALIZING, Phase.PROMOTING)
                 assert before.phase is not Phase.PROMOTING or action.revision == before.last_applied_spec
+            if isinstance(action, RestorePrimary):
+                assert action.revision == before.last_promoted_spec, "only what was promoted comes back"
 
     def reached_the_end(self, canary: Canary, facts: Facts) -> bool:
         if canary.analysis.iterations or not facts.weighted:
@@ -112,8 +115,9 @@ METRICS: list[dict[str, Any]] = [
 ]
 
 analyses = st.builds(
-    lambda plan, back, threshold, hooks, metrics: {
+    lambda plan, back, threshold, hooks, metrics, after: {
         **plan,
+        **after,
         # Chosen requests have no weight to go back by: the two together are refused.
         "stepWeightPromotion": 0 if "match" in plan else back,
         "threshold": threshold,
@@ -133,6 +137,7 @@ analyses = st.builds(
     st.integers(0, 3),
     st.lists(st.sampled_from(HOOKS), max_size=2, unique_by=lambda hook: hook["name"]),
     st.lists(st.sampled_from(METRICS), max_size=2, unique_by=lambda metric: metric["name"]),
+    st.sampled_from([{}, {}, {"bake": "20s"}, {"bake": "15m"}, {"onFailure": "hold"}]),
 )
 readings = st.builds(
     Reading,
@@ -140,6 +145,7 @@ readings = st.builds(
     metric=st.sampled_from(["", "request-success-rate", "request-duration"]),
     after=seconds,
     weight=st.sampled_from([0, 0, 50]),
+    side=st.sampled_from([None, *Side]),
 )
 versions = st.builds(
     Version,
@@ -152,7 +158,7 @@ versions = st.builds(
 @st.composite
 def changes(draw: st.DrawFn, make: Make) -> Change:
     """Something that happens around the controller."""
-    kind = draw(st.integers(0, 10))
+    kind = draw(st.integers(0, 11))
     if kind <= 3:
         return Deploy(draw(st.sampled_from(["v1", "v2", "v3"])))
     if kind <= 5:
@@ -166,7 +172,7 @@ def changes(draw: st.DrawFn, make: Make) -> Change:
         return SetClock(timedelta(seconds=draw(st.sampled_from([-4000, -90, -1, 1, 90, 4000]))))
     if kind == 9:
         return Scale(draw(sides), draw(st.sampled_from([0, 1, 5])))
-    return Remove(draw(sides))
+    return Remove(draw(sides)) if kind == 10 else Forget()
 
 
 @st.composite
