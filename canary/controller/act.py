@@ -32,6 +32,7 @@ from canary.rollout.decision import (
     Orphan,
     RestAutoscaler,
     RestorePrimary,
+    RollPrimary,
     Route,
     ScalePrimary,
     ScaleTarget,
@@ -40,7 +41,7 @@ from canary.rollout.decision import (
 )
 from canary.rollout.leaving import FINALIZER
 from canary.routers.base import Router
-from canary.workloads import configs
+from canary.workloads import configs, following
 from canary.workloads.base import Rules, Target, owners_of, primary_name
 
 FLAGGER = "flagger"
@@ -95,7 +96,7 @@ class Actor:
                 await self._finalizer(hold=isinstance(action, HoldFinalizer))
             case KeepVersionServices() | KeepApexService():
                 await self._services(action)
-            case CopyToPrimary() | KeepRevision() | RestorePrimary():
+            case CopyToPrimary() | RollPrimary() | KeepRevision() | RestorePrimary():
                 await self._revise(action)
             case ScalePrimary() | ScaleTarget():
                 await self._scale(action)
@@ -180,15 +181,25 @@ class Actor:
         manifest = parts.kind.primary(
             parts.target, canary, tracked=tracked, rules=self._rules, existing=self._seen.primary
         )
+        manifest = following.marked(manifest, self._seen.shared.to_follow)
         self._wrote(await self._client.apply(parts.kind.resource, manifest))
 
-    async def _revise(self, action: CopyToPrimary | KeepRevision | RestorePrimary) -> None:
-        if isinstance(action, CopyToPrimary):
-            await self._copy(action.revision)
-            return
-        keeper = Keeper(self._client, self._caches, self._configs, self._rules, self._seen)
-        await keeper.do(action)
-        self.writes += len(keeper.written)
+    async def _roll(self, action: RollPrimary) -> None:
+        kind, primary = self._parts().kind, self._seen.primary
+        if primary is not None and following.followed_by(primary) != action.followed:
+            namespace, patch = self._seen.canary.namespace, following.rolled(action.followed)
+            self._wrote(await self._client.merge_patch(kind.resource, namespace, name_of(primary), patch))
+
+    async def _revise(self, action: CopyToPrimary | RollPrimary | KeepRevision | RestorePrimary) -> None:
+        match action:
+            case CopyToPrimary(revision):
+                await self._copy(revision)
+            case RollPrimary():
+                await self._roll(action)
+            case _:
+                keeper = Keeper(self._client, self._caches, self._configs, self._rules, self._seen)
+                await keeper.do(action)
+                self.writes += len(keeper.written)
 
     async def _scale(self, action: ScalePrimary | ScaleTarget) -> None:
         parts, canary = self._parts(), self._seen.canary

@@ -1,6 +1,6 @@
 """Observe: collect what is known around one Canary into facts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from canary.api.rules import problems as spec_problems
 from canary.api.status import Phase
 from canary.controller import templates
 from canary.controller.caches import Caches
-from canary.controller.configs import RESOURCE, ConfigReader
+from canary.controller.configs import RESOURCE, ConfigReader, Shared
 from canary.controller.index import Index, Ref
 from canary.controller.kept import askable, kept
 from canary.controller.options import Options
@@ -31,7 +31,7 @@ from canary.rollout.facts import Answer, Facts, Question, Workload
 from canary.routers.base import Granularity, Router
 from canary.routers.registry import provider_of, router_of
 from canary.routers.registry import supported as supported_providers
-from canary.workloads import autoscalers
+from canary.workloads import autoscalers, following
 from canary.workloads.autoscalers import AUTOSCALERS, Autoscaler
 from canary.workloads.base import Target, primary_name
 from canary.workloads.configs import ConfigRef, references
@@ -62,6 +62,7 @@ class Surroundings:
         services: its Services that exist, by name.
         routes: what its router looks at, Services among them, by kind and name.
         configs: checksums of the tracked configuration.
+        shared: the configuration that the primary shares with the target.
         copies: checksums of the primary's copies of that, where nothing else tells what the primary carries.
         autoscaler_kind: what its autoscaler is; None where the spec names none.
         autoscaler: the autoscaler that it names; None when there is none.
@@ -79,6 +80,7 @@ class Surroundings:
     services: Mapping[str, Json]
     routes: Mapping[tuple[str, str], Json]
     configs: Mapping[str, str]
+    shared: Shared
     copies: Mapping[str, str]
     autoscaler_kind: Autoscaler | None
     autoscaler: Json | None
@@ -114,39 +116,21 @@ class Observer:
             KubeError: what has changed can't be read, or what is known may be old.
         """
         canary = parse_canary(raw)
-        default = self._options.mesh_provider
+        default, namespace = self._options.mesh_provider, canary.namespace
         kind, router = target_for(canary), router_of(canary, default)
-        namespace = canary.namespace
+        beside = kind if not canary.in_place else None
         target = self._caches.get(kind.resource, namespace, canary.target_name) if kind else None
-        names = (canary.service_name, canary.service_primary_name, canary.service_canary_name)
-        refs = references(kind.template(target)) if kind and target and self._options.track_configs else frozenset()
-        found = self._caches.named(SERVICE, namespace, names)
-        kinds = [each for each in (router.resources(canary) if router else ()) if each != SERVICE.kind]
-        self._caches.require((CANARY, SERVICE, *RESOURCE.values(), *(ROUTES[each] for each in kinds)))
-        self._caches.require((kind.resource,) if kind else ())
-        self._caches.require((CONTROLLER_REVISION,) if canary.status.bake is not None else ())
-        routes: dict[tuple[str, str], Json] = {(SERVICE.kind, name): obj for name, obj in found.items()}
-        for each in kinds:
-            route = self._caches.get(ROUTES[each], namespace, canary.service_name)
-            if route is not None:
-                routes[each, canary.service_name] = route
-        watched = {Ref("Service", namespace, name) for name in names}
-        watched |= {Ref(each, namespace, canary.service_name) for each in kinds}
-        watched |= {Ref(RESOURCE[ref.kind].kind, namespace, ref.name) for ref in refs}
-        watched |= {
-            Ref(canary.spec.target_ref.kind, namespace, name) for name in (canary.target_name, canary.primary_name)
-        }
+        primary = self._caches.get(beside.resource, namespace, canary.primary_name) if beside else None
+        refs, own_refs = self._refs(kind, target), self._refs(beside, primary)
         ref = canary.spec.autoscaler_ref
         scaler_kind = AUTOSCALERS.get(ref.kind) if ref is not None else None
-        scaler = self._caches.get(scaler_kind.resource, namespace, ref.name) if scaler_kind and ref else None
-        if ref is not None:
-            watched |= {Ref(ref.kind, namespace, name) for name in (ref.name, primary_name(ref.name))}
-        watched |= {Ref("MetricTemplate", where, name) for where, name in _templates(canary)}
-        kept_names = [record_name(canary, revision) for revision in askable(canary)]
-        watched |= {Ref(CONTROLLER_REVISION.kind, namespace, name) for name in kept_names}
-        self._index.put(canary.key, watched)
-        beside = kind if not canary.in_place else None
-        primary = self._caches.get(beside.resource, namespace, canary.primary_name) if beside else None
+        routes = [ROUTES[each] for each in (router.resources(canary) if router else ()) if each != SERVICE.kind]
+        self._caches.require((CANARY, SERVICE, *RESOURCE.values(), *routes))
+        self._caches.require(each.resource for each in (kind, scaler_kind) if each is not None)
+        self._caches.require((CONTROLLER_REVISION,) if canary.status.bake is not None else ())
+        # Before anything is waited for: what changes meanwhile wakes the Canary again.
+        self._index.put(canary.key, _watched(canary, refs | own_refs, routes))
+        services = self._caches.named(SERVICE, namespace, _services(canary))
         unmarked = kind is not None and primary is not None and kind.primary_revision(primary) is None
         copies = [ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs] if unmarked else []
         return Surroundings(
@@ -157,19 +141,42 @@ class Observer:
             router=router,
             target=target,
             primary=primary,
-            services=found,
-            routes=routes,
-            configs=await self._configs.checksums(namespace, refs if beside else ()),
+            services=services,
+            routes=self._routes(canary, routes, services),
+            configs=await self._configs.checksums(namespace, following.snapshots(canary, refs) if beside else ()),
+            shared=await self._shared(canary, beside, target, primary),
             copies=await self._configs.checksums(namespace, copies),
             autoscaler_kind=scaler_kind,
-            autoscaler=scaler,
+            autoscaler=self._caches.get(scaler_kind.resource, namespace, ref.name) if scaler_kind and ref else None,
             pods=await self._pods(kind, target) if isinstance(kind, StatefulSet) and target else (),
             missing=tuple(
-                ref.key
-                for ref in sorted(refs)
-                if not ref.optional and self._caches.get(RESOURCE[ref.kind], namespace, ref.name) is None
+                each.key
+                for each in sorted(refs)
+                if not each.optional and self._caches.get(RESOURCE[each.kind], namespace, each.name) is None
             ),
         )
+
+    def _refs(self, kind: Target | None, workload: Json | None) -> frozenset[ConfigRef]:
+        """The configuration that a workload's pods read, where anybody is to look at it."""
+        if kind is None or workload is None or not self._options.track_configs:
+            return frozenset()
+        return references(kind.template(workload))
+
+    def _routes(
+        self, canary: Canary, kinds: Iterable[Resource], services: Mapping[str, Json]
+    ) -> dict[tuple[str, str], Json]:
+        found: dict[tuple[str, str], Json] = {(SERVICE.kind, name): obj for name, obj in services.items()}
+        for each in kinds:
+            route = self._caches.get(each, canary.namespace, canary.service_name)
+            if route is not None:
+                found[each.kind, canary.service_name] = route
+        return found
+
+    async def _shared(self, canary: Canary, kind: Target | None, target: Json | None, primary: Json | None) -> Shared:
+        if kind is None or not self._options.track_configs:
+            return Shared()
+        templates = (kind.template(each) if each is not None else {} for each in (target, primary))
+        return await self._configs.shared(canary, *templates)
 
     async def _pods(self, kind: StatefulSet, target: Json) -> tuple[Json, ...]:
         if kind.is_calm(target):
@@ -186,7 +193,8 @@ class Observer:
             revision = kind.carried(seen.target, seen.configs)
             target = Workload(revision, kind.readiness(seen.target), dict(seen.configs))
         if kind is not None and seen.primary is not None:
-            primary = Workload(self._primary_revision(kind, seen.primary, seen), kind.readiness(seen.primary))
+            revision, reads = self._primary_revision(kind, seen.primary, seen), following.followed_by(seen.primary)
+            primary = Workload(revision, kind.readiness(seen.primary), followed=reads)
         if isinstance(kind, StatefulSet):
             partitions = kind.partitions(seen.target, seen.pods, now) if seen.target else Partitions()
         return Facts(
@@ -196,6 +204,7 @@ class Observer:
             split=router.observed_split(seen.canary, seen.routes) if router else None,
             unsettled=router.unsettled(seen.canary, seen.routes) if router else "",
             partitions=partitions,
+            followed=seen.shared.followed,
             autoscaler_minimum=(
                 seen.autoscaler_kind.minimum(seen.autoscaler) if seen.autoscaler_kind and seen.autoscaler else None
             ),
@@ -249,12 +258,31 @@ class Observer:
             for name in seen.missing:
                 message = f"the target's pods need {name}, which does not exist in {canary.namespace}"
                 found.append(Problem("spec.targetRef", message, "create it, or mark the reference as optional"))
+            found += following.problems(canary, seen.shared.refs, tracking=self._options.track_configs)
         found += autoscalers.problems(canary, seen.autoscaler, needed=canary.status.phase not in AT_WORK)
         found += templates.problems(canary, self._template, cross_namespace=self._options.cross_namespace_refs)
         return tuple(found)
 
     def _template(self, namespace: str, name: str) -> Json | None:
         return self._caches.get(METRIC_TEMPLATE, namespace, name)
+
+
+def _services(canary: Canary) -> tuple[str, ...]:
+    return (canary.service_name, canary.service_primary_name, canary.service_canary_name)
+
+
+def _watched(canary: Canary, refs: Iterable[ConfigRef], routes: Iterable[Resource]) -> set[Ref]:
+    """The objects whose changes concern a Canary."""
+    namespace, scaler = canary.namespace, canary.spec.autoscaler_ref
+    names = [(SERVICE.kind, name) for name in _services(canary)]
+    names += [(canary.spec.target_ref.kind, name) for name in (canary.target_name, canary.primary_name)]
+    names += [(each.kind, canary.service_name) for each in routes]
+    names += [(RESOURCE[ref.kind].kind, ref.name) for ref in refs]
+    if scaler is not None:
+        names += [(scaler.kind, name) for name in (scaler.name, primary_name(scaler.name))]
+    names += [(CONTROLLER_REVISION.kind, record_name(canary, revision)) for revision in askable(canary)]
+    watched = {Ref(kind, namespace, name) for kind, name in names}
+    return watched | {Ref("MetricTemplate", where, name) for where, name in _templates(canary)}
 
 
 def _templates(canary: Canary) -> list[tuple[str, str]]:
