@@ -52,6 +52,7 @@ def primary_of(world: SafeWorld) -> str:
 
 
 class TestGood:
+    @pytest.mark.field("status.bake.lastGoodSpec", "status.bake.startTime")
     def test_a_promotion_is_told_as_ever_and_the_checks_go_on(self, canary: Make, story: Story) -> None:
         world = SafeWorld(story(canary(**QUICK), V2, latency=AT_ONCE))
         line = world.run(PROMOTED)
@@ -99,6 +100,7 @@ class TestGood:
 
 
 class TestBad:
+    @pytest.mark.field("spec.analysis.bake")
     def test_the_last_good_version_is_put_back(self, canary: Make, story: Story) -> None:
         world = SafeWorld(story(canary(**QUICK), V2, versions={"v2": turning_bad()}))
         line = world.run()
@@ -202,6 +204,19 @@ class TestBad:
 
 class TestDoubt:
     """No data and no metrics server: neither good nor bad."""
+
+    @pytest.mark.field("status.bake.failedChecks", "status.bake.heldSince")
+    def test_the_status_tells_what_has_failed_and_since_when_nothing_tells(self, canary: Make, story: Story) -> None:
+        said = (
+            Reading(90.0, side=Side.PRIMARY),
+            Reading(None, side=Side.PRIMARY, after=timedelta(seconds=90)),
+        )
+        world = SafeWorld(story(canary(**QUICK), V2, versions={"v2": Version(readings=said)}, latency=AT_ONCE))
+        line = world.run(PROMOTED + 4 * MINUTE)
+
+        assert line.status.bake is not None
+        assert line.status.bake.failed_checks == 1
+        assert line.status.bake.held_since == world.scenario.start + PROMOTED + 2 * MINUTE
 
     def test_its_time_is_not_over_before_something_tells(self, canary: Make, play: Play) -> None:
         down = (Window(timedelta(seconds=200), timedelta(seconds=900)),)
