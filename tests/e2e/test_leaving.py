@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -16,9 +17,7 @@ from canary.sandbox.testing import eventually
 
 CONTROLLER = "leaving controller"
 PRIMARY = f"{NAME}-primary"
-PLAIN: dict[str, object] = {}
-REVERT: dict[str, object] = {"revertOnDeletion": True}
-WAYS = pytest.mark.parametrize("spec", [PLAIN, REVERT], ids=["plain", "revertOnDeletion"])
+WAYS = pytest.mark.parametrize("revert", [False, True], ids=["plain", "revertOnDeletion"])
 SETTINGS = "settings"
 TOGETHER = 10.0
 """Seconds within which a target that is deleted too is deleted by the same act."""
@@ -65,9 +64,9 @@ def configured(namespace: str, version: str) -> Json:
 
 
 @WAYS
-async def test_at_rest_the_target_serves_as_if_there_had_been_no_canary(rig: Rig, spec: dict[str, object]) -> None:
+async def test_at_rest_the_target_serves_as_if_there_had_been_no_canary(rig: Rig, revert: bool) -> None:
     async with Scenario.on(rig) as scenario:
-        await scenario.initialise(canary_of(rig.namespace, **spec))
+        await scenario.initialise(canary_of(rig.namespace, revertOnDeletion=revert))
         async with served(scenario, by={"1.0.0"}):
             await delete(scenario)
             await scenario.gone()
@@ -106,7 +105,7 @@ async def test_in_mid_rollout_the_promoted_version_goes_on_serving(rig: Rig) -> 
 
 async def test_revert_in_mid_rollout_gives_everybody_what_the_target_runs(rig: Rig) -> None:
     async with Scenario.on(rig) as scenario:
-        await scenario.initialise(canary_of(rig.namespace, {"interval": "20s"}, **REVERT))
+        await scenario.initialise(canary_of(rig.namespace, {"interval": "20s"}, revertOnDeletion=True))
         async with served(scenario, by={"1.0.0", "1.0.1"}):
             await scenario.deploy("1.0.1")
             await scenario.weight(25)
@@ -116,9 +115,9 @@ async def test_revert_in_mid_rollout_gives_everybody_what_the_target_runs(rig: R
 
 
 @WAYS
-async def test_without_a_target_the_primary_goes_on_serving(rig: Rig, spec: dict[str, object]) -> None:
+async def test_without_a_target_the_primary_goes_on_serving(rig: Rig, revert: bool) -> None:
     async with Scenario.on(rig) as scenario:
-        await scenario.initialise(canary_of(rig.namespace, **spec))
+        await scenario.initialise(canary_of(rig.namespace, revertOnDeletion=revert))
         async with served(scenario, by={"1.0.0"}):
             await rig.client.delete(DEPLOYMENT, rig.namespace, NAME)
             await scenario.canary.until(stalled, within=10, what="Canary that misses its target")
@@ -133,9 +132,9 @@ def stalled(canary: Json) -> bool:
 
 
 @WAYS
-async def test_an_application_that_is_deleted_as_a_whole_leaves_nothing(rig: Rig, spec: dict[str, object]) -> None:
+async def test_an_application_that_is_deleted_as_a_whole_leaves_nothing(rig: Rig, revert: bool) -> None:
     async with Scenario.on(rig) as scenario:
-        await scenario.initialise(canary_of(rig.namespace, **spec))
+        await scenario.initialise(canary_of(rig.namespace, revertOnDeletion=revert))
         await rig.client.delete(DEPLOYMENT, rig.namespace, NAME)
         assert await delete(scenario) < 5
         await scenario.gone()
@@ -145,7 +144,7 @@ async def test_an_application_that_is_deleted_as_a_whole_leaves_nothing(rig: Rig
 async def test_a_target_that_never_gets_ready_holds_it_until_the_deadline(rig: Rig) -> None:
     """Then the primary goes on serving, for good."""
     async with Scenario.on(rig) as scenario:
-        await scenario.initialise(canary_of(rig.namespace, progressDeadlineSeconds=4, **REVERT))
+        await scenario.initialise(canary_of(rig.namespace, progressDeadlineSeconds=4, revertOnDeletion=True))
         async with served(scenario, by={"1.0.0"}):
             await scenario.deploy("1.0.1", environment={"READY_DELAY": "never"})
             assert await delete(scenario) < 20
@@ -154,22 +153,20 @@ async def test_a_target_that_never_gets_ready_holds_it_until_the_deadline(rig: R
 
 
 @WAYS
-async def test_a_spec_that_names_a_provider_that_nobody_knows_does_not_hold_it(
-    rig: Rig, spec: dict[str, object]
-) -> None:
+async def test_a_spec_that_names_a_provider_that_nobody_knows_does_not_hold_it(rig: Rig, revert: bool) -> None:
     async with Scenario.on(rig) as scenario:
-        await scenario.initialise(canary_of(rig.namespace, **spec))
+        await scenario.initialise(canary_of(rig.namespace, revertOnDeletion=revert))
         async with served(scenario, by={"1.0.0"}):
-            await rig.apply(canary_of(rig.namespace, provider="smi:v1alpha3", **spec))
+            await rig.apply(canary_of(rig.namespace, provider="smi:v1alpha3", revertOnDeletion=revert))
             await scenario.canary.until(stalled, within=10, what="Canary that can't work")
             assert await delete(scenario) < 5
             await asyncio.sleep(3)
 
 
 @WAYS
-async def test_a_namespace_that_is_deleted_goes(rig: Rig, spec: dict[str, object]) -> None:
+async def test_a_namespace_that_is_deleted_goes(rig: Rig, revert: bool) -> None:
     async with Scenario.on(rig) as scenario:
-        await scenario.initialise(canary_of(rig.namespace, {"interval": "20s"}, **spec))
+        await scenario.initialise(canary_of(rig.namespace, {"interval": "20s"}, revertOnDeletion=revert))
         await scenario.deploy("1.0.1")
         await scenario.weight(25)
         await rig.client.delete(NAMESPACE, None, rig.namespace)
@@ -184,10 +181,10 @@ async def test_a_namespace_that_is_deleted_goes(rig: Rig, spec: dict[str, object
 
 
 @WAYS
-async def test_deletion_in_the_foreground_goes_too(rig: Rig, spec: dict[str, object]) -> None:
+async def test_deletion_in_the_foreground_goes_too(rig: Rig, revert: bool) -> None:
     """Kubernetes deletes what the Canary owns first then, at once, as is asked for."""
     async with Scenario.on(rig) as scenario:
-        await scenario.initialise(canary_of(rig.namespace, **spec))
+        await scenario.initialise(canary_of(rig.namespace, revertOnDeletion=revert))
         await delete(scenario, propagation="Foreground")
         await scenario.gone()
 
@@ -213,3 +210,23 @@ async def test_a_canary_that_is_deleted_while_no_controller_runs_waits_for_one(r
             assert scenario.canary.last["metadata"]["finalizers"] == ["finalizer.flagger.app"]
             await controller.start()
             await scenario.gone()
+
+
+async def test_finalizers_that_are_taken_off_by_the_pages_command_leave_users_served(removable: Rig) -> None:
+    """And Canaries can be deleted without a controller from then on; their primaries go at once, as the page says."""
+    rig = removable
+    page = (Path(__file__).parents[2] / "docs/install.md").read_text()
+    command = page.partition("<!-- finalizers -->\n```sh\n")[2].partition("```")[0]
+    assert command
+    async with Scenario.on(rig) as scenario:
+        await scenario.initialise(canary_of(rig.namespace))
+        await rig.cluster.parts[CONTROLLER].stop()
+        async with served(scenario, by={"1.0.0"}):
+            kubectl = await asyncio.create_subprocess_exec("sh", "-c", command, env=rig.cluster.environment)
+            assert await kubectl.wait() == 0
+            await scenario.canary.until(
+                lambda each: "finalizers" not in each["metadata"], within=10, what="no finalizer"
+            )
+            await asyncio.sleep(2)
+        assert await delete(scenario) < 5
+        await scenario.gone()
