@@ -107,7 +107,9 @@ def _written_duration(field: str, text: str) -> Iterator[Problem]:
 
 
 def _provider_references(canary: Canary, provider: str) -> Iterator[Problem]:
-    """What a provider attaches the generated routes to."""
+    """What a provider attaches the generated routes to, where there are any."""
+    if canary.in_place:
+        return
     spec = canary.spec
     family = provider.partition(":")[0]
     if family == "gatewayapi" and not spec.service.gateway_refs:
