@@ -76,9 +76,15 @@ class Connection:
         return await self.configuration.get_api_key_with_prefix("BearerToken")
 
     async def close(self) -> None:
-        """Close the session and its connections."""
+        """Close the session and its connections, those that were given up in mid-request too."""
         await self.session.close()
+        if self._base.startswith("https:"):
+            await asyncio.sleep(_GOODBYE)
 
+
+# Over TLS a connection that is given up ends once the server has answered to it; nobody tells when. A loop that ends
+# before leaves its socket open. In seconds.
+_GOODBYE = 0.1
 
 # Deadlines are set around whole exchanges, by the client and the watches.
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
