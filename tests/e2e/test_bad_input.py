@@ -89,9 +89,14 @@ def without_rules(schema: Any) -> Any:
 @pytest_asyncio.fixture
 async def older_crd(rig: Rig) -> AsyncIterator[None]:
     ours: Json = yaml.safe_load(PATH.read_text())
+    bad = canary_of(rig.namespace, {"maxWeight": 150})
     await rig.client.apply(CRD, without_rules(ours), field_manager=AUTHOR)
+    await eventually(lambda: accepted(rig, bad), bool, within=20)
+    await rig.client.delete(CANARY, rig.namespace, NAME)
     yield
     await rig.client.apply(CRD, ours, field_manager=AUTHOR)
+    worse = canary_of(rig.namespace, {"maxWeight": 160})
+    await eventually(lambda: accepted(rig, worse), lambda taken: not taken, within=20)
 
 
 async def accepted(rig: Rig, canary: Json) -> bool:
@@ -108,8 +113,7 @@ async def test_what_an_older_crd_lets_through_is_refused_by_the_controller(rig: 
         await scenario.deploy("1.0.0")
         await scenario.settled()
         for analysis, field, remedy in SEEN_BY_ONE_OBJECT.values():
-            canary = canary_of(rig.namespace, analysis)
-            await eventually(lambda canary=canary: accepted(rig, canary), bool, within=20)  # type: ignore[misc]
+            await rig.apply(canary_of(rig.namespace, analysis))
             await is_refused(scenario, field, remedy)
         await rig.apply(canary_of(rig.namespace))
         await is_mended(scenario)
@@ -190,7 +194,7 @@ async def test_garbage_of_one_team_does_not_stop_the_others(rig: Rig) -> None:
         canary = canary_of(rig.namespace)
         canary["metadata"]["name"] = canary["spec"]["targetRef"]["name"] = name
         canary["spec"] |= garbage.get("spec", {})
-        await eventually(lambda canary=canary: accepted(rig, canary), bool, within=20)  # type: ignore[misc]
+        await rig.apply(canary)
         if "status" in garbage:
             status = {"status": garbage["status"]}
             await rig.client.merge_patch(CANARY, rig.namespace, name, status, subresource="status")
