@@ -355,6 +355,26 @@ def test_one_that_is_being_deleted_gets_no_finalizer_and_goes(canary: Make, stor
     assert world.entries[-1].at <= timedelta(seconds=111 + 300)
 
 
+def test_users_keep_their_cookies(canary: Make, story: Story) -> None:
+    """Those that Flagger gave them, until the rollout is over; then ours takes them back."""
+    affinity = {"cookieName": "to-canary", "primaryCookieName": "to-primary"}
+    given = {"session_affinity_cookie": "to-canary=LpsIaLdoNZ", "primary_session_affinity_cookie": "to-primary=xyz"}
+    world = TakenOver(story(canary(sessionAffinity=affinity), V2, (3000, Deploy("v3"))), 200, **given)
+    world.run(timedelta(seconds=300))
+    status = world.canary.status
+    assert status.canary_weight == 40
+    assert status.session_affinity_cookie == "to-canary=LpsIaLdoNZ"
+    assert status.primary_session_affinity_cookie == "to-primary=xyz"
+
+    world.run(timedelta(seconds=2900))
+    status = world.canary.status
+    assert (status.session_affinity_cookie, status.previous_session_affinity_cookie) == ("", "to-canary=LpsIaLdoNZ")
+    world.run(timedelta(seconds=3200))
+    cookie = world.canary.status.session_affinity_cookie
+    assert cookie.startswith("to-canary=")
+    assert cookie != "to-canary=LpsIaLdoNZ"
+
+
 def test_a_suspended_one_is_taken_over_and_stays_where_it_is(canary: Make, story: Story) -> None:
     made = canary()
     world = TakenOver(story(made, V2), 200)
