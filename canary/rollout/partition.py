@@ -100,6 +100,12 @@ def initialise(s: PodByPod) -> Decision:
 
 def rest(s: PodByPod) -> Decision:
     """Nothing is under way: bring back what is left of a version that failed, and start when the template changes."""
+    if s.pods.partition != NO_POD and s.facts.target is not None and s.status.phase is not Phase.FAILED:
+        message = f"somebody else has set the partition of {s.target_name} to {s.pods.partition}: it is set back"
+        if s.status.message != message:
+            return Decision(
+                s.evolve(message=message), message, s.keep_all_on_primary(), (warning(message),), wake=s.now
+            )
     if not s.observed:
         return s.stay(s.pending, actions=s.keep_all_on_primary())
     if s.pods.strays:
@@ -133,7 +139,7 @@ def progress(s: PodByPod) -> Decision:
     if not s.started:
         return _before_the_first_step(s)
     if not s.released:
-        return _take(s, s.steps[0], (), ())
+        return _scaled_away(s)
     if s.status.reason in (UPDATING, PODS_LOST):
         return _begin_interval(s) if s.canary_ready else _wait_for_pods(s)
     if not s.canary_serving:
@@ -178,7 +184,7 @@ def _anew(s: PodByPod) -> Decision:
     """Another revision came, or another try is asked for: from the first step, once no pod is of what came before."""
     if s.started:
         return Decision(
-            status=s.evolve(phase=Phase.PROGRESSING, partition=None),
+            status=s.evolve(phase=Phase.PROGRESSING, partition=None, last_progress_time=s.now),
             reason="another revision came: the pods of the one before go back first",
             actions=(SetPartition(NO_POD),),
             wake=s.now,
@@ -190,6 +196,17 @@ def _anew(s: PodByPod) -> Decision:
     if s.reverted:
         return start.revert(s)
     return start.begin(s, events=(Event(f"New revision detected! Restarting analysis for {s.target_name}"),))
+
+
+def _scaled_away(s: PodByPod) -> Decision:
+    """Scaling took all pods of the new version: it begins again with the highest of those that are left."""
+    why = "the target was scaled down, and no pod is left of the new version"
+    return Decision(
+        status=s.evolve(partition=None, reason=WAITING_FOR_PODS, message=why, last_check_time=None),
+        reason=why,
+        actions=(SetPartition(NO_POD),),
+        wake=s.now,
+    )
 
 
 def _before_the_first_step(s: PodByPod) -> Decision:

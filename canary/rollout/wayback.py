@@ -9,7 +9,9 @@ from canary.rollout.analysis import deadline
 from canary.rollout.decision import Alert, Decision, DeletePod, DropFinalizer, Event, SetPartition
 from canary.rollout.leaving import FINALIZER
 from canary.rollout.podbypod import PodByPod
-from canary.rollout.situation import PRIMARY_NOT_READY, warning
+from canary.rollout.situation import warning
+
+NOT_YET = "waiting for all pods to be available before the next one goes back"
 
 
 def come_back(s: PodByPod) -> Decision:
@@ -20,16 +22,15 @@ def come_back(s: PodByPod) -> Decision:
     pod = s.next_to_go_back()
     if pod is not None:
         return s.stay(f"{pod.name} goes back", actions=(*actions, DeletePod(pod.name, pod.uid)))
-    why = "waiting for all pods to be available before the next one goes back"
     moved = [each for each in (s.status.traffic_removed_time, s.status.last_progress_time) if each is not None]
     until = max(moved, default=s.now) + s.canary.progress_deadline
     if s.now < until:
-        return s.stay(why, actions=actions, wake=until)
-    if s.status.reason == PRIMARY_NOT_READY:
-        return s.stay(why, actions=actions)
-    message = f"Rollback of {s.target_name} is held, {len(s.pods.strays)} pods are still to go back: {why}"
+        return s.stay(NOT_YET, actions=actions, wake=until)
+    if s.status.message.endswith(NOT_YET):
+        return s.stay(NOT_YET, actions=actions)
+    message = f"Rollback of {s.target_name} is held, {len(s.pods.strays)} pods are still to go back: {NOT_YET}"
     return Decision(
-        status=s.evolve(reason=PRIMARY_NOT_READY, message=message),
+        status=s.evolve(message=f"{s.status.message}; {NOT_YET}"),
         reason=message,
         actions=actions,
         events=(warning(message),),
@@ -39,9 +40,8 @@ def come_back(s: PodByPod) -> Decision:
 
 def back(s: PodByPod) -> Decision:
     """No pod is left of what was taken back."""
-    held_before = s.status.reason == PRIMARY_NOT_READY
     return Decision(
-        status=s.evolve(traffic_removed_time=None, reason="RolledBack" if held_before else s.status.reason),
+        status=s.evolve(traffic_removed_time=None, message=s.status.message.removesuffix(f"; {NOT_YET}")),
         reason="all pods run the promoted revision",
         actions=s.keep_all_on_primary(),
     )
@@ -74,18 +74,21 @@ def leave(s: PodByPod) -> Decision:
         return s.stay("the Canary is being deleted")
     if s.facts.target is None:
         return s.stay("there is no target to give back", actions=(DropFinalizer(),))
-    if s.completed or s.canary.spec.revert_on_deletion:
-        return s.stay("the target is its author's again", actions=(SetPartition(None), DropFinalizer()))
-    why = f"{s.target_name} is left with a partition above all its pods: nobody has promoted its template"
     if s.status.phase is not Phase.TERMINATING:
         return Decision(
-            status=s.evolve(phase=Phase.TERMINATING, reason="Terminating", message=why, last_progress_time=s.now),
+            status=s.evolve(phase=Phase.TERMINATING, reason="Terminating", message="", last_progress_time=s.now),
             reason="the Canary is to go",
-            actions=s.keep_all_on_primary(),
-            events=(Event(f"Terminating canary {s.full_name}"), warning(why)),
+            events=(Event(f"Terminating canary {s.full_name}"),),
             wake=s.now,
         )
     until = deadline(s)
-    if s.now < until and (s.pods.strays or not s.observed):
+    if not s.observed and s.now < until:
+        return s.stay(s.pending, wake=until)
+    if s.completed or s.canary.spec.revert_on_deletion:
+        return s.stay("the target is its author's again", actions=(SetPartition(None), DropFinalizer()))
+    if s.pods.strays and s.now < until:
         return replace(come_back(s), status=s.status, events=(), alerts=(), wake=until)
+    why = f"{s.target_name} is left with a partition above all its pods: nobody has promoted its template"
+    if s.status.message != why:
+        return Decision(s.evolve(message=why), why, s.keep_all_on_primary(), events=(warning(why),), wake=s.now)
     return s.stay(why, actions=(*s.keep_all_on_primary(), DropFinalizer()))

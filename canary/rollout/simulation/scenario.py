@@ -52,7 +52,7 @@ class Version:
         why_not: what keeps its pods from being ready, in words.
         readings: what metrics say of it; what none of them speaks of passes.
         configs: checksum of each tracked ConfigMap and Secret.
-        fits_primary: whether its pods become ready in the primary too, when it is promoted.
+        fits_primary: whether its pods become ready in the primary too, when it is promoted; in place, the last pod.
     """
 
     ready_after: timedelta | None = timedelta(seconds=5)

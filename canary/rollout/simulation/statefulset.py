@@ -162,7 +162,9 @@ class StatefulSet:
     def _make(self, index: int, now: datetime) -> None:
         self._made += 1
         revision = self.current if index < self.seen.partition else self.seen.revision
-        delay = self.scenario.version(revision).ready_after
+        version = self.scenario.version(revision)
+        last = index == 0 and revision != self.current  # the pod that is the promotion
+        delay = None if last and not version.fits_primary else version.ready_after
         self.pods[index] = Replica(self._made, revision, None if delay is None else now + delay)
 
     def next_change(self, now: datetime) -> datetime | None:

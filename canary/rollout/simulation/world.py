@@ -236,7 +236,7 @@ class World:
     def answer(self, question: Question) -> Answer:
         """What the outside world says to a question now."""
         side = Side.PRIMARY if isinstance(question, MetricQuestion) and question.primary else Side.CANARY
-        workload, split = self.cluster.side(side), self.cluster.split or ALL_PRIMARY
+        workload, split = self.cluster.side(side), self.cluster.division(self.now) or ALL_PRIMARY
         since = self._since[side].loaded or self._since[side].ready
         return answer(
             self.scenario,

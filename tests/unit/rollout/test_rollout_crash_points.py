@@ -131,6 +131,8 @@ def end_of(world: SafeWorld) -> dict[str, Any]:
         "promoted": status.last_promoted_spec,
         "applied": status.last_applied_spec,
         **{side: workload and (workload.revision, workload.desired) for side, workload in sides.items()},
+        "in place": cluster.partitions(world.now),
+        "runs": cluster.target and cluster.target.ready_by_revision(world.now),
     }
 
 
@@ -217,6 +219,30 @@ SCENARIOS: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
         (V2, (100, Delete())),
         {"versions": NEVER},
     ),
+}
+
+IN_PLACE = {"targetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "app"}, "service": {}}
+PODS: dict[str, Any] = {"in_place": True, "replicas": 3}
+EACH: dict[str, Any] = {"stepWeight": 1, "maxWeight": 100, "spec": IN_PLACE}
+WORSE = {"v2": Version(readings=(Reading(1.0, weight=60),))}
+BROKEN = {"v2": Version(ready_after=None)}
+
+SCENARIOS |= {
+    "pods good": (EACH, (V2,), PODS),
+    "pods bad": (EACH, (V2,), {**PODS, "versions": WORSE}),
+    "pods never ready": (EACH, (V2,), {**PODS, "versions": BROKEN}),
+    "pods superseded": (EACH, (V2, (140, Deploy("v3"))), PODS),
+    "pods superseded while stuck": (EACH, (V2, (100, Deploy("v3"))), {**PODS, "versions": BROKEN}),
+    "pods superseded in promotion": (EACH, (V2, (195, Deploy("v3"))), PODS),
+    "pods reverted": (EACH, (V2, (140, Deploy("v1"))), PODS),
+    "pods mended": (EACH, ((30, Kill(Side.CANARY, None)), V2), PODS),
+    "pods skipped": ({**EACH, "spec": {**IN_PLACE, "skipAnalysis": True}}, (V2,), PODS),
+    "pods die": ({**EACH, "threshold": 3}, (V2, (100, Kill(Side.CANARY))), PODS),
+    "pods deleted": (EACH, (V2, (140, Delete())), PODS),
+    "pods deleted with revert": ({**EACH, "spec": {**IN_PLACE, **REVERT}}, (V2, (140, Delete())), PODS),
+    "pods deleted at rest": (EACH, (V2, (600, Delete())), PODS),
+    "pods removed": (EACH, (V2, (140, Remove(Side.CANARY))), PODS),
+    "partition drifts": (EACH, (V2, (140, Drift(None))), PODS),
 }
 
 
