@@ -273,6 +273,22 @@ def agent(namespace: str, version: str) -> Json:
     return {**made, "kind": "DaemonSet"}
 
 
+def ledger(namespace: str, version: str, image: str = "sample/web") -> Json:
+    """A StatefulSet of two pods."""
+    made = application("ledger", namespace, version, image=image)
+    made["spec"].pop("strategy", None)
+    return {**made, "kind": "StatefulSet", "spec": {**made["spec"], "serviceName": "ledger"}}
+
+
+def ledgers_canary(namespace: str) -> Json:
+    """A Canary that replaces the StatefulSet's pods one by one."""
+    made = canary("ledger", namespace, targetRef={"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "ledger"})
+    del made["spec"]["service"]
+    made["spec"]["progressDeadlineSeconds"] = 4
+    made["spec"]["analysis"] = {"interval": "1s", "threshold": 2}
+    return made
+
+
 def companions(namespace: str) -> list[Json]:
     """What the applications and their Canaries refer to."""
 
@@ -315,6 +331,8 @@ async def live(rig: Rig) -> None:
     cafe = application("cafe", namespace, "1.0.0", replicas=1)
     for obj in (*companions(namespace), shop(namespace, "1.0.0"), cafe, agent(namespace, "1.0.0")):
         await rig.apply(obj)
+    await rig.apply(ledger(namespace, "1.0.0"))
+    await rig.apply(ledgers_canary(namespace))
     analysis = {"interval": "1s", "threshold": 2, "stepWeight": 50, "maxWeight": 50, "metrics": [always]}
     hpa = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "shop"}
     await rig.apply(canary("shop", namespace, revertOnDeletion=True, analysis=analysis, autoscalerRef=hpa))
@@ -331,12 +349,14 @@ async def live(rig: Rig) -> None:
     )
     target = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent"}
     await rig.apply(canary("agent", namespace, targetRef=target))
-    await asyncio.gather(*(phase(rig, name, "Initialized") for name in ("shop", "cafe", "agent")))
+    await asyncio.gather(*(phase(rig, name, "Initialized") for name in ("shop", "cafe", "agent", "ledger")))
     await asyncio.gather(
         roll_out(rig, shop(namespace, "1.0.1"), "Succeeded"),
         roll_out(rig, application("cafe", namespace, "1.0.1", replicas=1), "Succeeded"),
         roll_out(rig, agent(namespace, "1.0.1"), "Succeeded"),
     )
+    # A pod that can't start is deleted, to be made anew from the version before.
+    await roll_out(rig, ledger(namespace, "1.0.1", image="missing"), "Failed")
     # From the third revision on that is promoted, the oldest is kept no longer.
     await roll_out(rig, agent(namespace, "1.0.2"), "Succeeded")
     await roll_out(rig, application("cafe", namespace, "1.0.2", replicas=1, image="missing"), "Failed")
