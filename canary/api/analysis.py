@@ -202,6 +202,8 @@ class Analysis(Model):
     """Percent of requests that the canary gets, step by step."""
     step_weight_promotion: Percent = 0
     """Percent by which traffic goes back to the primary at promotion; all at once where absent."""
+    step_weight_rollback: Percent = 0
+    """Percent by which traffic goes back to the primary when a version has failed; all at once where absent."""
     mirror: bool = False
     """Whether requests are mirrored to the canary before it answers any."""
     mirror_weight: Percent = 0

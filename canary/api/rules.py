@@ -222,6 +222,7 @@ def _weights(canary: Canary, _provider: str) -> Iterator[Problem]:
         ("stepWeight", analysis.step_weight),
         ("maxWeight", analysis.max_weight),
         ("stepWeightPromotion", analysis.step_weight_promotion),
+        ("stepWeightRollback", analysis.step_weight_rollback),
         ("mirrorWeight", analysis.mirror_weight),
         ("primaryReadyThreshold", analysis.primary_ready_threshold),
         ("canaryReadyThreshold", analysis.canary_ready_threshold),

@@ -114,7 +114,7 @@ class CanaryStatus(Model):
     last_retry: str = ""
     """The value of the annotation flagger.app/retry that was last heeded."""
     primary_replicas: int | None = None
-    """Pods that the primary has come to since the rollout began; its autoscaler keeps them until a while after it."""
+    """Pods that the primary has come to since the rollout began, and has when it serves everybody again."""
     partition: int | None = None
     """The first pod, counted from 0, that is to run the new version; absent at rest, and where there is a primary."""
     bake: BakeStatus | None = None

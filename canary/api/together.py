@@ -89,12 +89,13 @@ def _counted(field: str, analysis: Analysis) -> Iterator[Problem]:
             "in A/B testing the requests that match are answered by the canary, and none is copied",
             "take it out, or take match out for blue/green with mirroring",
         )
-    if analysis.match and analysis.step_weight_promotion:
-        yield Problem(
-            f"{field}.stepWeightPromotion",
-            "in A/B testing the requests that match go back to the primary all at once",
-            "take it out",
-        )
+    for name, percent in (
+        ("stepWeightPromotion", analysis.step_weight_promotion),
+        ("stepWeightRollback", analysis.step_weight_rollback),
+    ):
+        if analysis.match and percent:
+            message = "in A/B testing the requests that match go back to the primary all at once"
+            yield Problem(f"{field}.{name}", message, "take it out")
 
 
 def metrics(canary: Canary, _provider: str) -> Iterator[Problem]:

@@ -9,8 +9,9 @@ from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import words
 from canary.rollout.bake import fallback
+from canary.rollout.capacity import ROLLING_BACK
 from canary.rollout.decision import Alert, Decision, Event, Route
-from canary.rollout.ending import held, roll_back
+from canary.rollout.ending import held, roll_back, rolling_back
 from canary.rollout.facts import HookAnswer, HookQuestion, Question
 from canary.rollout.judging import NO_DATA, UNAVAILABLE, hook_failures, judge, metric_questions
 from canary.rollout.plan import EVERYBODY, NO_STEP, Step
@@ -41,6 +42,8 @@ def progress(s: Situation) -> Decision:
         return restart(s)
     if s.status.reason == HELD and target.serving:
         return held(s)
+    if s.status.reason == ROLLING_BACK:
+        return rolling_back(s)
     if s.status.failed_checks >= s.canary.threshold:
         return roll_back(s, f"failed checks threshold reached {s.status.failed_checks}")
     if (s.split.canary or s.status.canary_weight) and not target.serving:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from canary.rollout.decision import Action, Decision
+from canary.api.traffic import TOTAL_WEIGHT
+from canary.rollout.decision import Action, Decision, ScalePrimary
 from canary.rollout.situation import Situation, replicas_wanted
 
 FLOOR_STAYS = timedelta(minutes=5)
@@ -13,9 +14,17 @@ It is the time over which a HorizontalPodAutoscaler looks back before it takes p
 """
 
 
+ROLLING_BACK = "RollingBack"
+"""Reason of a failed version that still has traffic: the primary gets it back as it can take it."""
+
+
 def guarded(s: Situation) -> Situation:
-    """The situation with a floor under the primary that is as high as the primary has come, and never falls."""
-    if not s.autoscaled:
+    """The situation with a floor under the primary that is as high as the primary has come, and never falls.
+
+    Whoever scales by hand is not held to it before the primary is to have all traffic again. Pods of other kinds of
+    target come and go with nodes.
+    """
+    if not s.autoscaled and s.canary.spec.target_ref.kind != "Deployment":
         return s
     floor = max(s.status.primary_replicas or 0, replicas_wanted(s.facts.primary))
     return replace(s, canary=s.canary.replace(status=s.evolve(primary_replicas=floor)))
@@ -24,6 +33,38 @@ def guarded(s: Situation) -> Situation:
 def floor_at_rest(s: Situation) -> int | None:
     """What is left of the floor when a rollout has ended; None where nothing scales by itself."""
     return s.status.primary_replicas if s.autoscaled else None
+
+
+def refill(s: Situation) -> tuple[Action, ...]:
+    """A primary from which pods were taken in mid-rollout gets them back: it is to serve everybody again."""
+    size, primary = s.status.primary_replicas, s.facts.primary
+    short = primary is not None and size is not None and primary.readiness.desired < size
+    return (ScalePrimary(size),) if short and size is not None and not s.autoscaled else ()
+
+
+def stays(s: Situation) -> int:
+    """Percent of requests that stay with a failed version for now; 0 as soon as the primary can take all of them.
+
+    That is at once, save where pods were taken from the primary in mid-rollout, or the spec asks for steps. Chosen
+    requests have no weight to go back by.
+    """
+    share = s.status.canary_weight
+    if s.split.matched or not s.canary_serving or s.facts.partitions is not None:
+        return 0
+    step, begun = s.canary.analysis.step_weight_rollback, s.status.reason == ROLLING_BACK
+    waits = begun and s.now < s.due(s.status.last_check_time or s.now, s.canary.analysis_interval)
+    stepped = max(0, share if waits else share - step) if step else 0
+    return min(s.split.canary, max(stepped, min(share, _beyond(s, begun=begun))))
+
+
+def _beyond(s: Situation, *, begun: bool) -> int:
+    """Percent of all requests that the primary has no pods for, against what it has come to in this rollout."""
+    size, primary = s.status.primary_replicas, s.facts.primary
+    if size is None or primary is None or (primary.readiness.desired >= size and not begun):
+        return 0
+    enough = max(1, size * s.canary.analysis.primary_ready_threshold // 100)
+    ready = primary.readiness.ready
+    return 0 if ready >= enough else TOTAL_WEIGHT - TOTAL_WEIGHT * ready // size
 
 
 def settle(s: Situation, actions: tuple[Action, ...]) -> Decision:

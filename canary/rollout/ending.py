@@ -1,12 +1,13 @@
 """How a rollout ends: the primary takes the new version over, or the new version is taken back."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from canary.api.analysis import HookType, OnFailure, Severity, Webhook
 from canary.api.status import CheckStatus, Phase
-from canary.api.traffic import ALL_PRIMARY, Split
+from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
 from canary.rollout import bake, words
-from canary.rollout.capacity import floor_at_rest
+from canary.rollout.capacity import ROLLING_BACK, floor_at_rest, refill, stays
 from canary.rollout.decision import (
     Alert,
     CopyToPrimary,
@@ -49,6 +50,8 @@ def promoting(s: Situation) -> Decision:
 
 def _hand_over(s: Situation) -> Decision:
     """The primary is ready: it takes the traffic back, at once or by `stepWeightPromotion` an interval."""
+    if refilling := refill(s):
+        return s.stay("the primary gets its pods back", actions=(*s.keep_share(), *refilling))
     step = s.canary.analysis.step_weight_promotion
     if not step or not s.split.canary or s.split.matched:
         return _all_to_primary(s)
@@ -167,7 +170,7 @@ def roll_back(
     hook: Webhook | None = None,
     deadline: bool = False,
 ) -> Decision:
-    """Take the version back: all traffic to the primary now; its pods go a moment later, at rest.
+    """Take the version back: all traffic to the primary, as soon as it can take it; its pods go later, at rest.
 
     Args:
         s: the Canary and its facts.
@@ -183,11 +186,22 @@ def roll_back(
         return _hold_failed(s, why, events, checks)
     if not s.primary_can_take_over:
         return _wait_to_roll_back(s, why, failed_checks, checks)
+    begun = s.status.reason == ROLLING_BACK
     asked = (warning(f"Rollback check {hook.name} passed"),) if hook is not None else ()
     message = f"Rolling back {s.full_name} {why}"
     severity = Severity.WARN if hook is not None else Severity.ERROR
     alert = why if hook is None else f"Rolling back {why}"
-    return Decision(
+    told = Decision(
+        status=s.status,
+        reason=message,
+        events=events if begun else (*events, *asked, warning(message)),
+        alerts=() if begun else (Alert(alert[:1].upper() + alert[1:], severity),),
+    )
+    if (left := stays(s)) and not (begun and s.now >= _given_up_at(s)):
+        failed = s.canary.threshold if failed_checks is None else failed_checks
+        return _give_back(s, told, left, why, failed, checks)
+    return replace(
+        told,
         status=s.evolve(
             phase=Phase.FAILED,
             reason="ProgressDeadlineExceeded" if deadline else "RolledBack",
@@ -198,12 +212,55 @@ def roll_back(
             checks=checks or s.status.checks,
             traffic_removed_time=s.now,
         ),
-        reason=message,
         actions=s.keep_all_on_primary(),
-        events=(*events, *asked, warning(message), warning(s.failing)),
-        alerts=(Alert(alert[:1].upper() + alert[1:], severity),),
+        events=(*told.events, warning(s.failing)),
         wake=s.now + SETTLE,
         ending=Ending.FAILED,
+    )
+
+
+def rolling_back(s: Situation) -> Decision:
+    """A failed version still has traffic: some more of it goes back, when it is time to or the primary has pods."""
+    left = stays(s)
+    if left == 0 or left < s.status.canary_weight or not s.primary_can_take_over or s.now >= _given_up_at(s):
+        return roll_back(s, s.status.message, failed_checks=s.status.failed_checks)
+    wakes = [_given_up_at(s)]
+    if s.canary.analysis.step_weight_rollback:
+        wakes.append(s.due(s.status.last_check_time or s.now, s.canary.analysis_interval))
+    why = "the failed version keeps what the primary can't take yet"
+    return s.stay(why, actions=(*s.keep_share(), *refill(s)), wake=min(wakes))
+
+
+def _given_up_at(s: Situation) -> datetime:
+    """When a failed version loses all of its traffic, whatever the primary has: it has harmed for long enough."""
+    return (s.status.last_progress_time or s.now) + s.canary.progress_deadline
+
+
+def _give_back(
+    s: Situation, told: Decision, left: int, why: str, failed_checks: int, checks: tuple[CheckStatus, ...]
+) -> Decision:
+    """The primary takes back what it can, or what is asked for."""
+    moved = left < s.split.canary
+    begun = s.status.reason == ROLLING_BACK
+    events = (
+        (*told.events, Event(f"Advance {s.full_name} primary weight {TOTAL_WEIGHT - left}")) if moved else told.events
+    )
+    due = s.now + s.canary.analysis_interval
+    since = s.status.last_progress_time if begun and s.status.last_progress_time is not None else s.now
+    return replace(
+        told,
+        status=s.evolve(
+            reason=ROLLING_BACK,
+            message=why,
+            canary_weight=left,
+            failed_checks=failed_checks,
+            checks=checks or s.status.checks,
+            last_check_time=s.now,
+            last_progress_time=since,
+        ),
+        actions=((Route(Split(left)),) if moved else ()) + refill(s),
+        events=events,
+        wake=min(due, since + s.canary.progress_deadline),
     )
 
 

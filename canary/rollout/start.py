@@ -100,7 +100,12 @@ def _take_over(s: Situation, actions: tuple[Action, ...]) -> Decision:
     revision = (primary.revision if primary is not None else "") or (target.revision if target is not None else "")
     if _judged(s):
         return Decision(
-            status=s.evolve(phase=Phase.FAILED, reason="Reinitialized", traffic_removed_time=None),
+            status=s.evolve(
+                phase=Phase.FAILED,
+                reason="Reinitialized",
+                traffic_removed_time=None,
+                primary_replicas=floor_at_rest(s),
+            ),
             reason="the primary is made again of what was promoted",
             actions=(*actions, *s.let_go()),
             events=(Event(f"{s.canary.primary_name}.{s.canary.namespace} is made again of what was promoted"),),
@@ -110,6 +115,7 @@ def _take_over(s: Situation, actions: tuple[Action, ...]) -> Decision:
             phase=Phase.INITIALIZED,
             reason="Initialized",
             canary_weight=0,
+            primary_replicas=floor_at_rest(s),
             failed_checks=0,
             iterations=0,
             last_applied_spec=revision,

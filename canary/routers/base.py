@@ -115,6 +115,7 @@ def routed_fields(canary: Canary) -> dict[str, bool]:
         "service.backends": bool(service.backends),
         "analysis.stepWeight": judged and weighted,
         "analysis.stepWeightPromotion": judged and analysis.step_weight_promotion > 0,
+        "analysis.stepWeightRollback": judged and analysis.step_weight_rollback > 0,
         "analysis.match": judged and bool(analysis.match),
         "analysis.mirror": judged and analysis.mirror,
         "analysis.sessionAffinity": judged and analysis.session_affinity is not None,
@@ -140,6 +141,7 @@ def refused(canary: Canary, provider: str, capabilities: Capabilities) -> tuple[
 _REMEDIES = {
     "analysis.stepWeight": "set analysis.iterations for a blue/green rollout, or choose a provider with weights",
     "analysis.stepWeightPromotion": "take it out, or choose a provider with weights",
+    "analysis.stepWeightRollback": "take it out, or choose a provider with weights",
 }
 
 

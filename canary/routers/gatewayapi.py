@@ -31,6 +31,7 @@ _FIELDS = frozenset(
         "service.corsPolicy",
         "analysis.stepWeight",
         "analysis.stepWeightPromotion",
+        "analysis.stepWeightRollback",
         "analysis.match",
         "analysis.mirror",
         "analysis.sessionAffinity",

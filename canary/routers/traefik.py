@@ -26,7 +26,8 @@ class TraefikRouter:
     """
 
     capabilities: Capabilities = Capabilities(
-        Granularity.PERCENT, frozenset({"analysis.stepWeight", "analysis.stepWeightPromotion"})
+        Granularity.PERCENT,
+        frozenset({"analysis.stepWeight", "analysis.stepWeightPromotion", "analysis.stepWeightRollback"}),
     )
 
     def resources(self, canary: Canary) -> tuple[str, ...]:

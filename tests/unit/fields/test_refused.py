@@ -55,7 +55,7 @@ BEYOND_GATEWAYS = (
     "spec.routeRef",
     "spec.upstreamRef",
 )
-BY_WEIGHT = ("spec.analysis.stepWeight", "spec.analysis.stepWeightPromotion")
+BY_WEIGHT = tuple(f"spec.analysis.stepWeight{what}" for what in ("", "Promotion", "Rollback"))
 
 
 def is_below(path: str, holders: tuple[str, ...]) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from canary.api.canary import Canary
 from canary.api.traffic import Split
-from canary.rollout.simulation import Deploy, SafeWorld, Scenario, Scheduled, Version
+from canary.rollout.simulation import Deploy, Reading, SafeWorld, Scenario, Scheduled, Version
 from canary.routers.registry import ROUTERS
 
 PROVIDERS: dict[str, tuple[str, dict[str, object]]] = {
@@ -17,12 +17,21 @@ PROVIDERS: dict[str, tuple[str, dict[str, object]]] = {
 STEPS: dict[str, object] = {"spec.analysis.stepWeight": 25, "spec.analysis.maxWeight": 50}
 
 
+RATE: dict[str, object] = {
+    "spec.analysis.metrics": [{"name": "request-success-rate", "threshold": 99}],
+    "spec.analysis.threshold": 1,
+}
+LATE = Version(readings=(Reading(1.0, weight=50),))
+"""A version that fails where metrics are asked, at half of the requests."""
+
+
 def routed(canary: Canary) -> list[Split]:
-    """How the route's objects divide requests in a good rollout, one division after the other."""
+    """How the route's objects divide requests in a rollout, one division after the other."""
     router = ROUTERS[canary.spec.provider]
     assert router.unsupported(canary) == ()
     scheduled = (Scheduled(timedelta(minutes=1), Deploy("v2")),)
-    line = SafeWorld(Scenario(canary=canary, versions={"v1": Version()}, changes=scheduled)).run()
+    versions = {"v1": Version(), "v2": LATE}
+    line = SafeWorld(Scenario(canary=canary, versions=versions, changes=scheduled)).run()
     found: list[Split] = []
     for entry in line.entries:
         if entry.split is None:
@@ -41,6 +50,13 @@ CASES: list[tuple[str, object, list[Split], Mapping[str, object], tuple[str, ...
         20,
         [Split(0), Split(25), Split(50), Split(30), Split(10), Split(0)],
         STEPS,
+        ("gatewayapi", "traefik"),
+    ),
+    (
+        "spec.analysis.stepWeightRollback",
+        20,
+        [Split(0), Split(25), Split(50), Split(30), Split(10), Split(0)],
+        {**STEPS, **RATE},
         ("gatewayapi", "traefik"),
     ),
     (

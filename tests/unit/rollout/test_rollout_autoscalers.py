@@ -141,9 +141,12 @@ class TestFloor:
         assert going.canary.status.phase is Phase.PROGRESSING
         assert going.pods == 1
 
-    def test_without_an_autoscaler_there_is_none(self, canary: Make, story: Story) -> None:
+    def test_without_an_autoscaler_it_ends_with_the_rollout(self, canary: Make, story: Story) -> None:
+        """Until then it says how many pods the primary needs when it is to serve everybody again."""
         going = SafeWorld(story(canary(), V2))
         going.run(timedelta(seconds=200))
+        assert going.canary.status.primary_replicas == going.scenario.replicas
+        going.run()
         assert going.canary.status.primary_replicas is None
 
     def test_a_settled_canary_decides_nothing(self, world: World) -> None:

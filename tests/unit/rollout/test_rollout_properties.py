@@ -115,11 +115,12 @@ METRICS: list[dict[str, Any]] = [
 ]
 
 analyses = st.builds(
-    lambda plan, back, threshold, hooks, metrics, after: {
+    lambda plan, back, down, threshold, hooks, metrics, after: {
         **plan,
         **after,
         # Chosen requests have no weight to go back by: the two together are refused.
         "stepWeightPromotion": 0 if "match" in plan else back,
+        "stepWeightRollback": 0 if "match" in plan else down,
         "threshold": threshold,
         "webhooks": hooks,
         "metrics": metrics,
@@ -134,6 +135,7 @@ analyses = st.builds(
         ]
     ),
     st.sampled_from([0, 20]),
+    st.sampled_from([0, 0, 30]),
     st.integers(0, 3),
     st.lists(st.sampled_from(HOOKS), max_size=2, unique_by=lambda hook: hook["name"]),
     st.lists(st.sampled_from(METRICS), max_size=2, unique_by=lambda metric: metric["name"]),
