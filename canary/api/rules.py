@@ -9,14 +9,13 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-from canary.api import in_place, together
+from canary.api import in_place, ports, together
 from canary.api.analysis import MAX_ITERATIONS, Metric, ThresholdRange, Webhook
 from canary.api.canary import MIN_INTERVAL, Canary
 from canary.api.durations import duration_text, parse_duration
 from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT
 
-MAX_PORT: Final = 65_535
 MAX_REPLICAS: Final = 2**31 - 1
 MAX_SERVICE_NAME: Final = 63 - len("-primary")
 """A Service's name has 63 characters at most, and the longest generated one ends in `-primary`."""
@@ -79,9 +78,9 @@ def _service(canary: Canary, _provider: str) -> Iterator[Problem]:
         if service.port == 0:
             yield Problem("spec.service.port", "is missing", "set the port that users call, such as 80")
         else:
-            yield from _port("spec.service.port", service.port)
+            yield from ports.number("spec.service.port", service.port)
     if isinstance(service.target_port, int) and service.target_port != 0:
-        yield from _port("spec.service.targetPort", service.target_port)
+        yield from ports.number("spec.service.targetPort", service.target_port)
     if len(canary.service_name) > MAX_SERVICE_NAME:
         yield Problem(
             "spec.service.name",
@@ -90,11 +89,6 @@ def _service(canary: Canary, _provider: str) -> Iterator[Problem]:
         )
     for field, text in (("timeout", service.timeout), ("backendTimeout", service.backend_timeout)):
         yield from _written_duration(f"spec.service.{field}", text)
-
-
-def _port(field: str, port: int) -> Iterator[Problem]:
-    if not 1 <= port <= MAX_PORT:
-        yield Problem(field, f"{port} is no port", f"write a number from 1 to {MAX_PORT}")
 
 
 def _written_duration(field: str, text: str) -> Iterator[Problem]:
@@ -320,7 +314,9 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _service_target,
     in_place.references,
     _service,
+    ports.further,
     _provider_references,
+    ports.listeners,
     _limits,
     together.two_analyses,
     together.configuration,

@@ -24,7 +24,24 @@ IntOrString = Annotated[int | str, PlainValidator(_port), WithJsonSchema({"x-kub
 """A number or a name of a port."""
 
 
-class ParentReference(Model):
+class ListenerReference(Model):
+    """The listener of a gateway that takes requests for one port."""
+
+    group: str = Field(default="gateway.networking.k8s.io", json_schema_extra={"maxLength": 253, "pattern": _GROUP})
+    """API group of the parent; Gateway API's own where absent."""
+    kind: str = Field(default="Gateway", json_schema_extra={"maxLength": 63, "minLength": 1, "pattern": _KIND})
+    """Kind of the parent; Gateway where absent."""
+    namespace: str | None = Field(default=None, json_schema_extra={"maxLength": 63, "pattern": _DNS_LABEL})
+    """Namespace of the parent; the Canary's own where absent."""
+    name: str = Field(json_schema_extra={"maxLength": 253, "minLength": 1})
+    """Name of the parent."""
+    section_name: str | None = Field(default=None, json_schema_extra={"maxLength": 253, "pattern": _DNS_NAME})
+    """Listener of the parent; all of them where absent."""
+    port: int | None = Field(default=None, json_schema_extra={"minimum": 1, "maximum": 65535, "format": "int32"})
+    """Port of the parent; all of them where absent."""
+
+
+class ParentReference(ListenerReference):
     """The gateway that a generated HTTPRoute attaches itself to."""
 
     group: str = Field(
@@ -37,14 +54,6 @@ class ParentReference(Model):
         json_schema_extra={"x-crd-default": True, "maxLength": 63, "minLength": 1, "pattern": _KIND},
     )
     """Kind of the parent."""
-    namespace: str | None = Field(default=None, json_schema_extra={"maxLength": 63, "pattern": _DNS_LABEL})
-    """Namespace of the parent; the Canary's own where absent."""
-    name: str = Field(json_schema_extra={"maxLength": 253, "minLength": 1})
-    """Name of the parent."""
-    section_name: str | None = Field(default=None, json_schema_extra={"maxLength": 253, "pattern": _DNS_NAME})
-    """Listener of the parent; all of them where absent."""
-    port: int | None = Field(default=None, json_schema_extra={"minimum": 1, "maximum": 65535, "format": "int32"})
-    """Port of the parent; all of them where absent."""
 
 
 class BackendReference(Model):
@@ -106,6 +115,26 @@ class UnmanagedMetadata(Model):
     """Keys of annotations."""
 
 
+class ServicePort(Model):
+    """A further port of the generated Services: its requests are divided as those of the first one are."""
+
+    name: str = Field(json_schema_extra={"maxLength": 63, "pattern": _DNS_LABEL})
+    """Name of the port."""
+    port: int = Field(default=0, json_schema_extra={"x-crd-required": True, "minimum": 1, "maximum": 65535})
+    """Number of the port."""
+    target_port: IntOrString | None = None
+    """Number or name of the container's port; the same number as port where absent."""
+    app_protocol: str = ""
+    """Application protocol of the port."""
+    gateway_refs: tuple[ListenerReference, ...] = Field(default=(), json_schema_extra={"maxItems": 32})
+    """Listeners that take requests for this port (Gateway API)."""
+
+    @property
+    def effective_target_port(self) -> int | str:
+        """The container's port: `target_port` where it is set, else `port`."""
+        return self.port if self.target_port in (None, 0, "", "0") else self.target_port
+
+
 class Service(Model):
     """How the Services and the traffic provider's objects are generated."""
 
@@ -123,6 +152,11 @@ class Service(Model):
         default="", json_schema_extra={"enum": ["PreferClose", "PreferSameZone", "PreferSameNode"]}
     )
     """Which endpoints are preferred."""
+    ports: tuple[ServicePort, ...] = Field(
+        default=(),
+        json_schema_extra={"maxItems": 32, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    """Further ports, whose requests are divided as those of the first one are."""
     port_discovery: bool = False
     """Whether all ports of the containers are added to the generated Services."""
     headless: bool = False
@@ -167,6 +201,22 @@ class Service(Model):
     """Keys of labels and annotations on generated objects that are left to others."""
 
     @property
+    def first_port(self) -> ServicePort:
+        """The port that every spec has."""
+        return ServicePort(
+            name=self.port_name,
+            port=self.port,
+            target_port=self.target_port,
+            app_protocol=self.app_protocol,
+            gateway_refs=self.gateway_refs,
+        )
+
+    @property
+    def all_ports(self) -> tuple[ServicePort, ...]:
+        """The ports whose requests are divided, the first one first."""
+        return (self.first_port, *self.ports)
+
+    @property
     def effective_target_port(self) -> int | str:
         """The container's port: `target_port` where it is set, else `port`."""
-        return self.port if self.target_port in (None, 0, "", "0") else self.target_port
+        return self.first_port.effective_target_port

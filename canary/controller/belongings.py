@@ -6,6 +6,7 @@ from canary.controller.caches import Caches
 from canary.controller.configs import RESOURCE
 from canary.controller.observe import ROUTES, Surroundings
 from canary.kube.types import SERVICE, Json, Resource
+from canary.routers.base import route_names
 from canary.workloads import configs
 from canary.workloads.base import name_of, owners_of, primary_name
 
@@ -33,8 +34,7 @@ def belongings(caches: Caches, seen: Surroundings) -> Iterator[tuple[Resource, J
         if not is_target or name not in (canary.target_name, canary.primary_name):
             yield SERVICE, service
     for resource in ROUTES.values():
-        route = caches.get(resource, namespace, canary.service_name)
-        if route is not None:
+        for route in caches.named(resource, namespace, route_names(canary)).values():
             yield resource, route
 
 

@@ -1,6 +1,6 @@
 """Observe: collect what is known around one Canary into facts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,12 +28,12 @@ from canary.kube.types import (
     Resource,
 )
 from canary.rollout.facts import Answer, Facts, Question, Workload
-from canary.routers.base import Granularity, Router
+from canary.routers.base import Granularity, Router, route_names
 from canary.routers.registry import provider_of, router_of
 from canary.routers.registry import supported as supported_providers
 from canary.workloads import autoscalers, following
 from canary.workloads.autoscalers import AUTOSCALERS, Autoscaler
-from canary.workloads.base import Target, primary_name
+from canary.workloads.base import Target, owners_of, primary_name
 from canary.workloads.configs import ConfigRef, references
 from canary.workloads.registry import kind_of, target_for
 from canary.workloads.registry import supported as supported_kinds
@@ -167,9 +167,8 @@ class Observer:
     ) -> dict[tuple[str, str], Json]:
         found: dict[tuple[str, str], Json] = {(SERVICE.kind, name): obj for name, obj in services.items()}
         for each in kinds:
-            route = self._caches.get(each, canary.namespace, canary.service_name)
-            if route is not None:
-                found[each.kind, canary.service_name] = route
+            routes = self._caches.named(each, canary.namespace, route_names(canary))
+            found |= {(each.kind, name): route for name, route in routes.items()}
         return found
 
     async def _shared(self, canary: Canary, kind: Target | None, target: Json | None, primary: Json | None) -> Shared:
@@ -258,6 +257,7 @@ class Observer:
             for name in seen.missing:
                 message = f"the target's pods need {name}, which does not exist in {canary.namespace}"
                 found.append(Problem("spec.targetRef", message, "create it, or mark the reference as optional"))
+            found += _taken(seen)
             found += following.problems(canary, seen.shared.refs, tracking=self._options.track_configs)
         found += autoscalers.problems(canary, seen.autoscaler, needed=canary.status.phase not in AT_WORK)
         found += templates.problems(canary, self._template, cross_namespace=self._options.cross_namespace_refs)
@@ -265,6 +265,16 @@ class Observer:
 
     def _template(self, namespace: str, name: str) -> Json | None:
         return self._caches.get(METRIC_TEMPLATE, namespace, name)
+
+
+def _taken(seen: Surroundings) -> Iterator[Problem]:
+    """Services and routes by the names that this Canary needs, of another one: the two would undo each other's."""
+    objects = {**seen.routes, **{(SERVICE.kind, name): service for name, service in seen.services.items()}}
+    for (kind, name), obj in objects.items():
+        for owner in owners_of(obj):
+            if owner.get("kind") == CANARY.kind and owner.get("name") != seen.canary.name:
+                message = f"{kind} {name} belongs to Canary {owner.get('name')}"
+                yield Problem("spec.service", message, "choose another name, or other names of ports")
 
 
 def _services(canary: Canary) -> tuple[str, ...]:
@@ -276,7 +286,7 @@ def _watched(canary: Canary, refs: Iterable[ConfigRef], routes: Iterable[Resourc
     namespace, scaler = canary.namespace, canary.spec.autoscaler_ref
     names = [(SERVICE.kind, name) for name in _services(canary)]
     names += [(canary.spec.target_ref.kind, name) for name in (canary.target_name, canary.primary_name)]
-    names += [(each.kind, canary.service_name) for each in routes]
+    names += [(each.kind, name) for each in routes for name in route_names(canary)]
     names += [(RESOURCE[ref.kind].kind, ref.name) for ref in refs]
     if scaler is not None:
         names += [(scaler.kind, name) for name in (scaler.name, primary_name(scaler.name))]

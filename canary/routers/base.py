@@ -1,6 +1,6 @@
 """What the traffic providers have in common: the protocol of a router, and what it says that it can do."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from canary.api.canary import Canary, Strategy
 from canary.api.meta import API_VERSION
 from canary.api.problems import Problem
+from canary.api.service import ServicePort
 from canary.api.traffic import Split
 
 Json = dict[str, Any]
@@ -103,6 +104,8 @@ def routed_fields(canary: Canary) -> dict[str, bool]:
         "service.gateways": bool(service.gateways),
         "service.gatewayRefs": bool(service.gateway_refs),
         "service.hosts": bool(service.hosts),
+        "service.ports": bool(service.ports),
+        "service.ports[].gatewayRefs": any(port.gateway_refs for port in service.ports),
         "service.delegation": service.delegation,
         "service.trafficPolicy": service.traffic_policy is not None,
         "service.match": bool(service.match),
@@ -151,14 +154,37 @@ def spec_path(canary: Canary, field: str) -> str:
     return f"{canary.analysis_field}.{rest}" if room == "analysis" else f"spec.{field}"
 
 
-def route_metadata(canary: Canary, existing: Json | None, *, owned: bool = True) -> Json:
-    """The metadata of the object that divides requests, named as the Service that users call.
+def route_names(canary: Canary) -> tuple[str, ...]:
+    """The names of the objects that divide requests: the Service's, and for each further port that with the port's."""
+    further = (f"{canary.service_name}-{port.name}" for port in canary.spec.service.ports)
+    return (canary.service_name, *further)
+
+
+def routed_ports(canary: Canary) -> Iterator[tuple[str, ServicePort]]:
+    """The ports whose requests are divided, each with the name of the object that divides them."""
+    return zip(route_names(canary), canary.spec.service.all_ports, strict=True)
+
+
+def together(splits: Iterable[Split | None]) -> Split | None:
+    """How requests to all ports are divided, from how those to each are; None where those to the first aren't.
+
+    They differ for a moment only, while they are written one after the other, or where a port is new. Until all say
+    the same, the greatest share counts: nobody must think that the canary has less.
+    """
+    first, *others = splits
+    if first is None:
+        return None
+    return max((first, *(each for each in others if each is not None)), key=lambda split: split.canary)
+
+
+def route_metadata(canary: Canary, name: str, existing: Json | None, *, owned: bool = True) -> Json:
+    """The metadata of an object that divides requests.
 
     An object that was there before the Canary gets no owner, so that it outlives the Canary. One that is not to be
     `owned` any more is given back to GitOps tools too.
     """
     apex = canary.spec.service.apex
-    metadata: Json = {"name": canary.service_name, "namespace": canary.metadata.namespace}
+    metadata: Json = {"name": name, "namespace": canary.metadata.namespace}
     if annotations := {**apex.annotations, **(_GITOPS_OFF if owned else {})}:
         metadata["annotations"] = annotations
     if apex.labels:

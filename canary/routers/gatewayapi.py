@@ -1,8 +1,8 @@
-"""Gateway API: one HTTPRoute, attached to the gateways that the spec names."""
+"""Gateway API: an HTTPRoute for each port, attached to the gateways that the spec names."""
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
-from canary.api.service import ParentReference
+from canary.api.service import ListenerReference, ServicePort
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.routers import affinity, filters, matches
 from canary.routers.base import (
@@ -14,7 +14,10 @@ from canary.routers.base import (
     mapping,
     refused,
     route_metadata,
+    route_names,
+    routed_ports,
     share,
+    together,
 )
 
 _KIND = "HTTPRoute"
@@ -24,6 +27,8 @@ _FIELDS = frozenset(
         "service.backendTimeout",
         "service.gatewayRefs",
         "service.hosts",
+        "service.ports",
+        "service.ports[].gatewayRefs",
         "service.match",
         "service.rewrite",
         "service.headers",
@@ -52,58 +57,44 @@ class GatewayRouter:
         return (_KIND,)
 
     def desired(self, canary: Canary, split: Split, observed: Observed) -> tuple[Json, ...]:
-        """The HTTPRoute that divides requests so.
+        """The HTTPRoutes that divide requests so, one for each port.
 
         Raises:
             ValueError: the split is for matched requests, and the spec has no conditions to match by.
         """
-        weighted = _rule(canary, _weighted_backends(canary, split), mirror=split.mirror)
-        if not split.matched:
-            return (_manifest(canary, affinity.sticky_rules(canary, split, weighted), observed, owned=True),)
-        if not canary.analysis.match:
+        if split.matched and not canary.analysis.match:
             msg = f"no analysis.match to divide requests by: {split}"
             raise ValueError(msg)
-        weighted["matches"] = matches.analysis_matches(canary)
-        rest = _rule(canary, [_backend(canary, canary.service_primary_name, TOTAL_WEIGHT)])
-        return (_manifest(canary, [weighted, rest], observed, owned=True),)
+        return tuple(
+            _manifest(canary, name, port, _rules(canary, port, split), observed, owned=True)
+            for name, port in routed_ports(canary)
+        )
 
     def observed_split(self, canary: Canary, observed: Observed) -> Split | None:
-        """How the HTTPRoute divides requests."""
-        found = items(mapping(observed.get((_KIND, canary.service_name), {}).get("spec")).get("rules"))
-        rules = affinity.weighted_rule(canary, found)
-        weights = [_weights(rule) for rule in rules]
-        ours = {canary.service_primary_name, canary.service_canary_name}
-        if not rules or not all(found and found.keys() <= ours for found in weights):
-            return None
-        first, rest = weights[0], weights[1:]
-        if len(rest) > 1 or any(canary.service_canary_name in found for found in rest):
-            return None
-        percent = share(first.get(canary.service_canary_name, 0), first.get(canary.service_primary_name, 0))
-        if percent is None:
-            return None
-        return Split(percent, _mirrored(rules[0], canary.service_canary_name), matched=bool(rest))
+        """How the HTTPRoutes divide requests."""
+        return together(_split_of(canary, observed.get((_KIND, name), {})) for name in route_names(canary))
 
     def unsettled(self, canary: Canary, observed: Observed) -> str:
-        """Which gateway has not taken the route's current state, and what it says about it."""
-        route = observed.get((_KIND, canary.service_name), {})
-        generation = mapping(route.get("metadata")).get("generation") or 0
-        wanted = {ref.name for ref in canary.spec.service.gateway_refs}
-        for parent in items(mapping(route.get("status")).get("parents")):
-            name = mapping(parent.get("parentRef")).get("name")
-            for condition in items(parent.get("conditions")):
-                if name not in wanted or condition.get("type") != "Accepted":
-                    continue
-                if (condition.get("observedGeneration") or 0) < generation:
-                    return f"gateway {name} has not yet seen the latest HTTPRoute {canary.service_name}"
-                if condition.get("status") != "True":
-                    said = condition.get("message") or condition.get("reason") or "no reason given"
-                    return f"gateway {name} doesn't accept HTTPRoute {canary.service_name}: {said}"
-        return ""
+        """Which gateway has not taken a route's current state, and what it says about it."""
+        said = (
+            _unsettled(observed.get((_KIND, name), {}), name, {ref.name for ref in port.gateway_refs})
+            for name, port in routed_ports(canary)
+        )
+        return next((each for each in said if each), "")
 
     def handed_back(self, canary: Canary, observed: Observed) -> tuple[Json, ...]:
-        """The HTTPRoute with all requests to the Service that users call, and no owner."""
-        rule = _rule(canary, [_backend(canary, canary.service_name, TOTAL_WEIGHT)])
-        return (_manifest(canary, [rule], observed, owned=False),)
+        """The HTTPRoutes with all requests to the Service that users call, and no owner."""
+        return tuple(
+            _manifest(
+                canary,
+                name,
+                port,
+                [_rule(canary, port, [_backend(canary.service_name, port, TOTAL_WEIGHT)])],
+                observed,
+                owned=False,
+            )
+            for name, port in routed_ports(canary)
+        )
 
     def unsupported(self, canary: Canary) -> tuple[Problem, ...]:
         """The fields of the spec, and the conditions in them, that an HTTPRoute can't honour."""
@@ -114,31 +105,72 @@ class GatewayRouter:
         )
 
 
-def _manifest(canary: Canary, rules: list[Json], observed: Observed, *, owned: bool) -> Json:
-    service = canary.spec.service
-    spec: Json = {"parentRefs": [_parent(ref) for ref in service.gateway_refs], "rules": rules}
-    if service.hosts:
-        spec["hostnames"] = list(service.hosts)
+def _split_of(canary: Canary, route: Json) -> Split | None:
+    """How one HTTPRoute divides requests; None where it doesn't exist or leads elsewhere."""
+    found = items(mapping(route.get("spec")).get("rules"))
+    rules = affinity.weighted_rule(canary, found)
+    weights = [_weights(rule) for rule in rules]
+    ours = {canary.service_primary_name, canary.service_canary_name}
+    if not rules or not all(found and found.keys() <= ours for found in weights):
+        return None
+    first, rest = weights[0], weights[1:]
+    if len(rest) > 1 or any(canary.service_canary_name in found for found in rest):
+        return None
+    percent = share(first.get(canary.service_canary_name, 0), first.get(canary.service_primary_name, 0))
+    if percent is None:
+        return None
+    return Split(percent, _mirrored(rules[0], canary.service_canary_name), matched=bool(rest))
+
+
+def _unsettled(route: Json, name: str, gateways: set[str]) -> str:
+    generation = mapping(route.get("metadata")).get("generation") or 0
+    for parent in items(mapping(route.get("status")).get("parents")):
+        gateway = mapping(parent.get("parentRef")).get("name")
+        for condition in items(parent.get("conditions")):
+            if gateway not in gateways or condition.get("type") != "Accepted":
+                continue
+            if (condition.get("observedGeneration") or 0) < generation:
+                return f"gateway {gateway} has not yet seen the latest HTTPRoute {name}"
+            if condition.get("status") != "True":
+                said = condition.get("message") or condition.get("reason") or "no reason given"
+                return f"gateway {gateway} doesn't accept HTTPRoute {name}: {said}"
+    return ""
+
+
+def _rules(canary: Canary, port: ServicePort, split: Split) -> list[Json]:
+    weighted = _rule(canary, port, _weighted_backends(canary, port, split), mirror=split.mirror)
+    if not split.matched:
+        return affinity.sticky_rules(canary, split, weighted)
+    weighted["matches"] = matches.analysis_matches(canary)
+    return [weighted, _rule(canary, port, [_backend(canary.service_primary_name, port, TOTAL_WEIGHT)])]
+
+
+def _manifest(
+    canary: Canary, name: str, port: ServicePort, rules: list[Json], observed: Observed, *, owned: bool
+) -> Json:
+    spec: Json = {"parentRefs": [_parent(ref) for ref in port.gateway_refs], "rules": rules}
+    if canary.spec.service.hosts:
+        spec["hostnames"] = list(canary.spec.service.hosts)
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": _KIND,
-        "metadata": route_metadata(canary, observed.get((_KIND, canary.service_name)), owned=owned),
+        "metadata": route_metadata(canary, name, observed.get((_KIND, name)), owned=owned),
         "spec": spec,
     }
 
 
-def _parent(ref: ParentReference) -> Json:
+def _parent(ref: ListenerReference) -> Json:
     parent: Json = {"group": ref.group, "kind": ref.kind, "name": ref.name}
     optional = {"namespace": ref.namespace, "sectionName": ref.section_name, "port": ref.port}
     return {**parent, **{field: value for field, value in optional.items() if value is not None}}
 
 
-def _rule(canary: Canary, backends: list[Json], *, mirror: int = 0) -> Json:
+def _rule(canary: Canary, port: ServicePort, backends: list[Json], *, mirror: int = 0) -> Json:
     """A rule for all requests of the route. It spells out what the API server would fill in, to stay comparable."""
     rule: Json = {"matches": matches.service_matches(canary), "backendRefs": backends}
     found = filters.filters(canary)
     if mirror:
-        found.append(filters.mirror_to(canary.service_canary_name, canary.spec.service.port, mirror))
+        found.append(filters.mirror_to(canary.service_canary_name, port.port, mirror))
     if found:
         rule["filters"] = found
     if limits := filters.timeouts(canary):
@@ -146,15 +178,15 @@ def _rule(canary: Canary, backends: list[Json], *, mirror: int = 0) -> Json:
     return rule
 
 
-def _weighted_backends(canary: Canary, split: Split) -> list[Json]:
+def _weighted_backends(canary: Canary, port: ServicePort, split: Split) -> list[Json]:
     return [
-        _backend(canary, canary.service_primary_name, split.primary),
-        _backend(canary, canary.service_canary_name, split.canary),
+        _backend(canary.service_primary_name, port, split.primary),
+        _backend(canary.service_canary_name, port, split.canary),
     ]
 
 
-def _backend(canary: Canary, name: str, weight: int) -> Json:
-    return {"group": "", "kind": "Service", "name": name, "port": canary.spec.service.port, "weight": weight}
+def _backend(name: str, port: ServicePort, weight: int) -> Json:
+    return {"group": "", "kind": "Service", "name": name, "port": port.port, "weight": weight}
 
 
 def _weights(rule: Json) -> dict[str, int]:

@@ -9,7 +9,7 @@ from canary.routers.base import Capabilities, Granularity, Json, Observed, mappi
 class KubernetesRouter:
     """Reads what the Service that users call selects; the workloads' Services are all that there is to route."""
 
-    capabilities: Capabilities = Capabilities(Granularity.NONE)
+    capabilities: Capabilities = Capabilities(Granularity.NONE, frozenset({"service.ports"}))
 
     def resources(self, canary: Canary) -> tuple[str, ...]:
         """The kinds of object that its functions want to see among the observed."""

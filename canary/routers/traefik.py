@@ -1,4 +1,6 @@
-"""Traefik: a weighted TraefikService, which the users' IngressRoute names."""
+"""Traefik: a weighted TraefikService for each port, which the users' IngressRoute names."""
+
+from collections.abc import Mapping
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
@@ -12,7 +14,10 @@ from canary.routers.base import (
     mapping,
     refused,
     route_metadata,
+    route_names,
+    routed_ports,
     share,
+    together,
 )
 
 _KIND = "TraefikService"
@@ -27,7 +32,9 @@ class TraefikRouter:
 
     capabilities: Capabilities = Capabilities(
         Granularity.PERCENT,
-        frozenset({"analysis.stepWeight", "analysis.stepWeightPromotion", "analysis.stepWeightRollback"}),
+        frozenset(
+            {"service.ports", "analysis.stepWeight", "analysis.stepWeightPromotion", "analysis.stepWeightRollback"}
+        ),
     )
 
     def resources(self, canary: Canary) -> tuple[str, ...]:
@@ -35,7 +42,7 @@ class TraefikRouter:
         return (_KIND,)
 
     def desired(self, canary: Canary, split: Split, observed: Observed) -> tuple[Json, ...]:
-        """The TraefikService that divides requests so.
+        """The TraefikServices that divide requests so, one for each port.
 
         Raises:
             ValueError: the split mirrors or matches requests.
@@ -43,50 +50,55 @@ class TraefikRouter:
         if split.mirror or split.matched:
             msg = f"Traefik's weighted services neither mirror nor match requests: {split}"
             raise ValueError(msg)
-        services = [_service(canary, canary.service_primary_name, split.primary)]
+        weights = {canary.service_primary_name: split.primary}
         if split.canary:
-            services.append(_service(canary, canary.service_canary_name, split.canary))
-        return (_manifest(canary, services, observed, owned=True),)
+            weights[canary.service_canary_name] = split.canary
+        return _manifests(canary, weights, observed, owned=True)
 
     def observed_split(self, canary: Canary, observed: Observed) -> Split | None:
-        """How the TraefikService divides requests."""
-        spec = mapping(observed.get((_KIND, canary.service_name), {}).get("spec"))
-        weights: dict[str, int] = {}
-        for service in items(mapping(spec.get("weighted")).get("services")):
-            name = str(service.get("name"))
-            weights[name] = weights.get(name, 0) + int(service.get("weight", 1))
-        primary = weights.pop(canary.service_primary_name, 0)
-        percent = share(weights.pop(canary.service_canary_name, 0), primary)
-        return None if weights or percent is None else Split(canary=percent)
+        """How the TraefikServices divide requests."""
+        return together(_split_of(canary, observed.get((_KIND, name), {})) for name in route_names(canary))
 
     def unsettled(self, canary: Canary, observed: Observed) -> str:
         """Always empty: a TraefikService has no status."""
         return ""
 
     def handed_back(self, canary: Canary, observed: Observed) -> tuple[Json, ...]:
-        """The TraefikService with all requests to the Service that users call, and no owner."""
-        services = [_service(canary, canary.service_name, TOTAL_WEIGHT)]
-        return (_manifest(canary, services, observed, owned=False),)
+        """The TraefikServices with all requests to the Service that users call, and no owner."""
+        return _manifests(canary, {canary.service_name: TOTAL_WEIGHT}, observed, owned=False)
 
     def unsupported(self, canary: Canary) -> tuple[Problem, ...]:
         """The fields of the spec that this router can't honour."""
         return refused(canary, "traefik", self.capabilities)
 
 
-def _service(canary: Canary, name: str, weight: int) -> Json:
-    return {
-        "name": name,
-        "namespace": canary.metadata.namespace,
-        "port": canary.spec.service.port,
-        "weight": weight,
-    }
+def _split_of(canary: Canary, route: Json) -> Split | None:
+    """How one TraefikService divides requests; None where it doesn't exist or leads elsewhere."""
+    weights: dict[str, int] = {}
+    for service in items(mapping(mapping(route.get("spec")).get("weighted")).get("services")):
+        name = str(service.get("name"))
+        weights[name] = weights.get(name, 0) + int(service.get("weight", 1))
+    primary = weights.pop(canary.service_primary_name, 0)
+    percent = share(weights.pop(canary.service_canary_name, 0), primary)
+    return None if weights or percent is None else Split(canary=percent)
 
 
-def _manifest(canary: Canary, services: list[Json], observed: Observed, *, owned: bool) -> Json:
-    existing = observed.get((_KIND, canary.service_name))
-    return {
-        "apiVersion": "traefik.io/v1alpha1",
-        "kind": _KIND,
-        "metadata": route_metadata(canary, existing, owned=owned),
-        "spec": {"weighted": {"services": services}},
-    }
+def _manifests(canary: Canary, weights: Mapping[str, int], observed: Observed, *, owned: bool) -> tuple[Json, ...]:
+    """The TraefikService of each port, with these weights of Services."""
+    namespace = canary.metadata.namespace
+    return tuple(
+        {
+            "apiVersion": "traefik.io/v1alpha1",
+            "kind": _KIND,
+            "metadata": route_metadata(canary, name, observed.get((_KIND, name)), owned=owned),
+            "spec": {
+                "weighted": {
+                    "services": [
+                        {"name": service, "namespace": namespace, "port": port.port, "weight": weight}
+                        for service, weight in weights.items()
+                    ]
+                }
+            },
+        }
+        for name, port in routed_ports(canary)
+    )

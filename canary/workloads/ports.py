@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
+from canary.api.service import ServicePort
 from canary.kube.types import Json
 from canary.workloads.base import items, mapping
 
@@ -48,18 +49,18 @@ def container_ports(template: Json) -> tuple[ContainerPort, ...]:
 def discovered_ports(canary: Canary, template: Json) -> tuple[ContainerPort, ...]:
     """The ports that the Services get beside the spec's own, where `service.portDiscovery` asks for them.
 
-    A number that comes twice is taken once, and never the spec's own.
+    A number that comes twice is taken once, and never one of the spec's own.
     """
     service = canary.spec.service
     if not service.port_discovery:
         return ()
-    target = service.effective_target_port
-    taken = {(service.port, _TCP)}
-    names = {service.port_name}
+    targets = [port.effective_target_port for port in service.all_ports]
+    taken = {(port.port, _TCP) for port in service.all_ports}
+    names = {port.name for port in service.all_ports}
     found = []
     for port in container_ports(template):
         key = (port.number, port.protocol)
-        if key in taken or port.name in names or _is_target(port, target):
+        if key in taken or port.name in names or any(_is_target(port, target) for target in targets):
             continue
         taken.add(key)
         names.add(port.name)
@@ -68,30 +69,35 @@ def discovered_ports(canary: Canary, template: Json) -> tuple[ContainerPort, ...
 
 
 def problems(canary: Canary, template: Json) -> tuple[Problem, ...]:
-    """What is wrong with the port that the spec's Services lead to.
+    """What is wrong with the ports that the spec's Services lead to.
 
     A name must be declared by a container. So must a number, once any container declares ports: containers that
     declare none may listen anywhere.
     """
-    service = canary.spec.service
-    target = service.effective_target_port
-    if target == 0:
-        return ()
     declared = [port for port in container_ports(template) if port.protocol == _TCP]
-    if any(_is_target(port, target) for port in declared):
-        return ()
+    service = canary.spec.service
+    found = [_problem(canary, "spec.service", service.first_port, declared)]
+    for index, port in enumerate(service.ports):
+        found.append(_problem(canary, f"spec.service.ports[{index}]", port, declared))
+    return tuple(problem for problem in found if problem is not None)
+
+
+def _problem(canary: Canary, field: str, port: ServicePort, declared: list[ContainerPort]) -> Problem | None:
+    target = port.effective_target_port
+    if target == 0 or any(_is_target(each, target) for each in declared):
+        return None
     if not declared and not isinstance(target, str):
-        return ()
-    field = "spec.service.targetPort" if service.target_port else "spec.service.port"
+        return None
     there = ", ".join(
-        f"{port.number} ({port.declared_name})" if port.declared_name else str(port.number) for port in declared
+        f"{each.number} ({each.declared_name})" if each.declared_name else str(each.number) for each in declared
     )
     remedy = (
         f"write one of those that the containers declare: {there}"
         if there
         else "declare it in a container, or write a number"
     )
-    return (Problem(field, f"no container of {canary.target_name} has a port {target}", remedy),)
+    part = "targetPort" if port.target_port else "port"
+    return Problem(f"{field}.{part}", f"no container of {canary.target_name} has a port {target}", remedy)
 
 
 def _is_target(port: ContainerPort, target: int | str) -> bool:

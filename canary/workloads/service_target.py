@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
-from canary.api.service import CustomMetadata
+from canary.api.service import CustomMetadata, ServicePort
 from canary.api.traffic import Readiness
 from canary.kube.types import SERVICE, Json, Resource
 from canary.workloads import services, template
@@ -197,26 +197,34 @@ def _reference_problems(canary: Canary, target: Json) -> Iterator[Problem]:
 
 def _port_problems(canary: Canary, target: Json) -> Iterator[Problem]:
     """The copies have the target's ports: what the spec says of its port must be so already."""
-    service, name = canary.spec.service, canary.target_name
+    service = canary.spec.service
     declared = items(mapping(target.get("spec")).get("ports"))
-    ports = {port.get("port"): port for port in declared if port.get("protocol", "TCP") == "TCP"}
     if not declared or service.port == 0:
         return
-    port = ports.get(service.port)
-    if port is None:
+    ports = {port.get("port"): port for port in declared if port.get("protocol", "TCP") == "TCP"}
+    named = {"name": service.port_name} if "port_name" in service.model_fields_set else {}
+    yield from _differences(canary, "spec.service", service.first_port, ports, named)
+    for index, port in enumerate(service.ports):
+        # Its name is that of its route; that of the target's own port stays.
+        yield from _differences(canary, f"spec.service.ports[{index}]", port, ports, {})
+
+
+def _differences(
+    canary: Canary, path: str, port: ServicePort, ports: Mapping[object, Json], named: Mapping[str, str]
+) -> Iterator[Problem]:
+    name, there = canary.target_name, ports.get(port.port)
+    if there is None:
         known = ", ".join(str(number) for number in ports) or "its ports, of protocol TCP"
-        yield Problem("spec.service.port", f"Service {name} has no port {service.port}", f"write one of {known}")
+        yield Problem(f"{path}.port", f"Service {name} has no port {port.port}", f"write one of {known}")
         return
-    asked: dict[str, object] = {"appProtocol": service.app_protocol}
-    if service.target_port:
-        asked["targetPort"] = service.effective_target_port
-    if "port_name" in service.model_fields_set:
-        asked["name"] = service.port_name
+    asked: dict[str, object] = {"appProtocol": port.app_protocol, **named}
+    if port.target_port:
+        asked["targetPort"] = port.effective_target_port
     for field, value in asked.items():
-        if value and value != port.get(field):
-            message = f"port {service.port} of Service {name} has the {field} {port.get(field) or '(none)'}"
+        if value and value != there.get(field):
+            message = f"port {port.port} of Service {name} has the {field} {there.get(field) or '(none)'}"
             remedy = "take it out: the copies have the target's ports as they are"
-            yield Problem(f"spec.service.{'portName' if field == 'name' else field}", message, remedy)
+            yield Problem(f"{path}.{'portName' if field == 'name' else field}", message, remedy)
 
 
 def _headless_problems(canary: Canary, target: Json, observed: Services) -> Iterator[Problem]:

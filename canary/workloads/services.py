@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
-from canary.api.service import CustomMetadata
+from canary.api.service import CustomMetadata, ServicePort
 from canary.kube.types import Json
 from canary.workloads.base import (
     SelectorLabel,
@@ -141,13 +141,19 @@ def _conflicts(canary: Canary, name: str, existing: Json) -> list[Problem]:
         has = "is" if spec.get("clusterIP") == HEADLESS else "is not"
         message = f"Service {name} {has} headless, and that can't be changed"
         found.append(Problem("spec.service.headless", message, f"delete Service {name}, and it is made anew"))
-    for port in items(spec.get("ports")):
-        if is_owned(canary, existing) or (port.get("port"), port.get("protocol", "TCP")) == (
-            service.port,
-            "TCP",
-        ):
+    if not is_owned(canary, existing):
+        found += _port_conflicts(canary, name, items(spec.get("ports")))
+    return found
+
+
+def _port_conflicts(canary: Canary, name: str, theirs: list[Json]) -> list[Problem]:
+    """Ports of somebody else's Service that ours can't stand beside: all but one have names, and no two the same."""
+    ours = canary.spec.service.all_ports
+    found = []
+    for port in theirs:
+        if any((port.get("port"), port.get("protocol", "TCP")) == (each.port, "TCP") for each in ours):
             continue
-        if port.get("name", "") in {"", service.port_name}:
+        if port.get("name", "") in {"", *(each.name for each in ours)}:
             message = f"Service {name} has a port {port.get('port')} named {port.get('name') or 'nothing'} already"
             remedy = "write its number as spec.service.port, or name that port differently"
             found.append(Problem("spec.service.port", message, remedy))
@@ -175,22 +181,25 @@ def _leaving(wanted: Mapping[str, str], unmanaged: tuple[str, ...], there: Mappi
 
 def _spec(canary: Canary, key: str, value: str, template: Json) -> Json:
     service = canary.spec.service
-    port: Json = {
-        "name": service.port_name,
-        "protocol": "TCP",
-        "port": service.port,
-        "targetPort": service.effective_target_port,
-    }
-    if service.app_protocol:
-        port["appProtocol"] = service.app_protocol
+    own = [_port(port) for port in service.all_ports]
     others = [
         {"name": other.name, "protocol": other.protocol, "port": other.number, "targetPort": other.number}
         for other in discovered_ports(canary, template)
     ]
-    spec: Json = {"selector": {key: value}, "ports": [port, *others]}
+    spec: Json = {"selector": {key: value}, "ports": [*own, *others]}
     if service.traffic_distribution:
         spec["trafficDistribution"] = service.traffic_distribution
     return spec
+
+
+def _port(port: ServicePort) -> Json:
+    made: Json = {
+        "name": port.name,
+        "protocol": "TCP",
+        "port": port.port,
+        "targetPort": port.effective_target_port,
+    }
+    return {**made, "appProtocol": port.app_protocol} if port.app_protocol else made
 
 
 def _applied_selector(existing: Json) -> dict[str, str]:

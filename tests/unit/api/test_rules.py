@@ -22,6 +22,15 @@ STATEFUL_SET = {
     "spec.targetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "my-app"},
     "spec.service": {},
 }
+LISTENER: Changes = {"spec.service.gatewayRefs": [{"name": "public", "sectionName": "web"}]}
+ADMIN = [{"name": "public", "sectionName": "admin"}]
+
+
+def further(*ports: Changes, **fields: Any) -> Changes:
+    """Further ports; one named admin, of the number 81, unless told otherwise."""
+    return {"spec.service.ports": [{"name": "admin", "port": 81, **each} for each in ports or (fields,)]}
+
+
 CONFIG_REFS = [{"kind": "Secret", "name": "x", "mode": mode} for mode in ("follow", "ignore")]
 RANGE = "spec.analysis.metrics.0.thresholdRange"
 COUNTED: Changes = {"spec.analysis.stepWeight": 0, "spec.analysis.maxWeight": 0}
@@ -56,6 +65,31 @@ BAD: list[tuple[str, Changes, str, str]] = [
     ("kubernetes", {"spec.service": {}}, "spec.service.port", "80"),
     ("kubernetes", {"spec.service.port": 65_536}, "spec.service.port", "65535"),
     ("kubernetes", {"spec.service.port": -1}, "spec.service.port", "65535"),
+    ("kubernetes", further(port=0), "spec.service.ports[0].port", "65535"),
+    ("kubernetes", further(targetPort=70_000), "spec.service.ports[0].targetPort", "65535"),
+    ("kubernetes", further(name="http"), "spec.service.ports[0].name", "another name"),
+    ("kubernetes", further({}, {"port": 82}), "spec.service.ports[1].name", "another name"),
+    ("kubernetes", further(port=9898), "spec.service.ports[0].port", "another number"),
+    ("kubernetes", further({}, {"name": "more"}), "spec.service.ports[1].port", "another number"),
+    ("gatewayapi:v1", LISTENER | further(), "spec.service.ports[0].gatewayRefs", "portDiscovery"),
+    (
+        "gatewayapi:v1",
+        LISTENER | further(gatewayRefs=[{"name": "public"}]),
+        "spec.service.ports[0].gatewayRefs",
+        "sectionName",
+    ),
+    (
+        "gatewayapi:v1",
+        LISTENER | further(gatewayRefs=[{"name": "public", "sectionName": "web", "port": 81}]),
+        "spec.service.ports[0].gatewayRefs",
+        "in both",
+    ),
+    (
+        "gatewayapi:v1",
+        LISTENER | further({"gatewayRefs": ADMIN}, {"name": "more", "port": 82, "gatewayRefs": ADMIN}),
+        "spec.service.ports[1].gatewayRefs",
+        "in both",
+    ),
     ("kubernetes", {"spec.service.targetPort": 70_000}, "spec.service.targetPort", "65535"),
     ("kubernetes", {"spec.service.name": "x" * 56}, "spec.service.name", "55 characters"),
     ("kubernetes", {"spec.service.timeout": "soon"}, "spec.service.timeout", "15s"),
@@ -193,6 +227,10 @@ GOOD: list[tuple[str, Changes]] = [
     ("kubernetes", {}),
     ("traefik", {}),
     ("gatewayapi:v1", GATEWAY),
+    ("kubernetes", further(targetPort="admin")),
+    ("gatewayapi:v1", LISTENER | further(gatewayRefs=ADMIN)),
+    ("gatewayapi:v1", LISTENER | further(gatewayRefs=[{"name": "public", "namespace": "elsewhere"}])),
+    ("gatewayapi:v1", LISTENER | further(gatewayRefs=[{"name": "public", "kind": "Service", "port": 81}])),
     ("knative", KNATIVE),
     ("traefik", SERVICE),
     ("kubernetes", STATEFUL_SET),

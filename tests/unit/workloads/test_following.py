@@ -64,6 +64,7 @@ class TestModes:
     def test_without_a_word_everything_is_part_of_a_version(self) -> None:
         assert {ref.key for ref in following.snapshots(canary_of(), self.REFS)} == {"configmap/app", "secret/app"}
 
+    @pytest.mark.field("spec.configRefs[].kind", "spec.configRefs[].name", "spec.configRefs[].mode")
     @pytest.mark.parametrize("mode", ["follow", "ignore"])
     def test_what_is_shared_is_none_of_a_version(self, mode: str) -> None:
         assert [ref.key for ref in following.snapshots(canary_of(secret_app=mode), self.REFS)] == ["configmap/app"]

@@ -27,6 +27,7 @@ class TestProblems:
             ({"port": 80}, NOTHING),
             ({"port": 80, "targetPort": 8080}, NOTHING),
             ({"port": 80, "targetPort": 0}, NOTHING),
+            ({"port": 9898, "ports": [{"name": "x", "port": 80, "targetPort": "metrics"}]}, template(HTTP, METRICS)),
             (
                 {"port": 80},
                 template(HTTP, initContainers=[{"restartPolicy": "Always", "ports": [{"containerPort": 80}]}]),
@@ -45,6 +46,18 @@ class TestProblems:
             ({"port": 80, "targetPort": 80}, template(HTTP), "spec.service.targetPort", "9898 (http)"),
             ({"port": 80, "targetPort": "web"}, template(HTTP, METRICS), "spec.service.targetPort", "9797 (metrics)"),
             ({"port": 80, "targetPort": "web"}, NOTHING, "spec.service.targetPort", "declare it in a container"),
+            (
+                {"port": 9898, "ports": [{"name": "x", "port": 9797}, {"name": "y", "port": 80}]},
+                template(HTTP, METRICS),
+                "spec.service.ports[1].port",
+                "9797 (metrics)",
+            ),
+            (
+                {"port": 9898, "ports": [{"name": "x", "port": 80, "targetPort": "web"}]},
+                template(HTTP),
+                "spec.service.ports[0].targetPort",
+                "9898 (http)",
+            ),
             ({"port": 53}, template({"containerPort": 53, "protocol": "UDP"}, HTTP), "spec.service.port", "9898"),
         ],
     )

@@ -203,6 +203,12 @@ class TestProblems:
             ({"targetPort": "web"}, "spec.service.targetPort", "has the targetPort 9898"),
             ({"portName": "web"}, "spec.service.portName", "has the name http"),
             ({"appProtocol": "h2c"}, "spec.service.appProtocol", "has the appProtocol (none)"),
+            ({"ports": [{"name": "x", "port": 81}]}, "spec.service.ports[0].port", "no port 81"),
+            (
+                {"ports": [{"name": "x", "port": 80, "targetPort": 8080}]},
+                "spec.service.ports[0].targetPort",
+                "has the targetPort 9898",
+            ),
             ({"headless": True}, "spec.service.headless", "not headless"),
             ({"autoscaler": "shop"}, "spec.autoscalerRef", "no pods"),
         ],

@@ -68,6 +68,12 @@ class TestProblems:
         assert problem.field == "spec.service.port"
         assert "80" in problem.message
 
+    def test_further_ports_may_not_clash_with_the_users_own_either(self, make_canary: Callable[..., Canary]) -> None:
+        canary = make_canary(ports=[{"name": "admin", "port": 81}])
+        assert services.problems(canary, existing(ports=[{"name": "theirs", "port": 81}])) == ()
+        (problem,) = services.problems(canary, existing(ports=[{"name": "admin", "port": 82}]))
+        assert problem.field == "spec.service.port"
+
     def test_ports_of_our_own_services_are_ours_to_change(self, make_canary: Callable[..., Canary]) -> None:
         there = existing(owned=True, clusterIP="10.0.0.1", ports=[{"name": "http", "port": 80}])
         assert services.problems(make_canary(), there) == ()

@@ -1,0 +1,76 @@
+"""Fields of `spec.service.ports`: in the Services, and in the route of each port."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from canary.api.canary import Canary
+from canary.api.traffic import Split
+from canary.kube.types import Json
+from canary.routers.registry import ROUTERS
+from canary.workloads import services
+from canary.workloads.base import SelectorLabel
+
+LABEL = SelectorLabel("app", "app")
+PORT: Json = {"name": "admin", "port": 8081}
+PATH = "spec.service.ports[]"
+VALUES: dict[str, object] = {"name": "other", "port": 8082, "targetPort": "web", "appProtocol": "grpc"}
+PROVIDERS = [name for name in ROUTERS if name != "gatewayapi:v1beta1"]
+
+
+def made(canary: Canary, provider: str) -> list[Json]:
+    """All that is made for a Canary, in mid-rollout where the provider has weights."""
+    split = Split(0 if provider == "kubernetes" else 10)
+    return [*services.versions(canary, LABEL, {}, {}), *ROUTERS[provider].desired(canary, split, {})]
+
+
+def port_of(service: Json, number: int) -> Json:
+    return next(each for each in service["spec"]["ports"] if each["port"] == number)
+
+
+@pytest.mark.parametrize(
+    ("by", "field"),
+    [
+        pytest.param(provider.partition(":")[0], f"{PATH}.{name}", id=f"{name}-{provider}")
+        for provider in PROVIDERS
+        for name in VALUES
+    ],
+)
+def test_both_versions_have_the_port_and_its_requests_go_there(
+    make: Callable[..., Canary], by: str, field: str
+) -> None:
+    provider = next(name for name in PROVIDERS if name.startswith(by))
+    name = field.removeprefix(f"{PATH}.")
+    port = {**PORT, name: VALUES[name]}
+    primary, follower, *routes = made(make({"spec.service.ports": [port]}), provider)
+    expected = {"name": port["name"], "port": port["port"], "protocol": "TCP", "targetPort": port["port"], **port}
+    assert port_of(primary, port["port"]) == port_of(follower, port["port"]) == expected
+    assert [route["metadata"]["name"] for route in routes] == ["app", f"app-{port['name']}"][: len(routes)]
+    for route in routes[1:]:
+        assert str(route["spec"]).count(f"'port': {port['port']}") == 2, "of primary and canary"
+
+
+@pytest.mark.parametrize("by", ["gatewayapi"])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (f"{PATH}.gatewayRefs[].{name}", value)
+        for name, value in {
+            "group": "example.com",
+            "kind": "Service",
+            "namespace": "gateways",
+            "name": "public",
+            "sectionName": "admin",
+            "port": 8081,
+        }.items()
+    ],
+)
+def test_the_route_of_a_port_is_attached_to_its_own_listeners(
+    make: Callable[..., Canary], by: str, field: str, value: Any
+) -> None:
+    name = field.rpartition(".")[2]
+    port = {**PORT, "gatewayRefs": [{"name": "gateway", name: value}]}
+    *_, first, route = made(make({"spec.service.ports": [port]}), "gatewayapi:v1")
+    assert route["spec"]["parentRefs"][0][name] == value
+    assert first["spec"]["parentRefs"] == []
