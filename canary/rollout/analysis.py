@@ -300,9 +300,9 @@ def _gates(s: Situation, step: Step | None) -> dict[HookQuestion, Webhook]:
 
     To give a version to everybody, as blue/green does before it is copied, is to promote it in the eyes of its users.
     """
-    if step is None or (step.iteration and step.split == EVERYBODY):
+    if step is None or (s.plan.iterations and step.split == EVERYBODY):
         return s.hooks(HookType.CONFIRM_PROMOTION)
-    return {} if step.iteration else s.hooks(HookType.CONFIRM_TRAFFIC_INCREASE)
+    return {} if s.plan.iterations else s.hooks(HookType.CONFIRM_TRAFFIC_INCREASE)
 
 
 def _wait_for_gate(

@@ -1,13 +1,16 @@
 """Requests are copied to the canary before it answers any."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from canary.api.canary import Canary
 from canary.api.status import Phase
 from canary.api.traffic import Split
-from canary.rollout.simulation import Deploy, Edit, Reading, Timeline, Version
+from canary.rollout.simulation import Deploy, Edit, Reading, Reply, Timeline, Version
 
 V2 = (60, Deploy("v2"))
+CLOSED = Reply(approved=False)
+DAY = timedelta(days=1)
 
 Make = Callable[..., Canary]
 Play = Callable[..., Timeline]
@@ -48,6 +51,23 @@ def test_blue_green_copies_in_every_iteration_until_everybody_is_sent_over(canar
     assert splits(line) == [Split(0), Split(0, mirror=100), Split(100), Split(0)]
     told = [event.message for entry in line.entries for event in entry.events]
     assert "Stop traffic mirroring and route all traffic to canary" in told
+
+
+def test_each_step_is_asked_for_as_without_copies(canary: Make, play: Play) -> None:
+    """Copies are no users: the gate is asked before the first of them, too, and promotion only at the end."""
+    gate = {"name": "gate", "type": "confirm-traffic-increase", "url": "http://hooks.test/"}
+    promotion = {**gate, "type": "confirm-promotion"}
+    opens_at = Reply(approved=True, name="gate", start=timedelta(minutes=10))
+    made = canary(mirror=True, stepWeight=50, maxWeight=100, webhooks=[gate])
+    line = play(made, V2, replies=(CLOSED, opens_at))
+    waiting = play(
+        canary(mirror=True, stepWeight=50, maxWeight=100, webhooks=[promotion]), V2, replies=(CLOSED,), limit=DAY
+    )
+
+    assert line.weights == (0, 50, 100, 0)
+    assert all(at >= timedelta(minutes=10) for at, weight in line.weight_changes if weight)
+    assert waiting.weights == (0, 50, 100)
+    assert waiting.status.phase is Phase.WAITING_PROMOTION
 
 
 def test_a_router_without_weights_copies_nothing(canary: Make, play: Play) -> None:
