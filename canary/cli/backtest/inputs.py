@@ -82,7 +82,7 @@ def load(files: Iterable[Path], *, name: str, namespace: str, mesh_provider: str
     found = [*problems_of(canary, provider), *_untold(canary, templates)]
     if found:
         raise InputError(*(f"{where}: {each}" for each in dict.fromkeys(found)))
-    return Subject(canary, provider, is_weighted(provider), templates)
+    return Subject(canary, provider, is_weighted(canary, provider), templates)
 
 
 def _take(

@@ -115,7 +115,9 @@ def test_no_rollout_that_is_promoted_takes_longer_than_the_longest_time(
     end = next(each.at for each in line.entries if each.ending is not None)
 
     if line.endings == (Ending.PROMOTED,):
-        assert bounds_of(made, STAGE).shortest - 10 * SECOND <= end - BEGINNING <= bounds_of(made, STAGE).longest
+        bounds = bounds_of(made, STAGE)
+        assert bounds.longest is not None
+        assert bounds.shortest - 10 * SECOND <= end - BEGINNING <= bounds.longest
 
 
 def test_metrics_that_never_hold_leave_no_room_for_deadlines(canary: Make) -> None:
@@ -131,7 +133,10 @@ def test_webhooks_that_take_their_time_are_counted(canary: Make, gate: Gate) -> 
     hooks = [gate("pre-rollout", "test", timeout="10s", retries=1), gate("rollout", "load", timeout="5s")]
     plain, slow = canary(metrics=[]), canary(metrics=[], webhooks=hooks)
 
-    assert bounds_of(slow, STAGE).longest - bounds_of(plain, STAGE).longest == (21 + 5 + 5 * 5) * SECOND
+    longest, before = bounds_of(slow, STAGE).longest, bounds_of(plain, STAGE).longest
+    assert longest is not None
+    assert before is not None
+    assert longest - before == (21 + 5 + 5 * 5) * SECOND
 
 
 def test_gates_are_named_in_the_order_in_which_they_are_asked(canary: Make, gate: Gate) -> None:
