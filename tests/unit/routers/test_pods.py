@@ -20,9 +20,9 @@ def canary(**analysis: Any) -> Canary:
 def test_no_object_divides_their_requests() -> None:
     router = router_of(canary(), "traefik")
     assert isinstance(router, PodsRouter)
-    assert (
-        router.resources(canary()) == router.desired(canary(), Split(50), {}) == router.handed_back(canary(), {}) == ()
-    )
+    assert router.resources(canary()) == ()
+    assert router.desired(canary(), Split(50), {}) == ()
+    assert router.handed_back(canary(), {}) == ()
     assert router.observed_split(canary(), {}) is None
 
 
@@ -39,6 +39,7 @@ def test_the_controllers_provider_is_not_theirs(make_canary: Callable[..., Canar
         ({"match": [{"headers": {"x": {"exact": "y"}}}]}, "spec.analysis.match"),
         ({"sessionAffinity": {"cookieName": "c"}}, "spec.analysis.sessionAffinity"),
         ({"stepWeightPromotion": 10}, "spec.analysis.stepWeightPromotion"),
+        ({"stepWeightRollback": 10}, "spec.analysis.stepWeightRollback"),
     ],
 )
 def test_what_only_a_route_can_do_is_refused_by_name(analysis: dict[str, Any], field: str) -> None:
