@@ -169,6 +169,8 @@ REFUSED: list[tuple[str, str, object, tuple[str, ...]]] = [
         {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "x"},
         ("spec.autoscalerRef", "take it out"),
     ),
+    ("my-app", "spec.targetRef.kind", "StatefulSet", ("spec.service can't be used", "take it out")),
+    ("my-app", "spec.targetRef.kind", "CronJob", ("spec.targetRef.kind", '"StatefulSet"')),
     ("ledger", "spec.autoscalerRef.primaryScalerReplicas.maxReplicas", 1, ("primaryScalerReplicas", "at most")),
     ("older", "spec.canaryAnalysis.stepWeight", None, ("spec.canaryAnalysis.stepWeight is missing",)),
     ("by-slack", "spec.address", None, ("spec.address is missing", "secretRef")),
@@ -193,6 +195,7 @@ async def test_what_cant_work_is_refused_with_field_and_remedy(
 
 ACCEPTED: list[tuple[str, dict[str, object]]] = [
     ("my-app", {"spec.analysis.iterations": 0}),
+    ("my-app", {"spec.targetRef.kind": "StatefulSet", "spec.service": None, "spec.analysis.stepWeight": None}),
     ("my-app", {"spec.analysis.metrics": [], "spec.analysis.webhooks": []}),
     ("my-app", {"spec.analysis.webhooks.0.url": "HTTP://loadtester.test/"}),
     ("my-app", {"spec.analysis.threshold": 0}),
