@@ -121,7 +121,11 @@ def _only(canaries: list[tuple[str, Canary]], name: str) -> tuple[str, Canary]:
 
 
 def _untold(canary: Canary, templates: Mapping[tuple[str, str], MetricTemplate]) -> Iterable[Problem]:
-    """What leaves nothing to look at: no analysis, no metrics, no template."""
+    """What leaves nothing to look at: no analysis, no metrics, no template, no pods that can be told."""
+    if canary.in_place:
+        kind = canary.spec.target_ref.kind
+        message = f"pods of a {kind} have the same names in every version: no data of the past tells which were new"
+        yield Problem("spec.targetRef.kind", message, "try it by canary rehearse")
     if canary.skip_analysis:
         field = "spec.skipAnalysis" if canary.spec.skip_analysis else "spec.analysis"
         yield Problem(field, "new versions are promoted without being judged", "nothing to test; set spec.analysis")

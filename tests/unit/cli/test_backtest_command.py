@@ -335,6 +335,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(
         ),
         ("{{ target }}", "{{ targte }}", "spec.analysis.metrics[2], lag: line 1, column 17: targte isn't defined"),
         ("  analysis:", "  skipAnalysis: true\n  analysis:", "spec.skipAnalysis: new versions are promoted without"),
+        ("kind: Deployment", "kind: StatefulSet", "spec.targetRef.kind: pods of a StatefulSet have the same names"),
         ("kind: Canary", "kind: Deployment", "there is no Canary in the files"),
         ("metadata: {name: app", "metadata: {name: app}\n---\n# {", "spec: is missing; set spec"),
         ("kind: Canary", "kind: [Canary", "line "),
