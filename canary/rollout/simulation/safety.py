@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from canary.api.canary import Canary
 from canary.api.status import Phase
 from canary.api.traffic import ALL_PRIMARY
-from canary.rollout.decision import Action, Decision
+from canary.rollout.decision import Action, Decision, DeletePod
 from canary.rollout.facts import Facts
 from canary.rollout.simulation.scenario import Scenario, Side
 from canary.rollout.simulation.world import World
@@ -21,6 +21,7 @@ class UnsafeError(AssertionError):
 class SafeWorld(World):
     """A world that holds every pass against the rules.
 
+    - No action deletes a ready pod while another is missing or not ready, nor one that runs the promoted version.
     - No action gives requests to pods that are not ready while others are, and none takes the pods away from requests.
     - What is stored says how traffic is divided, save where nothing can be done about it.
     - What is told is stored, so that it is told once.
@@ -40,6 +41,8 @@ class SafeWorld(World):
     def before_action(self, action: Action, index: int) -> None:
         """Remember who serves what."""
         super().before_action(action, index)
+        if isinstance(action, DeletePod):
+            self._before_deletion(action)
         self._shares, self._serving = self.cluster.shares(), self._who_serves()
 
     def after_action(self, action: Action, *, wrote: bool) -> None:
@@ -53,6 +56,16 @@ class SafeWorld(World):
                 self._unsafe(f"{action} gives requests to the {side}, which has no ready pods")
             if share and self._serving[side] and not serving[side]:
                 self._unsafe(f"{action} takes the pods of the {side} from requests")
+
+    def _before_deletion(self, action: DeletePod) -> None:
+        seen, target = self.cluster.partitions(self.now), self.cluster.target
+        pod = next((each for each in seen.pods if each.uid == action.uid), None) if seen is not None else None
+        if seen is None or pod is None or target is None or not pod.ready:
+            return
+        if len(seen.pods) != target.desired or not all(each.ready for each in seen.pods):
+            self._unsafe(f"{action} takes a ready pod while another is not")
+        if pod.revision == seen.current:
+            self._unsafe(f"{action} takes a pod that runs the promoted version")
 
     def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
         """Look at the decision by itself."""

@@ -14,7 +14,7 @@ from canary.api.partitions import NO_POD
 from canary.api.status import CheckStatus, Phase, Verdict
 from canary.api.traffic import Split
 from canary.rollout.decide import decide
-from canary.rollout.decision import Action, Decision, DeletePod, SetPartition
+from canary.rollout.decision import Decision, SetPartition
 from canary.rollout.facts import Facts, HookAnswer, HookQuestion
 from canary.rollout.simulation import (
     Change,
@@ -48,17 +48,6 @@ KINDS = ("confirm-rollout", "pre-rollout", "rollout", "confirm-traffic-increase"
 
 class PodWorld(SafeWorld):
     """A world in which every pass is held against what pods, and the version that they run, must not suffer."""
-
-    def before_action(self, action: Action, index: int) -> None:
-        super().before_action(action, index)
-        target = self.cluster.target
-        if isinstance(action, DeletePod) and isinstance(target, StatefulSet):
-            pods = target.partitions(self.now).pods
-            taken = next((pod for pod in pods if pod.uid == action.uid), None)
-            if taken is not None and taken.ready:
-                assert len(pods) == target.desired, "no ready pod is deleted while another is missing"
-                assert all(pod.ready for pod in pods), "nor while another is not ready"
-                assert taken.revision != target.current, "nor one that runs the promoted version"
 
     def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
         super().before_store(canary, facts, decision)
