@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 NETNS := $(BIN)/python -m canary.sandbox.netns --
 
 .DEFAULT_GOAL := help
-.PHONY: help parts demo test test-fast test-slow lint types unit cluster e2e bench crds requirements clean
+.PHONY: help parts flagger demo test test-fast test-slow lint types unit cluster e2e bench crds requirements clean
 
 help: ## Show what there is to do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,7 +46,10 @@ parts: $(VENV)/.installed ## Build the real control plane, Prometheus and tools,
 cluster: parts ## Run the tests on a real API server
 	$(NETNS) $(BIN)/python -m pytest tests/cluster
 
-e2e: parts ## Run the tests with real gateway, Prometheus and traffic
+flagger: parts ## Build the real Flagger, whose Canaries a test takes over
+	$(BIN)/python -m canary.sandbox.binaries flagger
+
+e2e: flagger ## Run the tests with real gateway, Prometheus and traffic
 	$(NETNS) $(BIN)/python -m pytest tests/e2e -m "not slow" --timeout 300
 
 bench: parts ## Measure speed, requests and memory
