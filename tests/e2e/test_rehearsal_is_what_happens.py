@@ -6,28 +6,32 @@ alone decides how a rollout goes.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
 from typing import TypeVar
 
-from canary.api.canary import parse_canary
+from canary.api.canary import Canary, parse_canary
 from canary.cli.rehearse.builtin import BY_NAME
 from canary.cli.rehearse.play import Rehearsal, Theatre
 from canary.cli.rehearse.refusals import is_weighted
 from canary.cli.rehearse.staging import Stage
+from canary.cli.rehearse.story import Story
 from canary.kube.store import Change
 from canary.kube.types import CANARY, DEPLOYMENT, EVENT, TRAEFIK_SERVICE, Json, Resource
 from canary.kube.watch import WatchCache
-from canary.rollout.plan import plan_of
+from canary.rollout.plan import Step, plan_of
 from canary.sandbox.rig import Moment, Rig, phase_of, weight_of, without_repeats
 
-INTERVAL = 2.0
-DEADLINE = 24
-APART = 5.0
-"""Seconds from the start of one scenario to that of the next: pods of all fifty at once would take long to start."""
+INTERVAL = 3.0
+DEADLINE = 30
+SOON = 0.2
+"""Seconds until the user who waits for a step has applied a newer version."""
+
+AT_ONCE = 4
+"""Rollouts whose pods may be starting at the same time: those of all fifty at once would take too long."""
 
 ENDED = {"Succeeded", "Failed"}
 EVENTS_WITHIN = 30.0
@@ -205,36 +209,31 @@ class Rollout:
         manifest = canary_of(f"{spec}-{list(READINGS).index(scenario)}", namespace, spec, scenario)
         canary = parse_canary(manifest)
         stage = Stage(weighted=is_weighted(canary, canary.spec.provider), ready_after=timedelta(0), replicas=1)
-        return cls(spec, scenario, manifest, Theatre(canary, stage).play(BY_NAME[scenario]))
+        return cls(spec, scenario, manifest, Theatre(canary, stage).play(_story(canary, scenario)))
 
     @property
     def name(self) -> str:
         """Of the Canary, the Deployment and the route."""
         return str(self.manifest["metadata"]["name"])
 
-    async def deploy(self, rig: Rig, log: Log) -> None:
+    async def play(self, rig: Rig, log: Log, starting: asyncio.Semaphore) -> None:
         """Apply the new version and, in mid-rollout where the scenario says so, a newer one."""
-        self.began, self.told = asyncio.get_running_loop().time(), len(log.events[self.name])
         ready = self.scenario != "pods-never-ready"
-        await rig.apply(workload(self.name, rig.namespace, "new", ready=ready))
+        async with starting:
+            self.began, self.told = asyncio.get_running_loop().time(), len(log.events[self.name])
+            await rig.apply(workload(self.name, rig.namespace, "new", ready=ready))
+            await self._until(log, lambda status: status.get("phase") in ENDED or not ready or _has_begun(status))
         if self.scenario == "new-revision-in-mid-rollout":
-            await self._until_half_way(log)
+            step = _half_way(parse_canary(self.manifest))[1]
+            wanted = (step.split.canary, step.iteration)
+            await self._until(log, lambda status: (status.get("canaryWeight"), status.get("iterations")) == wanted)
             await rig.apply(workload(self.name, rig.namespace, "newer"))
 
-    async def _until_half_way(self, log: Log) -> None:
-        """Wait until the step half-way through the plan is half over, as the scenario says."""
-        canary = parse_canary(self.manifest)
-        steps = plan_of(canary, weighted=is_weighted(canary, canary.spec.provider)).steps
-        step = steps[len(steps) // 2]
-        wanted = (step.split.canary, step.iteration)
-        async with asyncio.timeout(60):
-            while True:
-                status = log.status(self.name)
-                if (status.get("canaryWeight"), status.get("iterations")) == wanted:
-                    break
+    async def _until(self, log: Log, accept: Callable[[Json], bool]) -> None:
+        async with asyncio.timeout(2 * DEADLINE):
+            while not accept(log.status(self.name)):
                 log.news.clear()
                 await log.news.wait()
-        await asyncio.sleep(INTERVAL / 2)
 
     async def all_told(self, log: Log) -> None:
         """Wait until there are as many events as were predicted; they come after what they tell of."""
@@ -291,6 +290,26 @@ class Rollout:
         return sum(_unsettled(log.deployments[each], self.began) for each in (self.name, f"{self.name}-primary"))
 
 
+def _half_way(canary: Canary) -> tuple[int, Step]:
+    """The step half-way through a plan, and how many come before it."""
+    steps = plan_of(canary, weighted=is_weighted(canary, canary.spec.provider)).steps
+    return len(steps) // 2, steps[len(steps) // 2]
+
+
+def _story(canary: Canary, scenario: str) -> Story:
+    """The scenario; the newer version comes as soon as the step half-way has begun, which leaves it time to come."""
+    story = BY_NAME[scenario]
+    if not story.changes:
+        return story
+    at = timedelta(seconds=_half_way(canary)[0] * INTERVAL + SOON)
+    return story.replace(changes=tuple(change.replace(at=at) for change in story.changes))
+
+
+def _has_begun(status: Json) -> bool:
+    """Whether a rollout has taken its first step."""
+    return status.get("phase") == "Progressing" and bool(status.get("canaryWeight") or status.get("iterations"))
+
+
 def _comparable(event: str) -> str:
     """An event without what only the real parts can know: why pods are not ready, why there is no value."""
     return event.partition(" updated replicas are available: ")[0].partition(", wanted ")[0]
@@ -338,10 +357,10 @@ async def test_order_and_duration_are_as_rehearsed(rig: Rig) -> None:
         await asyncio.gather(*(rig.apply(each.manifest) for each in rollouts))
         await log.until(names, {"Initialized"}, within=90)
         await asyncio.sleep(3)
+        starting = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as group:
             for each in rollouts:
-                group.create_task(each.deploy(rig, log))
-                await asyncio.sleep(APART / len(SPECS))
+                group.create_task(each.play(rig, log, starting))
         await log.until(names, ENDED, within=150)
         await asyncio.gather(*(each.all_told(log) for each in rollouts))
         late = max(each.lateness(log) for each in rollouts if each.scenario == "pods-never-ready")
