@@ -25,6 +25,9 @@ from canary.workloads import revisions
 
 CONFIGS = (CONFIG_MAP, SECRET)
 
+OUTAGE_SECONDS = 5.0
+"""Shorter breaks of a watch, as proxies make them once a minute, miss nothing and are no outage."""
+
 METADATA_ONLY = (*CONFIGS, CONTROLLER_REVISION)
 """Watched for changes only: their contents are read when they are needed, and not kept."""
 
@@ -87,13 +90,14 @@ class Caches:
             if cache is not None and not cache.current:
                 raise Unreachable("WATCH", resource.path(), "what is known of it may be old")
 
-    def _on_recovery(self) -> None:
-        if all(cache.current for cache in self._caches.values()):
+    def _on_recovery(self, seconds: float) -> None:
+        if seconds >= OUTAGE_SECONDS:
             self._seeing_since = asyncio.get_running_loop().time()
+        if all(cache.current for cache in self._caches.values()):
             self._recovered()
 
     def blind_until(self, now: datetime) -> datetime | None:
-        """When all was known again after a watch had broken off; None where none ever has."""
+        """When the last watch that had been broken off for a while went on; None where none ever has been."""
         since = self._seeing_since
         return None if since is None else now - timedelta(seconds=asyncio.get_running_loop().time() - since)
 

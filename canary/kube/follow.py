@@ -111,7 +111,7 @@ class Follower:
         healthy_since: Loop time since which it goes well; None while it doesn't.
         last_contact: Loop time at which the server last said anything; None before the first word.
         lists: How many full lists were taken.
-        recovered: Called when the sink is current again after a failure.
+        recovered: Called when the sink is current again after a failure, with the seconds since that began.
     """
 
     def __init__(self, client: KubeClient, source: Source, sink: Sink, timing: WatchTiming) -> None:
@@ -120,7 +120,7 @@ class Follower:
         self.healthy_since: float | None = None
         self.last_contact: float | None = None
         self.lists = 0
-        self.recovered: Callable[[], None] = lambda: None
+        self.recovered: Callable[[float], None] = lambda _: None
         self._client = client
         self._source = source
         self._sink = sink
@@ -132,7 +132,8 @@ class Follower:
         self._unanswered = 0
         self._failures = 0
         self._absences = 0
-        self._behind = False
+        # Loop time since which the sink may lag; None while it is current.
+        self._behind_since: float | None = None
 
     @property
     def current(self) -> bool:
@@ -255,9 +256,10 @@ class Follower:
         self._catch_up()
 
     def _catch_up(self) -> None:
-        if self._behind and self.current:
-            self._behind = False
-            self.recovered()
+        since = self._behind_since
+        if since is not None and self.current:
+            self._behind_since = None
+            self.recovered(_now() - since)
 
     def _wait_after(self, error: KubeError) -> float:
         """Account for a failure; give the seconds to wait before going on."""
@@ -271,7 +273,9 @@ class Follower:
         wait = self._backoff(error)
         if isinstance(error, Throttled | ServerError):
             wait = max(wait, error.retry_after or 0.0)
-        self.state, self.healthy_since, self._behind = "failing", None, True
+        self.state, self.healthy_since = "failing", None
+        if self._behind_since is None:
+            self._behind_since = _now()
         log.warning("watch broke off", path=self._source.path, error=error.message, wait=round(wait, 2))
         return wait
 

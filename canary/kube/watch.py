@@ -119,8 +119,8 @@ class WatchCache(Generic[T]):
         """Whether it holds what the server holds, as far as can be known: not while it can't be followed."""
         return self._follower.current
 
-    def on_recovery(self, handler: Callable[[], None]) -> None:
-        """Call a handler each time that it is current again after a failure."""
+    def on_recovery(self, handler: Callable[[float], None]) -> None:
+        """Call a handler each time that it is current again after a failure, with the seconds that it was not."""
         self._follower.recovered = handler
 
     @property

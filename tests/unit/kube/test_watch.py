@@ -323,9 +323,15 @@ async def test_after_an_outage_it_is_current_at_once_even_where_history_is_lost(
     api.answers.append(stream(event("ERROR", gone)))
     api.answers.append(stream(event("ADDED", an_object("a", 11)), bookmark(20, initial=True)))
     backoff = Backoff(first=0.01, cap=60, factor=4, jitter=0)
-    cache = WatchCache(client, DEPLOYMENT, timing=WatchTiming(settled=0.0, backoff=backoff))
+    cache = WatchCache(client, DEPLOYMENT, timing=WatchTiming(backoff=backoff))
     seen: list[tuple[bool, bool]] = []
-    cache.on_recovery(lambda: seen.append((cache.current, cache.get("test", "a") is not None)))
+    lengths: list[float] = []
+
+    def recovered(seconds: float) -> None:
+        lengths.append(seconds)
+        seen.append((cache.current, cache.get("test", "a") is not None))
+
+    cache.on_recovery(recovered)
     began = asyncio.get_running_loop().time()
 
     async with running(cache):
@@ -336,6 +342,7 @@ async def test_after_an_outage_it_is_current_at_once_even_where_history_is_lost(
 
     assert asyncio.get_running_loop().time() - began < 0.01 * (1 + 4 + 16 + 64)
     assert seen[-1] == (True, True)
+    assert max(lengths) >= 0.01 * (1 + 4 + 16), "it was behind for as long as the server was away"
 
 
 async def test_a_watch_that_falls_silent_is_renewed(api: "ApiServer", client: KubeClient) -> None:
