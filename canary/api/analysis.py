@@ -204,6 +204,8 @@ class Analysis(Model):
     """Percent by which traffic goes back to the primary at promotion; all at once where absent."""
     step_weight_rollback: Percent = 0
     """Percent by which traffic goes back to the primary when a version has failed; all at once where absent."""
+    replica_ratio: bool = False
+    """Whether requests are divided by the numbers of pods behind one Service (provider kubernetes)."""
     mirror: bool = False
     """Whether requests are mirrored to the canary before it answers any."""
     mirror_weight: Percent = 0

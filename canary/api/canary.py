@@ -243,6 +243,11 @@ class Canary(Resource):
         return f"{self.service_name}-canary"
 
     @property
+    def services(self) -> tuple[str, str, str]:
+        """Names of the Services: the one that users call, the primary's and the canary's."""
+        return self.service_name, self.service_primary_name, self.service_canary_name
+
+    @property
     def analysis_interval(self) -> timedelta:
         """Time between two steps: 1 minute where absent, 1 second at least."""
         interval = self.analysis.interval

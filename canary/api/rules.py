@@ -330,6 +330,7 @@ _ANALYSIS_RULES: Final[tuple[_Rule, ...]] = (
     together.strategies,
     _metrics,
     together.metrics,
+    together.pod_counts,
     _webhooks,
     _alerts,
     _session_affinity,

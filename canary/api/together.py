@@ -98,6 +98,25 @@ def _counted(field: str, analysis: Analysis) -> Iterator[Problem]:
             yield Problem(f"{field}.{name}", message, "take it out")
 
 
+def pod_counts(canary: Canary, provider: str) -> Iterator[Problem]:
+    """Weights by the numbers of pods need pods whose number is the controller's to say."""
+    analysis, field = canary.analysis, f"{canary.analysis_field}.replicaRatio"
+    if not analysis.replica_ratio:
+        return
+    if provider != "kubernetes":
+        message = f"provider {provider} divides requests by weights of its own"
+        yield Problem(field, message, "take it out, or set provider: kubernetes")
+    if canary.spec.target_ref.kind != "Deployment":
+        message = f"the number of pods of a {canary.spec.target_ref.kind} is not the controller's to say"
+        yield Problem(field, message, "take it out, or roll out a Deployment")
+    if canary.spec.autoscaler_ref is not None:
+        message = "an autoscaler changes the numbers of pods that requests are divided by"
+        yield Problem(field, message, "take autoscalerRef out, or choose a provider with weights")
+    if analysis.iterations > 0:
+        message = "goes by stepWeight or stepWeights; with iterations no request reaches the canary"
+        yield Problem(field, message, "set stepWeight in place of iterations, or take it out")
+
+
 def metrics(canary: Canary, _provider: str) -> Iterator[Problem]:
     """Variables that no query asks for."""
     for index, metric in enumerate(canary.analysis.metrics):

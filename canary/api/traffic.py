@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+SERVICE_LABEL = "flagger.app/service"
+"""On the pods of both versions: the name of the one Service that leads to both, where their numbers divide requests."""
+
 TOTAL_WEIGHT = 100
 """The weights of one split always sum to this, in percent."""
 

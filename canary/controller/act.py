@@ -11,6 +11,7 @@ from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.in_place import replace_pods
 from canary.controller.keeping import Keeper
 from canary.controller.observe import Surroundings
+from canary.controller.sharing import as_shifted, shift
 from canary.kube.applied import marked
 from canary.kube.client import KubeClient
 from canary.kube.diff import covers
@@ -122,6 +123,9 @@ class Actor:
         if self._seen.router is None:
             msg = f"{self._seen.canary.key} has no router to divide traffic with"
             raise RuntimeError(msg)
+        shifted = await shift(self._client, self._caches, self._seen.canary, self._seen.router, split)
+        if shifted is not None:
+            self._wrote(shifted)
         for route in self._seen.router.desired(self._seen.canary, split, self._seen.routes):
             await self._apply(route)
 
@@ -129,7 +133,8 @@ class Actor:
         parts, seen = self._parts(), self._seen
         wanted = parts.kind.apex_services if isinstance(which, KeepApexService) else parts.kind.version_services
         for service in wanted(parts.target, seen.canary, rules=self._rules, observed=seen.services):
-            await self._apply(service)
+            apex = isinstance(which, KeepApexService)
+            await self._apply(as_shifted(self._caches, seen.canary, parts.router, service) if apex else service)
 
     def _parts(self) -> _Parts:
         seen = self._seen

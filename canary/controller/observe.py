@@ -31,6 +31,7 @@ from canary.rollout.facts import Answer, Facts, Question, Workload
 from canary.routers.base import Granularity, Router, route_names
 from canary.routers.registry import provider_of, router_of
 from canary.routers.registry import supported as supported_providers
+from canary.routers.replicas import ReplicaRouter
 from canary.workloads import autoscalers, following
 from canary.workloads.autoscalers import AUTOSCALERS, Autoscaler
 from canary.workloads.base import Target, owners_of, primary_name
@@ -38,6 +39,7 @@ from canary.workloads.configs import ConfigRef, references
 from canary.workloads.registry import kind_of, target_for
 from canary.workloads.registry import supported as supported_kinds
 from canary.workloads.revisions import record_name
+from canary.workloads.services import is_shared
 from canary.workloads.statefulset import StatefulSet
 
 ROUTES: Mapping[str, Resource] = {resource.kind: resource for resource in (TRAEFIK_SERVICE, HTTP_ROUTE)}
@@ -207,7 +209,7 @@ class Observer:
             autoscaler_minimum=(
                 seen.autoscaler_kind.minimum(seen.autoscaler) if seen.autoscaler_kind and seen.autoscaler else None
             ),
-            weighted=router is not None and router.capabilities.weights is not Granularity.NONE,
+            weighted=router is not None and _divides(seen, router),
             kept=kept(self._caches, seen.canary, primary.revision if primary is not None else ""),
             returnable=seen.canary.metadata.deletion_timestamp is None or self._returnable(seen),
             problems=self._problems(seen),
@@ -279,6 +281,13 @@ def _taken(seen: Surroundings) -> Iterator[Problem]:
 
 def _services(canary: Canary) -> tuple[str, ...]:
     return (canary.service_name, canary.service_primary_name, canary.service_canary_name)
+
+
+def _divides(seen: Surroundings, router: Router) -> bool:
+    """Whether the router can divide requests now: by the numbers of pods, only those that one Service leads to."""
+    if isinstance(router, ReplicaRouter) and seen.kind is not None and seen.primary is not None:
+        return is_shared(seen.kind.template(seen.primary), seen.canary)
+    return router.capabilities.weights is not Granularity.NONE
 
 
 def _watched(canary: Canary, refs: Iterable[ConfigRef], routes: Iterable[Resource]) -> set[Ref]:

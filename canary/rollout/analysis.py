@@ -1,25 +1,25 @@
 """The analysis of a new version: step by step, a look at a time, until it is promoted or taken back."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from canary.api.analysis import HookType, Severity, Webhook
+from canary.api.analysis import HookType, Severity
 from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import words
 from canary.rollout.bake import fallback
-from canary.rollout.capacity import ROLLING_BACK
-from canary.rollout.decision import Alert, Decision, Event, Route
+from canary.rollout.capacity import ROLLING_BACK, remake
+from canary.rollout.counts import Count
+from canary.rollout.decision import Action, Alert, Decision, Event, Route, ScaleTarget
 from canary.rollout.ending import held, roll_back, rolling_back
-from canary.rollout.facts import HookAnswer, HookQuestion, Question
+from canary.rollout.facts import Question
+from canary.rollout.gates import WAITING_FOR_APPROVAL, gates_to, through
 from canary.rollout.judging import NO_DATA, UNAVAILABLE, hook_failures, judge, metric_questions
 from canary.rollout.plan import EVERYBODY, NO_STEP, Step
 from canary.rollout.situation import HELD, Situation, warning
 from canary.rollout.start import restart, revert
 
 WAITING_FOR_PODS = "WaitingForPods"
-WAITING_FOR_APPROVAL = "WaitingForApproval"
 ANALYSING = "Analysing"
 PROMOTING = "Promoting"
 HOLDS = frozenset({WAITING_FOR_PODS, NO_DATA, UNAVAILABLE})
@@ -32,7 +32,7 @@ CATCH_UP = timedelta(minutes=1)
 def progress(s: Situation) -> Decision:
     """Go on with the analysis: what endangers traffic first, then the next look when it is due."""
     if s.facts.primary is None and s.kept:
-        return s.stay("the primary is gone and is made again", actions=s.remake_primary())
+        return s.stay("the primary is gone and is made again", actions=remake(s))
     target = s.facts.target
     if target is None:
         return roll_back(s, f"{s.canary.spec.target_ref.kind} {s.target_name} does not exist any more")
@@ -64,9 +64,17 @@ def _change_plan(s: Situation, step: Step) -> Decision:
     return Decision(
         status=s.evolve(canary_weight=step.split.canary, iterations=step.iteration),
         reason="the plan has changed",
-        actions=(*s.keep_services(), Route(step.split)),
+        actions=(*s.keep_services(), Route(step.split), *_resize(s, step)),
         wake=s.now,
     )
+
+
+def _resize(s: Situation, step: Step) -> tuple[Action, ...]:
+    """The canary gets the number of pods that a step goes by, where it goes by any."""
+    target = s.facts.target
+    if target is None or step.count is None or target.readiness.desired == step.count.pods:
+        return ()
+    return (ScaleTarget(step.count.pods),)
 
 
 def _look_due(s: Situation) -> datetime | None:
@@ -92,7 +100,8 @@ def _wait(s: Situation, due: datetime | None) -> Decision:
         wakes.append(deadline(s))
     split = s.plan.current(s.status).split
     why = s.pending if waits_for_pods else "waiting for the next look"
-    actions = (*s.keep_services(), Route(split)) if s.can_route(split) else s.keep_services()
+    kept = (*s.keep_services(), *s.keep_pods())
+    actions = (*kept, Route(split)) if s.can_route(split) else kept
     return s.stay(why, actions=actions, wake=min(wakes) if wakes else None)
 
 
@@ -263,71 +272,40 @@ def _go_on(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, .
     """This look was good: take the next step, or promote, as far as the gates allow."""
     if s.plan.current(s.status) == NO_STEP:
         told = s.status.reason == WAITING_FOR_APPROVAL
-        passed = () if told else (Event(f"Starting canary analysis for {s.target_name}"), *passed)
+        passed = (
+            () if told else (Event(f"Starting canary analysis for {s.target_name}"), *words.counted(s.plan), *passed)
+        )
         # The load that the first step is judged by must flow when it begins, not an interval later. What these hooks
         # say counts from the first look on: before, one that judges the canary's traffic has nothing to judge.
         loads = s.hooks(HookType.ROLLOUT)
         if s.unanswered(loads):
             return s.stay("calling the rollout hooks", asks=tuple(loads))
     step = s.plan.next(s.status)
-    opened = through(s, _gates(s, step), checks, events=passed)
+    opened = through(s, gates_to(s, step), checks, events=passed)
     if isinstance(opened, Decision):
         return opened
-    return _promote(s, opened, checks) if step is None else _advance(s, step, opened, checks)
+    if step is None:
+        return _promote(s, opened, checks)
+    target = s.facts.target
+    if step.count is not None and target is not None and target.readiness.desired < step.count.pods:
+        return _scale_up(s, step, step.count, checks)
+    return _advance(s, step, opened, checks)
 
 
-def through(
-    s: Situation,
-    gates: Mapping[HookQuestion, Webhook],
-    checks: tuple[CheckStatus, ...],
-    *,
-    events: tuple[Event, ...],
-) -> Decision | tuple[Event, ...]:
-    """Ask the gates on the way to what is next: the decision to wait for one, or what is told when all are open."""
-    if s.unanswered(gates):
-        return s.stay("asking the gates", asks=tuple(gates))
-    for question, hook in gates.items():
-        answer = s.approved(question)
-        if not answer.approved:
-            return _wait_for_gate(s, question, answer, events, checks)
-        event = words.passed(hook)
-        events = (*events, event) if event is not None else events
-    return events
-
-
-def _gates(s: Situation, step: Step | None) -> dict[HookQuestion, Webhook]:
-    """The gates on the way to this step, or to promotion where it is None.
-
-    To give a version to everybody, as blue/green does before it is copied, is to promote it in the eyes of its users.
-    """
-    if step is None or (s.plan.iterations and step.split == EVERYBODY):
-        return s.hooks(HookType.CONFIRM_PROMOTION)
-    return {} if s.plan.iterations else s.hooks(HookType.CONFIRM_TRAFFIC_INCREASE)
-
-
-def _wait_for_gate(
-    s: Situation, question: HookQuestion, answer: HookAnswer, events: tuple[Event, ...], checks: tuple[CheckStatus, ...]
-) -> Decision:
-    """A gate is closed: stay, without a deadline, for people decide."""
-    hook = s.canary.analysis.webhooks[question.index]
-    phase = Phase.WAITING_PROMOTION if hook.type is HookType.CONFIRM_PROMOTION else s.status.phase
-    first = s.status.reason != WAITING_FOR_APPROVAL or phase != s.status.phase
-    if first:
-        events = (*events, words.refused(s.canary, hook, answer.message))
-    alert = Alert(words.GATE_ALERTS[hook.type], Severity.WARN)
+def _scale_up(s: Situation, step: Step, count: Count, checks: tuple[CheckStatus, ...]) -> Decision:
+    """A step that goes by the number of pods begins once they are ready, with another look."""
+    told = f"Scaling {s.target_name} to {count.pods} pods for canary weight {step.split.canary}"
     return Decision(
         status=s.evolve(
-            phase=phase,
-            reason=WAITING_FOR_APPROVAL,
-            message=f"{hook.name}: {answer.message}",
+            reason=WAITING_FOR_PODS,
+            message=told,
             checks=checks,
             last_check_time=s.now,
             last_progress_time=s.now,
         ),
-        reason=f"the rollout waits for {hook.name}",
-        actions=s.keep_share(),
-        events=events if first else (),
-        alerts=(alert,) if first and not hook.mute_alert else (),
+        reason=told,
+        actions=(*s.keep_services(), ScaleTarget(count.pods)),
+        events=(Event(told),),
         wake=s.now + s.canary.analysis_interval,
     )
 
@@ -350,13 +328,13 @@ def _advance(s: Situation, step: Step, passed: tuple[Event, ...], checks: tuple[
             iterations=step.iteration,
             checks=checks,
             reason=ANALYSING,
-            message="",
+            message=str(step.count) if step.count is not None and not step.count.exact else "",
             last_check_time=s.now,
             last_progress_time=s.now,
             analysis_start_time=s.now if s.plan.current(s.status) == NO_STEP else s.status.analysis_start_time,
         ),
         reason=f"the next step: {told}",
-        actions=(*s.keep_services(), Route(step.split)) if fits else s.keep_services(),
+        actions=(*s.keep_services(), *_resize(s, step), Route(step.split)) if fits else s.keep_services(),
         events=(*passed, Event(told)),
         wake=s.now + s.canary.analysis_interval,
     )

@@ -41,6 +41,13 @@ def keep_good(s: Situation) -> tuple[Action, ...]:
     return (KeepRevision(good, configs=True),) if primary is not None and good and primary.revision == good else ()
 
 
+def keep_promoted(s: Situation) -> tuple[Action, ...]:
+    """What the primary carries is kept once it is promoted, so that it can be made the same again."""
+    carried = s.facts.primary.revision if s.facts.primary is not None else ""
+    wanted = carried and carried == s.status.last_promoted_spec and carried not in s.facts.kept
+    return (KeepRevision(carried),) if wanted else ()
+
+
 def begin(s: Situation, promoted: Decision) -> Decision:
     """The decision that ends a promotion, which begins the bake where the spec asks for one."""
     bake, span = s.status.bake, s.canary.analysis.bake

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from canary.api.traffic import TOTAL_WEIGHT
-from canary.rollout.decision import Action, Decision, ScalePrimary
+from canary.rollout.decision import Action, Decision, RestorePrimary, ScalePrimary
 from canary.rollout.situation import Situation, replicas_wanted
 
 FLOOR_STAYS = timedelta(minutes=5)
@@ -40,6 +40,20 @@ def refill(s: Situation) -> tuple[Action, ...]:
     size, primary = s.status.primary_replicas, s.facts.primary
     short = primary is not None and size is not None and primary.readiness.desired < size
     return (ScalePrimary(size),) if short and size is not None and not s.autoscaled else ()
+
+
+def revive(s: Situation) -> tuple[Action, ...]:
+    """A primary that somebody has scaled to nothing gets pods again: it is to serve everybody."""
+    primary = s.facts.primary
+    asleep = primary is not None and primary.readiness.desired == 0
+    return (ScalePrimary(s.status.primary_replicas or replicas_wanted(s.facts.target)),) if asleep else ()
+
+
+def remake(s: Situation) -> tuple[Action, ...]:
+    """A primary that is gone is made again of what was promoted, as large as it was."""
+    size = s.status.primary_replicas
+    scale = () if s.autoscaled or size is None else (ScalePrimary(size),)
+    return (RestorePrimary(s.kept), *scale)
 
 
 def stays(s: Situation) -> int:

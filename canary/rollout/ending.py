@@ -7,7 +7,7 @@ from canary.api.analysis import HookType, OnFailure, Severity, Webhook
 from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
 from canary.rollout import bake, words
-from canary.rollout.capacity import ROLLING_BACK, floor_at_rest, refill, stays
+from canary.rollout.capacity import ROLLING_BACK, floor_at_rest, refill, revive, stays
 from canary.rollout.decision import (
     Alert,
     CopyToPrimary,
@@ -91,7 +91,7 @@ def _wait_for_primary(s: Situation) -> Decision:
             actions=(*s.keep_services(), Route(EVERYBODY)),
             events=(Event("Routing all traffic to canary"),),
         )
-    actions = (*s.keep_share(), *s.revive_primary())
+    actions = (*s.keep_share(), *revive(s))
     deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
     if s.now < deadline:
         return s.stay(why, actions=actions, wake=deadline)
@@ -127,7 +127,7 @@ def finalising(s: Situation) -> Decision:
     """Traffic is back: a moment later the canary's pods go, and the rollout has succeeded."""
     if not s.primary_can_take_over:
         why = "the canary has traffic, and the primary no ready pods to take it back"
-        return s.stay(why, actions=s.revive_primary())
+        return s.stay(why, actions=revive(s))
     settled = s.settled_at(s.status.traffic_removed_time or s.now)
     actions = s.keep_all_on_primary()
     if s.now < settled:
@@ -322,7 +322,7 @@ def _wait_to_roll_back(s: Situation, why: str, failed_checks: int | None, checks
     """The primary has no ready pods, so traffic stays where it is until one is there to take it."""
     message = f"{why}; the primary has no ready pods to take the traffic"
     if s.status.reason == PRIMARY_NOT_READY and failed_checks in (None, s.status.failed_checks):
-        return s.stay(message, actions=s.revive_primary())
+        return s.stay(message, actions=revive(s))
     return Decision(
         status=s.evolve(
             reason=PRIMARY_NOT_READY,
@@ -331,7 +331,7 @@ def _wait_to_roll_back(s: Situation, why: str, failed_checks: int | None, checks
             checks=checks or s.status.checks,
         ),
         reason=message,
-        actions=s.revive_primary(),
+        actions=revive(s),
         events=(warning(f"Halt {s.full_name} rollback {message}"),),
         alerts=(Alert(f"Rollback is held: {message}", Severity.ERROR),),
     )

@@ -41,15 +41,14 @@ from canary.rollout.analysis import (
     ANALYSING,
     HOLDS,
     PROMOTING,
-    WAITING_FOR_APPROVAL,
     WAITING_FOR_PODS,
     deadline,
     examine,
     give_up_on_pods,
-    through,
 )
 from canary.rollout.decision import Alert, Decision, Ending, Event, SetPartition
 from canary.rollout.ending import by_hook, held, roll_back
+from canary.rollout.gates import WAITING_FOR_APPROVAL, through
 from canary.rollout.podbypod import PodByPod
 from canary.rollout.situation import HELD, warning
 from canary.rollout.wayback import back, come_back, current_all_the_same

@@ -8,6 +8,7 @@ from canary.api.analysis import MAX_ITERATIONS
 from canary.api.canary import Canary
 from canary.api.status import CanaryStatus
 from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
+from canary.rollout.counts import Count, counts
 
 DEFAULT_ITERATIONS = 10
 """How often a version is looked at before promotion, where the router has no weights and the spec no iterations."""
@@ -15,10 +16,17 @@ DEFAULT_ITERATIONS = 10
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One stretch of an analysis: how traffic is divided, and which iteration it is where they are counted."""
+    """One stretch of an analysis: how traffic is divided, and which iteration it is where they are counted.
+
+    Args:
+        split: how traffic is divided.
+        iteration: which one it is, from 1; 0 where they are not counted.
+        count: how many pods that takes; None where the numbers of pods make no difference.
+    """
 
     split: Split
     iteration: int = 0
+    count: Count | None = None
 
 
 EVERYBODY = Split(canary=TOTAL_WEIGHT)
@@ -32,10 +40,12 @@ class Plan:
     Args:
         steps: in order.
         iterations: how many there are where they are counted; 0 where they are told apart by their weights.
+        primary: pods of the primary, where requests are divided by the numbers of pods; 0 where they are not.
     """
 
     steps: tuple[Step, ...]
     iterations: int = 0
+    primary: int = 0
 
     @property
     def _counts(self) -> bool:
@@ -66,12 +76,26 @@ class Plan:
         if self._counts or status.iterations:
             position = self.position(status)
             return self.steps[position - 1] if position else NO_STEP
-        # A weight that an edit has taken out of the plan is kept until the next step.
-        return Step(Split(canary=status.canary_weight))
+        # A weight that an edit has taken out of the plan is kept until the next step, as far as it can be had.
+        weight = status.canary_weight
+        if self.primary and weight:
+            return counted(*counts((weight,), self.primary))
+        return Step(Split(canary=weight))
 
 
-def plan_of(canary: Canary, *, weighted: bool) -> Plan:
-    """The plan that a spec asks for, on a router that divides traffic by weight or doesn't."""
+def counted(count: Count) -> Step:
+    """The step that divides requests by the numbers of pods."""
+    return Step(Split(canary=count.share), count=count)
+
+
+def plan_of(canary: Canary, *, weighted: bool, replicas: int = 1) -> Plan:
+    """The plan that a spec asks for.
+
+    Args:
+        canary: the Canary.
+        weighted: whether the router divides traffic by weight.
+        replicas: pods of the primary, which matter where it does so by the numbers of pods.
+    """
     analysis = canary.analysis
     # The rules refuse more; where they are skipped with the analysis, so many steps would take all memory.
     iterations = min(analysis.iterations, MAX_ITERATIONS)
@@ -84,11 +108,16 @@ def plan_of(canary: Canary, *, weighted: bool) -> Plan:
         mirrored=mirrored,
         matched=bool(analysis.match),
         weighted=weighted,
+        primary=replicas if analysis.replica_ratio and weighted else 0,
     )
 
 
 @lru_cache(maxsize=256)
-def _plan(weights: tuple[int, ...], iterations: int, *, mirrored: int, matched: bool, weighted: bool) -> Plan:
+def _plan(
+    weights: tuple[int, ...], iterations: int, *, mirrored: int, matched: bool, weighted: bool, primary: int
+) -> Plan:
+    if not iterations and primary:
+        return Plan(tuple(counted(each) for each in counts(weights, primary)), primary=primary)
     if not iterations and mirrored:
         # One step in which the canary gets copies only; what it answers is thrown away, and judged.
         steps = (Step(Split(canary=0, mirror=mirrored), 1), *(Step(Split(canary=weight), 1) for weight in weights))

@@ -17,12 +17,9 @@ from canary.rollout.decision import (
     EventType,
     KeepApexService,
     KeepAutoscaler,
-    KeepRevision,
     KeepVersionServices,
     RestAutoscaler,
-    RestorePrimary,
     Route,
-    ScalePrimary,
     ScaleTarget,
     WakeAutoscaler,
 )
@@ -115,7 +112,7 @@ class Situation:
     @property
     def plan(self) -> Plan:
         """The steps of this rollout."""
-        return plan_of(self.canary, weighted=self.facts.weighted)
+        return plan_of(self.canary, weighted=self.facts.weighted, replicas=replicas_wanted(self.facts.primary))
 
     @property
     def split(self) -> Split:
@@ -309,31 +306,14 @@ class Situation:
             return (Route(ALL_PRIMARY), *self.keep_services())
         return (*self.keep_services(), Route(ALL_PRIMARY))
 
-    def keep_promoted(self) -> tuple[Action, ...]:
-        """What the primary carries is kept once it is promoted, so that it can be made the same again."""
-        carried = self.facts.primary.revision if self.facts.primary is not None else ""
-        wanted = carried and carried == self.status.last_promoted_spec and carried not in self.facts.kept
-        return (KeepRevision(carried),) if wanted else ()
-
-    def revive_primary(self) -> tuple[Action, ...]:
-        """A primary that somebody has scaled to nothing gets pods again: it is to serve everybody."""
-        primary = self.facts.primary
-        asleep = primary is not None and primary.readiness.desired == 0
-        return (ScalePrimary(self.status.primary_replicas or replicas_wanted(self.facts.target)),) if asleep else ()
-
-    def remake_primary(self) -> tuple[Action, ...]:
-        """A primary that is gone is made again of what was promoted, as large as it was."""
-        size = self.status.primary_replicas
-        scale = () if self.autoscaled or size is None else (ScalePrimary(size),)
-        return (RestorePrimary(self.kept), *scale)
-
     def keep_share(self) -> tuple[Action, ...]:
         """Services and route of a rollout that stays where it is, whatever has become of its route."""
         share, split = self.status.canary_weight, self.plan.current(self.status).split
         split = split if split.canary == share else Split(canary=share)
+        kept = (*self.keep_services(), *self.keep_pods())
         if split == self.split or not self.facts.weighted or not self.can_route(split):
-            return self.keep_services()
-        return (*self.keep_services(), Route(split))
+            return kept
+        return (*kept, Route(split))
 
     def let_go(self) -> tuple[Action, ...]:
         """The canary's pods go, where there is a workload to have any."""
@@ -354,8 +334,23 @@ class Situation:
         target = self.facts.target
         if target is None or target.readiness.desired or target.readiness.total:
             return waking
-        wanted = (self.facts.autoscaler_minimum or 1) if self.autoscaled else replicas_wanted(self.facts.primary)
-        return (*waking, ScaleTarget(wanted))
+        if self.autoscaled:
+            return (*waking, ScaleTarget(self.facts.autoscaler_minimum or 1))
+        return (*waking, ScaleTarget(self.pods_wanted or replicas_wanted(self.facts.primary)))
+
+    @property
+    def pods_wanted(self) -> int:
+        """How many pods the canary has at its step, the first one before that; 0 where their number is not counted."""
+        if not self.plan.primary:
+            return 0
+        count = self.plan.current(self.status).count or (self.plan.steps[0].count if self.plan.steps else None)
+        return count.pods if count is not None else 0
+
+    def keep_pods(self) -> tuple[Action, ...]:
+        """Pods that were taken from a canary whose share goes by their number come back."""
+        target, wanted = self.facts.target, self.pods_wanted
+        short = target is not None and 0 < target.readiness.desired < wanted
+        return (ScaleTarget(wanted),) if short and self.status.canary_weight else ()
 
     def release_autoscaler(self) -> tuple[Action, ...]:
         """A target that has pods is its autoscaler's own again; one that has none stays without."""

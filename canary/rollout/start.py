@@ -5,7 +5,7 @@ from datetime import datetime
 from canary.api.analysis import HookType, Severity
 from canary.api.status import Phase
 from canary.rollout import bake, words
-from canary.rollout.capacity import floor_at_rest, guarded, settle
+from canary.rollout.capacity import floor_at_rest, guarded, revive, settle
 from canary.rollout.decision import (
     Action,
     Alert,
@@ -152,7 +152,7 @@ def rest(s: Situation) -> Decision:
             reason="the primary is gone and is made again",
         )
     if not s.primary_can_take_over:
-        return s.stay(NOBODY_ELSE, actions=s.revive_primary())
+        return s.stay(NOBODY_ELSE, actions=revive(s))
     if s.reverted:
         return revert(s)
     if s.changed or s.retry_asked:
@@ -164,7 +164,7 @@ def rest(s: Situation) -> Decision:
 def waiting(s: Situation) -> Decision:
     """A new revision waits for its approval, unless it is taken back before."""
     if not s.primary_can_take_over:
-        return s.stay(NOBODY_ELSE, actions=s.revive_primary())
+        return s.stay(NOBODY_ELSE, actions=revive(s))
     if s.reverted:
         return revert(s)
     if s.changed or s.retry_asked:
@@ -179,7 +179,7 @@ def waiting(s: Situation) -> Decision:
 
 def _tidy(s: Situation) -> Decision:
     """Drift is repaired, and pods that traffic has left are let go."""
-    actions = (*s.keep_all_on_primary(), *s.keep_promoted())
+    actions = (*s.keep_all_on_primary(), *bake.keep_promoted(s))
     moved = s.status.traffic_removed_time
     if moved is None:
         return settle(s, (*actions, *s.rest()))
@@ -307,11 +307,11 @@ def restart(s: Situation) -> Decision:
         return Decision(
             status=s.evolve(reason=PRIMARY_NOT_READY, message=why, last_progress_time=s.now),
             reason=why,
-            actions=s.revive_primary(),
+            actions=revive(s),
             events=(warning(f"Halt {s.full_name} advancement {why}"),),
             wake=s.now + s.canary.progress_deadline,
         )
     deadline = _deadline(s)
     if s.now < deadline:
-        return s.stay(why, actions=s.revive_primary(), wake=deadline)
+        return s.stay(why, actions=revive(s), wake=deadline)
     return begin(s, events=(told,), in_place=True)

@@ -5,6 +5,7 @@ from canary.api.canary import Canary
 from canary.api.status import CheckStatus, Phase, Verdict
 from canary.api.traffic import Readiness
 from canary.rollout.decision import Event, EventType
+from canary.rollout.plan import Plan
 
 PROMOTED_MESSAGES = {
     Phase.INITIALIZING: "New {kind} detected, starting initialization.",
@@ -61,6 +62,14 @@ def promoted(phase: Phase, kind: str, *, in_place: bool) -> str | None:
     text = IN_PLACE.get(phase) if in_place else None
     text = text or PROMOTED_MESSAGES.get(phase)
     return text.format(kind=kind) if text is not None else None
+
+
+def counted(plan: Plan) -> tuple[Event, ...]:
+    """What is told of weights that go by the numbers of pods, where not all are what was asked for."""
+    counts = [step.count for step in plan.steps if step.count is not None]
+    if all(count.exact for count in counts):
+        return ()
+    return (Event(f"Weights by the numbers of pods: {'; '.join(str(count) for count in counts)}"),)
 
 
 def passed(hook: Webhook) -> Event | None:

@@ -28,6 +28,8 @@ class Granularity(StrEnum):
 
     NONE = "none"
     """Not at all: only tests reach the new version before its promotion."""
+    PODS = "pods"
+    """By the numbers of pods of each version."""
     PERCENT = "percent"
     """By whole percents."""
 
@@ -119,6 +121,7 @@ def routed_fields(canary: Canary) -> dict[str, bool]:
         "analysis.stepWeight": judged and weighted,
         "analysis.stepWeightPromotion": judged and analysis.step_weight_promotion > 0,
         "analysis.stepWeightRollback": judged and analysis.step_weight_rollback > 0,
+        "analysis.replicaRatio": judged and analysis.replica_ratio,
         "analysis.match": judged and bool(analysis.match),
         "analysis.mirror": judged and analysis.mirror,
         "analysis.sessionAffinity": judged and analysis.session_affinity is not None,
@@ -144,6 +147,7 @@ def refused(canary: Canary, provider: str, capabilities: Capabilities) -> tuple[
 _REMEDIES = {
     "analysis.stepWeight": "set analysis.iterations for a blue/green rollout, or choose a provider with weights",
     "analysis.stepWeightPromotion": "take it out, or choose a provider with weights",
+    "analysis.replicaRatio": "take it out, or set provider: kubernetes",
     "analysis.stepWeightRollback": "take it out, or choose a provider with weights",
 }
 

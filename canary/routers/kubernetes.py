@@ -28,12 +28,12 @@ class KubernetesRouter:
 
     def observed_split(self, canary: Canary, observed: Observed) -> Split | None:
         """Which version the Service that users call selects: as one of the two Services of the versions does."""
-        selected = _selector(observed, canary.service_name)
+        selected = selector_of(observed, canary.service_name)
         if not selected:
             return None
-        if selected == _selector(observed, canary.service_primary_name):
+        if selected == selector_of(observed, canary.service_primary_name):
             return ALL_PRIMARY
-        if selected == _selector(observed, canary.service_canary_name):
+        if selected == selector_of(observed, canary.service_canary_name):
             return Split(canary=TOTAL_WEIGHT)
         return None
 
@@ -50,5 +50,6 @@ class KubernetesRouter:
         return refused(canary, "kubernetes", self.capabilities)
 
 
-def _selector(observed: Observed, name: str) -> Json:
+def selector_of(observed: Observed, name: str) -> Json:
+    """What a Service selects; empty where there is none."""
     return mapping(mapping(observed.get(("Service", name), {}).get("spec")).get("selector"))

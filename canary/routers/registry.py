@@ -8,6 +8,7 @@ from canary.routers.base import Router
 from canary.routers.gatewayapi import GatewayRouter
 from canary.routers.kubernetes import KubernetesRouter
 from canary.routers.pods import PodsRouter
+from canary.routers.replicas import ReplicaRouter
 from canary.routers.traefik import TraefikRouter
 
 _GATEWAY = GatewayRouter()
@@ -23,6 +24,7 @@ ROUTERS: Mapping[str, Router] = MappingProxyType(
 )
 
 _PODS = PodsRouter()
+_REPLICAS = ReplicaRouter()
 
 
 def provider_of(canary: Canary, default: str) -> str:
@@ -37,7 +39,10 @@ def provider_of(canary: Canary, default: str) -> str:
 
 def router_of(canary: Canary, default: str) -> Router | None:
     """The router of a Canary; None where its provider has none."""
-    return _PODS if canary.in_place else router_for(provider_of(canary, default))
+    provider = provider_of(canary, default)
+    if canary.in_place:
+        return _PODS
+    return _REPLICAS if provider == "kubernetes" and canary.analysis.replica_ratio else router_for(provider)
 
 
 def router_for(provider: str) -> Router | None:

@@ -107,9 +107,9 @@ class Scenario:
         """Steady requests through the gateway."""
         return Traffic(f"http://{addresses.GATEWAY}:{PORT}/", self.host, rate=rate)
 
-    def direct_traffic(self, rate: float = 50.0) -> Traffic:
-        """Steady requests to the Service that users call, past the gateway."""
-        return Traffic(f"http://{NAME}.{self.rig.namespace}:{PORT}/", rate=rate)
+    def direct_traffic(self, rate: float = 50.0, *, fresh: bool = False) -> Traffic:
+        """Steady requests to the Service that users call, past the gateway; each on its own connection if `fresh`."""
+        return Traffic(f"http://{NAME}.{self.rig.namespace}:{PORT}/", rate=rate, fresh=fresh)
 
     async def deploy(self, version: str, **changes: object) -> None:
         """Apply a version of the application, with changes as `application` takes them."""

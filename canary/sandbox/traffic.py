@@ -44,12 +44,14 @@ class Traffic:
         host: the host name that the gateway routes by; empty for the address's own.
         rate: requests a second.
         limit: seconds that an answer may take.
+        fresh: whether each request has a connection of its own, so that a Service spreads them over all pods.
     """
 
     url: str
     host: str = ""
     rate: float = 50.0
     limit: float = 5.0
+    fresh: bool = False
     answers: list[Answer] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
 
@@ -76,7 +78,7 @@ class Traffic:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         timeout = aiohttp.ClientTimeout(total=self.limit)
-        connector = aiohttp.TCPConnector(limit=0)
+        connector = aiohttp.TCPConnector(limit=0, force_close=self.fresh)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session, asyncio.TaskGroup() as group:
             begun = loop.time()
             sent = 0

@@ -179,6 +179,7 @@ class PodTemplates(ABC):
             *ports.problems(canary, self.template(target)),
             *_repeated_port_problems(canary, self.template(target)),
             *services.problems(canary, observed),
+            *services.sharing_problems(canary, self.template(target)),
         )
 
     def _label(self, target: Json, rules: Rules) -> SelectorLabel:

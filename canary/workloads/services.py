@@ -7,6 +7,7 @@ from types import MappingProxyType
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.service import CustomMetadata, ServicePort
+from canary.api.traffic import SERVICE_LABEL
 from canary.kube.types import Json
 from canary.workloads.base import (
     SelectorLabel,
@@ -109,6 +110,23 @@ def metadata(
         made["labels"] = _leaving({**custom.labels, **labels}, unmanaged.labels, labels_of(there))
         made["ownerReferences"] = [owner_reference(canary)]
     return made
+
+
+def is_shared(template: Json, canary: Canary) -> bool:
+    """Whether pods of this template carry the label by which one Service can lead to both versions."""
+    labels = mapping(mapping(template.get("metadata")).get("labels"))
+    return bool(labels.get(SERVICE_LABEL) == canary.service_name)
+
+
+def sharing_problems(canary: Canary, template: Json) -> tuple[Problem, ...]:
+    """What keeps one Service from leading to the pods of both versions, where the spec divides requests by that."""
+    if not canary.analysis.replica_ratio or is_shared(template, canary):
+        return ()
+    wanted, name = f"{SERVICE_LABEL}: {canary.service_name}", canary.target_name
+    message = f"the pods of {name} have no label {wanted}, by which one Service leads to both versions"
+    return (
+        Problem(f"{canary.analysis_field}.replicaRatio", message, f"add it to spec.template.metadata.labels of {name}"),
+    )
 
 
 def problems(canary: Canary, observed: Mapping[str, Json]) -> tuple[Problem, ...]:

@@ -202,18 +202,21 @@ class Cluster:
         """One of the two workloads."""
         return self.target if side is Side.CANARY else self.primary
 
-    def shares(self) -> Mapping[Side, float]:
+    def shares(self, now: datetime) -> Mapping[Side, float]:
         """The share of requests that each side is given, 0 to 1."""
         if not self.managed:
             return {Side.CANARY: 1.0, Side.PRIMARY: 0.0}
         split = self.split or ALL_PRIMARY
+        if self.scenario.canary.analysis.replica_ratio and 0 < split.canary < TOTAL_WEIGHT:
+            ready = {side: self._ready(side, now) for side in Side}
+            return {side: count / max(1, sum(ready.values())) for side, count in ready.items()}
         part = split.canary / TOTAL_WEIGHT * (self.scenario.matching / 100 if split.matched else 1)
         return {Side.CANARY: part, Side.PRIMARY: 1 - part}
 
     def served(self, now: datetime) -> dict[str, float]:
         """The share of requests that each revision answers; under the empty name, what nobody answers."""
         served: dict[str, float] = {}
-        for side, share in self.shares().items():
+        for side, share in self.shares(now).items():
             if share == 0:
                 continue
             workload = self.side(side)
@@ -222,6 +225,10 @@ class Cluster:
             for revision, count in (ready or {"": 1}).items():
                 served[revision] = served.get(revision, 0.0) + share * count / max(total, 1)
         return served
+
+    def _ready(self, side: Side, now: datetime) -> int:
+        workload = self.side(side)
+        return sum(workload.ready_by_revision(now).values()) if workload is not None else 0
 
     def do(self, action: Action, now: datetime) -> bool:
         """Apply one action, and say whether that changed anything.

@@ -43,14 +43,14 @@ class SafeWorld(World):
         super().before_action(action, index)
         if isinstance(action, DeletePod):
             self._before_deletion(action)
-        self._shares, self._serving = self.cluster.shares(), self._who_serves()
+        self._shares, self._serving = self.cluster.shares(self.now), self._who_serves()
 
     def after_action(self, action: Action, *, wrote: bool) -> None:
         """Look at what it has done to requests."""
         super().after_action(action, wrote=wrote)
         if not wrote:
             return
-        shares, serving = self.cluster.shares(), self._who_serves()
+        shares, serving = self.cluster.shares(self.now), self._who_serves()
         for side, share in shares.items():
             if share > self._shares[side] and not serving[side] and any(serving.values()):
                 self._unsafe(f"{action} gives requests to the {side}, which has no ready pods")

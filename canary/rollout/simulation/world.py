@@ -389,5 +389,5 @@ class World:
             running = workload.revision if workload is not None and workload.runs(self.now) else ""
             if running != self._since[side].revision:
                 self._since[side] = Since(running, self.now)
-            if running and self._since[side].loaded is None and self.cluster.shares()[side]:
+            if running and self._since[side].loaded is None and self.cluster.shares(self.now)[side]:
                 self._since[side] = replace(self._since[side], loaded=self.now)

@@ -51,6 +51,7 @@ BEYOND_GATEWAYS = (
         for form in ("prefix", "suffix")
     ),
     "spec.analysis.match[].sourceLabels",
+    "spec.analysis.replicaRatio",
     "spec.ingressRef",
     "spec.routeRef",
     "spec.upstreamRef",
@@ -58,6 +59,7 @@ BEYOND_GATEWAYS = (
 PORTS, LISTENERS = "spec.service.ports", "spec.service.ports[].gatewayRefs"
 """Further ports are honoured by every provider, and listeners of their own by gateways."""
 
+BY_PODS = "spec.analysis.replicaRatio"
 BY_WEIGHT = tuple(f"spec.analysis.stepWeight{what}" for what in ("", "Promotion", "Rollback"))
 
 
@@ -68,7 +70,7 @@ def is_below(path: str, holders: tuple[str, ...]) -> bool:
 FIELDS = [path for path in plain_fields(SCHEMA) if is_below(path, ROUTED)]
 NOT_ALL = [path for path in FIELDS if not is_below(path, (PORTS,)) or is_below(path, (LISTENERS,))]
 CASES = [
-    *(("kubernetes", path) for path in NOT_ALL),
+    *(("kubernetes", path) for path in NOT_ALL if path != BY_PODS),
     *(("traefik", path) for path in NOT_ALL if path not in BY_WEIGHT),
     *(("gatewayapi", path) for path in FIELDS if is_below(path, BEYOND_GATEWAYS)),
     *(("in place", path) for path in FIELDS if path != "spec.analysis.stepWeight"),

@@ -174,6 +174,21 @@ SCENARIOS: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
     "blue/green without weights": ({"iterations": 2}, (V2,), {"weighted": False}),
     "a/b": ({"iterations": 2, "match": MATCH}, (V2,), {}),
     "a/b bad": ({"iterations": 2, "match": MATCH}, (V2,), {"versions": {"v2": Version(readings=(Reading(1.0),))}}),
+    "by numbers of pods": (
+        {"stepWeights": [10, 50, 100], "replicaRatio": True, "spec": {"provider": "kubernetes"}},
+        (V2,),
+        {"replicas": 3},
+    ),
+    "by numbers of pods, bad": (
+        {"stepWeights": [10, 50], "replicaRatio": True, "threshold": 1, "spec": {"provider": "kubernetes"}},
+        (V2,),
+        {"replicas": 3, "versions": BAD},
+    ),
+    "by numbers of pods, superseded": (
+        {"stepWeights": [10, 50], "replicaRatio": True, "spec": {"provider": "kubernetes"}},
+        (V2, (150, Deploy("v3"))),
+        {"replicas": 3},
+    ),
     "steps back of a bad one": (
         {**QUICK, "threshold": 1, "stepWeightRollback": 20, "stepWeight": 50},
         (V2,),

@@ -1,10 +1,12 @@
 from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 
+from canary.api.analysis import Analysis
 from canary.api.canary import Canary
 from canary.kube.types import Json
-from canary.workloads import services
+from canary.workloads import services, template
 from canary.workloads.base import SelectorLabel
 
 LABEL = SelectorLabel("app", "my-app")
@@ -77,3 +79,28 @@ class TestProblems:
     def test_ports_of_our_own_services_are_ours_to_change(self, make_canary: Callable[..., Canary]) -> None:
         there = existing(owned=True, clusterIP="10.0.0.1", ports=[{"name": "http", "port": 80}])
         assert services.problems(make_canary(), there) == ()
+
+
+class TestShared:
+    """One Service leads to both versions by a label that both have, and that neither selects its pods by."""
+
+    LABELLED: ClassVar[Json] = {"metadata": {"labels": {"app": "my-app", "flagger.app/service": "my-app"}}}
+
+    def test_pods_without_the_label_are_refused_with_what_to_write(self, make_canary: Callable[..., Canary]) -> None:
+        made = make_canary()
+        asking = made.replace(spec=made.spec.replace(analysis=Analysis(replica_ratio=True)))
+        bare: Json = {"metadata": {"labels": {"app": "my-app"}}}
+        (problem,) = services.sharing_problems(asking, bare)
+
+        assert problem.field == "spec.analysis.replicaRatio"
+        assert "flagger.app/service: my-app" in problem.message
+        assert problem.remedy == "add it to spec.template.metadata.labels of my-app"
+        assert services.sharing_problems(asking, self.LABELLED) == ()
+        assert services.sharing_problems(made, bare) == ()
+
+    def test_the_primarys_pods_have_it_too(self, make_canary: Callable[..., Canary]) -> None:
+        label = SelectorLabel("app", "my-app")
+        cloned = template.primary_template(self.LABELLED, label, tracked=(), roll="1")
+
+        assert services.is_shared(cloned, make_canary())
+        assert cloned["metadata"]["labels"]["app"] == "my-app-primary"
