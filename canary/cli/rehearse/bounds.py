@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 
 from canary.api.analysis import HookType, NoDataPolicy, UnavailablePolicy, Webhook
 from canary.api.canary import Canary
@@ -36,15 +37,17 @@ class Bounds:
 def bounds_of(canary: Canary, stage: Stage) -> Bounds:
     """How long a rollout of this Canary can take, where the new version stands beside the old one."""
     judged = not canary.skip_analysis
-    plan = plan_of(canary, weighted=stage.weighted)
+    plan = plan_of(canary, weighted=stage.weighted, replicas=stage.replicas)
     steps, back = (len(plan.steps), _steps_back(canary, plan)) if judged else (0, 0)
     ready, interval, deadline = stage.ready_after, canary.analysis_interval, canary.progress_deadline
     ending = back * interval + SETTLE
-    shortest = ready + steps * interval + ready + ending
+    grown = _grown(plan) if judged else 0
+    shortest = ready + steps * interval + grown * ready + ready + ending
     longest = _patience(canary, HookType.CONFIRM_ROLLOUT) + deadline + deadline + ending
     if judged:
         hold = deadline if _can_hold(canary) else NOTHING
-        longest += steps * (interval + hold) + (canary.threshold - 1) * (interval + hold) + _asked(canary, steps)
+        longest += steps * (interval + hold) + (canary.threshold - 1) * (interval + hold)
+        longest += grown * deadline + _asked(canary, steps + grown)
     return Bounds(shortest, longest, gates_of(canary))
 
 
@@ -77,6 +80,12 @@ def _steps_back(canary: Canary, plan: Plan) -> int:
     if not step or last is None or last.matched or not last.canary:
         return 0
     return -(-last.canary // step) - 1
+
+
+def _grown(plan: Plan) -> int:
+    """How many steps wait for pods that the step before did not have."""
+    pods = [step.count.pods for step in plan.steps if step.count is not None]
+    return sum(after > before for before, after in pairwise(pods))
 
 
 def _patience(canary: Canary, *types: HookType) -> timedelta:

@@ -246,7 +246,7 @@ def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Repor
         where=spec.where,
         name=canary.key,
         canary=canary,
-        plan=plan_of(canary, weighted=stage.weighted),
+        plan=plan_of(canary, weighted=stage.weighted, replicas=stage.replicas),
         stage=stage,
         bounds=_bounds(canary, stage, theatre),
         notes=tuple(_notes(provider_of(canary, provider), stage)),

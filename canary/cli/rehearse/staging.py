@@ -145,7 +145,7 @@ def _limit(story: Story, pace: Pace) -> timedelta:
 
 def pace_of(canary: Canary, story: Story, stage: Stage) -> Pace:
     """How the new version would roll out if nothing held it up."""
-    steps = 0 if canary.skip_analysis else len(plan_of(canary, weighted=stage.weighted).steps)
+    steps = 0 if canary.skip_analysis else len(plan_of(canary, weighted=stage.weighted, replicas=stage.replicas).steps)
     return Pace(steps, canary.analysis_interval, ready_after(story, stage) or NOTHING)
 
 

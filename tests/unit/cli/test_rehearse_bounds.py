@@ -58,6 +58,18 @@ def test_a_healthy_version_takes_the_shortest_time(
     assert (seen.outcome, seen.took) == (Outcome.PROMOTED, bounds_of(made, stage).shortest)
 
 
+@RULE
+@given(analysis=weights, ready=st.integers(0, 60), replicas=st.integers(1, 8))
+def test_steps_that_add_pods_wait_for_them(
+    canary: Make, play: Play, analysis: dict[str, Any], ready: int, replicas: int
+) -> None:
+    stage = Stage(ready_after=ready * SECOND, replicas=replicas)
+    made = canary(**analysis, replicaRatio=True, spec={"provider": "kubernetes"})
+    seen = play(made, BY_NAME[HEALTHY], stage)
+
+    assert (seen.outcome, seen.took) == (Outcome.PROMOTED, bounds_of(made, stage).shortest)
+
+
 class Delaying(World):
     """A world in which each check comes as late as the deadline lets it, and fails as often as the threshold does."""
 
@@ -88,6 +100,23 @@ def test_a_version_that_uses_every_deadline_takes_the_longest_time(
 
     assert line.endings == (Ending.PROMOTED,)
     assert end - BEGINNING == bounds_of(made, STAGE).longest
+
+
+@RULE
+@given(analysis=weights, deadline=st.integers(10, 2_000))
+def test_by_numbers_of_pods_none_takes_longer_than_the_longest_time(
+    canary: Make, analysis: dict[str, Any], deadline: int
+) -> None:
+    spec = {"progressDeadlineSeconds": deadline, "provider": "kubernetes"}
+    made = canary(**analysis, replicaRatio=True, spec=spec)
+    late = model_of(Story, {"name": "late", "versions": {"new": {"readyAfter": f"{deadline}s"}}})
+    world = Delaying(scenario_of(made, late, STAGE))
+    line = world.run()
+    end = next(each.at for each in line.entries if each.ending is not None)
+    longest = bounds_of(made, STAGE).longest
+
+    assert longest is not None
+    assert end - BEGINNING <= longest
 
 
 class Whimsical(World):
