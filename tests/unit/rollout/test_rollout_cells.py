@@ -45,6 +45,7 @@ from canary.rollout.simulation.cluster import Cluster
 from canary.rollout.simulation.statefulset import StatefulSet
 from canary.routers.base import Granularity, Json
 from canary.routers.registry import router_of
+from canary.routers.replicas import WEIGHT_ANNOTATION, ReplicaRouter
 from canary.workloads.base import Rules
 from canary.workloads.registry import TARGETS
 
@@ -56,6 +57,7 @@ STEPS = {"stepWeight": 25, "maxWeight": 50}
 
 
 WEIGHT, BACK, MIRROR, CHOICE, COOKIES = "stepWeight", "stepWeightPromotion", "mirror", "match", "sessionAffinity"
+PODS = "replicaRatio"
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def strategy(analysis: Mapping[str, Any], *needs: str, **spec: Any) -> Strategy:
 
 STRATEGIES: dict[str, Strategy] = {
     "stepWeight": strategy(STEPS, WEIGHT),
+    "numbers of pods": strategy({**STEPS, "replicaRatio": True}, WEIGHT, PODS),
     "stepWeights": strategy({"stepWeights": [10, 100]}, WEIGHT),
     "steps back": strategy({**STEPS, "stepWeightPromotion": 25}, WEIGHT, BACK),
     "mirrored": strategy({**STEPS, "mirror": True, "mirrorWeight": 40}, WEIGHT, MIRROR),
@@ -108,9 +111,22 @@ def refusals(name: str, kind: str, provider: str) -> set[str]:
         found |= {"spec.analysis.iterations"} if counted else set()
         return found | ({"spec.provider"} if provider != "kubernetes" else set())
     found = {f"spec.analysis.{need}" for need in needs - CAN[provider]}
+    if PODS in needs and provider == "kubernetes":
+        found = set() if kind == "Deployment" else {f"spec.analysis.{PODS}"}
     if kind == "Service" and provider == "kubernetes":
         found.add("spec.provider")
     return found | ({"spec.analysis.stepWeight"} if name == "pod by pod" else set())
+
+
+def merged(obj: Json, patch: Json) -> Json:
+    """An object after a merge patch (RFC 7386)."""
+    done = {**obj}
+    for key, value in patch.items():
+        if value is None:
+            done.pop(key, None)
+        else:
+            done[key] = merged(done.get(key, {}), value) if isinstance(value, dict) else value
+    return done
 
 
 def target_of(kind: str, revision: str) -> Json:
@@ -120,7 +136,8 @@ def target_of(kind: str, revision: str) -> Json:
         ports = [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 80}]
         return {"kind": kind, "metadata": metadata, "spec": {"selector": {"version": revision}, "ports": ports}}
     container = {"name": "app", "image": f"app:{revision}", "ports": [{"containerPort": 80}]}
-    template = {"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [container]}}
+    labels = {"app": "app", "flagger.app/service": "app"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
     return {
         "kind": kind,
         "metadata": metadata,
@@ -190,15 +207,32 @@ class Cell(SafeWorld):
             case KeepVersionServices():
                 self._keep(kind.version_services(target, canary, rules=given, observed=there))
             case KeepApexService():
-                self._keep(kind.apex_services(target, canary, rules=given, observed=there))
+                self._keep(map(self._shifted, kind.apex_services(target, canary, rules=given, observed=there)))
             case CopyToPrimary():
                 self._keep([kind.primary(target, canary, tracked={}, rules=given)])
             case Route(split):
+                if isinstance(self.router, ReplicaRouter):
+                    apex = self.objects["Service", "app"]
+                    self._keep([merged(apex, self.router.shift(canary, split, self.objects))])
                 self._keep(self.router.desired(canary, split, self.objects))
                 assert self.routed in (split, None if self.cluster.managed else split)
             case HandBack():
                 self._keep(kind.handed_back_services(target, canary, rules=given, observed=there))
                 self._keep(self.router.handed_back(canary, self.objects))
+
+    def _shifted(self, service: Json) -> Json:
+        """The users' Service as it is applied while the canary has traffic by what it selects, and what others keep."""
+        if not isinstance(self.router, ReplicaRouter):
+            return service
+        selected = self.router.selected(self.canary, self.objects)
+        marks = self.services.get("app", {}).get("metadata", {}).get("annotations", {})
+        kept = {key: value for key, value in marks.items() if key == WEIGHT_ANNOTATION}
+        metadata = {**service["metadata"], "annotations": {**service["metadata"].get("annotations", {}), **kept}}
+        return {
+            **service,
+            "metadata": metadata,
+            "spec": {**service["spec"], **({"selector": selected} if selected else {})},
+        }
 
     def _keep(self, manifests: Iterable[Json]) -> None:
         self.objects |= {(each["kind"], each["metadata"]["name"]): each for each in manifests}
