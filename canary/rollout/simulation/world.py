@@ -261,6 +261,8 @@ class World:
         self._wake = self.now
         match change:
             case Edit(spec):
+                # What is under way was asked of the spec before; no look waits for it any more.
+                self._asked.clear()
                 metadata = self.canary.metadata.replace(generation=self.canary.metadata.generation + 1)
                 self._touch(self.canary.replace(spec=spec, metadata=metadata))
             case Annotate(key, value):

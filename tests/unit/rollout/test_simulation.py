@@ -101,6 +101,13 @@ class TestPods:
 class TestLoop:
     """The rules of the real loop."""
 
+    def test_an_edit_that_takes_a_webhook_out_while_it_is_asked_ends_the_look(self, canary: Make, story: Story) -> None:
+        hooks = [{"name": "test", "type": "pre-rollout", "url": "http://hooks.test/"}]
+        asked = canary(webhooks=hooks)
+        scenario = story(asked, (60, Deploy("v2")), (70, Edit(canary().spec)), latency=30 * SECOND)
+
+        assert World(scenario).run().status.phase is Phase.SUCCEEDED
+
     def test_answers_are_dropped_with_the_look_that_asked(self, canary: Make, story: Story) -> None:
         """And asked again by the next one."""
         asked: list[Question] = []
