@@ -76,6 +76,8 @@ class JudgingWorld(SafeWorld):
 
 def found_wanting(canary: Canary, facts: Facts) -> bool:
     """Whether an answer of this look speaks against going on."""
+    # Before the first step a rollout hook only begins the load: it has no traffic yet to judge.
+    begun = bool(canary.status.canary_weight or canary.status.iterations)
     for question, answer in facts.answers.items():
         match answer:
             case CheckStatus(verdict=Verdict.FAIL | Verdict.UNAVAILABLE):
@@ -85,7 +87,8 @@ def found_wanting(canary: Canary, facts: Facts) -> bool:
                 if metric.no_data is not NoDataPolicy.PASS:
                     return True
             case HookAnswer(approved=approved) if isinstance(question, HookQuestion):
-                if approved == (question.type is HookType.ROLLBACK):
+                counts = begun or question.type is not HookType.ROLLOUT
+                if counts and approved == (question.type is HookType.ROLLBACK):
                     return True
             case _:
                 pass
