@@ -231,6 +231,16 @@ class TestRollout:
         assert line.status.last_promoted_spec == "v3"
 
 
+    def test_while_the_primary_lacks_the_label_a_version_is_rolled_out_without_requests(
+        self, ratio: Make, story: Story
+    ) -> None:
+        """Or the label by which both are selected would select the canary alone."""
+        line = world(story, ratio(stepWeights=[25, 50]), V2, weighted=False).run()
+
+        assert line.weights == (0,)
+        assert line.status.phase is Phase.SUCCEEDED
+
+
 class TestScaling:
     """Somebody else scales in mid-rollout."""
 
