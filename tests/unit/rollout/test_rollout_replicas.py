@@ -230,7 +230,6 @@ class TestRollout:
         assert (1, 0.25) in going.seen[-8:]
         assert line.status.last_promoted_spec == "v3"
 
-
     def test_while_the_primary_lacks_the_label_a_version_is_rolled_out_without_requests(
         self, ratio: Make, story: Story
     ) -> None:
