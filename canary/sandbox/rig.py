@@ -9,8 +9,10 @@ from pathlib import Path
 
 import yaml
 
+from canary.kube.backoff import Backoff
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError
+from canary.kube.follow import WatchTiming
 from canary.kube.store import Change
 from canary.kube.types import CANARY, DEPLOYMENT, EVENT, TRAEFIK_SERVICE, Json, Resource, resource_of
 from canary.kube.watch import WatchCache
@@ -18,6 +20,9 @@ from canary.sandbox import addresses
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.options import CONTROLLER
 from canary.sandbox.process import Part
+
+_AT_ONCE = WatchTiming(backoff=Backoff(first=0.05, cap=0.2))
+"""Back before anybody else after an outage, so that no state is missed."""
 
 CRD = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
 INGRESS_ROUTE = Resource("traefik.io", "v1alpha1", "ingressroutes", "IngressRoute")
@@ -204,7 +209,7 @@ class Rig:
     async def recording(self, resource: Resource, name: str) -> AsyncIterator[Recording]:
         """Write down every state of an object while the context lasts."""
         recording = Recording()
-        cache = WatchCache(self.client, resource, namespace=self.namespace)
+        cache = WatchCache(self.client, resource, namespace=self.namespace, timing=_AT_ONCE)
         cache.subscribe(lambda change: recording.add(change) if change.key.name == name else None)
         task = asyncio.create_task(cache.run(), name=f"recording {resource.plural}")
         try:

@@ -1,10 +1,15 @@
 """What a rollout hangs on is away for a while: that says nothing about the new version, and takes nothing back."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
+import pytest_asyncio
+
+from canary.kube.types import Resource
 from canary.sandbox.rig import Rig
 from canary.sandbox.scenario import DURATION, NAME, STEPS, SUCCESS_RATE, Scenario, canary_of
 
+NAMESPACE = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 OUTAGE_SECONDS = 20.0
 ANALYSIS = {"interval": "2s", "metrics": [SUCCESS_RATE, DURATION]}
 
@@ -16,10 +21,24 @@ async def is_away(rig: Rig, part: str) -> None:
     await rig.cluster.parts[part].start()
 
 
-async def test_the_api_server_is_away_for_twenty_seconds(rig: Rig) -> None:
-    async with Scenario.on(rig) as scenario:
-        await scenario.initialise(canary_of(rig.namespace, ANALYSIS))
+@pytest_asyncio.fixture
+async def other(rig: Rig) -> AsyncIterator[Rig]:
+    """Another namespace."""
+    name = f"{rig.namespace}-other"
+    await rig.client.create(NAMESPACE, {"metadata": {"name": name}})
+    yield Rig(rig.cluster, rig.client, name)
+    await rig.client.delete(NAMESPACE, None, name)
+
+
+async def test_the_api_server_is_away_for_twenty_seconds(rig: Rig, other: Rig) -> None:
+    """One rollout has traffic already; the pods of another get ready meanwhile, and its deadline passes."""
+    async with Scenario.on(rig) as scenario, Scenario.on(other) as unseen:
+        # A step lasts for longer than a server that has just come back tells those who watch to wait.
+        await scenario.initialise(canary_of(rig.namespace, {**ANALYSIS, "interval": "4s"}))
+        await unseen.initialise(canary_of(other.namespace, progressDeadlineSeconds=20))
         async with scenario.traffic() as traffic:
+            await unseen.deploy("1.0.1", environment={"READY_DELAY": "8"})
+            await unseen.phase("Progressing")
             await scenario.deploy("1.0.1")
             await scenario.weight(25)
             await is_away(rig, "apiserver")
@@ -27,6 +46,7 @@ async def test_the_api_server_is_away_for_twenty_seconds(rig: Rig) -> None:
             await rig.cluster.parts["kcm"].stop()
             await rig.cluster.parts["kcm"].start()
             assert await scenario.ended() == "Succeeded"
+            assert await unseen.ended() == "Succeeded"
         assert scenario.weights == STEPS
         assert [str(each) for each in traffic.lost] == []
         assert scenario.unserved == []
