@@ -33,6 +33,7 @@ lint: $(VENV)/.installed ## Check style, imports and generated files
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/lint-imports
 	$(BIN)/python -m canary.api.crds --check
+	$(BIN)/python tests/tools/fields.py --check
 
 types: $(VENV)/.installed ## Check types
 	$(BIN)/mypy

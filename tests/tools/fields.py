@@ -202,10 +202,10 @@ def _cells(tests: Sequence[Shown]) -> Iterable[str]:
 HEADER: Final = """\
 # Fields, and the tests that show what they do
 
-Made from the CRDs and the tests by `python tests/tools/fields.py`, and held against both by `make lint`: {count} fields,
-and the {tests} tests (below `tests/`) that show that each does what it says. Most tests have a case for each field, of
-that name. Each traffic provider has its say on what is for it to honour: it does, or it refuses the field by its name
-and with a remedy. So has a target that is rolled out in place, which has no provider.
+Made from the CRDs and the tests by `python tests/tools/fields.py`, and held against both by `make lint`: {count}
+fields, and the {tests} tests (below `tests/`) that show that each does what it says. Most tests have a case for each
+field, of that name. Each traffic provider has its say on what is for it to honour: it does, or it refuses the field by
+its name and with a remedy. So has a target that is rolled out in place, which has no provider.
 `spec.canaryAnalysis` has the same fields as `spec.analysis`.
 """
 
