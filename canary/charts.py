@@ -21,8 +21,7 @@ TINTS = ("#eef3f8", "#f8f3ec")
 WIDTH = 960
 LEFT, RIGHT, TOP = 64, 24, 34
 PANEL_TITLE, GAP, AXIS = 26, 16, 24
-BAND_LABELS = 18
-LINE_HEIGHT = 16
+BAND_LABELS, LINE_HEIGHT = 18, 16
 CHARACTER = 6.4
 """Width of an average character at the size that labels are written in, in pixels."""
 
@@ -382,9 +381,8 @@ def _nice(rough: float) -> float:
 
 
 def _multiples(low: float, high: float, step: float) -> Iterable[float]:
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    return [round(number * step, 12) for number in range(first, last + 1)]
+    numbers = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    return [round(number * step, 12) for number in numbers]
 
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400

@@ -176,7 +176,7 @@ class CanarySpec(Model):
     skip_analysis: bool = False
     """Whether new versions are promoted without being judged."""
     revert_on_deletion: bool = False
-    """Whether the target gets its replicas and traffic back when the Canary is deleted."""
+    """Whether the target gets all traffic when the Canary is deleted, even if it runs what is not promoted."""
     suspend: bool = False
     """Whether nothing is done, whatever changes; a rollout under way waits."""
 

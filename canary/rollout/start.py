@@ -1,5 +1,6 @@
 """From nothing to a primary that serves, and from rest to a rollout that runs."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from canary.api.analysis import HookType, Severity
@@ -38,18 +39,7 @@ def initialise(s: Situation) -> Decision:
         making = (ScalePrimary(replicas_wanted(target)),)
     actions = (KeepVersionServices(), *making)
     if s.status.phase is not Phase.INITIALIZING:
-        return Decision(
-            status=s.evolve(
-                phase=Phase.INITIALIZING,
-                reason="Initializing",
-                message="",
-                last_progress_time=s.now,
-                traffic_removed_time=None,
-            ),
-            reason="initialization starts",
-            actions=actions,
-            wake=s.now,
-        )
+        return replace(_begin_initializing(s, "initialization starts"), actions=actions, wake=s.now)
     if making or not s.primary_ready:
         why = words.pending(primary.readiness) if primary is not None else "the primary is made"
         deadline = _deadline(s)
@@ -136,21 +126,23 @@ def _take_over(s: Situation, actions: tuple[Action, ...]) -> Decision:
     )
 
 
+def _begin_initializing(s: Situation, why: str) -> Decision:
+    status = s.evolve(
+        phase=Phase.INITIALIZING,
+        reason="Initializing",
+        message="",
+        last_progress_time=s.now,
+        traffic_removed_time=None,
+    )
+    return Decision(status=status, reason=why)
+
+
 def rest(s: Situation) -> Decision:
     """Nothing is under way: keep everything on the primary, and start when the target changes."""
     if (restoring := bake.restore(s)) is not None:
         return restoring
     if s.facts.primary is None:
-        return Decision(
-            status=s.evolve(
-                phase=Phase.INITIALIZING,
-                reason="Initializing",
-                message="",
-                last_progress_time=s.now,
-                traffic_removed_time=None,
-            ),
-            reason="the primary is gone and is made again",
-        )
+        return _begin_initializing(s, "the primary is gone and is made again")
     if not s.primary_can_take_over:
         return s.stay(NOBODY_ELSE, actions=revive(s))
     if s.reverted:
