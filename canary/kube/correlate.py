@@ -12,8 +12,6 @@ V = TypeVar("V")
 
 _KEPT = 4096
 _REPEAT_WITHIN = 600.0
-_BURST = 25
-_REFILL_EVERY = 300.0
 
 
 class Regarding(NamedTuple):
@@ -84,20 +82,50 @@ class _Told:
 
 @dataclass(slots=True)
 class _Bucket:
+    """So many at once, and one more every so many seconds."""
+
+    burst: int
+    every: float
     tokens: float
     at: float
 
+    @classmethod
+    def full(cls, burst: int, every: float, now: float) -> "_Bucket":
+        return cls(burst, every, burst, now)
+
+    def spend(self, now: float) -> bool:
+        self.tokens = min(self.burst, self.tokens + (now - self.at) / self.every)
+        self.at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What one object may tell."""
+
+    news: _Bucket
+    repeats: _Bucket
+
+    @classmethod
+    def of_somebody_new(cls, now: float) -> "_Limits":
+        return cls(_Bucket.full(100, 10.0, now), _Bucket.full(25, 300.0, now))
+
 
 class Correlator:
-    """Turns what happens into Events to write, with client-go's limits.
+    """Turns what happens into Events to write.
 
-    The same happening again within 10 minutes of the last time counts up the Event that is there. Of each object, 25
-    may be written in a burst, and one more every 5 minutes.
+    The same happening again within 10 minutes of the last time counts up the Event that is there; of each object, 25
+    repeats may be written in a burst, and one more every 5 minutes. These are client-go's limits, which hold for all
+    Events there. Here something new has a limit of its own, 100 in a burst and one more every 10 seconds, so that a
+    rollout of many steps, or one that was halted for long, still tells how it ended.
     """
 
     def __init__(self) -> None:
         self._told: _Recent[Happening, _Told] = _Recent(_KEPT)
-        self._buckets: _Recent[Regarding, _Bucket] = _Recent(_KEPT)
+        self._limits: _Recent[Regarding, _Limits] = _Recent(_KEPT)
 
     def admit(self, happening: Happening, now: float, wall: float) -> Post | None:
         """Decide about one happening.
@@ -110,27 +138,26 @@ class Correlator:
         Returns:
             The Event to write; None where the object has had too many.
         """
+        limits = self._limits_of(happening.regarding, now)
         told = self._told.get(happening)
         if told is None or now - told.at > _REPEAT_WITHIN:
-            told = _Told(_event_name(happening.regarding.name, wall), 0, wall, now)
+            if not limits.news.spend(now):
+                return None
+            told = _Told(_event_name(happening.regarding.name, wall), 1, wall, now)
             self._told.put(happening, told)
+            return Post(told.name, happening, told.count, told.first, wall)
         told.count += 1
         told.at = now
-        if not self._spend(happening.regarding, now):
+        if not limits.repeats.spend(now):
             return None
         return Post(told.name, happening, told.count, told.first, wall)
 
-    def _spend(self, regarding: Regarding, now: float) -> bool:
-        bucket = self._buckets.get(regarding)
-        if bucket is None:
-            bucket = _Bucket(_BURST, now)
-            self._buckets.put(regarding, bucket)
-        bucket.tokens = min(_BURST, bucket.tokens + (now - bucket.at) / _REFILL_EVERY)
-        bucket.at = now
-        if bucket.tokens < 1:
-            return False
-        bucket.tokens -= 1
-        return True
+    def _limits_of(self, regarding: Regarding, now: float) -> _Limits:
+        limits = self._limits.get(regarding)
+        if limits is None:
+            limits = _Limits.of_somebody_new(now)
+            self._limits.put(regarding, limits)
+        return limits
 
 
 class _Recent(Generic[K, V]):

@@ -57,24 +57,57 @@ def test_other_words_are_another_event() -> None:
     assert [post.count for post in posts if post] == [1, 1]
 
 
-def test_an_object_may_tell_25_at_once_and_one_more_each_5_minutes() -> None:
+def test_an_object_may_repeat_itself_25_times_at_once_and_once_more_each_5_minutes() -> None:
     correlator = Correlator()
-    admitted = [correlator.admit(happening(f"{n}"), 0.0, float(n)) for n in range(30)]
+    admitted = [correlator.admit(happening(), 0.0, float(n)) for n in range(31)]
 
-    assert [post is not None for post in admitted] == [True] * 25 + [False] * 5
-    assert correlator.admit(happening("x"), 299.0, 1.0) is None
-    assert correlator.admit(happening("x"), 300.0, 2.0) is not None
-    assert correlator.admit(happening("x", "other"), 300.0, 2.0) is not None
+    assert [post is not None for post in admitted] == [True] * 26 + [False] * 5
+    assert correlator.admit(happening(), 299.0, 1.0) is None
+    assert correlator.admit(happening(), 300.0, 2.0) is not None
+    assert correlator.admit(happening("hi", "other"), 300.0, 2.0) is not None
+
+
+def test_something_new_is_told_however_often_something_else_was_repeated() -> None:
+    correlator = Correlator()
+    for n in range(50):
+        correlator.admit(happening("Halt advancement"), 0.0, float(n))
+
+    assert correlator.admit(happening("Rolling back"), 0.0, 51.0) is not None
+
+
+def test_a_rollout_of_a_hundred_steps_is_told_whole() -> None:
+    correlator = Correlator()
+
+    assert all(correlator.admit(happening(f"Advance weight {n}"), 0.0, float(n)) for n in range(100))
+
+
+def test_an_object_may_tell_100_new_things_at_once_and_one_more_each_10_seconds() -> None:
+    correlator = Correlator()
+    admitted = [correlator.admit(happening(f"{n}"), 0.0, float(n)) for n in range(105)]
+
+    assert [post is not None for post in admitted] == [True] * 100 + [False] * 5
+    assert correlator.admit(happening("x"), 9.0, 1.0) is None
+    assert correlator.admit(happening("x"), 10.0, 2.0) is not None
+
+
+def test_what_was_not_told_for_the_flood_is_new_the_next_time() -> None:
+    correlator = Correlator()
+    for n in range(101):
+        correlator.admit(happening(f"{n}"), 0.0, float(n))
+    post = correlator.admit(happening("100"), 10.0, 200.0)
+
+    assert post is not None
+    assert post.count == 1
 
 
 @given(st.lists(st.tuples(st.floats(0, 1000), st.sampled_from("abc")), max_size=60))
-def test_no_more_is_written_than_the_bucket_allows(gaps: list[tuple[float, str]]) -> None:
+def test_no_more_is_written_than_the_buckets_allow(gaps: list[tuple[float, str]]) -> None:
     correlator, now, written = Correlator(), 0.0, 0
     for gap, message in gaps:
         now += gap
         written += correlator.admit(happening(message), now, now) is not None
 
-    assert written <= 25 + now / 300
+    assert written <= 25 + now / 300 + 100 + now / 10
 
 
 class EventServer(KubeClient):
