@@ -1,6 +1,6 @@
 """An application behind a Canary, in a namespace of its own: the stage of the tests that play rollouts."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -103,9 +103,9 @@ class Scenario:
         """The host name by which the gateway knows the application."""
         return f"{NAME}.{self.rig.namespace}"
 
-    def traffic(self, rate: float = 50.0) -> Traffic:
+    def traffic(self, rate: float = 50.0, query: str = "", headers: Mapping[str, str] | None = None) -> Traffic:
         """Steady requests through the gateway."""
-        return Traffic(f"http://{addresses.GATEWAY}:{PORT}/", self.host, rate=rate)
+        return Traffic(f"http://{addresses.GATEWAY}:{PORT}/{query}", self.host, rate=rate, headers=headers or {})
 
     def direct_traffic(self, rate: float = 50.0, *, fresh: bool = False) -> Traffic:
         """Steady requests to the Service that users call, past the gateway; each on its own connection if `fresh`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -43,6 +44,7 @@ class Traffic:
         url: what is asked for.
         host: the host name that the gateway routes by; empty for the address's own.
         rate: requests a second.
+        headers: further headers of each request.
         limit: seconds that an answer may take.
         fresh: whether each request has a connection of its own, so that a Service spreads them over all pods.
     """
@@ -50,6 +52,7 @@ class Traffic:
     url: str
     host: str = ""
     rate: float = 50.0
+    headers: Mapping[str, str] = field(default_factory=dict)
     limit: float = 5.0
     fresh: bool = False
     answers: list[Answer] = field(default_factory=list)
@@ -90,8 +93,9 @@ class Traffic:
     async def _ask(self, session: aiohttp.ClientSession) -> None:
         loop = asyncio.get_running_loop()
         at = loop.time()
+        headers = {**self.headers, **({"Host": self.host} if self.host else {})}
         try:
-            async with session.get(self.url, headers={"Host": self.host} if self.host else {}) as answer:
+            async with session.get(self.url, headers=headers) as answer:
                 await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self.answers.append(Answer(at, loop.time() - at, 0, "", repr(error)))

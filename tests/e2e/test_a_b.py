@@ -1,0 +1,39 @@
+"""A/B testing through Traefik's Gateway: who is chosen meets a new version, nobody else does before its promotion."""
+
+from canary.kube.types import HTTP_ROUTE, Json
+from canary.sandbox.rig import Rig
+from canary.sandbox.scenario import PORT, SUCCESS_RATE, Scenario, canary_of
+
+GATEWAY = {"name": "traefik", "namespace": "gateway"}
+TESTER, BETA = {"X-Tester": "yes"}, "?beta=on"
+MATCH = [{"headers": {"x-tester": {"exact": "yes"}}}, {"queryParams": {"beta": {"exact": "on"}}}]
+
+
+def canary(scenario: Scenario) -> Json:
+    service = {"port": PORT, "hosts": [scenario.host], "gatewayRefs": [GATEWAY]}
+    analysis = {"stepWeight": 0, "iterations": 2, "match": MATCH, "metrics": [SUCCESS_RATE]}
+    return canary_of(scenario.rig.namespace, analysis, provider="gatewayapi:v1", service=service)
+
+
+async def test_the_chosen_meet_a_version_before_everybody_does(rig: Rig) -> None:
+    async with Scenario.on(rig, HTTP_ROUTE) as scenario:
+        await scenario.initialise(canary(scenario))
+        everybody, testers, beta = scenario.traffic(), scenario.traffic(20, headers=TESTER), scenario.traffic(20, BETA)
+        async with everybody, testers, beta:
+            await scenario.deploy("1.0.1")
+            await scenario.phase("Progressing")
+            await scenario.phase("Promoting")
+            assert set(everybody.versions()) == {"1.0.0"}
+            assert set(testers.versions()) == set(beta.versions()) == {"1.0.0", "1.0.1"}
+            assert await scenario.ended() == "Succeeded"
+        assert scenario.serving == "sample/web:1.0.1"
+        assert [str(each) for traffic in (everybody, testers, beta) for each in traffic.lost] == []
+
+        everybody, testers = scenario.traffic(), scenario.traffic(20, headers=TESTER)
+        async with everybody, testers:
+            assert await scenario.roll_out("1.0.2", environment={"FAULT_ERROR_RATE": "1"}) == "Failed"
+        assert [str(each) for each in everybody.lost] == []
+        assert set(everybody.versions()) == {"1.0.1"}
+        assert {each.version for each in testers.lost} == {"1.0.2"}
+        assert scenario.serving == "sample/web:1.0.1"
+        assert scenario.unserved == []
