@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,9 @@ async def older_crd(rig: Rig) -> AsyncIterator[None]:
     await rig.client.delete(CANARY, rig.namespace, NAME)
     yield
     await rig.client.apply(CRD, ours, field_manager=AUTHOR)
-    worse = canary_of(rig.namespace, {"maxWeight": 160})
-    await eventually(lambda: accepted(rig, worse), lambda taken: not taken, within=20)
+    # Another value each time: what an object has had before, it may keep.
+    worse = (canary_of(rig.namespace, {"maxWeight": weight}) for weight in count(160))
+    await eventually(lambda: accepted(rig, next(worse)), lambda taken: not taken, within=20)
 
 
 async def accepted(rig: Rig, canary: Json) -> bool:
