@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NETNS := $(BIN)/python -m canary.sandbox.netns --
+# Two clusters side by side, each in a network of its own, and the files of tests divided among them: mostly they wait.
+LANES := --dist loadfile --tx "2*popen//python=$(NETNS) $(BIN)/python"
 
 .DEFAULT_GOAL := help
 .PHONY: help parts flagger demo test test-fast test-slow lint types unit cluster e2e bench crds requirements clean
@@ -45,13 +47,13 @@ parts: $(VENV)/.installed ## Build the real control plane, Prometheus and tools,
 	$(BIN)/python -m canary.sandbox.binaries
 
 cluster: parts ## Run the tests on a real API server
-	$(NETNS) $(BIN)/python -m pytest tests/cluster
+	$(BIN)/python -m pytest tests/cluster $(LANES)
 
 flagger: parts ## Build the real Flagger, whose Canaries a test takes over
 	$(BIN)/python -m canary.sandbox.binaries flagger
 
 e2e: flagger ## Run the tests with real gateway, Prometheus and traffic
-	$(NETNS) $(BIN)/python -m pytest tests/e2e -m "not slow" --timeout 300
+	$(BIN)/python -m pytest tests/e2e -m "not slow" --timeout 300 $(LANES)
 
 bench: parts ## Measure speed, requests and memory
 	$(NETNS) $(BIN)/python -m bench
