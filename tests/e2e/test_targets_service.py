@@ -57,6 +57,11 @@ async def selected(rig: Rig, suffix: str = "") -> str:
     return str(service["spec"]["selector"]["app"])
 
 
+def is_promoted(canary: Json) -> bool:
+    """Whether the target, as the controller has seen it, is what was promoted last."""
+    return bool(canary["status"]["lastAppliedSpec"] == canary["status"]["lastPromotedSpec"])
+
+
 async def test_traffic_shifts_between_two_services_and_back_from_a_bad_one(rig: Rig) -> None:
     host = await prepare(rig)
     async with rig.watching(NAME) as (canary, route):
@@ -75,6 +80,8 @@ async def test_traffic_shifts_between_two_services_and_back_from_a_bad_one(rig: 
         assert await selected(rig, "-primary") == "green"
         assert [await selected(rig), await selected(rig, "-canary")] == ["red", "red"], "they are as their author wrote"
 
+        await rig.apply(leading_to("green", rig.namespace))
+        await canary.until(is_promoted, within=READY_SECONDS, what="word of the promoted version")
         await rig.client.delete(CANARY, rig.namespace, NAME)
         await canary.until(lambda each: not each, within=READY_SECONDS, what="end of the Canary")
 

@@ -72,8 +72,8 @@ class Stage:
             yield stage
 
     def traffic(self) -> Traffic:
-        """Steady requests to the Service that leads to all pods."""
-        return Traffic(f"http://{NAME}.{self.rig.namespace}:{PORT}/")
+        """Steady requests to the Service that leads to all pods, on a connection each, so that all get some."""
+        return Traffic(f"http://{NAME}.{self.rig.namespace}:{PORT}/", fresh=True)
 
     async def deploy(self, version: str, **changes: str) -> None:
         await self.rig.apply(stateful_set(self.rig.namespace, version, **changes))
