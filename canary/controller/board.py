@@ -19,13 +19,14 @@ class Board:
 
     Args:
         asker: asks one question.
-        answered: is told the key of a Canary for which an answer has come.
+        answered: is told the key of a Canary for which all answers have come: no decision is made of some.
     """
 
     def __init__(self, asker: Asker, answered: Callable[[str], None]) -> None:
         self._asker = asker
         self._answered = answered
         self._asked: dict[str, dict[Question, asyncio.Task[Answer]]] = {}
+        self._wanted: dict[str, tuple[Question, ...]] = {}
 
     def answers(self, key: str) -> Mapping[Question, Answer]:
         """The answers that have come for a Canary.
@@ -54,11 +55,19 @@ class Board:
         for question in wanted:
             if question not in asked:
                 asked[question] = self._start(canary, question)
+        before = self._wanted.get(canary.key, ())
         if not asked:
             del self._asked[canary.key]
+            self._wanted.pop(canary.key, None)
+            return
+        self._wanted[canary.key] = wanted
+        # Of these the last may have come while the decision was acted on that has just left out others.
+        if wanted != before and self._complete(canary.key):
+            self._answered(canary.key)
 
     def forget(self, key: str) -> None:
         """Drop everything that a Canary waits for."""
+        self._wanted.pop(key, None)
         for task in self._asked.pop(key, {}).values():
             task.cancel()
 
@@ -66,6 +75,7 @@ class Board:
         """Drop everything, and wait until it has stopped."""
         tasks = [task for asked in self._asked.values() for task in asked.values()]
         self._asked.clear()
+        self._wanted.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -79,6 +89,11 @@ class Board:
         return task
 
     def _ended(self, key: str, question: Question, task: asyncio.Task[Answer]) -> None:
-        """Tell of an answer that somebody waits for."""
-        if self._asked.get(key, {}).get(question) is task:
+        """Tell of the last answer that somebody waits for."""
+        if self._asked.get(key, {}).get(question) is task and self._complete(key):
             self._answered(key)
+
+    def _complete(self, key: str) -> bool:
+        """Whether all that is wanted has been answered."""
+        asked = self._asked.get(key, {})
+        return all(question in asked and asked[question].done() for question in self._wanted.get(key, ()))

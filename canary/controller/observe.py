@@ -16,6 +16,7 @@ from canary.controller.index import Index, Ref
 from canary.controller.kept import askable, kept
 from canary.controller.options import Options
 from canary.kube.client import KubeClient
+from canary.kube.recent import Recent
 from canary.kube.types import (
     CANARY,
     CONTROLLER_REVISION,
@@ -26,6 +27,8 @@ from canary.kube.types import (
     TRAEFIK_SERVICE,
     Json,
     Resource,
+    name_of,
+    namespace_of,
 )
 from canary.rollout.facts import Answer, Facts, Question, Workload
 from canary.routers.base import Granularity, Router, route_names
@@ -48,6 +51,9 @@ ROUTES: Mapping[str, Resource] = {resource.kind: resource for resource in (TRAEF
 AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
 """Phases in which a target that disappears is the rollout's concern, not the spec's."""
 
+_READ = 256
+"""How many Canaries are kept as they were read: those that are being rolled out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -69,6 +75,7 @@ class Surroundings:
         autoscaler_kind: what its autoscaler is; None where the spec names none.
         autoscaler: the autoscaler that it names; None when there is none.
         pods: the pods of a target that is rolled out in place; none where all of them are as they should be.
+        refused: what can't be of what the spec says, whatever is there.
         missing: `configmap/NAME` or `secret/NAME` of what its pods can't start without and does not exist.
     """
 
@@ -87,7 +94,17 @@ class Surroundings:
     autoscaler_kind: Autoscaler | None
     autoscaler: Json | None
     pods: tuple[Json, ...]
+    refused: tuple[Problem, ...]
     missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A Canary as it was read from the API server's JSON, and what can't be of what it says."""
+
+    raw: Json
+    canary: Canary
+    refused: tuple[Problem, ...]
 
 
 class Observer:
@@ -109,6 +126,7 @@ class Observer:
         self._configs = configs
         self._index = index
         self._options = options
+        self._read: Recent[str, _Read] = Recent(_READ)
 
     async def look(self, raw: Json) -> Surroundings:
         """Collect the objects around a Canary.
@@ -117,7 +135,8 @@ class Observer:
             InvalidResource: the Canary can't be read.
             KubeError: what has changed can't be read, or what is known may be old.
         """
-        canary = parse_canary(raw)
+        read = self._parsed(raw)
+        canary = read.canary
         default, namespace = self._options.mesh_provider, canary.namespace
         kind, router = target_for(canary), router_of(canary, default)
         beside = kind if not canary.in_place else None
@@ -151,12 +170,34 @@ class Observer:
             autoscaler_kind=scaler_kind,
             autoscaler=self._caches.get(scaler_kind.resource, namespace, ref.name) if scaler_kind and ref else None,
             pods=await self._pods(kind, target) if isinstance(kind, StatefulSet) and target else (),
+            refused=read.refused,
             missing=tuple(
                 each.key
                 for each in sorted(refs)
                 if not each.optional and self._caches.get(RESOURCE[each.kind], namespace, each.name) is None
             ),
         )
+
+    def _parsed(self, raw: Json) -> _Read:
+        """Read a Canary, once for as long as it stays the same: in a rollout most passes find other things changed."""
+        key = f"{namespace_of(raw)}/{name_of(raw)}"
+        read = self._read.get(key)
+        if read is None or read.raw is not raw:
+            canary = parse_canary(raw)
+            read = _Read(raw, canary, tuple(self._refused(canary)))
+            self._read.put(key, read)
+        return read
+
+    def _refused(self, canary: Canary) -> Iterator[Problem]:
+        default = self._options.mesh_provider
+        provider, router = provider_of(canary, default), router_of(canary, default)
+        yield from spec_problems(canary, provider)
+        if router is None:
+            field = "spec.provider" if canary.spec.provider else "--mesh-provider"
+            message = f"traffic provider {provider} is not supported"
+            yield Problem(field, message, f"write one of {', '.join(supported_providers())}")
+        else:
+            yield from router.unsupported(canary)
 
     def _refs(self, kind: Target | None, workload: Json | None) -> frozenset[ConfigRef]:
         """The configuration that a workload's pods read, where anybody is to look at it."""
@@ -239,14 +280,8 @@ class Observer:
         return True
 
     def _problems(self, seen: Surroundings) -> tuple[Problem, ...]:
-        canary, kind, router = seen.canary, seen.kind, seen.router
-        found = [*spec_problems(canary, seen.provider)]
-        if router is None:
-            field = "spec.provider" if canary.spec.provider else "--mesh-provider"
-            message = f"traffic provider {seen.provider} is not supported"
-            found.append(Problem(field, message, f"write one of {', '.join(supported_providers())}"))
-        else:
-            found += router.unsupported(canary)
+        canary, kind = seen.canary, seen.kind
+        found = [*seen.refused]
         if kind is None:
             message = f"targets of kind {kind_of(canary)} are not supported"
             found.append(Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}"))

@@ -1,14 +1,10 @@
 """Which Events to write: repeats become a count, floods are cut. No I/O, no clock."""
 
-from collections import OrderedDict
-from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
+from canary.kube.recent import Recent
 from canary.kube.types import Json
-
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
 
 _KEPT = 4096
 _REPEAT_WITHIN = 600.0
@@ -124,8 +120,8 @@ class Correlator:
     """
 
     def __init__(self) -> None:
-        self._told: _Recent[Happening, _Told] = _Recent(_KEPT)
-        self._limits: _Recent[Regarding, _Limits] = _Recent(_KEPT)
+        self._told: Recent[Happening, _Told] = Recent(_KEPT)
+        self._limits: Recent[Regarding, _Limits] = Recent(_KEPT)
 
     def admit(self, happening: Happening, now: float, wall: float) -> Post | None:
         """Decide about one happening.
@@ -158,26 +154,6 @@ class Correlator:
             limits = _Limits.of_somebody_new(now)
             self._limits.put(regarding, limits)
         return limits
-
-
-class _Recent(Generic[K, V]):
-    """A mapping that forgets what was used longest ago."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._values: OrderedDict[K, V] = OrderedDict()
-
-    def get(self, key: K) -> V | None:
-        value = self._values.get(key)
-        if value is not None:
-            self._values.move_to_end(key)
-        return value
-
-    def put(self, key: K, value: V) -> None:
-        self._values[key] = value
-        self._values.move_to_end(key)
-        if len(self._values) > self._size:
-            self._values.popitem(last=False)
 
 
 def _event_name(name: str, wall: float) -> str:

@@ -61,6 +61,9 @@ def _differences(observed: Any, desired: Any, path: str, *, quantity: bool) -> I
         yield from _by_key(observed, desired, path)
     elif isinstance(desired, dict) and isinstance(observed, dict):
         for key, value in desired.items():
+            # Most fields are strings, and most are as they should be.
+            if isinstance(value, str) and observed.get(key) == value:
+                continue
             yield from _field(observed, key, value, f"{path}.{key}" if path else key, quantity=quantity)
     elif isinstance(desired, list) and isinstance(observed, list):
         if len(observed) != len(desired):

@@ -5,6 +5,7 @@
 
 import asyncio
 import heapq
+from collections import deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -123,22 +124,23 @@ class WorkQueue(Generic[K]):
         self._state: QueueState[K] = QueueState()
         self._backoff = backoff or Backoff(first=0.2, cap=60.0)
         self._failures: dict[K, int] = {}
-        self._news = asyncio.Event()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._alarm: asyncio.TimerHandle | None = None
 
     def add(self, key: K) -> None:
         """Make a key due at once; while it is being worked on, it runs again afterwards."""
         self._state.add(key, _now())
-        self._news.set()
+        self._call()
 
     def add_after(self, key: K, delay: float) -> None:
         """Make a key due in ``delay`` seconds unless its timer is earlier already."""
         self._state.add_at(key, _now() + delay)
-        self._news.set()
+        self._call()
 
     def schedule(self, key: K, delay: float) -> None:
         """Set a key's timer to ``delay`` seconds from now, replacing the one it has."""
         self._state.schedule(key, _now() + delay)
-        self._news.set()
+        self._call()
 
     def retry(self, key: K, at_least: float = 0.0) -> float:
         """Set a key's timer by its failures in a row, one more with each call; `forget` starts over.
@@ -167,22 +169,50 @@ class WorkQueue(Generic[K]):
     async def get(self) -> K:
         """Wait for a key that is due and take it; call `done` afterwards, whatever happened."""
         while True:
-            now = _now()
-            key = self._state.take(now)
+            key = self._state.take(_now())
             if key is not None:
+                self._call()
                 return key
-            self._news.clear()
-            due = self._state.next_due()
-            try:
-                async with asyncio.timeout(None if due is None else max(0.0, due - now)):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+            await self._called()
+
+    async def _called(self) -> None:
+        """Wait until there may be something to do."""
+        call = asyncio.get_running_loop().create_future()
+        self._idle.append(call)
+        self._call()
+        try:
+            await call
+        except asyncio.CancelledError:
+            if call in self._idle:
+                self._idle.remove(call)
+            else:
+                self._call()
+            raise
+
+    def _call(self) -> None:
+        """Have one worker come for what is due, or set the alarm to when something will be: the others sleep on."""
+        due = self._state.next_due()
+        if due is not None and due <= _now():
+            while self._idle:
+                call = self._idle.popleft()
+                if not call.done():
+                    call.set_result(None)
+                    return
+            return
+        if self._alarm is not None:
+            if not self._alarm.cancelled() and self._alarm.when() == due:
+                return
+            self._alarm.cancel()
+        self._alarm = None if due is None else asyncio.get_running_loop().call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._call()
 
     def done(self, key: K) -> None:
         """End the work on a key."""
         self._state.done(key)
-        self._news.set()
+        self._call()
 
     @property
     def depth(self) -> int:

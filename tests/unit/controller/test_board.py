@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
+from canary.api.analysis import HookType
 from canary.api.canary import Canary, parse_canary
+from canary.api.status import Phase
 from canary.controller.board import Board
-from canary.rollout.facts import Answer, PodsAnswer, PodsQuestion, Question
+from canary.rollout.facts import Answer, HookAnswer, HookQuestion, PodsAnswer, PodsQuestion, Question
 
 FIRST, SECOND = PodsQuestion("first look"), PodsQuestion("second look")
 
@@ -51,6 +53,59 @@ async def test_an_answer_is_told_of_once_and_kept_for_its_look() -> None:
     assert world.asked == [FIRST]
     assert world.told == ["test/app"]
     assert board.answers("test/app") == {FIRST: PodsAnswer("no room")}
+
+
+HOOK, PODS = HookQuestion(look="1", index=0, type=HookType.ROLLOUT, phase=Phase.PROGRESSING), PodsQuestion("1")
+
+
+async def two_asked() -> tuple[Board, list[str], dict[Question, asyncio.Future[Answer]]]:
+    """Two questions of one look, and who is told."""
+    told: list[str] = []
+    answers: dict[Question, asyncio.Future[Answer]] = {
+        each: asyncio.get_running_loop().create_future() for each in (HOOK, PODS)
+    }
+
+    async def ask(canary: Canary, question: Question) -> Answer:
+        return await asyncio.shield(answers[question])
+
+    board = Board(ask, told.append)
+    board.ask(canary(), [HOOK, PODS])
+    await turns()
+    return board, told, answers
+
+
+async def test_nothing_is_told_before_the_last_answer_of_a_look() -> None:
+    board, told, answers = await two_asked()
+    answers[PODS].set_result(PodsAnswer(""))
+    await turns()
+    assert told == []
+
+    answers[HOOK].set_result(HookAnswer(approved=True))
+    await turns()
+    assert told == ["test/app"]
+    assert set(board.answers("test/app")) == {HOOK, PODS}
+
+
+async def test_an_answer_that_came_before_the_others_were_given_up_is_told_of() -> None:
+    board, told, answers = await two_asked()
+    answers[PODS].set_result(PodsAnswer(""))
+    await turns()
+    board.ask(canary(), [PODS])
+
+    assert told == ["test/app"]
+    board.ask(canary(), [PODS])
+    assert told == ["test/app"], "once"
+    await board.close()
+
+
+async def test_a_question_that_nobody_wants_any_more_holds_nothing_up() -> None:
+    board, told, answers = await two_asked()
+    board.ask(canary(), [PODS])
+    answers[PODS].set_result(PodsAnswer(""))
+    await turns()
+
+    assert told == ["test/app"]
+    await board.close()
 
 
 async def test_another_look_drops_what_is_under_way() -> None:

@@ -249,6 +249,42 @@ async def test_workers_never_share_a_key(looptime: int) -> None:
 
 
 @pytest.mark.looptime
+async def test_a_worker_that_is_cancelled_as_it_is_called_leaves_the_key_to_another(looptime: int) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    first, second = [asyncio.create_task(queue.get()) for _ in range(2)]
+    await asyncio.sleep(1)
+    queue.add("a")
+    first.cancel()
+
+    assert await second == "a"
+    assert first.cancelled()
+    assert looptime == 1
+
+
+@pytest.mark.looptime
+async def test_keys_that_are_due_together_are_worked_on_together(looptime: int) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    workers = [asyncio.create_task(queue.get()) for _ in range(3)]
+    for key in "abc":
+        queue.schedule(key, 10.0)
+
+    assert set(await asyncio.gather(*workers)) == {"a", "b", "c"}
+    assert looptime == 10
+
+
+@pytest.mark.looptime
+async def test_a_timer_that_comes_due_while_all_work_is_taken_afterwards(looptime: int) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("a")
+    assert await queue.get() == "a"
+    queue.schedule("b", 5.0)
+    await asyncio.sleep(20)
+
+    assert await queue.get() == "b"
+    assert looptime == 20
+
+
+@pytest.mark.looptime
 async def test_retries_wait_longer_each_time_until_forgotten(looptime: int) -> None:
     queue: WorkQueue[str] = WorkQueue(Backoff(first=1.0, cap=5.0, jitter=0.0))
 
