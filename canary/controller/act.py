@@ -17,6 +17,7 @@ from canary.kube.client import KubeClient
 from canary.kube.diff import covers
 from canary.kube.errors import Conflict, NotFound
 from canary.kube.ownership import take_over
+from canary.kube.recent import Memo
 from canary.kube.types import CANARY, Json, Resource, name_of, namespace_of, resource_of
 from canary.rollout.decision import (
     Action,
@@ -73,16 +74,24 @@ class Actor:
         configs: contents of tracked configuration.
         rules: how versions are told apart, and what is copied.
         seen: what the decision was made on: a version that came after it is never copied.
+        applied: whether an object was as desired when that was asked last.
     """
 
     def __init__(
-        self, client: KubeClient, caches: Caches, configs: ConfigReader, rules: Rules, seen: Surroundings
+        self,
+        client: KubeClient,
+        caches: Caches,
+        configs: ConfigReader,
+        rules: Rules,
+        seen: Surroundings,
+        applied: Memo[bool],
     ) -> None:
         self._client = client
         self._caches = caches
         self._configs = configs
         self._rules = rules
         self._seen = seen
+        self._applied = applied
         self.writes = 0
         self.raw = seen.raw
 
@@ -145,12 +154,12 @@ class Actor:
 
     async def _apply(self, desired: Json) -> None:
         """Server-side apply, unless all of it is so already, and nothing more of ours is there."""
-        desired = marked(desired, APPLIED_ANNOTATION)
         resource = resource_of(desired)
         existing = self._caches.get(resource, namespace_of(desired) or "", name_of(desired))
-        if existing is not None and covers(existing, desired):
+        key = (resource, namespace_of(desired), name_of(desired))
+        if existing is not None and self._applied.of(key, (existing, desired), lambda: _is_applied(existing, desired)):
             return
-        self._wrote(await self._client.apply(resource, desired))
+        self._wrote(await self._client.apply(resource, marked(desired, APPLIED_ANNOTATION)))
 
     def _wrote(self, obj: Json) -> None:
         self.writes += 1
@@ -270,3 +279,7 @@ class Actor:
         patch = {"metadata": {"ownerReferences": kept, "resourceVersion": obj["metadata"]["resourceVersion"]}}
         with suppress(NotFound):
             self._wrote(await self._client.merge_patch(resource, canary.namespace, name_of(obj), patch))
+
+
+def _is_applied(existing: Json, desired: Json) -> bool:
+    return covers(existing, marked(desired, APPLIED_ANNOTATION))

@@ -16,7 +16,7 @@ from canary.controller.index import Index, Ref
 from canary.controller.kept import askable, kept
 from canary.controller.options import Options
 from canary.kube.client import KubeClient
-from canary.kube.recent import Recent
+from canary.kube.recent import Memo
 from canary.kube.types import (
     CANARY,
     CONTROLLER_REVISION,
@@ -51,8 +51,8 @@ ROUTES: Mapping[str, Resource] = {resource.kind: resource for resource in (TRAEF
 AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
 """Phases in which a target that disappears is the rollout's concern, not the spec's."""
 
-_READ = 256
-"""How many Canaries are kept as they were read: those that are being rolled out."""
+_KEPT = 256
+"""Of how many Canaries it is kept what was found out about them: of those that are being rolled out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +98,6 @@ class Surroundings:
     missing: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A Canary as it was read from the API server's JSON, and what can't be of what it says."""
-
-    raw: Json
-    canary: Canary
-    refused: tuple[Problem, ...]
-
-
 class Observer:
     """Looks at the cluster through the caches.
 
@@ -126,7 +117,10 @@ class Observer:
         self._configs = configs
         self._index = index
         self._options = options
-        self._read: Recent[str, _Read] = Recent(_READ)
+        self._read: Memo[Canary] = Memo(_KEPT)
+        self._refused: Memo[tuple[Problem, ...]] = Memo(_KEPT)
+        self._unfit: Memo[tuple[Problem, ...]] = Memo(_KEPT)
+        self._carried: Memo[str] = Memo(_KEPT)
 
     async def look(self, raw: Json) -> Surroundings:
         """Collect the objects around a Canary.
@@ -135,8 +129,8 @@ class Observer:
             InvalidResource: the Canary can't be read.
             KubeError: what has changed can't be read, or what is known may be old.
         """
-        read = self._parsed(raw)
-        canary = read.canary
+        key = (namespace_of(raw), name_of(raw))
+        canary = self._read.of(key, (raw,), lambda: parse_canary(raw))
         default, namespace = self._options.mesh_provider, canary.namespace
         kind, router = target_for(canary), router_of(canary, default)
         beside = kind if not canary.in_place else None
@@ -170,34 +164,13 @@ class Observer:
             autoscaler_kind=scaler_kind,
             autoscaler=self._caches.get(scaler_kind.resource, namespace, ref.name) if scaler_kind and ref else None,
             pods=await self._pods(kind, target) if isinstance(kind, StatefulSet) and target else (),
-            refused=read.refused,
+            refused=self._refused.of(key, (canary,), lambda: tuple(_refused(canary, default))),
             missing=tuple(
                 each.key
                 for each in sorted(refs)
                 if not each.optional and self._caches.get(RESOURCE[each.kind], namespace, each.name) is None
             ),
         )
-
-    def _parsed(self, raw: Json) -> _Read:
-        """Read a Canary, once for as long as it stays the same: in a rollout most passes find other things changed."""
-        key = f"{namespace_of(raw)}/{name_of(raw)}"
-        read = self._read.get(key)
-        if read is None or read.raw is not raw:
-            canary = parse_canary(raw)
-            read = _Read(raw, canary, tuple(self._refused(canary)))
-            self._read.put(key, read)
-        return read
-
-    def _refused(self, canary: Canary) -> Iterator[Problem]:
-        default = self._options.mesh_provider
-        provider, router = provider_of(canary, default), router_of(canary, default)
-        yield from spec_problems(canary, provider)
-        if router is None:
-            field = "spec.provider" if canary.spec.provider else "--mesh-provider"
-            message = f"traffic provider {provider} is not supported"
-            yield Problem(field, message, f"write one of {', '.join(supported_providers())}")
-        else:
-            yield from router.unsupported(canary)
 
     def _refs(self, kind: Target | None, workload: Json | None) -> frozenset[ConfigRef]:
         """The configuration that a workload's pods read, where anybody is to look at it."""
@@ -232,7 +205,7 @@ class Observer:
         kind, router = seen.kind, seen.router
         target = primary = partitions = None
         if kind is not None and seen.target is not None:
-            revision = kind.carried(seen.target, seen.configs)
+            revision = self._carries(kind, seen.target, seen)
             target = Workload(revision, kind.readiness(seen.target), dict(seen.configs))
         if kind is not None and seen.primary is not None:
             revision, reads = self._primary_revision(kind, seen.primary, seen), following.followed_by(seen.primary)
@@ -265,7 +238,12 @@ class Observer:
             return marked or ""
         rules = self._options.rules
         same = kind.carries(primary, seen.target, tracked=seen.configs, copies=seen.copies, rules=rules)
-        return kind.carried(seen.target, seen.configs) if same else ""
+        return self._carries(kind, seen.target, seen) if same else ""
+
+    def _carries(self, kind: Target, target: Json, seen: Surroundings) -> str:
+        """The revision that a primary made of the target would carry."""
+        given = (target, seen.configs)
+        return self._carried.of(seen.canary.key, given, lambda: kind.carried(target, seen.configs))
 
     def _returnable(self, seen: Surroundings) -> bool:
         """Whether users can be led back to the target: kind and provider are known, and its pods can be told."""
@@ -286,7 +264,7 @@ class Observer:
             message = f"targets of kind {kind_of(canary)} are not supported"
             found.append(Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}"))
         elif seen.target is not None:
-            found += kind.problems(canary, seen.target, rules=self._options.rules, observed=seen.services)
+            found += self._unfit_for(kind, seen.target, seen)
         elif canary.status.phase not in AT_WORK:
             message = f"{canary.spec.target_ref.kind} {canary.target_name} does not exist in {canary.namespace}"
             found.append(Problem("spec.targetRef", message, "create it, or correct its name"))
@@ -300,8 +278,29 @@ class Observer:
         found += templates.problems(canary, self._template, cross_namespace=self._options.cross_namespace_refs)
         return tuple(found)
 
+    def _unfit_for(self, kind: Target, target: Json, seen: Surroundings) -> tuple[Problem, ...]:
+        """What can't be with this target."""
+        rules = self._options.rules
+        given = (seen.canary, target, dict(seen.services))
+
+        def find() -> tuple[Problem, ...]:
+            return tuple(kind.problems(seen.canary, target, rules=rules, observed=seen.services))
+
+        return self._unfit.of(seen.canary.key, given, find)
+
     def _template(self, namespace: str, name: str) -> Json | None:
         return self._caches.get(METRIC_TEMPLATE, namespace, name)
+
+
+def _refused(canary: Canary, default: str) -> Iterator[Problem]:
+    provider, router = provider_of(canary, default), router_of(canary, default)
+    yield from spec_problems(canary, provider)
+    if router is None:
+        field = "spec.provider" if canary.spec.provider else "--mesh-provider"
+        message = f"traffic provider {provider} is not supported"
+        yield Problem(field, message, f"write one of {', '.join(supported_providers())}")
+    else:
+        yield from router.unsupported(canary)
 
 
 def _taken(seen: Surroundings) -> Iterator[Problem]:

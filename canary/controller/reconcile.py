@@ -24,6 +24,7 @@ from canary.controller.record import Recorder
 from canary.controller.telemetry import Telemetry
 from canary.kube.client import KubeClient
 from canary.kube.queue import WorkQueue
+from canary.kube.recent import Memo
 from canary.kube.types import CANARY, Json
 from canary.rollout.decide import decide
 from canary.rollout.decision import Decision
@@ -37,6 +38,9 @@ MOST_PASSES = 30
 """Passes in a row that each wrote something, after which a Canary has to wait: somebody may be undoing our changes."""
 
 NOT_SETTLING_WAIT = timedelta(seconds=5)
+
+_APPLIED = 1024
+"""Of how many objects it is kept that they are as desired: of those of the Canaries that are being rolled out."""
 
 
 class Reconciler:
@@ -77,6 +81,7 @@ class Reconciler:
         self._now = now
         self._configs = ConfigReader(client, caches)
         self._observer = Observer(client, caches, self._configs, index, options)
+        self._applied: Memo[bool] = Memo(_APPLIED)
         self._moves: defaultdict[str, int] = defaultdict(int)
         self._looking: dict[str, float] = {}
         self._invalid: dict[str, str] = {}
@@ -159,7 +164,7 @@ class Reconciler:
         log.debug(decision.reason, canary=key, actions=[type(each).__name__ for each in decision.actions])
         # What is written belongs to the status that will be stored: a route carries the cookies of its own step.
         deciding = replace(seen, canary=seen.canary.replace(status=decision.status))
-        actor = Actor(self._client, self._caches, self._configs, self._options.rules, deciding)
+        actor = Actor(self._client, self._caches, self._configs, self._options.rules, deciding, self._applied)
         for action in decision.actions:
             await actor.do(action)
         stored = await self._recorder.store(actor.raw, seen.canary, decision)
