@@ -106,7 +106,7 @@ class QueueState(Generic[K]):
 
     def _compact(self) -> None:
         """Keep stale entries from piling up when timers far ahead are moved again and again."""
-        if len(self._heap) <= 64 + 4 * len(self):
+        if len(self._heap) <= 64 + 4 * max(len(self._changed), len(self._timers)):
             return
         live: dict[K, tuple[float, int, K]] = {}
         for entry in sorted(self._heap):
@@ -125,7 +125,8 @@ class WorkQueue(Generic[K]):
         self._backoff = backoff or Backoff(first=0.2, cap=60.0)
         self._failures: dict[K, int] = {}
         self._idle: deque[asyncio.Future[None]] = deque()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.Handle | None = None
+        self._alarm_at: float | None = None
 
     def add(self, key: K) -> None:
         """Make a key due at once; while it is being worked on, it runs again afterwards."""
@@ -199,14 +200,15 @@ class WorkQueue(Generic[K]):
                     call.set_result(None)
                     return
             return
+        if due == self._alarm_at:
+            return
         if self._alarm is not None:
-            if not self._alarm.cancelled() and self._alarm.when() == due:
-                return
             self._alarm.cancel()
+        self._alarm_at = due
         self._alarm = None if due is None else asyncio.get_running_loop().call_at(due, self._ring)
 
     def _ring(self) -> None:
-        self._alarm = None
+        self._alarm = self._alarm_at = None
         self._call()
 
     def done(self, key: K) -> None:
