@@ -152,7 +152,7 @@ class Bench:
             each for each in requests(self.rig.cluster.audit_log, CONTROLLER, since, datetime.now(UTC)) if each.counts
         ]
         count = len(self.names)
-        pods = [self._pods_took(name, begun[name]) for name in self.names]
+        pods = [self._pods_took(name, begun[name] - 1) for name in self.names]
         ratios = [seconds / (STEPS * INTERVAL + wait) for seconds, wait in zip(took, pods, strict=True)]
         print(f"change to Progressing: {quantiles(noticed)} (target p50 0.05 s, p99 0.15 s)")
         print(f"rollout: {quantiles(took)}; pods took {statistics.median(pods):.2f} s of it;", end=" ")
