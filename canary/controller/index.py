@@ -2,12 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
-    """An object by kind, namespace and name."""
+class Ref(NamedTuple):
+    """An object by kind, namespace and name; many are made in every pass."""
 
     kind: str
     namespace: str

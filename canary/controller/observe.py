@@ -119,6 +119,7 @@ class Observer:
         self._options = options
         self._read: Memo[Canary] = Memo(_KEPT)
         self._refused: Memo[tuple[Problem, ...]] = Memo(_KEPT)
+        self._reads: Memo[frozenset[ConfigRef]] = Memo(2 * _KEPT)
         self._unfit: Memo[tuple[Problem, ...]] = Memo(_KEPT)
         self._carried: Memo[str] = Memo(_KEPT)
 
@@ -136,7 +137,8 @@ class Observer:
         beside = kind if not canary.in_place else None
         target = self._caches.get(kind.resource, namespace, canary.target_name) if kind else None
         primary = self._caches.get(beside.resource, namespace, canary.primary_name) if beside else None
-        refs, own_refs = self._refs(kind, target), self._refs(beside, primary)
+        refs = self._reads.of((*key, False), (kind, target), lambda: self._refs(kind, target))
+        own_refs = self._reads.of((*key, True), (beside, primary), lambda: self._refs(beside, primary))
         ref = canary.spec.autoscaler_ref
         scaler_kind = AUTOSCALERS.get(ref.kind) if ref is not None else None
         routes = [ROUTES[each] for each in (router.resources(canary) if router else ()) if each != SERVICE.kind]

@@ -68,12 +68,11 @@ class Recorder:
             Conflict: the Canary has changed since it was looked at.
             KubeError: it could not be stored.
         """
-        before, after = raw.get("status") or {}, decision.status.to_json()
         if decision.status == canary.status:
             return raw
         patch = {
             "metadata": {"resourceVersion": raw["metadata"]["resourceVersion"]},
-            "status": merge_patch(before, after),
+            "status": merge_patch(raw.get("status") or {}, decision.status.to_json()),
         }
         return await self._client.merge_patch(CANARY, canary.namespace, canary.name, patch, subresource="status")
 
