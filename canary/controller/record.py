@@ -79,7 +79,8 @@ class Recorder:
     def tell(self, raw: Json, canary: Canary, decision: Decision) -> None:
         """Say what has happened, once it is stored; whatever takes time goes on beside."""
         told = canary.replace(status=decision.status)
-        self._telemetry.observe(told, decision.status)
+        if decision.status != canary.status or not self._telemetry.shows(canary):
+            self._telemetry.observe(told, decision.status)
         for event in decision.events:
             self._tell_event(raw, told, event)
         for alert in decision.alerts:

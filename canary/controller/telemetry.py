@@ -87,6 +87,10 @@ class Telemetry:
         """One look of an analysis is over, its questions included."""
         self._duration.labels(canary.target_name, canary.namespace).observe(took.total_seconds())
 
+    def shows(self, canary: Canary) -> bool:
+        """Whether it is shown where a Canary stands."""
+        return canary.key in self._counted
+
     def observe(self, canary: Canary, status: CanaryStatus) -> None:
         """Show where a Canary stands."""
         name, namespace = canary.target_name, canary.namespace
