@@ -116,11 +116,15 @@ async def fetch(
         told(len(looks))
         return found
 
+    wrong: FetchError | None = None
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(stretch(looks)) for looks in grid.chunks(size)]
     except* FetchError as errors:
-        raise _first(errors) from None
+        # What is raised in here comes out in a group, before Python 3.11.4.
+        wrong = _first(errors)
+    if wrong is not None:
+        raise wrong
     return Recorded(values, max(task.result() for task in tasks))
 
 
