@@ -140,9 +140,9 @@ class Actor:
 
     async def _services(self, which: KeepVersionServices | KeepApexService) -> None:
         parts, seen = self._parts(), self._seen
-        wanted = parts.kind.apex_services if isinstance(which, KeepApexService) else parts.kind.version_services
+        apex = isinstance(which, KeepApexService)
+        wanted = parts.kind.apex_services if apex else parts.kind.version_services
         for service in wanted(parts.target, seen.canary, rules=self._rules, observed=seen.services):
-            apex = isinstance(which, KeepApexService)
             await self._apply(as_shifted(self._caches, seen.canary, parts.router, service) if apex else service)
 
     def _parts(self) -> _Parts:

@@ -147,7 +147,7 @@ class Observer:
         self._caches.require((CONTROLLER_REVISION,) if canary.status.bake is not None else ())
         # Before anything is waited for: what changes meanwhile wakes the Canary again.
         self._index.put(canary.key, _watched(canary, refs | own_refs, routes))
-        services = self._caches.named(SERVICE, namespace, _services(canary))
+        services = self._caches.named(SERVICE, namespace, canary.services)
         unmarked = kind is not None and primary is not None and kind.primary_revision(primary) is None
         copies = [ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs] if unmarked else []
         return Surroundings(
@@ -315,10 +315,6 @@ def _taken(seen: Surroundings) -> Iterator[Problem]:
                 yield Problem("spec.service", message, "choose another name, or other names of ports")
 
 
-def _services(canary: Canary) -> tuple[str, ...]:
-    return (canary.service_name, canary.service_primary_name, canary.service_canary_name)
-
-
 def _divides(seen: Surroundings, router: Router) -> bool:
     """Whether the router can divide requests now: by the numbers of pods, only those that one Service leads to."""
     if isinstance(router, ReplicaRouter) and seen.kind is not None and seen.primary is not None:
@@ -329,7 +325,7 @@ def _divides(seen: Surroundings, router: Router) -> bool:
 def _watched(canary: Canary, refs: Iterable[ConfigRef], routes: Iterable[Resource]) -> set[Ref]:
     """The objects whose changes concern a Canary."""
     namespace, scaler = canary.namespace, canary.spec.autoscaler_ref
-    names = [(SERVICE.kind, name) for name in _services(canary)]
+    names = [(SERVICE.kind, name) for name in canary.services]
     names += [(canary.spec.target_ref.kind, name) for name in (canary.target_name, canary.primary_name)]
     names += [(each.kind, name) for each in routes for name in route_names(canary)]
     names += [(RESOURCE[ref.kind].kind, ref.name) for ref in refs]

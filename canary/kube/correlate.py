@@ -141,11 +141,11 @@ class Correlator:
                 return None
             told = _Told(_event_name(happening.regarding.name, wall), 1, wall, now)
             self._told.put(happening, told)
-            return Post(told.name, happening, told.count, told.first, wall)
-        told.count += 1
-        told.at = now
-        if not limits.repeats.spend(now):
-            return None
+        else:
+            told.count += 1
+            told.at = now
+            if not limits.repeats.spend(now):
+                return None
         return Post(told.name, happening, told.count, told.first, wall)
 
     def _limits_of(self, regarding: Regarding, now: float) -> _Limits:

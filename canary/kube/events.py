@@ -95,7 +95,9 @@ class EventRecorder:
                 writing.cancel()
                 self.dropped += self._waiting.qsize() + 1
                 log.warning("events dropped at the end", dropped=self.dropped)
-        await asyncio.gather(writing, return_exceptions=True)
+        await asyncio.wait([writing])
+        if not writing.cancelled():
+            writing.result()
 
     async def _write_waiting(self, post: Post | None) -> None:
         while True:

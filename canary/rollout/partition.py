@@ -143,12 +143,7 @@ def progress(s: PodByPod) -> Decision:
         return _begin_interval(s) if s.canary_ready else _wait_for_pods(s)
     if not s.canary_serving:
         return _lost(s)
-    due = _due(s)
-    return (
-        _look(s, started=True)
-        if s.now >= due
-        else s.stay("waiting for the next look", actions=s.keep_share(), wake=due)
-    )
+    return _look(s, _due(s), started=True)
 
 
 def promoting(s: PodByPod) -> Decision:
@@ -214,11 +209,7 @@ def _before_the_first_step(s: PodByPod) -> Decision:
         return _wait_for_pods(s)
     last = s.status.last_check_time
     due = s.now if last is None or s.status.reason == WAITING_FOR_PODS else s.due(last, s.canary.analysis_interval)
-    return (
-        _look(s, started=False)
-        if s.now >= due
-        else s.stay("waiting for the next look", actions=s.keep_share(), wake=due)
-    )
+    return _look(s, due, started=False)
 
 
 def _wait_for_pods(s: PodByPod) -> Decision:
@@ -271,7 +262,9 @@ def _due(s: PodByPod) -> datetime:
     return min(due, deadline(s)) if s.status.reason in HOLDS else due
 
 
-def _look(s: PodByPod, *, started: bool) -> Decision:
+def _look(s: PodByPod, due: datetime, *, started: bool) -> Decision:
+    if s.now < due:
+        return s.stay("waiting for the next look", actions=s.keep_share(), wake=due)
     found = examine(s, started=started, ready=s.canary_ready)
     return found if isinstance(found, Decision) else _go_on(s, found.events, found.checks)
 

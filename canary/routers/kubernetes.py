@@ -46,7 +46,7 @@ class KubernetesRouter:
         return ()
 
     def unsupported(self, canary: Canary) -> tuple[Problem, ...]:
-        """The fields of the spec that Services alone can't honour."""
+        """The fields of the spec that Services can't honour, alone or by the numbers of pods."""
         return refused(canary, "kubernetes", self.capabilities)
 
 

@@ -7,9 +7,8 @@ at rest it selects the primary alone, so that pods of the target that start then
 from collections.abc import Mapping
 
 from canary.api.canary import Canary
-from canary.api.problems import Problem
 from canary.api.traffic import ALL_PRIMARY, SERVICE_LABEL, TOTAL_WEIGHT, Split
-from canary.routers.base import Capabilities, Granularity, Json, Observed, mapping, refused
+from canary.routers.base import Capabilities, Granularity, Json, Observed, mapping
 from canary.routers.kubernetes import KubernetesRouter, selector_of
 
 WEIGHT_ANNOTATION = "flagger.app/canary-weight"
@@ -63,10 +62,6 @@ class ReplicaRouter(KubernetesRouter):
         known = weight.isascii() and weight.isdigit() and 0 < int(weight) < TOTAL_WEIGHT
         # Somebody has taken the mark away: some requests reach the canary, and that is all that is known.
         return Split(canary=int(weight) if known else 1)
-
-    def unsupported(self, canary: Canary) -> tuple[Problem, ...]:
-        """The fields of the spec that the numbers of pods can't honour."""
-        return refused(canary, "kubernetes", self.capabilities)
 
 
 def _shared(canary: Canary) -> Json:

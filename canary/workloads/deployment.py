@@ -1,9 +1,11 @@
 """Deployments as targets."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 from canary.api.traffic import Readiness
 from canary.kube.types import DEPLOYMENT, Json, Resource
+from canary.workloads import counted
 from canary.workloads.base import items, mapping
 from canary.workloads.podtemplates import PodTemplates
 
@@ -26,23 +28,12 @@ class Deployment(PodTemplates):
         `stalled` is told only once the deployment controller has given up on the current generation, with what
         keeps it from making pods (a quota, an admission webhook) where that is known.
         """
-        status = mapping(workload.get("status"))
-        generation = mapping(workload.get("metadata")).get("generation") or 0
-        observed = (status.get("observedGeneration") or 0) >= generation
-        return Readiness(
-            desired=self.replicas(workload),
-            updated=status.get("updatedReplicas") or 0,
-            ready=status.get("readyReplicas") or 0,
-            available=status.get("availableReplicas") or 0,
-            total=status.get("replicas") or 0,
-            observed=observed,
-            stalled=_stalled(status) if observed else "",
-        )
+        found = counted.readiness(workload)
+        return replace(found, stalled=_stalled(mapping(workload.get("status")))) if found.observed else found
 
     def replicas(self, workload: Json) -> int:
         """How many pods its spec asks for."""
-        replicas = mapping(workload.get("spec")).get("replicas")
-        return 1 if replicas is None else int(replicas)
+        return counted.replicas(workload)
 
     def scaled(self, workload: Json, replicas: int) -> Json:
         """The merge patch after which the spec asks for this many pods; empty where it does already."""

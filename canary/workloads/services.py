@@ -137,7 +137,7 @@ def problems(canary: Canary, observed: Mapping[str, Json]) -> tuple[Problem, ...
         observed: the Services that are there already, by name.
     """
     found = []
-    for name in (canary.service_name, canary.service_primary_name, canary.service_canary_name):
+    for name in canary.services:
         if name in observed:
             found += _conflicts(canary, name, observed[name])
     return tuple(found)

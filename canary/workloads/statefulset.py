@@ -10,7 +10,7 @@ from canary.api.partitions import Partitions, PodState
 from canary.api.problems import Problem
 from canary.api.traffic import Readiness
 from canary.kube.types import STATEFUL_SET, Json, Resource
-from canary.workloads import template
+from canary.workloads import counted, template
 from canary.workloads.base import Rules, SelectorLabel, Services, items, labels_of, mapping, name_of, owners_of
 
 _REVISION_LABEL = "controller-revision-hash"
@@ -78,21 +78,11 @@ class StatefulSet:
 
     def readiness(self, workload: Json) -> Readiness:
         """How far the StatefulSet has come, by its own status."""
-        status = mapping(workload.get("status"))
-        generation = mapping(workload.get("metadata")).get("generation") or 0
-        return Readiness(
-            desired=self.replicas(workload),
-            updated=status.get("updatedReplicas") or 0,
-            ready=status.get("readyReplicas") or 0,
-            available=status.get("availableReplicas") or 0,
-            total=status.get("replicas") or 0,
-            observed=(status.get("observedGeneration") or 0) >= generation,
-        )
+        return counted.readiness(workload)
 
     def replicas(self, workload: Json) -> int:
         """How many pods its spec asks for."""
-        replicas = mapping(workload.get("spec")).get("replicas")
-        return 1 if replicas is None else int(replicas)
+        return counted.replicas(workload)
 
     def scaled(self, workload: Json, replicas: int) -> Json:
         """Empty: its pods are the users' own, and scaled by whoever scales them."""
