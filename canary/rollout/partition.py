@@ -31,6 +31,7 @@ once: Kubernetes may wait for it for ever. The next one goes when all are well a
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from canary.api.analysis import HookType, Severity
@@ -108,7 +109,7 @@ def rest(s: PodByPod) -> Decision:
     if not s.observed:
         return s.stay(s.pending, actions=s.keep_all_on_primary())
     if s.pods.strays:
-        return come_back(s)
+        return _at_once(s, start.start(s)) if s.gives_way else come_back(s)
     if s.reverted:
         return start.revert(s)
     if s.status.phase is Phase.FAILED and s.completed and not s.changed and s.replicas:
@@ -124,7 +125,7 @@ def waiting(s: PodByPod) -> Decision:
     """A new revision waits for its approval, unless it is taken back before."""
     if not s.observed:
         return s.stay(s.pending, actions=s.keep_all_on_primary())
-    return come_back(s) if s.pods.strays else start.waiting(s)
+    return come_back(s) if s.pods.strays and not s.gives_way else _at_once(s, start.waiting(s))
 
 
 def progress(s: PodByPod) -> Decision:
@@ -171,7 +172,21 @@ def _beforehand(s: PodByPod) -> Decision | None:
         return held(s)
     if s.status.failed_checks >= s.canary.threshold:
         return roll_back(s, f"failed checks threshold reached {s.status.failed_checks}")
-    return come_back(s) if s.pods.strays and not s.started else None
+    return _over_what_is_left(s) if s.pods.strays and not s.started else None
+
+
+def _over_what_is_left(s: PodByPod) -> Decision | None:
+    """Pods of what came before are still there: they go back first, or in the end with all others, where they can't."""
+    if not s.held_back:
+        return come_back(s)
+    return None if s.hopeless or s.canary.skip_analysis else give_up_on_pods(s)
+
+
+def _at_once(s: PodByPod, decision: Decision) -> Decision:
+    """What begins where nothing is to be lost doesn't wait anew for pods that were waited for long enough."""
+    if not (s.hopeless and s.pods.strays and decision.status.phase is Phase.PROGRESSING):
+        return decision
+    return replace(decision, status=decision.status.replace(last_progress_time=s.status.last_progress_time), wake=s.now)
 
 
 def _anew(s: PodByPod) -> Decision:
@@ -185,11 +200,12 @@ def _anew(s: PodByPod) -> Decision:
         )
     if not s.observed:
         return s.stay(s.pending, actions=s.keep_all_on_primary())
-    if s.pods.strays:
+    if s.pods.strays and not s.gives_way:
         return come_back(s)
     if s.reverted:
         return start.revert(s)
-    return start.begin(s, events=(Event(f"New revision detected! Restarting analysis for {s.target_name}"),))
+    told = Event(f"New revision detected! Restarting analysis for {s.target_name}")
+    return _at_once(s, start.begin(s, events=(told,)))
 
 
 def _scaled_away(s: PodByPod) -> Decision:

@@ -5,6 +5,7 @@ sets the partition of the target.
 """
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from canary.api.partitions import NO_POD, Partitions, PodState
@@ -76,9 +77,33 @@ class PodByPod(Situation):
 
     @property
     def hopeless(self) -> bool:
-        """Whether no pod gets requests: whatever is tried can't make it worse."""
+        """Whether the promoted version serves nobody, and won't: whatever is tried can't make it worse."""
         target = self.facts.target
-        return target is not None and not target.serving and self.replicas > 0
+        if target is None or not self.replicas:
+            return False
+        return not target.serving or (self.held_back and not self.started and not self.promoted_serving)
+
+    @property
+    def promoted_serving(self) -> bool:
+        """Whether a pod of the promoted version gets requests."""
+        return any(pod.ready and pod.revision == self.pods.current for pod in self.pods.pods)
+
+    @property
+    def back_until(self) -> datetime:
+        """When pods that are to go back should have done so."""
+        moved = [each for each in (self.status.traffic_removed_time, self.status.last_progress_time) if each]
+        return max(moved, default=self.now) + self.canary.progress_deadline
+
+    @property
+    def held_back(self) -> bool:
+        """Whether pods that are to go back can't, as others were not available for as long as anything may take."""
+        going = self.observed and self.pods.strays and self.pods.partition == NO_POD
+        return bool(going) and self.now >= self.back_until and self.next_to_go_back() is None
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether another try begins over pods that can't go back: it may be what mends the others."""
+        return self.held_back and not self.reverted and (self.changed or self.retry_asked)
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -117,7 +142,7 @@ class PodByPod(Situation):
     @property
     def canary_serving(self) -> bool:
         """Whether a pod of the new version gets requests."""
-        return any(pod.ready for pod in self.pods.strays)
+        return any(pod.ready and pod.revision == self.pods.update for pod in self.pods.strays)
 
     @property
     def primary_can_take_over(self) -> bool:

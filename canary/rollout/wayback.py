@@ -22,10 +22,8 @@ def come_back(s: PodByPod) -> Decision:
     pod = s.next_to_go_back()
     if pod is not None:
         return s.stay(f"{pod.name} goes back", actions=(*actions, DeletePod(pod.name, pod.uid)))
-    moved = [each for each in (s.status.traffic_removed_time, s.status.last_progress_time) if each is not None]
-    until = max(moved, default=s.now) + s.canary.progress_deadline
-    if s.now < until:
-        return s.stay(NOT_YET, actions=actions, wake=until)
+    if not s.held_back:
+        return s.stay(NOT_YET, actions=actions, wake=s.back_until)
     if s.status.message.endswith(NOT_YET):
         return s.stay(NOT_YET, actions=actions)
     message = f"Rollback of {s.target_name} is held, {len(s.pods.strays)} pods are still to go back: {NOT_YET}"

@@ -8,7 +8,7 @@ import aiohttp
 import pytest_asyncio
 
 from canary.api.partitions import NO_POD
-from canary.kube.types import CANARY, POD, STATEFUL_SET, Json
+from canary.kube.types import CANARY, CONFIG_MAP, POD, STATEFUL_SET, Json
 from canary.sandbox import addresses
 from canary.sandbox.history import instants
 from canary.sandbox.rig import AUTHOR, LOADTESTER_PORT, Recording, Rig, application, phase_of, without_repeats
@@ -29,6 +29,7 @@ TARGET = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": NAME}
 PODS = (f"{NAME}-0", f"{NAME}-1", f"{NAME}-2")
 OLD, NEW = "1.0.0", "1.0.1"
 KILLED = "killed controller"
+SETTINGS = "settings"
 
 
 def stateful_set(namespace: str, version: str, *, image: str = "sample/web", **environment: str) -> Json:
@@ -58,14 +59,14 @@ class Stage:
 
     @classmethod
     @asynccontextmanager
-    async def on(cls, rig: Rig, made: Json) -> AsyncIterator["Stage"]:
+    async def on(cls, rig: Rig, made: Json, target: Json | None = None) -> AsyncIterator["Stage"]:
         """Everything in place, and the Canary initialized."""
         async with AsyncExitStack() as stack:
             watched = ((CANARY, NAME), (STATEFUL_SET, NAME), *((POD, name) for name in PODS))
-            seen, target, *pods = [await stack.enter_async_context(rig.recording(*each)) for each in watched]
-            stage = cls(rig, seen, target, dict(zip(PODS, pods, strict=True)))
+            seen, workload, *pods = [await stack.enter_async_context(rig.recording(*each)) for each in watched]
+            stage = cls(rig, seen, workload, dict(zip(PODS, pods, strict=True)))
             await rig.apply(service(rig.namespace))
-            await rig.apply(stateful_set(rig.namespace, OLD))
+            await rig.apply(target or stateful_set(rig.namespace, OLD))
             await stage.ready()
             await rig.apply(made)
             await stage.phase("Initialized")
@@ -92,6 +93,14 @@ class Stage:
     async def weight(self, percent: int) -> None:
         await self.canary.until(
             lambda each: each["status"]["canaryWeight"] == percent, within=ROLLOUT_SECONDS, what=f"weight {percent}"
+        )
+
+    async def serves(self, index: int, version: str) -> None:
+        """Wait until a pod of this version is ready."""
+        await self.pods[PODS[index]].until(
+            lambda each: is_ready(each) and version_of(each) == version,
+            within=READY_SECONDS,
+            what=f"a pod of {version}",
         )
 
     async def gate(self, action: str) -> None:
@@ -215,6 +224,39 @@ async def test_a_mended_version_begins_anew_while_a_broken_one_is_stuck(rig: Rig
         assert await stage.phase(*ENDED) == "Succeeded"
         await stage.ready()
         assert stage.versions[-3:] == [f"{OLD} {OLD} 1.0.2", f"{OLD} 1.0.2 1.0.2", "1.0.2 1.0.2 1.0.2"]
+        assert [str(each) for each in traffic.lost] == []
+
+
+async def test_what_mends_a_version_that_cant_start_any_more_takes_the_last_pod_that_serves_last(rig: Rig) -> None:
+    """The version before has lost its configuration and its pods; the only one that serves is of a failed version."""
+    old = stateful_set(rig.namespace, OLD)
+    old["spec"]["template"]["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": SETTINGS}}]
+    await rig.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SETTINGS, "namespace": rig.namespace}}
+    )
+    made = canary(rig.namespace, {"webhooks": [hook("rollback", "/rollback/check")]}, progressDeadlineSeconds=8)
+    async with Stage.on(rig, made, old) as stage, stage.traffic() as traffic:
+        await rig.client.delete(CONFIG_MAP, rig.namespace, SETTINGS)
+        await stage.deploy(NEW)
+        await stage.serves(2, NEW)
+        await rig.client.delete(POD, rig.namespace, PODS[0])
+        await rig.client.delete(POD, rig.namespace, PODS[1])
+        await stage.gate("rollback/open")
+        await stage.phase("Failed")
+        await stage.canary.until(
+            lambda each: "waiting for all pods" in each["status"]["message"], within=READY_SECONDS, what="word of it"
+        )
+        await stage.gate("rollback/close")
+
+        await stage.deploy("1.0.2")
+        assert await stage.phase("Succeeded")
+        await stage.ready()
+        assert stage.versions[-4:] == [
+            f"{OLD} {OLD} {NEW}",
+            f"1.0.2 {OLD} {NEW}",
+            f"1.0.2 1.0.2 {NEW}",
+            "1.0.2 1.0.2 1.0.2",
+        ]
         assert [str(each) for each in traffic.lost] == []
 
 

@@ -255,6 +255,33 @@ class TestBack:
         assert any(alert.startswith("Rollback of app.prod is held") for alert in played.line.alerts)
         assert played.target.ready_by_revision(played.world.now) == {"v1": 1, "v2": 1}
 
+    def test_what_comes_while_the_way_back_is_held_is_tried_and_fails_while_the_version_before_serves(
+        self, play: Play
+    ) -> None:
+        """It says what is waited for; `skipAnalysis` has it go to all pods, whatever they are."""
+        changes = (V2, (193, Kill(Side.CANARY, timedelta(0))), (900, Deploy("v3")))
+        versions = {"v1": Version(ready_after=None), **BAD}
+        played = play(*changes, fields={"versions": versions}, threshold=1)
+
+        assert (played.line.status.phase, played.line.status.last_applied_spec) == (Phase.FAILED, "v3")
+        assert any("before any is updated: 2 of 3 are" in event for event in played.line.events)
+        assert played.target.ready_by_revision(played.world.now) == {"v1": 1, "v2": 1}
+
+        at_all_costs = {"versions": versions, "limit": timedelta(hours=2)}
+        assert play(*changes, fields=at_all_costs, threshold=1, spec={"skipAnalysis": True}).pods == "v3 v3 v3"
+
+    def test_what_comes_when_the_version_before_serves_nobody_any_more_goes_to_all_pods(self, play: Play) -> None:
+        """The only pod that serves is of a version that was taken back: it is the last to go."""
+        versions = {"v1": Version(ready_after=None), "v2": Version(fits_primary=False)}
+        held = play(V2, fields={"versions": versions, "replicas": 2})
+        assert (held.pods, held.target.ready_by_revision(held.world.now)) == ("v1 v2", {"v2": 1})
+
+        mended = play(V2, (1200, Deploy("v3")), fields={"versions": versions, "replicas": 2})
+        assert mended.full[-3:] == ["v1 v2", "v3 v2", "v3 v3"]
+        assert mended.line.lasted < timedelta(seconds=1260)
+        assert mended.line.endings == (Ending.FAILED, Ending.PROMOTED)
+        assert mended.world.least == 1
+
     def test_pods_that_lose_their_last_ready_one_count_as_a_failed_check(self, play: Play) -> None:
         played = play(V2, (100, Kill(Side.CANARY)), threshold=2)
         assert played.pods == "v2 v2 v2"
