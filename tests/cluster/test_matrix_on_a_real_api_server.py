@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from canary.api.canary import Canary, parse_canary
@@ -383,6 +384,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.timeout(400)  # many cells: 80 s on two cores that have nothing else to do
 async def test_every_cell_ends_as_it_should(board: Board) -> None:
     """At once, and each is told of that came out otherwise."""
     cells = [cell for cell in CELLS if not cell.at_once or cell.outcome == "promoted"]
