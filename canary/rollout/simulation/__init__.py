@@ -3,7 +3,8 @@
 `World(scenario).run()` gives a `Timeline`. No I/O, no clock, no randomness: the same scenario gives the same timeline.
 """
 
-from canary.rollout.simulation.safety import SafeWorld, UnsafeError
+from canary.rollout.simulation.pods import PodWorld
+from canary.rollout.simulation.safety import SafeWorld, UnsafeError, found_wanting
 from canary.rollout.simulation.scenario import (
     Annotate,
     Change,
@@ -24,6 +25,7 @@ from canary.rollout.simulation.scenario import (
     Version,
     Window,
 )
+from canary.rollout.simulation.takeover import TakenOver
 from canary.rollout.simulation.timeline import Entry, Timeline
 from canary.rollout.simulation.world import Conflict, Crash, NotSettlingError, Unavailable, World
 
@@ -40,6 +42,7 @@ __all__ = [
     "Forget",
     "Kill",
     "NotSettlingError",
+    "PodWorld",
     "Reading",
     "Remove",
     "Reply",
@@ -49,10 +52,12 @@ __all__ = [
     "Scheduled",
     "SetClock",
     "Side",
+    "TakenOver",
     "Timeline",
     "Unavailable",
     "UnsafeError",
     "Version",
     "Window",
     "World",
+    "found_wanting",
 ]

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
+from canary.api.analysis import HookType, NoDataPolicy
 from canary.api.canary import Canary
-from canary.api.status import Phase
+from canary.api.status import CheckStatus, Phase, Verdict
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout.decision import Action, Decision, DeletePod
-from canary.rollout.facts import Facts
+from canary.rollout.facts import Facts, HookAnswer, HookQuestion
 from canary.rollout.simulation.scenario import Scenario, Side
 from canary.rollout.simulation.world import World
 
@@ -53,9 +54,9 @@ class SafeWorld(World):
         shares, serving = self.cluster.shares(self.now), self._who_serves()
         for side, share in shares.items():
             if share > self._shares[side] and not serving[side] and any(serving.values()):
-                self._unsafe(f"{action} gives requests to the {side}, which has no ready pods")
+                self.unsafe(f"{action} gives requests to the {side}, which has no ready pods")
             if share and self._serving[side] and not serving[side]:
-                self._unsafe(f"{action} takes the pods of the {side} from requests")
+                self.unsafe(f"{action} takes the pods of the {side} from requests")
 
     def _before_deletion(self, action: DeletePod) -> None:
         seen, target = self.cluster.partitions(self.now), self.cluster.target
@@ -63,15 +64,15 @@ class SafeWorld(World):
         if seen is None or pod is None or target is None or not pod.ready:
             return
         if len(seen.pods) != target.desired or not all(each.ready for each in seen.pods):
-            self._unsafe(f"{action} takes a ready pod while another is not")
+            self.unsafe(f"{action} takes a ready pod while another is not")
         if pod.revision == seen.current:
-            self._unsafe(f"{action} takes a pod that runs the promoted version")
+            self.unsafe(f"{action} takes a pod that runs the promoted version")
 
     def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
         """Look at the decision by itself."""
         super().before_store(canary, facts, decision)
         if decision.status == canary.status and (decision.events or decision.alerts or decision.ending):
-            self._unsafe(f"{decision.reason}: told and not stored, so that it would be told again")
+            self.unsafe(f"{decision.reason}: told and not stored, so that it would be told again")
 
     def after_store(self, canary: Canary, decision: Decision) -> None:
         """Look at what the status says."""
@@ -86,7 +87,7 @@ class SafeWorld(World):
             observed_generation=decision.status.observed_generation, conditions=decision.status.conditions
         )
         if decision.status != seen and could and decision.status.canary_weight != routed:
-            self._unsafe(f"the status says {decision.status.canary_weight} %, the route {routed} %")
+            self.unsafe(f"the status says {decision.status.canary_weight} %, the route {routed} %")
 
     def _who_serves(self) -> dict[Side, bool]:
         target, primary = self.cluster.target, self.cluster.primary
@@ -95,7 +96,29 @@ class SafeWorld(World):
             Side.PRIMARY: primary is not None and primary.serving(self.now),
         }
 
-    def _unsafe(self, what: str) -> None:
+    def unsafe(self, what: str) -> None:
+        """Stop, as a rule was broken."""
         status = self.canary.status
         msg = f"after {self.now - self.scenario.start}, {status.phase or 'new'} at {status.canary_weight} %: {what}"
         raise UnsafeError(msg)
+
+
+def found_wanting(canary: Canary, facts: Facts) -> bool:
+    """Whether an answer of this look speaks against going on, read apart from how the decisions read it."""
+    # Before the first step a rollout hook only begins the load: it has no traffic yet to judge.
+    begun = bool(canary.status.canary_weight or canary.status.iterations)
+    for question, answer in facts.answers.items():
+        match answer:
+            case CheckStatus(verdict=Verdict.FAIL | Verdict.UNAVAILABLE):
+                return True
+            case CheckStatus(verdict=Verdict.NO_DATA, name=name):
+                metric = next(each for each in canary.analysis.metrics if each.name == name)
+                if metric.no_data is not NoDataPolicy.PASS:
+                    return True
+            case HookAnswer(approved=approved) if isinstance(question, HookQuestion):
+                counts = begun or question.type is not HookType.ROLLOUT
+                if counts and approved == (question.type is HookType.ROLLBACK):
+                    return True
+            case _:
+                pass
+    return False

@@ -1,90 +1,24 @@
-"""Leader election: the pure decision, and two electors against one lease in virtual time."""
+"""Leader election: two electors against one Lease, in virtual time."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
-from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from canary.kube.client import KubeClient
 from canary.kube.errors import AlreadyExists, Conflict, NotFound, Unreachable
 from canary.kube.leader import (
-    Create,
     LeaderElector,
-    LeaseTerms,
-    Renew,
     StuckLeaderError,
-    Take,
-    Wait,
-    decide_lease,
-    lease_spec,
-    micro_time,
 )
 from canary.kube.transport import Query, Request
 
 Json = dict[str, Any]
-
-
-def a_lease(holder: str = "other", duration: int = 15, **spec: Any) -> Json:
-    return {"spec": {"holderIdentity": holder, "leaseDurationSeconds": duration, **spec}}
-
-
-def test_no_lease_is_created() -> None:
-    assert decide_lease(None, "me", 0.0, 0.0) == Create()
-
-
-def test_an_own_lease_is_renewed_however_old() -> None:
-    assert decide_lease(a_lease("me"), "me", 0.0, 1000.0) == Renew()
-
-
-@pytest.mark.parametrize("spec", [{"holderIdentity": ""}, {}, None])
-def test_a_lease_without_a_holder_is_taken_at_once(spec: Json | None) -> None:
-    assert decide_lease({"spec": spec}, "me", 10.0, 10.0) == Take()
-
-
-@pytest.mark.parametrize(("now", "expected"), [(10.0, Wait("other", 15.0)), (24.5, Wait("other", 0.5)), (25.0, Take())])
-def test_anothers_lease_is_taken_when_it_has_not_changed_for_its_duration(now: float, expected: Any) -> None:
-    assert decide_lease(a_lease(), "me", 10.0, now) == expected
-
-
-@given(st.datetimes(), st.floats(0, 14.9))
-def test_the_timestamps_in_a_lease_do_not_matter(renewed: datetime, age: float) -> None:
-    lease = a_lease(renewTime=micro_time(renewed.replace(tzinfo=UTC)))
-
-    assert isinstance(decide_lease(lease, "me", 0.0, age), Wait)
-
-
-def test_taking_counts_a_transition_and_renewing_keeps_the_beginning() -> None:
-    before = a_lease(acquireTime="t0", leaseTransitions=4)
-
-    taken = lease_spec(Take(), before, "me", LeaseTerms(), "t1")
-    renewed = lease_spec(Renew(), {"spec": taken}, "me", LeaseTerms(), "t2")
-
-    assert taken == {
-        "holderIdentity": "me",
-        "leaseDurationSeconds": 15,
-        "acquireTime": "t1",
-        "renewTime": "t1",
-        "leaseTransitions": 5,
-    }
-    assert renewed == {**taken, "renewTime": "t2"}
-
-
-@pytest.mark.parametrize("terms", [(10, 10, 2), (15, 2, 2), (15, 10, 0)])
-def test_terms_without_room_are_refused(terms: tuple[float, float, float]) -> None:
-    with pytest.raises(ValueError, match="must hold"):
-        LeaseTerms(*terms)
-
-
-def test_times_are_written_with_microseconds() -> None:
-    assert micro_time(datetime(2026, 1, 2, 3, 4, 5, 60, UTC)) == "2026-01-02T03:04:05.000060Z"
 
 
 class LeaseServer:

@@ -21,10 +21,10 @@ from canary.rollout.simulation import (
     Drift,
     Edit,
     Kill,
+    PodWorld,
     Reading,
     Remove,
     Reply,
-    SafeWorld,
     Scale,
     Scenario,
     Side,
@@ -45,31 +45,11 @@ BAD = {"v2": Version(readings=(Reading(1.0, weight=50),))}
 NEVER = {"v2": Version(ready_after=None, why_not="ImagePullBackOff")}
 
 
-class PodsWorld(SafeWorld):
-    """A world that notes what each pod runs, whenever that changes."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        super().__init__(scenario)
-        self.seen: list[str] = []
-        self.least = scenario.replicas
-
-    def advance(self, moment: Any) -> None:
-        super().advance(moment)
-        target = self.cluster.target
-        if isinstance(target, StatefulSet):
-            pods = " ".join(
-                target.pods[index].revision for index in sorted(target.pods) if not target.pods[index].gone_at
-            )
-            if not self.seen or self.seen[-1] != pods:
-                self.seen.append(pods)
-            self.least = min(self.least, sum(target.ready_by_revision(self.now).values()))
-
-
 @dataclass
 class Played:
     """What came of a story."""
 
-    world: PodsWorld
+    world: PodWorld
     line: Timeline = field(init=False)
 
     def __post_init__(self) -> None:
@@ -104,7 +84,7 @@ def play(canary: Make, story: Story) -> Play:
         *changes: tuple[float, Change], spec: dict[str, Any] | None = None, fields: Any = None, **analysis: Any
     ) -> Played:
         made = specified(canary, spec, **analysis)
-        return Played(PodsWorld(story(made, *changes, **{"in_place": True, "replicas": 3, **(fields or {})})))
+        return Played(PodWorld(story(made, *changes, **{"in_place": True, "replicas": 3, **(fields or {})})))
 
     return played
 

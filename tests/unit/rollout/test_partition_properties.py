@@ -11,11 +11,8 @@ from hypothesis import strategies as st
 
 from canary.api.canary import Canary
 from canary.api.partitions import NO_POD
-from canary.api.status import CheckStatus, Phase, Verdict
+from canary.api.status import Phase
 from canary.api.traffic import Split
-from canary.rollout.decide import decide
-from canary.rollout.decision import Decision, SetPartition
-from canary.rollout.facts import Facts, HookAnswer, HookQuestion
 from canary.rollout.simulation import (
     Change,
     Delete,
@@ -23,10 +20,10 @@ from canary.rollout.simulation import (
     Drift,
     Edit,
     Kill,
+    PodWorld,
     Reading,
     Remove,
     Reply,
-    SafeWorld,
     Scale,
     Scenario,
     Scheduled,
@@ -44,39 +41,6 @@ QUICKLY = (Stage.explicit, Stage.generate, Stage.shrink)
 AT_REST = {Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED}
 TARGET = {"targetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "app"}, "service": {}}
 KINDS = ("confirm-rollout", "pre-rollout", "rollout", "confirm-traffic-increase", "confirm-promotion", "rollback")
-
-
-class PodWorld(SafeWorld):
-    """A world in which every pass is held against what pods, and the version that they run, must not suffer."""
-
-    def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
-        super().before_store(canary, facts, decision)
-        assert decide(canary, facts) == decision, "the same facts lead to the same decision"
-        pods, before, after = facts.partitions, canary.status, decision.status
-        if pods is None or facts.target is None:
-            return
-        desired = facts.target.readiness.desired
-        if facts.target.readiness.observed and desired and after.phase is not before.phase:
-            assert after.canary_weight == min(100, -(-100 * len(pods.strays) // desired)), "the weight is the pods'"
-        if after.partition is not None and after.partition < (NO_POD if before.partition is None else before.partition):
-            assert canary.skip_analysis or not found_wanting(facts), "nothing is earned by a look that failed"
-        lowered = [action for action in decision.actions if isinstance(action, SetPartition)]
-        for action in lowered:
-            if action.partition != NO_POD and canary.metadata.deletion_timestamp is None:
-                assert action.partition == before.partition, "what was not stored is not done"
-
-
-def found_wanting(facts: Facts) -> bool:
-    for question, answer in facts.answers.items():
-        match answer:
-            case CheckStatus(verdict=Verdict.FAIL | Verdict.UNAVAILABLE | Verdict.NO_DATA):
-                return True
-            case HookAnswer(approved=approved) if isinstance(question, HookQuestion):
-                if approved == (question.type.value == "rollback"):
-                    return True
-            case _:
-                pass
-    return False
 
 
 seconds = st.integers(0, int(TROUBLE.total_seconds()) - 60).map(lambda value: timedelta(seconds=value))

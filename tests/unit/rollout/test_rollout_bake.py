@@ -17,7 +17,6 @@ from canary.rollout.simulation import (
     Forget,
     Kill,
     Reading,
-    Remove,
     Reply,
     SafeWorld,
     Scenario,
@@ -33,7 +32,6 @@ QUICK: dict[str, Any] = {"stepWeight": 50, "maxWeight": 50, "bake": "10m"}
 PROMOTED = timedelta(seconds=131)
 """When the promotion of a quick rollout is completed, as the test of a good one shows."""
 
-BAD = {"v2": Version(readings=(Reading(1.0),))}
 AT_ONCE = timedelta(0)
 
 Make = Callable[..., Canary]
@@ -345,60 +343,3 @@ class TestSuperseded:
 
         assert line.status.phase is Phase.SUCCEEDED
         assert line.weights[-1] == 0
-
-
-class TestLostPrimary:
-    """A primary that somebody deletes is made again of what was promoted, not of what nobody has found good."""
-
-    def test_at_rest_after_a_failed_rollout(self, canary: Make, story: Story) -> None:
-        world = SafeWorld(story(canary(stepWeight=50), V2, (1000, Remove(Side.PRIMARY)), versions=BAD))
-        line = world.run()
-
-        assert primary_of(world) == "v1"
-        assert (line.status.phase, line.status.last_applied_spec) == (Phase.FAILED, "v2")
-        assert line.endings == (Ending.FAILED,), "what has failed is not rolled out again"
-
-    def test_together_with_a_new_revision(self, canary: Make, story: Story) -> None:
-        changes = (V2, (1000, Remove(Side.PRIMARY)), (1000, Deploy("v3")))
-        world = SafeWorld(story(canary(stepWeight=50), *changes, versions=BAD))
-        line = world.run()
-
-        assert primary_of(world) == "v3"
-        assert line.endings == (Ending.FAILED, Ending.PROMOTED)
-
-    def test_in_the_middle_of_a_rollout(self, canary: Make, story: Story) -> None:
-        world = SafeWorld(story(canary(stepWeight=50), V2, (100, Remove(Side.PRIMARY))))
-        world.run(timedelta(seconds=101))
-        assert primary_of(world) == "v1"
-
-        line = world.run()
-        assert line.endings == (Ending.PROMOTED,)
-        assert primary_of(world) == "v2"
-
-    def test_so_that_a_bad_version_can_be_taken_back(self, canary: Make, story: Story) -> None:
-        made = canary(stepWeight=50, threshold=1)
-        world = SafeWorld(story(made, V2, (100, Remove(Side.PRIMARY)), versions=BAD))
-        line = world.run()
-
-        assert (line.status.phase, primary_of(world)) == (Phase.FAILED, "v1")
-
-    def test_of_the_target_where_nothing_was_kept(self, canary: Make, story: Story) -> None:
-        """Or nobody would be served."""
-        changes = (V2, (1000, Forget()), (1000, Remove(Side.PRIMARY)))
-        world = SafeWorld(story(canary(stepWeight=50), *changes, versions=BAD))
-        line = world.run()
-
-        assert (line.status.phase, primary_of(world)) == (Phase.INITIALIZED, "v2")
-
-    def test_a_revision_that_mends_what_does_not_get_ready_any_more_is_let_through(
-        self, canary: Make, story: Story
-    ) -> None:
-        changes = (V2, (1000, Remove(Side.PRIMARY)), (1010, Deploy("v3")))
-        world = SafeWorld(story(canary(stepWeight=50), *changes, versions=BAD))
-        world.run(timedelta(seconds=999))
-        broken = story(world.canary, *changes, versions={**BAD, "v1": Version(ready_after=None)})
-        world.scenario = world.cluster.scenario = broken
-        line = world.run()
-
-        assert primary_of(world) == "v3"
-        assert line.status.phase is Phase.INITIALIZED

@@ -54,8 +54,6 @@ Make = Callable[..., Canary]
 MATCH = [{"headers": {"x-canary": {"exact": "yes"}}}]
 COOKIE = {"cookieName": "track", "primaryCookieName": "stay"}
 STEPS = {"stepWeight": 25, "maxWeight": 50}
-
-
 WEIGHT, BACK, MIRROR, CHOICE, COOKIES = "stepWeight", "stepWeightPromotion", "mirror", "match", "sessionAffinity"
 PODS = "replicaRatio"
 

@@ -9,13 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import Phase as Stage
 from hypothesis import strategies as st
 
-from canary.api.analysis import HookType, NoDataPolicy
 from canary.api.canary import Canary
-from canary.api.status import CheckStatus, Phase, Verdict
+from canary.api.status import Phase
 from canary.api.traffic import Split
 from canary.rollout.decide import decide
 from canary.rollout.decision import Action, CopyToPrimary, Decision, DropFinalizer, RestorePrimary, Route
-from canary.rollout.facts import Facts, HookAnswer, HookQuestion
+from canary.rollout.facts import Facts
 from canary.rollout.simulation import (
     Change,
     Delete,
@@ -35,6 +34,7 @@ from canary.rollout.simulation import (
     Side,
     Version,
     Window,
+    found_wanting,
 )
 
 Make = Callable[..., Canary]
@@ -72,27 +72,6 @@ class JudgingWorld(SafeWorld):
         if canary.analysis.iterations or not facts.weighted:
             return canary.status.iterations >= (canary.analysis.iterations or 10)
         return canary.status.canary_weight >= max(canary.steps)
-
-
-def found_wanting(canary: Canary, facts: Facts) -> bool:
-    """Whether an answer of this look speaks against going on."""
-    # Before the first step a rollout hook only begins the load: it has no traffic yet to judge.
-    begun = bool(canary.status.canary_weight or canary.status.iterations)
-    for question, answer in facts.answers.items():
-        match answer:
-            case CheckStatus(verdict=Verdict.FAIL | Verdict.UNAVAILABLE):
-                return True
-            case CheckStatus(verdict=Verdict.NO_DATA, name=name):
-                metric = next(each for each in canary.analysis.metrics if each.name == name)
-                if metric.no_data is not NoDataPolicy.PASS:
-                    return True
-            case HookAnswer(approved=approved) if isinstance(question, HookQuestion):
-                counts = begun or question.type is not HookType.ROLLOUT
-                if counts and approved == (question.type is HookType.ROLLBACK):
-                    return True
-            case _:
-                pass
-    return False
 
 
 seconds = st.integers(0, int(TROUBLE.total_seconds()) - 60).map(lambda value: timedelta(seconds=value))

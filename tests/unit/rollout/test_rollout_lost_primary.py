@@ -1,0 +1,85 @@
+"""A primary that somebody deletes is made again of what was promoted, not of what nobody has found good."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from canary.api.canary import Canary
+from canary.api.status import Phase
+from canary.rollout.decision import Ending
+from canary.rollout.simulation import (
+    Deploy,
+    Forget,
+    Reading,
+    Remove,
+    SafeWorld,
+    Scenario,
+    Side,
+    Version,
+)
+
+V2 = (60, Deploy("v2"))
+BAD = {"v2": Version(readings=(Reading(1.0),))}
+
+Make = Callable[..., Canary]
+Story = Callable[..., Scenario]
+
+
+def primary_of(world: SafeWorld) -> str:
+    return world.cluster.primary.revision if world.cluster.primary is not None else ""
+
+
+def test_at_rest_after_a_failed_rollout(canary: Make, story: Story) -> None:
+    world = SafeWorld(story(canary(stepWeight=50), V2, (1000, Remove(Side.PRIMARY)), versions=BAD))
+    line = world.run()
+
+    assert primary_of(world) == "v1"
+    assert (line.status.phase, line.status.last_applied_spec) == (Phase.FAILED, "v2")
+    assert line.endings == (Ending.FAILED,), "what has failed is not rolled out again"
+
+
+def test_together_with_a_new_revision(canary: Make, story: Story) -> None:
+    changes = (V2, (1000, Remove(Side.PRIMARY)), (1000, Deploy("v3")))
+    world = SafeWorld(story(canary(stepWeight=50), *changes, versions=BAD))
+    line = world.run()
+
+    assert primary_of(world) == "v3"
+    assert line.endings == (Ending.FAILED, Ending.PROMOTED)
+
+
+def test_in_the_middle_of_a_rollout(canary: Make, story: Story) -> None:
+    world = SafeWorld(story(canary(stepWeight=50), V2, (100, Remove(Side.PRIMARY))))
+    world.run(timedelta(seconds=101))
+    assert primary_of(world) == "v1"
+
+    line = world.run()
+    assert line.endings == (Ending.PROMOTED,)
+    assert primary_of(world) == "v2"
+
+
+def test_so_that_a_bad_version_can_be_taken_back(canary: Make, story: Story) -> None:
+    made = canary(stepWeight=50, threshold=1)
+    world = SafeWorld(story(made, V2, (100, Remove(Side.PRIMARY)), versions=BAD))
+    line = world.run()
+
+    assert (line.status.phase, primary_of(world)) == (Phase.FAILED, "v1")
+
+
+def test_of_the_target_where_nothing_was_kept(canary: Make, story: Story) -> None:
+    """Or nobody would be served."""
+    changes = (V2, (1000, Forget()), (1000, Remove(Side.PRIMARY)))
+    world = SafeWorld(story(canary(stepWeight=50), *changes, versions=BAD))
+    line = world.run()
+
+    assert (line.status.phase, primary_of(world)) == (Phase.INITIALIZED, "v2")
+
+
+def test_a_revision_that_mends_what_does_not_get_ready_any_more_is_let_through(canary: Make, story: Story) -> None:
+    changes = (V2, (1000, Remove(Side.PRIMARY)), (1010, Deploy("v3")))
+    world = SafeWorld(story(canary(stepWeight=50), *changes, versions=BAD))
+    world.run(timedelta(seconds=999))
+    broken = story(world.canary, *changes, versions={**BAD, "v1": Version(ready_after=None)})
+    world.scenario = world.cluster.scenario = broken
+    line = world.run()
+
+    assert primary_of(world) == "v3"
+    assert line.status.phase is Phase.INITIALIZED
