@@ -253,6 +253,9 @@ PODS: dict[str, Any] = {"in_place": True, "replicas": 3}
 EACH: dict[str, Any] = {"stepWeight": 1, "maxWeight": 100, "spec": IN_PLACE}
 WORSE = {"v2": Version(readings=(Reading(1.0, weight=60),))}
 BROKEN = {"v2": Version(ready_after=None)}
+SHUT = (timedelta(minutes=20), timedelta(minutes=25))
+LOST: dict[str, Any] = {"versions": {"v1": Version(ready_after=None), "v2": Version(fits_primary=False)}, "replicas": 2}
+"""The way back is held: only a pod of the version that failed serves."""
 
 SCENARIOS |= {
     "pods good": (EACH, (V2,), PODS),
@@ -265,6 +268,17 @@ SCENARIOS |= {
     "pods mended": (EACH, ((30, Kill(Side.CANARY, None)), V2), PODS),
     "pods skipped": ({**EACH, "spec": {**IN_PLACE, "skipAnalysis": True}}, (V2,), PODS),
     "pods die": ({**EACH, "threshold": 3}, (V2, (100, Kill(Side.CANARY))), PODS),
+    "pods held back and mended": (EACH, (V2, (1200, Deploy("v3"))), {**PODS, **LOST}),
+    "pods held back, and mended by what waits": (
+        {**EACH, "webhooks": [{"name": "gate", "type": "confirm-rollout", "url": "http://hooks.test/"}]},
+        (V2, (1200, Deploy("v3"))),
+        {**PODS, **LOST, "replies": (Reply(approved=False, name="gate", start=SHUT[0], end=SHUT[1]),)},
+    ),
+    "pods held back and skipped": (
+        {**EACH, "threshold": 1, "spec": {**IN_PLACE, "skipAnalysis": True}},
+        (V2, (900, Deploy("v3"))),
+        {**PODS, **LOST, "replicas": 3},
+    ),
     "pods deleted": (EACH, (V2, (140, Delete())), PODS),
     "pods deleted with revert": ({**EACH, "spec": {**IN_PLACE, **REVERT}}, (V2, (140, Delete())), PODS),
     "pods deleted at rest": (EACH, (V2, (600, Delete())), PODS),
