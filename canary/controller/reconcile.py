@@ -129,7 +129,7 @@ class Reconciler:
                 self._queue.forget(key)
                 self._moves[key] += 1
                 if self._moves[key] < MOST_PASSES:
-                    self._queue.add(key)
+                    self._again(key, outcome.wake)
                 else:
                     log.warning("does not settle, is somebody undoing our changes?", canary=key, reason=outcome.reason)
                     self._queue.schedule(key, NOT_SETTLING_WAIT.total_seconds())
@@ -148,6 +148,16 @@ class Reconciler:
                 log.info("no longer leading", canary=key)
             case _:
                 assert_never(outcome.kind)
+
+    def _again(self, key: str, wake: datetime | None) -> None:
+        """After a pass that wrote: what it wrote is a change like any other, unless the decision can't wait for it."""
+        left = (wake - self._now()).total_seconds() if wake is not None else None
+        if left is not None and left <= 0:
+            self._queue.urge(key)
+            return
+        self._queue.add(key)
+        if left is not None:
+            self._queue.schedule(key, left)
 
     async def _pass(self, key: str) -> Outcome:
         """Observe, decide, act, record."""

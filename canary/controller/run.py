@@ -48,6 +48,9 @@ WATCHED = (
 
 LEASE = "flagger-leader-election"
 
+REST_SECONDS = 0.1
+"""How long changes around a Canary gather after it was looked at: a workload tells of each pod, many times."""
+
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -85,7 +88,7 @@ class Controller:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._identity = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
-        self._queue: WorkQueue[str] = WorkQueue()
+        self._queue: WorkQueue[str] = WorkQueue(rest=REST_SECONDS)
         self._index = Index()
         self._telemetry = Telemetry(version("canary-controller"), options.mesh_provider)
 
@@ -133,7 +136,7 @@ class Controller:
             events = EventRecorder(client, COMPONENT, instance=self._identity)
             sender = await stack.enter_async_context(Sender())
             alerter = Alerter(client, caches, sender, options)
-            board = Board(Asker(client, caches, options, hooks, servers, _now), self._queue.add)
+            board = Board(Asker(client, caches, options, hooks, servers, _now), self._queue.urge)
             stack.push_async_callback(board.close)
             recorder = Recorder(client, events, alerter, self._telemetry, hooks, options, _now)
             stack.push_async_callback(recorder.close)

@@ -17,13 +17,18 @@ K = TypeVar("K", bound=Hashable)
 class QueueState(Generic[K]):
     """Which keys are due when, and which are being worked on.
 
-    A key has two reasons to run, kept apart: a change (`add`), which must be looked at as soon as can be, and
-    a timer (`schedule`, `add_at`), which may be moved. So a worker that ends by setting its next timer never
+    A key has two reasons to run, kept apart: a change (`add`, `urge`), which must be looked at as soon as can be,
+    and a timer (`schedule`, `add_at`), which may be moved. So a worker that ends by setting its next timer never
     loses a change that came while it worked. Both are spent when the key is taken.
+
+    Changes come in swarms: each pod of a workload is one. A key that was just worked on rests for a moment, and what
+    changes meanwhile is looked at once, at the end of it. What is urged, and timers, wait for no rest.
     """
 
     def __init__(self) -> None:
         self._changed: dict[K, float] = {}
+        self._urged: set[K] = set()
+        self._rests: dict[K, float] = {}
         self._timers: dict[K, float] = {}
         self._in_flight: set[K] = set()
         # Entries are (due, order, key); one whose due isn't the key's any more is stale, and skipped.
@@ -31,10 +36,16 @@ class QueueState(Generic[K]):
         self._order = 0
 
     def add(self, key: K, now: float) -> None:
-        """Make a key due at once; while it is being worked on, it runs again afterwards."""
+        """Make a key due as soon as it has rested; while it is being worked on, it runs again afterwards."""
         if key not in self._changed:
-            self._changed[key] = now
+            self._changed[key] = max(now, self._rests.get(key, now))
             self._push(key)
+
+    def urge(self, key: K, now: float) -> None:
+        """Make a key due at once, however lately it was worked on."""
+        self._urged.add(key)
+        self._changed[key] = min(now, self._changed.get(key, now))
+        self._push(key)
 
     def add_at(self, key: K, due: float) -> None:
         """Make a key due at ``due`` unless its timer is earlier already."""
@@ -52,19 +63,33 @@ class QueueState(Generic[K]):
         if due is None or due > now:
             return None
         _, _, key = heapq.heappop(self._heap)
-        self._changed.pop(key, None)
-        self._timers.pop(key, None)
+        self._spend(key)
         self._in_flight.add(key)
         return key
 
-    def done(self, key: K) -> None:
-        """End the work on a key; if it became due meanwhile, it can be taken again."""
+    def done(self, key: K, now: float, rest: float = 0.0) -> None:
+        """End the work on a key; if it became due meanwhile, it can be taken again.
+
+        Args:
+            key: What was worked on.
+            now: When it ends.
+            rest: For how many seconds changes of it can wait.
+        """
         self._in_flight.discard(key)
+        for other in [each for each, until in self._rests.items() if until <= now]:
+            del self._rests[other]
+        self._rests[key] = now + rest
+        if key in self._changed and key not in self._urged:
+            self._changed[key] = max(self._changed[key], now + rest)
         self._push(key)
 
     def discard(self, key: K) -> None:
         """Forget that a key waits; work in flight goes on."""
+        self._spend(key)
+
+    def _spend(self, key: K) -> None:
         self._changed.pop(key, None)
+        self._urged.discard(key)
         self._timers.pop(key, None)
 
     def next_due(self) -> float | None:
@@ -78,7 +103,7 @@ class QueueState(Generic[K]):
 
     def depth(self, now: float) -> int:
         """How many keys are due and wait for a worker."""
-        waiting = self._changed.keys() | {key for key, due in self._timers.items() if due <= now}
+        waiting = {key for each in (self._changed, self._timers) for key, due in each.items() if due <= now}
         return len(waiting - self._in_flight)
 
     @property
@@ -118,10 +143,16 @@ class QueueState(Generic[K]):
 
 
 class WorkQueue(Generic[K]):
-    """The queue that workers wait on, in the running loop's time (seconds)."""
+    """The queue that workers wait on, in the running loop's time (seconds).
 
-    def __init__(self, backoff: Backoff | None = None) -> None:
+    Args:
+        backoff: How long what failed waits.
+        rest: For how many seconds a key that was worked on lets changes gather.
+    """
+
+    def __init__(self, backoff: Backoff | None = None, *, rest: float = 0.0) -> None:
         self._state: QueueState[K] = QueueState()
+        self._rest = rest
         self._backoff = backoff or Backoff(first=0.2, cap=60.0)
         self._failures: dict[K, int] = {}
         self._idle: deque[asyncio.Future[None]] = deque()
@@ -129,8 +160,13 @@ class WorkQueue(Generic[K]):
         self._alarm_at: float | None = None
 
     def add(self, key: K) -> None:
-        """Make a key due at once; while it is being worked on, it runs again afterwards."""
+        """Make a key due as soon as it has rested; while it is being worked on, it runs again afterwards."""
         self._state.add(key, _now())
+        self._call()
+
+    def urge(self, key: K) -> None:
+        """Make a key due at once, however lately it was worked on."""
+        self._state.urge(key, _now())
         self._call()
 
     def add_after(self, key: K, delay: float) -> None:
@@ -213,7 +249,7 @@ class WorkQueue(Generic[K]):
 
     def done(self, key: K) -> None:
         """End the work on a key."""
-        self._state.done(key)
+        self._state.done(key, _now(), self._rest)
         self._call()
 
     @property

@@ -56,7 +56,7 @@ def test_a_key_in_flight_is_not_taken_again_before_it_is_done() -> None:
     state.add("a", 1.0)
 
     assert state.take(2.0) is None
-    state.done("a")
+    state.done("a", 2.0)
     assert state.take(2.0) == "a"
 
 
@@ -66,7 +66,7 @@ def test_a_change_during_the_work_is_not_lost_to_the_timer_set_at_its_end() -> N
     state.take(0.0)
     state.add("a", 1.0)
     state.schedule("a", 60.0)
-    state.done("a")
+    state.done("a", 1.0)
 
     assert state.take(1.0) == "a"
 
@@ -76,8 +76,59 @@ def test_taking_a_key_spends_its_timer_too() -> None:
     state.schedule("a", 5.0)
     state.add("a", 1.0)
     state.take(1.0)
-    state.done("a")
+    state.done("a", 1.0)
 
+    assert state.next_due() is None
+
+
+def test_changes_gather_while_a_key_rests() -> None:
+    """Those that came while it was worked on, too."""
+    state: QueueState[str] = QueueState()
+    state.add("a", 0.0)
+    state.take(0.0)
+    state.add("a", 1.0)
+    state.done("a", 2.0, rest=3.0)
+    state.add("a", 4.0)
+
+    assert state.take(4.9) is None
+    assert state.take(5.0) == "a"
+    assert state.next_due() is None
+
+
+def test_a_change_after_the_rest_is_looked_at_at_once() -> None:
+    state: QueueState[str] = QueueState()
+    state.add("a", 0.0)
+    state.take(0.0)
+    state.done("a", 2.0, rest=3.0)
+    state.add("a", 7.0)
+
+    assert state.take(7.0) == "a"
+
+
+def test_a_timer_waits_for_no_rest() -> None:
+    state: QueueState[str] = QueueState()
+    state.add("a", 0.0)
+    state.take(0.0)
+    state.schedule("a", 2.5)
+    state.done("a", 2.0, rest=3.0)
+
+    assert state.take(2.5) == "a"
+
+
+@pytest.mark.parametrize("when", ["while it is worked on", "while it rests", "while a change waits"])
+def test_what_is_urged_waits_for_no_rest(when: str) -> None:
+    state: QueueState[str] = QueueState()
+    state.add("a", 0.0)
+    state.take(0.0)
+    if when == "while it is worked on":
+        state.urge("a", 1.0)
+    state.done("a", 2.0, rest=3.0)
+    if when == "while a change waits":
+        state.add("a", 2.0)
+    if when != "while it is worked on":
+        state.urge("a", 2.0)
+
+    assert state.take(2.0) == "a"
     assert state.next_due() is None
 
 
@@ -121,6 +172,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.state: QueueState[str] = QueueState()
         self.changed: dict[str, float] = {}
         self.timers: dict[str, float] = {}
+        self.urged: set[str] = set()
+        self.rested: dict[str, float] = {}
         self.in_flight: set[str] = set()
         self.now = 0.0
 
@@ -131,7 +184,13 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(key=keys)
     def add(self, key: str) -> None:
         self.state.add(key, self.now)
-        self.changed.setdefault(key, self.now)
+        self.changed.setdefault(key, max(self.now, self.rested.get(key, 0)))
+
+    @rule(key=keys)
+    def urge(self, key: str) -> None:
+        self.state.urge(key, self.now)
+        self.changed[key] = min(self.now, self.changed.get(key, self.now))
+        self.urged.add(key)
 
     @rule(key=keys, delay=st.integers(0, 9))
     def schedule(self, key: str, delay: int) -> None:
@@ -146,8 +205,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(key=keys)
     def discard(self, key: str) -> None:
         self.state.discard(key)
-        self.changed.pop(key, None)
-        self.timers.pop(key, None)
+        self.spend(key)
 
     @rule()
     def take(self) -> None:
@@ -157,16 +215,23 @@ class QueueMachine(RuleBasedStateMachine):
             assert not any(when <= self.now for when in due.values())
             return
         assert due[key] == min(due.values()) <= self.now
-        self.changed.pop(key, None)
-        self.timers.pop(key, None)
+        self.spend(key)
         self.in_flight.add(key)
 
     @precondition(lambda self: self.in_flight)
-    @rule(data=st.data())
-    def done(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), rest=st.integers(0, 3))
+    def done(self, data: st.DataObject, rest: int) -> None:
         key = data.draw(st.sampled_from(sorted(self.in_flight)))
-        self.state.done(key)
+        self.state.done(key, self.now, rest)
         self.in_flight.discard(key)
+        self.rested[key] = self.now + rest
+        if key in self.changed and key not in self.urged:
+            self.changed[key] = max(self.changed[key], self.now + rest)
+
+    def spend(self, key: str) -> None:
+        self.changed.pop(key, None)
+        self.timers.pop(key, None)
+        self.urged.discard(key)
 
     @invariant()
     def agrees(self) -> None:
@@ -282,6 +347,25 @@ async def test_a_timer_that_comes_due_while_all_work_is_taken_afterwards(looptim
 
     assert await queue.get() == "b"
     assert looptime == 20
+
+
+@pytest.mark.looptime
+async def test_a_key_rests_between_changes_and_not_before_the_first(looptime: int) -> None:
+    queue: WorkQueue[str] = WorkQueue(rest=2.0)
+    for expected in (0, 2, 4):
+        queue.add("a")
+        assert await queue.get() == "a"
+        assert looptime == expected
+        queue.done("a")
+
+    await asyncio.sleep(10)
+    queue.add("a")
+    assert await queue.get() == "a"
+    assert looptime == 14
+    queue.done("a")
+    queue.urge("a")
+    assert await queue.get() == "a"
+    assert looptime == 14
 
 
 @pytest.mark.looptime
