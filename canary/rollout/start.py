@@ -259,7 +259,9 @@ def begin(s: Situation, *, events: tuple[Event, ...], in_place: bool = False) ->
     if target is None:
         return s.stay("the target does not exist")
     s = guarded(s)
-    actions = (*(s.keep_services() if in_place else s.keep_all_on_primary()), *s.wake())
+    # A revision may come in the moment in which the one before is promoted: that is kept first, to be put back.
+    routes = s.keep_services() if in_place else s.keep_all_on_primary()
+    actions = (*bake.keep_promoted(s), *routes, *s.wake())
     return Decision(
         status=s.evolve(
             phase=Phase.PROGRESSING,

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+
 from canary.api.canary import Canary
 from canary.api.status import Phase
 from canary.rollout.decision import Ending
@@ -54,6 +56,27 @@ def test_in_the_middle_of_a_rollout(canary: Make, story: Story) -> None:
     line = world.run()
     assert line.endings == (Ending.PROMOTED,)
     assert primary_of(world) == "v2"
+
+
+def test_when_the_next_revision_came_before_the_promotion_had_ended(canary: Make, story: Story) -> None:
+    """What is promoted is kept before anything else begins."""
+    changes = (V2, (130.5, Deploy("v3")), (150, Remove(Side.PRIMARY)))
+    world = SafeWorld(story(canary(stepWeight=50), *changes, latency=timedelta(0)))
+    world.run(timedelta(seconds=131))
+    assert (world.canary.status.last_promoted_spec, world.canary.status.last_applied_spec) == ("v2", "v3")
+    world.run(timedelta(seconds=151))
+    assert primary_of(world) == "v2"
+
+
+@pytest.mark.parametrize("at", [0.5, 1, 1.5, 2, 2.5])
+def test_when_the_first_revision_came_before_the_initialization_had_ended(
+    canary: Make, story: Story, at: float
+) -> None:
+    world = SafeWorld(story(canary(stepWeight=50), (at, Deploy("v2")), (at + 15, Remove(Side.PRIMARY))))
+    world.run(timedelta(seconds=at + 14))
+    promoted = primary_of(world)
+    world.run(timedelta(seconds=at + 17))
+    assert primary_of(world) == promoted == world.canary.status.last_promoted_spec
 
 
 def test_so_that_a_bad_version_can_be_taken_back(canary: Make, story: Story) -> None:
