@@ -33,6 +33,9 @@ GOOD, BAD, HURRY = "good", "bad", "hurry"
 QUALITY = {"name": "quality", "query": "quality", "thresholdRange": {"min": 50}, "interval": "1s"}
 FOUR = ("Deployment", "DaemonSet", "Service", "StatefulSet")
 PROVIDERS = ("gatewayapi:v1", "traefik", "kubernetes")
+AT_ONCE = 20
+"""How many people apply something at the same moment: an API server on two cores has others to serve, too."""
+
 EVERYBODY, CHOSEN = Split(100), Split(100, matched=True)
 NONE, SOME, HALF, COPIES = ALL_PRIMARY, Split(25), Split(50), Split(0, mirror=40)
 
@@ -111,18 +114,16 @@ class Cell:
         """Whether a version is promoted without waiting for anything: nobody judges it, and it has no pods."""
         return self.strategy == "unchecked" and self.kind == "Service"
 
-    @property
-    def routes(self) -> tuple[tuple[Split, ...], ...]:
-        """The ways on which requests of a good version may be divided, one division after the other.
+    def went_well(self, seen: tuple[Split, ...]) -> bool:
+        """Whether requests of a good version were divided as they should be, one division after the other.
 
         The status of a DaemonSet counts a node by its oldest pod, the one that is on its way out. On a node alone it
         says for a moment that no pod is ready while one is, and the canary, which runs the same by then, serves all.
         """
-        if self.provider == "kubernetes":
-            return ((),)
-        route = STRATEGIES[self.strategy].route
-        dips = self.kind == "DaemonSet" and EVERYBODY not in route and len(route) > 1
-        return (route, (*route[:-1], EVERYBODY, route[-1])) if dips else (route,)
+        route = () if self.provider == "kubernetes" else STRATEGIES[self.strategy].route
+        highest = max(range(len(route)), key=lambda at: route[at].canary, default=0)
+        dip = (*route[: highest + 1], EVERYBODY)
+        return seen == route or (self.kind == "DaemonSet" and seen[: len(dip)] == dip and seen[-1] == NONE)
 
     def canary(self, namespace: str, server: str = GOOD) -> Json:
         analysis = {"interval": "1s", "threshold": 1, "metrics": [QUALITY], **STRATEGIES[self.strategy].analysis}
@@ -146,13 +147,13 @@ class Cell:
         return {"apiVersion": CANARY.api_version, "kind": CANARY.kind, "metadata": metadata, "spec": spec}
 
     def target(self, namespace: str, version: int, *, works: bool = True) -> Json:
-        """The workload that users deploy; its pods sleep, or end at once."""
+        """The workload that users deploy; its pods sleep, or never start."""
         metadata = {"name": self.name, "namespace": namespace}
         labels = {"app": self.name}
         if self.kind == "Service":
             spec: Json = {"selector": {**labels, "version": str(version)}, "ports": [{"name": "http", "port": 80}]}
             return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
-        image = f"process://sleep {1000 + version}" if works else "process:///bin/false"
+        image = f"process://sleep {1000 + version}" if works else "missing"
         container = {"name": "app", "image": image, "env": [{"name": "VERSION", "value": str(version)}]}
         template: Json = {
             "metadata": {"labels": labels},
@@ -175,6 +176,7 @@ class Board:
     canaries: WatchCache[Json]
     routes: Mapping[str, WatchCache[Json]]
     splits: dict[str, list[Split]] = field(default_factory=dict)
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
@@ -282,8 +284,9 @@ def version_of(workload: Json) -> int:
 
 async def settled(board: Board, cell: Cell, server: str = GOOD) -> None:
     """Have a first version behind its Canary."""
-    await board.rig.apply(cell.target(board.rig.namespace, 1))
-    await board.rig.apply(cell.canary(board.rig.namespace, server))
+    async with board.turn:
+        await board.rig.apply(cell.target(board.rig.namespace, 1))
+        await board.rig.apply(cell.canary(board.rig.namespace, server))
     await board.phase(cell.name, Phase.INITIALIZED)
 
 
@@ -307,9 +310,7 @@ async def promoted(board: Board, cell: Cell) -> None:
     await board.phase(cell.name, Phase.SUCCEEDED)
     await serves(board, cell, 2)
     # Routes come by a watch of their own, a moment before the status or after it.
-    await board.until(
-        cell.name, lambda _: board.routed(cell.name) in cell.routes, f"route that went {cell.routes}", within=10
-    )
+    await board.until(cell.name, lambda _: cell.went_well(board.routed(cell.name)), "route as it should be", within=10)
 
 
 async def rolled_back(board: Board, cell: Cell) -> None:
@@ -356,7 +357,8 @@ async def deleted(board: Board, cell: Cell) -> None:
 
 async def refused(board: Board, cell: Cell) -> None:
     with suppress(Invalid):
-        await board.rig.apply(cell.canary(board.rig.namespace))
+        async with board.turn:
+            await board.rig.apply(cell.canary(board.rig.namespace))
 
         def is_told(canary: Canary | None) -> bool:
             stalled = canary.status.condition("Stalled") if canary is not None else None
