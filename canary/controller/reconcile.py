@@ -123,13 +123,13 @@ class Reconciler:
         match outcome.kind:
             case Kind.DONE:
                 self._queue.forget(key)
-                if outcome.wake is not None:
-                    self._queue.schedule(key, max(0.0, (outcome.wake - self._now()).total_seconds()))
+                self._schedule(key, outcome.wake)
             case Kind.MOVED:
                 self._queue.forget(key)
                 self._moves[key] += 1
                 if self._moves[key] < MOST_PASSES:
-                    self._again(key, outcome.wake)
+                    self._queue.add(key)
+                    self._schedule(key, outcome.wake)
                 else:
                     log.warning("does not settle, is somebody undoing our changes?", canary=key, reason=outcome.reason)
                     self._queue.schedule(key, NOT_SETTLING_WAIT.total_seconds())
@@ -149,15 +149,10 @@ class Reconciler:
             case _:
                 assert_never(outcome.kind)
 
-    def _again(self, key: str, wake: datetime | None) -> None:
-        """After a pass that wrote: what it wrote is a change like any other, unless the decision can't wait for it."""
-        left = (wake - self._now()).total_seconds() if wake is not None else None
-        if left is not None and left <= 0:
-            self._queue.urge(key)
-            return
-        self._queue.add(key)
-        if left is not None:
-            self._queue.schedule(key, left)
+    def _schedule(self, key: str, wake: datetime | None) -> None:
+        """Look again when a decision asks for it: a timer waits for no rest."""
+        if wake is not None:
+            self._queue.schedule(key, max(0.0, (wake - self._now()).total_seconds()))
 
     async def _pass(self, key: str) -> Outcome:
         """Observe, decide, act, record."""

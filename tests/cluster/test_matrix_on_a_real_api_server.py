@@ -33,9 +33,6 @@ GOOD, BAD, HURRY = "good", "bad", "hurry"
 QUALITY = {"name": "quality", "query": "quality", "thresholdRange": {"min": 50}, "interval": "1s"}
 FOUR = ("Deployment", "DaemonSet", "Service", "StatefulSet")
 PROVIDERS = ("gatewayapi:v1", "traefik", "kubernetes")
-AT_ONCE = 20
-"""How many people apply something at the same moment: an API server on two cores has others to serve, too."""
-
 EVERYBODY, CHOSEN = Split(100), Split(100, matched=True)
 NONE, SOME, HALF, COPIES = ALL_PRIMARY, Split(25), Split(50), Split(0, mirror=40)
 
@@ -114,16 +111,21 @@ class Cell:
         """Whether a version is promoted without waiting for anything: nobody judges it, and it has no pods."""
         return self.strategy == "unchecked" and self.kind == "Service"
 
-    def went_well(self, seen: tuple[Split, ...]) -> bool:
-        """Whether requests of a good version were divided as they should be, one division after the other.
+    @property
+    def route(self) -> tuple[Split, ...]:
+        return () if self.provider == "kubernetes" else STRATEGIES[self.strategy].route
 
-        The status of a DaemonSet counts a node by its oldest pod, the one that is on its way out. On a node alone it
-        says for a moment that no pod is ready while one is, and the canary, which runs the same by then, serves all.
+    def went_well(self, seen: tuple[Split, ...]) -> bool:
+        """Whether requests of a good version were divided as they should be.
+
+        A DaemonSet's status counts a node by its oldest pod, which is on its way out: on a node alone none is ready for
+        a moment by what it says, and the canary, which runs the same by then, serves all.
         """
-        route = () if self.provider == "kubernetes" else STRATEGIES[self.strategy].route
-        highest = max(range(len(route)), key=lambda at: route[at].canary, default=0)
-        dip = (*route[: highest + 1], EVERYBODY)
-        return seen == route or (self.kind == "DaemonSet" and seen[: len(dip)] == dip and seen[-1] == NONE)
+        highest = max(range(len(self.route)), key=lambda at: self.route[at].canary, default=0)
+        dip = (*self.route[: highest + 1], EVERYBODY)
+        back = [split.canary for split in seen[len(dip) - 1 :]]
+        falls = back == sorted(set(back), reverse=True) and seen[-1:] == (NONE,)
+        return seen == self.route or (self.kind == "DaemonSet" and seen[: len(dip)] == dip and falls)
 
     def canary(self, namespace: str, server: str = GOOD) -> Json:
         analysis = {"interval": "1s", "threshold": 1, "metrics": [QUALITY], **STRATEGIES[self.strategy].analysis}
@@ -176,7 +178,7 @@ class Board:
     canaries: WatchCache[Json]
     routes: Mapping[str, WatchCache[Json]]
     splits: dict[str, list[Split]] = field(default_factory=dict)
-    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(20))  # two cores have more to do
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
@@ -310,7 +312,7 @@ async def promoted(board: Board, cell: Cell) -> None:
     await board.phase(cell.name, Phase.SUCCEEDED)
     await serves(board, cell, 2)
     # Routes come by a watch of their own, a moment before the status or after it.
-    await board.until(cell.name, lambda _: cell.went_well(board.routed(cell.name)), "route as it should be", within=10)
+    await board.until(cell.name, lambda _: cell.went_well(board.routed(cell.name)), f"{cell.route}", within=10)
 
 
 async def rolled_back(board: Board, cell: Cell) -> None:

@@ -6,6 +6,7 @@ from canary.api.analysis import HookType, NoDataPolicy
 from canary.api.canary import Canary
 from canary.api.status import CheckStatus, Phase, Verdict
 from canary.api.traffic import ALL_PRIMARY
+from canary.rollout.decide import decide
 from canary.rollout.decision import Action, Decision, DeletePod
 from canary.rollout.facts import Facts, HookAnswer, HookQuestion
 from canary.rollout.simulation.scenario import Scenario, Side
@@ -26,6 +27,7 @@ class SafeWorld(World):
     - No action gives requests to pods that are not ready while others are, and none takes the pods away from requests.
     - What is stored says how traffic is divided, save where nothing can be done about it.
     - What is told is stored, so that it is told once.
+    - The same facts lead to the same decision.
 
     Args:
         scenario: what happens.
@@ -71,6 +73,8 @@ class SafeWorld(World):
     def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
         """Look at the decision by itself."""
         super().before_store(canary, facts, decision)
+        if decide(canary, facts) != decision:
+            self.unsafe(f"{decision.reason}: the same facts lead to another decision")
         if decision.status == canary.status and (decision.events or decision.alerts or decision.ending):
             self.unsafe(f"{decision.reason}: told and not stored, so that it would be told again")
 
@@ -103,10 +107,14 @@ class SafeWorld(World):
         raise UnsafeError(msg)
 
 
-def found_wanting(canary: Canary, facts: Facts) -> bool:
-    """Whether an answer of this look speaks against going on, read apart from how the decisions read it."""
-    # Before the first step a rollout hook only begins the load: it has no traffic yet to judge.
-    begun = bool(canary.status.canary_weight or canary.status.iterations)
+def found_wanting(canary: Canary, facts: Facts, *, begun: bool = True) -> bool:
+    """Whether an answer of this look speaks against going on, read apart from how the decisions read it.
+
+    Args:
+        canary: the Canary.
+        facts: what the look has found.
+        begun: whether the version has traffic to be judged by. Before that a rollout hook only begins the load.
+    """
     for question, answer in facts.answers.items():
         match answer:
             case CheckStatus(verdict=Verdict.FAIL | Verdict.UNAVAILABLE):

@@ -358,7 +358,7 @@ async def test_a_key_rests_between_changes_and_not_before_the_first(looptime: in
         assert looptime == expected
         queue.done("a")
 
-    await asyncio.sleep(10)
+    await asyncio.sleep(10)  # of virtual time, longer than any rest
     queue.add("a")
     assert await queue.get() == "a"
     assert looptime == 14
