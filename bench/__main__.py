@@ -23,9 +23,9 @@ from canary.kube.types import CANARY, TRAEFIK_SERVICE, Json
 from canary.kube.watch import WatchCache
 from canary.sandbox import addresses
 from canary.sandbox.cluster import Cluster
+from canary.sandbox.harness import CONTROLLER_PORT, Rig, application, phase_of, weight_of
 from canary.sandbox.options import CONTROLLER, Options
 from canary.sandbox.prometheus import Scraping
-from canary.sandbox.rig import CONTROLLER_PORT, Rig, application, phase_of, weight_of
 
 ROOT = Path(__file__).parents[1]
 NAMESPACE = "test"

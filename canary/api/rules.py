@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-from canary.api import in_place, ports, together
+from canary.api import field_conflicts, in_place, ports
 from canary.api.analysis import MAX_ITERATIONS, Metric, ThresholdRange, Webhook
 from canary.api.canary import MIN_INTERVAL, Canary
 from canary.api.durations import duration_text, parse_duration
@@ -309,7 +309,7 @@ def _session_affinity(canary: Canary, _provider: str) -> Iterator[Problem]:
 
 _RULES: Final[tuple[_Rule, ...]] = (
     _target,
-    together.references,
+    field_conflicts.references,
     _knative,
     _service_target,
     in_place.references,
@@ -318,8 +318,8 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _provider_references,
     ports.listeners,
     _limits,
-    together.two_analyses,
-    together.configuration,
+    field_conflicts.two_analyses,
+    field_conflicts.configuration,
 )
 _ANALYSIS_RULES: Final[tuple[_Rule, ...]] = (
     _interval,
@@ -327,10 +327,10 @@ _ANALYSIS_RULES: Final[tuple[_Rule, ...]] = (
     _strategy,
     in_place.strategy,
     _weights,
-    together.strategies,
+    field_conflicts.strategies,
     _metrics,
-    together.metrics,
-    together.pod_counts,
+    field_conflicts.metrics,
+    field_conflicts.pod_counts,
     _webhooks,
     _alerts,
     _session_affinity,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from canary.sandbox.desk import Status
+    from canary.sandbox.instance import Status
 
 _DOWN, _FAILED, _INTERRUPTED = 1, 1, 130
 _FIRST_BUILD = "building the control plane and Prometheus from source: once, about 7 minutes on two cores"
@@ -65,7 +65,7 @@ def _explained(run: Callable[[argparse.Namespace], int], arguments: argparse.Nam
     # Here and not above: help has no time for these.
     from canary.sandbox.background import SandboxError  # noqa: PLC0415
     from canary.sandbox.binaries import ToolMissingError  # noqa: PLC0415
-    from canary.sandbox.desk import AlreadyRunningError  # noqa: PLC0415
+    from canary.sandbox.instance import AlreadyRunningError  # noqa: PLC0415
     from canary.sandbox.netns import NamespaceError  # noqa: PLC0415
 
     try:

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from canary.api.canary import Canary
-from canary.controller.caches import Caches
+from canary.controller.observe.caches import Caches
 from canary.kube.client import KubeClient
 from canary.kube.errors import NotFound
 from canary.kube.types import CONFIG_MAP, SECRET, Json, Resource
-from canary.workloads import following
+from canary.workloads import config_sync
 from canary.workloads.configs import ConfigKind, ConfigRef, checksum, is_tracked, references
 
 RESOURCE: Mapping[ConfigKind, Resource] = {ConfigKind.CONFIG_MAP: CONFIG_MAP, ConfigKind.SECRET: SECRET}
@@ -73,8 +73,8 @@ class ConfigReader:
         )
 
     async def _followed(self, canary: Canary, pod_template: Json) -> str:
-        known = await self._all(canary.namespace, following.followed(canary, pod_template))
-        return following.digest({key: each.checksum for key, each in known.items()})
+        known = await self._all(canary.namespace, config_sync.followed(canary, pod_template))
+        return config_sync.digest({key: each.checksum for key, each in known.items()})
 
     async def _all(self, namespace: str, refs: Iterable[ConfigRef]) -> dict[str, _Known]:
         found: dict[str, _Known] = {}

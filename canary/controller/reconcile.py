@@ -12,19 +12,19 @@ import structlog
 
 from canary.api.canary import Canary
 from canary.api.problems import InvalidResource
-from canary.controller.act import Actor
-from canary.controller.board import Board
-from canary.controller.caches import Caches
+from canary.controller.act.actor import Actor
+from canary.controller.ask.checks import OpenChecks
 from canary.controller.configs import ConfigReader
-from canary.controller.index import Index
-from canary.controller.observe import Observer
+from canary.controller.observe.caches import Caches
+from canary.controller.observe.index import Index
+from canary.controller.observe.observer import Observer
 from canary.controller.options import Options
 from canary.controller.outcome import Kind, Outcome, outcome_of
-from canary.controller.record import Recorder
+from canary.controller.record.recorder import Recorder
 from canary.controller.telemetry import Telemetry
 from canary.kube.client import KubeClient
+from canary.kube.memo import Memo
 from canary.kube.queue import WorkQueue
-from canary.kube.recent import Memo
 from canary.kube.types import CANARY, Json
 from canary.rollout.decide import decide
 from canary.rollout.decision import Decision
@@ -64,7 +64,7 @@ class Reconciler:
         caches: Caches,
         queue: WorkQueue[str],
         index: Index,
-        board: Board,
+        board: OpenChecks,
         recorder: Recorder,
         telemetry: Telemetry,
         options: Options,

@@ -14,15 +14,15 @@ import structlog
 import metrics.evaluate
 from canary import webhooks
 from canary.alerts.send import Sender
-from canary.controller.alerting import Alerter
-from canary.controller.asking import Asker
-from canary.controller.board import Board
-from canary.controller.caches import Caches
-from canary.controller.index import Index, Ref
-from canary.controller.observe import ROUTES
+from canary.controller.ask.asker import Asker
+from canary.controller.ask.checks import OpenChecks
+from canary.controller.observe.caches import Caches
+from canary.controller.observe.index import Index, Ref
+from canary.controller.observe.observer import ROUTES
 from canary.controller.options import Options
 from canary.controller.reconcile import Reconciler, key_of
-from canary.controller.record import Recorder
+from canary.controller.record.alerts import Alerter
+from canary.controller.record.recorder import Recorder
 from canary.controller.server import Server
 from canary.controller.telemetry import Telemetry
 from canary.kube.client import KubeClient
@@ -136,7 +136,7 @@ class Controller:
             events = EventRecorder(client, COMPONENT, instance=self._identity)
             sender = await stack.enter_async_context(Sender())
             alerter = Alerter(client, caches, sender, options)
-            board = Board(Asker(client, caches, options, hooks, servers, _now), self._queue.urge)
+            board = OpenChecks(Asker(client, caches, options, hooks, servers, _now), self._queue.urge)
             stack.push_async_callback(board.close)
             recorder = Recorder(client, events, alerter, self._telemetry, hooks, options, _now)
             stack.push_async_callback(recorder.close)

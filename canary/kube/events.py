@@ -8,8 +8,8 @@ import structlog
 
 from canary.kube.backoff import Backoff
 from canary.kube.client import KubeClient
-from canary.kube.correlate import Correlator, Happening, Post, Regarding
 from canary.kube.errors import AlreadyExists, KubeError, NotFound, Retryable
+from canary.kube.event_correlator import Correlator, Happening, Post, Regarding
 from canary.kube.types import EVENT, Json
 
 log = structlog.get_logger(__name__)

@@ -15,11 +15,11 @@ from random import Random
 import structlog
 
 from canary.kube.backoff import fresh_random
-from canary.kube.changes import changes
 from canary.kube.client import KubeClient
 from canary.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 from canary.kube.transport import Query
 from canary.kube.types import LEASE, Json
+from canary.kube.watch_stream import changes
 
 log = structlog.get_logger(__name__)
 

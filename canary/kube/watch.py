@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar, overload
 
 from canary.kube.client import KubeClient
-from canary.kube.follow import Follower, Source, State, WatchTiming
+from canary.kube.reflector import Reflector, Source, State, WatchTiming
 from canary.kube.store import Change, Store, trim
 from canary.kube.types import Json, Resource
 
@@ -73,7 +73,7 @@ class WatchCache(Generic[T]):
         self._namespace = namespace
         self._store: Store[T] = Store(project or trim)  # type: ignore[arg-type]  # Json by the overload
         source = Source(resource, namespace, label_selector, metadata_only)
-        self._follower = Follower(client, source, self._store, timing or WatchTiming())
+        self._follower = Reflector(client, source, self._store, timing or WatchTiming())
 
     async def run(self) -> None:
         """Follow the resource until cancelled; failures are logged and retried, never raised."""

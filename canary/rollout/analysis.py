@@ -6,18 +6,18 @@ from datetime import datetime, timedelta
 from canary.api.analysis import HookType, Severity
 from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
-from canary.rollout import words
+from canary.rollout import messages
 from canary.rollout.bake import fallback
 from canary.rollout.capacity import ROLLING_BACK, remake
-from canary.rollout.counts import Count
 from canary.rollout.decision import Action, Alert, Decision, Event, Route, ScaleTarget
 from canary.rollout.ending import held, roll_back, rolling_back
 from canary.rollout.facts import Question
 from canary.rollout.gates import WAITING_FOR_APPROVAL, gates_to, through
-from canary.rollout.judging import NO_DATA, UNAVAILABLE, hook_failures, judge, metric_questions
 from canary.rollout.plan import EVERYBODY, NO_STEP, Step
+from canary.rollout.replica_weights import Count
 from canary.rollout.situation import HELD, Situation, warning
 from canary.rollout.start import restart, revert
+from canary.rollout.verdicts import NO_DATA, UNAVAILABLE, hook_failures, judge, metric_questions
 
 WAITING_FOR_PODS = "WaitingForPods"
 ANALYSING = "Analysing"
@@ -197,7 +197,7 @@ def examine(s: Situation, *, started: bool, ready: bool) -> Decision | Passed:
         return hold(s, judged.doubt.reason, judged.doubt.message, checks, events=(judged.doubt.told,))
     if not ready:
         return hold(s, WAITING_FOR_PODS, s.pending, checks, events=())
-    return Passed(tuple(event for hook in hooks.values() if (event := words.passed(hook)) is not None), checks)
+    return Passed(tuple(event for hook in hooks.values() if (event := messages.passed(hook)) is not None), checks)
 
 
 def _put_right(s: Situation) -> Decision:
@@ -273,7 +273,7 @@ def _go_on(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, .
     if s.plan.current(s.status) == NO_STEP:
         told = s.status.reason == WAITING_FOR_APPROVAL
         passed = (
-            () if told else (Event(f"Starting canary analysis for {s.target_name}"), *words.counted(s.plan), *passed)
+            () if told else (Event(f"Starting canary analysis for {s.target_name}"), *messages.counted(s.plan), *passed)
         )
         # The load that the first step is judged by must flow when it begins, not an interval later. What these hooks
         # say counts from the first look on: before, one that judges the canary's traffic has nothing to judge.

@@ -11,10 +11,10 @@ from datetime import datetime
 from canary.api.analysis import HookType, OnFailure, Severity, Webhook
 from canary.api.durations import duration_text
 from canary.api.status import BakeStatus, CheckStatus, Phase
-from canary.rollout import words
+from canary.rollout import messages
 from canary.rollout.decision import Action, Alert, Decision, Ending, Event, KeepRevision, RestorePrimary
-from canary.rollout.judging import UNAVAILABLE, Doubt, judge, metric_questions
 from canary.rollout.situation import HELD, PRIMARY_NOT_READY, Situation, warning
+from canary.rollout.verdicts import UNAVAILABLE, Doubt, judge, metric_questions
 
 BAKING = "Baking"
 """Reason of a promoted version that is still looked at."""
@@ -104,7 +104,7 @@ def _look(s: Situation, at_rest: Decision, bake: BakeStatus, end: datetime) -> D
     judged = judge(s, metrics)
     failures = judged.failures
     if not s.primary_serving:
-        failures = (*failures, warning(f"{words.halt(s.canary, primary=True)} the primary has no ready pods"))
+        failures = (*failures, warning(f"{messages.halt(s.canary, primary=True)} the primary has no ready pods"))
     if failures:
         return _count_failure(s, at_rest, bake, failures, judged.checks)
     if judged.doubt is not None:
@@ -281,7 +281,7 @@ def restore(s: Situation) -> Decision | None:
     if s.primary_ready:
         told = f"{name} is back at the last good version"
         return Decision(status=s.evolve(reason=BAKE_FAILED), reason=told, events=(Event(told),), wake=s.now)
-    why = words.pending(primary.readiness)
+    why = messages.pending(primary.readiness)
     deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
     if s.now < deadline or s.status.reason == PRIMARY_NOT_READY:
         wake = deadline if s.now < deadline else None

@@ -9,17 +9,17 @@ from canary.api.meta import Condition, ConditionStatus
 from canary.api.problems import Problem
 from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
-from canary.rollout import partition, wayback, words
+from canary.rollout import messages, partitioned_rollback, partitioned_rollout
 from canary.rollout.adoption import adopt, is_foreign
 from canary.rollout.analysis import ANALYSING, PROMOTING, WAITING_FOR_PODS, progress
 from canary.rollout.capacity import guarded
-from canary.rollout.cookies import with_cookies
+from canary.rollout.config_sync import follow
 from canary.rollout.decision import Decision, DropFinalizer, HoldFinalizer, KeepApexService, Route, SetPartition
+from canary.rollout.deletion import FINALIZER, leave
 from canary.rollout.ending import HANDING_OVER, finalising, promoting
 from canary.rollout.facts import Facts
-from canary.rollout.following import follow
-from canary.rollout.leaving import FINALIZER, leave
-from canary.rollout.podbypod import PodByPod
+from canary.rollout.in_place import InPlaceSituation
+from canary.rollout.session_affinity import with_cookies
 from canary.rollout.situation import Situation, warning
 from canary.rollout.start import initialise, rest, waiting
 
@@ -68,22 +68,22 @@ def decide(canary: Canary, facts: Facts) -> Decision:
     """
     if facts.partitions is None:
         return _finish(canary, facts, _decide(Situation(canary, facts)))
-    situation = PodByPod(canary, facts)
+    situation = InPlaceSituation(canary, facts)
     return _finish(canary, facts, situation.truthful(_decide(situation)))
 
 
 def _decide(s: Situation) -> Decision:
-    if is_foreign(s.status) and not isinstance(s, PodByPod):
+    if is_foreign(s.status) and not isinstance(s, InPlaceSituation):
         return adopt(s)
     if s.canary.metadata.deletion_timestamp is not None:
-        return wayback.leave(s) if isinstance(s, PodByPod) else leave(s)
+        return partitioned_rollback.leave(s) if isinstance(s, InPlaceSituation) else leave(s)
     if s.facts.problems:
         return _refuse(s, s.facts.problems)
     if s.canary.spec.suspend:
         return _pause(s, SUSPENDED, "the Canary is suspended")
     resumed = _resume(s)
-    if isinstance(resumed, PodByPod):
-        return _held(s, partition.proceed(resumed))
+    if isinstance(resumed, InPlaceSituation):
+        return _held(s, partitioned_rollout.proceed(resumed))
     phase = resumed.status.phase
     decision = PHASES[phase](guarded(resumed) if phase in AT_WORK else resumed)
     return _held(s, follow(resumed, decision))
@@ -138,8 +138,8 @@ def _resume(s: Situation) -> Situation:
         return s
     if s.status.phase is Phase.PROMOTING:
         reason = PROMOTING
-    elif isinstance(s, PodByPod) and s.started:
-        reason = partition.UPDATING
+    elif isinstance(s, InPlaceSituation) and s.started:
+        reason = partitioned_rollout.UPDATING
     else:
         reason = WAITING_FOR_PODS if s.status.last_check_time is None else ANALYSING
     status = s.evolve(reason=reason, message="", last_progress_time=s.now)
@@ -168,7 +168,7 @@ def _standing(status: CanaryStatus) -> tuple[Phase, int, int, int]:
 def _conditions(canary: Canary, facts: Facts, status: CanaryStatus) -> tuple[Condition, ...]:
     conditions: list[Condition] = []
     in_place = facts.partitions is not None
-    message = words.promoted(status.phase, canary.spec.target_ref.kind, in_place=in_place)
+    message = messages.promoted(status.phase, canary.spec.target_ref.kind, in_place=in_place)
     if message is not None:
         promoted = Condition(
             type="Promoted",

@@ -6,7 +6,7 @@ from datetime import datetime
 from canary.api.analysis import HookType, OnFailure, Severity, Webhook
 from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
-from canary.rollout import bake, words
+from canary.rollout import bake, messages
 from canary.rollout.capacity import ROLLING_BACK, floor_at_rest, refill, revive, stays
 from canary.rollout.decision import (
     Alert,
@@ -81,7 +81,7 @@ def _hand_over(s: Situation) -> Decision:
 def _wait_for_primary(s: Situation) -> Decision:
     """The canary goes on serving its share, and all of it where it is the only healthy copy that there is."""
     primary = s.facts.primary
-    why = words.pending(primary.readiness) if primary is not None else "the primary does not exist"
+    why = messages.pending(primary.readiness) if primary is not None else "the primary does not exist"
     alone = s.canary_ready and not s.changed and not s.primary_serving and s.facts.weighted
     if alone and (s.status.canary_weight, s.status.iterations) != (EVERYBODY.canary, 0):
         return Decision(

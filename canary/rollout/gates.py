@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from canary.api.analysis import HookType, Severity, Webhook
 from canary.api.status import CheckStatus, Phase
-from canary.rollout import words
+from canary.rollout import messages
 from canary.rollout.decision import Alert, Decision, Event
 from canary.rollout.facts import HookAnswer, HookQuestion
 from canary.rollout.plan import EVERYBODY, Step
@@ -27,7 +27,7 @@ def through(
         answer = s.approved(question)
         if not answer.approved:
             return _wait_for_gate(s, question, answer, events, checks)
-        event = words.passed(hook)
+        event = messages.passed(hook)
         events = (*events, event) if event is not None else events
     return events
 
@@ -50,8 +50,8 @@ def _wait_for_gate(
     phase = Phase.WAITING_PROMOTION if hook.type is HookType.CONFIRM_PROMOTION else s.status.phase
     first = s.status.reason != WAITING_FOR_APPROVAL or phase != s.status.phase
     if first:
-        events = (*events, words.refused(s.canary, hook, answer.message))
-    alert = Alert(words.GATE_ALERTS[hook.type], Severity.WARN)
+        events = (*events, messages.refused(s.canary, hook, answer.message))
+    alert = Alert(messages.GATE_ALERTS[hook.type], Severity.WARN)
     return Decision(
         status=s.evolve(
             phase=phase,

@@ -8,7 +8,7 @@ from canary.api.analysis import MAX_ITERATIONS
 from canary.api.canary import Canary
 from canary.api.status import CanaryStatus
 from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
-from canary.rollout.counts import Count, counts
+from canary.rollout.replica_weights import Count, counts
 
 DEFAULT_ITERATIONS = 10
 """How often a version is looked at before promotion, where the router has no weights and the spec no iterations."""

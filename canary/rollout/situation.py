@@ -9,7 +9,7 @@ from canary.api.analysis import HookType, Webhook
 from canary.api.canary import Canary
 from canary.api.status import BakeStatus, CanaryStatus, CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, Split
-from canary.rollout import words
+from canary.rollout import messages
 from canary.rollout.decision import (
     Action,
     Decision,
@@ -183,7 +183,7 @@ class Situation:
     @property
     def pending(self) -> str:
         """What the target's pods are waited for, in words."""
-        return words.pending(self.facts.target.readiness) if self.facts.target is not None else ""
+        return messages.pending(self.facts.target.readiness) if self.facts.target is not None else ""
 
     @property
     def primary_ready(self) -> bool:

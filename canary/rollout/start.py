@@ -5,7 +5,7 @@ from datetime import datetime
 
 from canary.api.analysis import HookType, Severity
 from canary.api.status import Phase
-from canary.rollout import bake, words
+from canary.rollout import bake, messages
 from canary.rollout.capacity import floor_at_rest, guarded, revive, settle
 from canary.rollout.decision import (
     Action,
@@ -41,7 +41,7 @@ def initialise(s: Situation) -> Decision:
     if s.status.phase is not Phase.INITIALIZING:
         return replace(_begin_initializing(s, "initialization starts"), actions=actions, wake=s.now)
     if making or not s.primary_ready:
-        why = words.pending(primary.readiness) if primary is not None else "the primary is made"
+        why = messages.pending(primary.readiness) if primary is not None else "the primary is made"
         deadline = _deadline(s)
         waits = wanted != target.revision and s.changed and s.now < deadline
         return s.stay(why, actions=actions, wake=deadline if waits else None)
@@ -227,7 +227,7 @@ def start(s: Situation) -> Decision:
         answer = s.approved(question)
         if not answer.approved:
             first = s.status.phase != Phase.WAITING
-            alert = Alert(words.GATE_ALERTS[hook.type], Severity.WARN)
+            alert = Alert(messages.GATE_ALERTS[hook.type], Severity.WARN)
             return Decision(
                 status=s.evolve(
                     phase=Phase.WAITING,
@@ -239,11 +239,11 @@ def start(s: Situation) -> Decision:
                     failed_checks=0,
                 ),
                 reason=f"the rollout waits for {hook.name}",
-                events=(words.refused(s.canary, hook, answer.message),) if first else (),
+                events=(messages.refused(s.canary, hook, answer.message),) if first else (),
                 alerts=(alert,) if first and not hook.mute_alert else (),
                 wake=s.now + s.canary.analysis_interval,
             )
-    passed = tuple(event for hook in hooks.values() if (event := words.passed(hook)) is not None)
+    passed = tuple(event for hook in hooks.values() if (event := messages.passed(hook)) is not None)
     return begin(s, events=(*passed, Event(s.starting)))
 
 

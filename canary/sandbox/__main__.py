@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from canary.sandbox import background
 from canary.sandbox.binaries import ToolMissingError
-from canary.sandbox.desk import AlreadyRunningError, Status
+from canary.sandbox.instance import AlreadyRunningError, Status
 from canary.sandbox.options import Options
 
 

@@ -12,7 +12,7 @@ from typing import IO
 
 from canary.sandbox import binaries, daemon, netns
 from canary.sandbox.assembly import Assembly, own_package
-from canary.sandbox.desk import AlreadyRunningError, Desk, Status
+from canary.sandbox.instance import AlreadyRunningError, Instance, Status
 from canary.sandbox.options import Options
 from canary.sandbox.process import log_tail
 
@@ -27,42 +27,42 @@ class SandboxError(RuntimeError):
     """The sandbox could not be started, stopped or entered; the text says why, for people."""
 
 
-def status(desk: Desk | None = None) -> Status | None:
+def status(instance: Instance | None = None) -> Status | None:
     """How the sandbox in the background is; None where there is none."""
-    desk = desk or Desk.of_user()
-    found = desk.read()
-    if desk.alive():
-        return found or Status("starting", str(desk.kubeconfig), "", str(desk.cluster / "logs"))
+    instance = instance or Instance.of_user()
+    found = instance.read()
+    if instance.alive():
+        return found or Status("starting", str(instance.kubeconfig), "", str(instance.cluster / "logs"))
     if found is None:
         return None
     failure = found.failure or "the sandbox was killed, or the machine went down"
     return replace(found, phase="failed", failure=failure)
 
 
-def up(options: Options, progress: Progress, desk: Desk | None = None) -> Status:
+def up(options: Options, progress: Progress, instance: Instance | None = None) -> Status:
     """Start a sandbox in the background, after building what is missing, and wait until it is ready.
 
     Args:
         options: how the cluster is to be; its folder is chosen here.
         progress: is told, in lines, what goes on.
-        desk: where its files lie; the user's own by default.
+        instance: where its files lie; the user's own by default.
 
     Raises:
         AlreadyRunningError: there is one already.
         SandboxError: it could not be started; the text has the reason.
         ToolMissingError: a program can be neither found nor built.
     """
-    desk = desk or Desk.of_user()
-    if desk.alive():
-        raise AlreadyRunningError(f"a sandbox runs already ({desk.folder}); `down` ends it")
-    shutil.rmtree(desk.folder, ignore_errors=True)
-    desk.folder.mkdir(parents=True, mode=0o700)
-    placed = replace(options, folder=desk.cluster)
-    binaries.ensure(Assembly(placed, desk.cluster, lambda failure: None).programs(), progress)
-    daemon.write_options(desk, placed)
-    with desk.log.open("wb") as log:
+    instance = instance or Instance.of_user()
+    if instance.alive():
+        raise AlreadyRunningError(f"a sandbox runs already ({instance.folder}); `down` ends it")
+    shutil.rmtree(instance.folder, ignore_errors=True)
+    instance.folder.mkdir(parents=True, mode=0o700)
+    placed = replace(options, folder=instance.cluster)
+    binaries.ensure(Assembly(placed, instance.cluster, lambda failure: None).programs(), progress)
+    daemon.write_options(instance, placed)
+    with instance.log.open("wb") as log:
         launched = subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "-m", "canary.sandbox.daemon", "serve", str(desk.folder)],
+            [sys.executable, "-m", "canary.sandbox.daemon", "serve", str(instance.folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -70,29 +70,29 @@ def up(options: Options, progress: Progress, desk: Desk | None = None) -> Status
             check=False,
         )
     if launched.returncode != 0:
-        raise SandboxError(f"the sandbox did not start:\n{log_tail(desk.log)}")
+        raise SandboxError(f"the sandbox did not start:\n{log_tail(instance.log)}")
     try:
-        return _await_ready(desk, progress)
+        return _await_ready(instance, progress)
     except BaseException:
-        _end(desk)
+        _end(instance)
         raise
 
 
-def _await_ready(desk: Desk, progress: Progress) -> Status:
+def _await_ready(instance: Instance, progress: Progress) -> Status:
     deadline = time.monotonic() + _START_SECONDS
-    with desk.log.open() as log:
+    with instance.log.open() as log:
         while time.monotonic() < deadline:
-            ended = not desk.alive()
+            ended = not instance.alive()
             _pass_on(log, progress)
-            found = desk.read()
+            found = instance.read()
             if found is not None and found.phase == "ready":
                 return found
             if found is not None and found.phase == "failed":
                 raise SandboxError(found.failure)
             if ended:
-                raise SandboxError(f"the sandbox did not start:\n{log_tail(desk.log)}")
+                raise SandboxError(f"the sandbox did not start:\n{log_tail(instance.log)}")
             time.sleep(_POLL_SECONDS)
-    raise SandboxError(f"the sandbox is not ready after {_START_SECONDS:g} s:\n{log_tail(desk.log)}")
+    raise SandboxError(f"the sandbox is not ready after {_START_SECONDS:g} s:\n{log_tail(instance.log)}")
 
 
 def _pass_on(log: IO[str], progress: Progress) -> None:
@@ -100,24 +100,24 @@ def _pass_on(log: IO[str], progress: Progress) -> None:
         progress(line)
 
 
-def down(desk: Desk | None = None) -> bool:
+def down(instance: Instance | None = None) -> bool:
     """End the sandbox and remove its files; whether there was one.
 
     Raises:
         SandboxError: it does not end.
     """
-    desk = desk or Desk.of_user()
-    _end(desk)
-    there = desk.folder.exists()
-    shutil.rmtree(desk.folder, ignore_errors=True)
+    instance = instance or Instance.of_user()
+    _end(instance)
+    there = instance.folder.exists()
+    shutil.rmtree(instance.folder, ignore_errors=True)
     return there
 
 
-def _end(desk: Desk) -> None:
+def _end(instance: Instance) -> None:
     deadline = time.monotonic() + _STOP_SECONDS
     told = False
-    while desk.alive():
-        pid = desk.holder()
+    while instance.alive():
+        pid = instance.holder()
         if time.monotonic() > deadline:
             raise SandboxError(f"process {pid} does not end")
         if pid is not None and not told:
@@ -126,18 +126,18 @@ def _end(desk: Desk) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def execute(command: Sequence[str], desk: Desk | None = None) -> int:
+def execute(command: Sequence[str], instance: Instance | None = None) -> int:
     """Run a command inside the sandbox's network, with `kubectl` and `hey` on its PATH; its exit status.
 
     Raises:
         SandboxError: there is no sandbox, or it can't be entered.
     """
-    desk = desk or Desk.of_user()
-    if not desk.alive() or not desk.init_pid.exists():
+    instance = instance or Instance.of_user()
+    if not instance.alive() or not instance.init_pid.exists():
         raise SandboxError("no sandbox is running; `up` starts one")
-    path = os.pathsep.join([str(desk.cluster / "bin"), os.environ.get("PATH", os.defpath)])
-    variables = {**os.environ, "PATH": path, "KUBECONFIG": str(desk.cluster / "admin.kubeconfig")}
+    path = os.pathsep.join([str(instance.cluster / "bin"), os.environ.get("PATH", os.defpath)])
+    variables = {**os.environ, "PATH": path, "KUBECONFIG": str(instance.cluster / "admin.kubeconfig")}
     try:
-        return netns.enter(int(desk.init_pid.read_text()), command, variables)
+        return netns.enter(int(instance.init_pid.read_text()), command, variables)
     except netns.NamespaceError as error:
         raise SandboxError(str(error)) from error

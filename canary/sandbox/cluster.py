@@ -10,11 +10,11 @@ from typing import Self
 from canary.kube.client import KubeClient
 from canary.sandbox import binaries, credentials, folders, netns
 from canary.sandbox.assembly import Assembly, own_package
+from canary.sandbox.bootstrap import MANAGER, prepare
 from canary.sandbox.conditions import Condition, always, answers
-from canary.sandbox.furnish import MANAGER, furnish
-from canary.sandbox.guard import Guard, Watchers
 from canary.sandbox.options import Companion, Options
 from canary.sandbox.process import Part, PartFailed, log_tail
+from canary.sandbox.supervision import Guard, Watchers
 
 _POLL_SECONDS = 0.1
 _START_SECONDS = 60.0
@@ -187,7 +187,7 @@ class Cluster:
         for name in ("network", "kcm", "node"):
             self.parts[name].launch()
         async with KubeClient.connect(self.kubeconfig, user_agent=MANAGER) as client:
-            await furnish(client, self.options.namespaces, self._until, with_gateway=self.options.gateway)
+            await prepare(client, self.options.namespaces, self._until, with_gateway=self.options.gateway)
         self._progress("starting controllers, nodes, gateway, Prometheus")
         await asyncio.gather(*(part.start(_START_SECONDS) for part in [*self.parts.values()]), self._install())
         self._progress("the cluster is ready")

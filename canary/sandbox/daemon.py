@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from canary.sandbox import addresses, credentials, relay
 from canary.sandbox.assembly import own_package
 from canary.sandbox.cluster import Cluster
-from canary.sandbox.desk import Desk, Status
+from canary.sandbox.instance import Instance, Status
 from canary.sandbox.options import Options
 
 _OPTIONS = TypeAdapter(Options)
@@ -32,33 +32,33 @@ _TARGETS = {
 }
 
 
-def write_options(desk: Desk, options: Options) -> None:
+def write_options(instance: Instance, options: Options) -> None:
     """Write down how the cluster is to be, for the processes below."""
-    desk.options.write_bytes(_OPTIONS.dump_json(options))
+    instance.options.write_bytes(_OPTIONS.dump_json(options))
 
 
-def read_options(desk: Desk) -> Options:
+def read_options(instance: Instance) -> Options:
     """How the cluster is to be."""
-    return _OPTIONS.validate_json(desk.options.read_bytes())
+    return _OPTIONS.validate_json(instance.options.read_bytes())
 
 
-def detach(desk: Desk) -> int:
+def detach(instance: Instance) -> int:
     """Hold the sandbox in the background; returns in the foreground once it is held.
 
     Raises:
         AlreadyRunningError: another process holds it.
     """
-    with desk.held():
+    with instance.held():
         if os.fork() != 0:
             os._exit(0)  # what is held passes to the child
         os.setsid()
-        desk.sign()
-        return asyncio.run(serve(desk))
+        instance.sign()
+        return asyncio.run(serve(instance))
 
 
-async def serve(desk: Desk) -> int:
+async def serve(instance: Instance) -> int:
     """Hold the sandbox together until SIGTERM, or until it ends by itself."""
-    options = read_options(desk)
+    options = read_options(instance)
     wanted = ["apiserver", *(["gateway"] if options.gateway else []), *(["prometheus"] if options.prometheus else [])]
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -66,8 +66,8 @@ async def serve(desk: Desk) -> int:
     async with AsyncExitStack() as stack:
         ports = {name: free_port(_PREFERRED_PORTS[name]) for name in wanted}
         for name, port in ports.items():
-            await stack.enter_async_context(await relay.serve_outside(desk.socket, port, _TARGETS[name]))
-        inside = await _start_inside(desk, ports)
+            await stack.enter_async_context(await relay.serve_outside(instance.socket, port, _TARGETS[name]))
+        inside = await _start_inside(instance, ports)
         ended, told = asyncio.create_task(inside.wait()), asyncio.create_task(stop.wait())
         await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
         if inside.returncode is None:
@@ -77,10 +77,10 @@ async def serve(desk: Desk) -> int:
     return status
 
 
-async def _start_inside(desk: Desk, ports: dict[str, int]) -> asyncio.subprocess.Process:
+async def _start_inside(instance: Instance, ports: dict[str, int]) -> asyncio.subprocess.Process:
     words = [sys.executable, "-m", "canary.sandbox.netns", "--die-with-parent"]
-    words += ["--pid-file", str(desk.init_pid), "--"]
-    words += [sys.executable, "-m", "canary.sandbox.daemon", "live", str(desk.folder)]
+    words += ["--pid-file", str(instance.init_pid), "--"]
+    words += [sys.executable, "-m", "canary.sandbox.daemon", "live", str(instance.folder)]
     words += [f"--port={name}={port}" for name, port in ports.items()]
     return await asyncio.create_subprocess_exec(*words, env={**os.environ, **own_package()})
 
@@ -98,21 +98,21 @@ def free_port(preferred: int) -> int:
     raise OSError("no free port")
 
 
-async def live(desk: Desk, ports: dict[str, int]) -> int:
+async def live(instance: Instance, ports: dict[str, int]) -> int:
     """Run the cluster, inside the private network, until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    cluster = Cluster(read_options(desk), tell)
-    status = _status(desk, ports)
+    cluster = Cluster(read_options(instance), tell)
+    status = _status(instance, ports)
     try:
         if await _started(cluster, stop):
-            _write_kubeconfig(desk, cluster, ports["apiserver"])
-            async with await relay.serve_inside(desk.socket):
-                desk.write(replace(status, phase="ready"))
-                cluster.watchers.listen(lambda failure: _note_failure(desk, status, failure))
+            _write_kubeconfig(instance, cluster, ports["apiserver"])
+            async with await relay.serve_inside(instance.socket):
+                instance.write(replace(status, phase="ready"))
+                cluster.watchers.listen(lambda failure: _note_failure(instance, status, failure))
                 await stop.wait()
     except Exception as error:
-        _note_failure(desk, status, error)
+        _note_failure(instance, status, error)
         raise
     finally:
         await cluster.stop()
@@ -133,9 +133,9 @@ async def _started(cluster: Cluster, stop: asyncio.Event) -> bool:
     return True
 
 
-def _note_failure(desk: Desk, status: Status, failure: BaseException) -> None:
+def _note_failure(instance: Instance, status: Status, failure: BaseException) -> None:
     tell(f"failed: {failure}")
-    desk.write(replace(status, phase="failed", failure=str(failure)))
+    instance.write(replace(status, phase="failed", failure=str(failure)))
 
 
 def tell(line: str) -> None:
@@ -143,21 +143,21 @@ def tell(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - this is the output
 
 
-def _status(desk: Desk, ports: dict[str, int]) -> Status:
+def _status(instance: Instance, ports: dict[str, int]) -> Status:
     return Status(
         phase="starting",
-        kubeconfig=str(desk.kubeconfig),
-        tools=str(desk.cluster / "bin"),
-        logs=str(desk.cluster / "logs"),
+        kubeconfig=str(instance.kubeconfig),
+        tools=str(instance.cluster / "bin"),
+        logs=str(instance.cluster / "logs"),
         urls={name: f"http://127.0.0.1:{port}" for name, port in ports.items() if name != "apiserver"},
     )
 
 
-def _write_kubeconfig(desk: Desk, cluster: Cluster, port: int) -> None:
+def _write_kubeconfig(instance: Instance, cluster: Cluster, port: int) -> None:
     user = credentials.User(credentials.ADMIN, cluster.token())
     # Its certificate names localhost, not 127.0.0.1.
     server = f"https://localhost:{port}"
-    credentials.write_kubeconfig(desk.kubeconfig, user=user, server=server, certificate=cluster.certificate)
+    credentials.write_kubeconfig(instance.kubeconfig, user=user, server=server, certificate=cluster.certificate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -167,11 +167,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--port", action="append", default=[], metavar="NAME=PORT")
     given = parser.parse_args(arguments)
-    desk = Desk(given.folder)
+    instance = Instance(given.folder)
     if given.role == "serve":
-        return detach(desk)
+        return detach(instance)
     ports = {name: int(port) for name, _, port in (entry.partition("=") for entry in given.port)}
-    return asyncio.run(live(desk, ports))
+    return asyncio.run(live(instance, ports))
 
 
 if __name__ == "__main__":

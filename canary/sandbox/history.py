@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from canary.kube.store import version_of
 from canary.kube.types import Json
-from canary.sandbox.rig import Recording, backends_of
+from canary.sandbox.harness import Recording, backends_of
 
 _ROUTE = "the route itself"
 _NOWHERE = "flagger.app/scale-to-zero"

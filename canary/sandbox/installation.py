@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from canary.sandbox import addresses, credentials
+from canary.sandbox.harness import CONTROLLER_PORT, LOADTESTER_PORT
 from canary.sandbox.options import CONTROLLER, Companion, Options
 from canary.sandbox.prometheus import Scraping
-from canary.sandbox.rig import CONTROLLER_PORT, LOADTESTER_PORT
 
 LOADTESTER_HOST = "flagger-loadtester.test"
 

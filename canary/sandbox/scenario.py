@@ -9,8 +9,7 @@ import aiohttp
 
 from canary.kube.types import CANARY, DEPLOYMENT, POD, TRAEFIK_SERVICE, Json, Resource
 from canary.sandbox import addresses
-from canary.sandbox.history import unserved
-from canary.sandbox.rig import (
+from canary.sandbox.harness import (
     LOADTESTER_PORT,
     Recording,
     Rig,
@@ -20,6 +19,7 @@ from canary.sandbox.rig import (
     weight_of,
     without_repeats,
 )
+from canary.sandbox.history import unserved
 from canary.sandbox.testing import eventually
 from canary.sandbox.traffic import Traffic
 

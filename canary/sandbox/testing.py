@@ -20,8 +20,8 @@ import pytest_asyncio
 from canary.kube.client import KubeClient
 from canary.kube.types import NAMESPACE
 from canary.sandbox.cluster import Cluster
-from canary.sandbox.guard import call_in
 from canary.sandbox.options import Options
+from canary.sandbox.supervision import call_in
 
 T = TypeVar("T")
 _running: list[Cluster] = []

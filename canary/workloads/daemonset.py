@@ -7,7 +7,7 @@ from canary.api.problems import Problem
 from canary.api.traffic import Readiness
 from canary.kube.types import DAEMON_SET, Json, Resource
 from canary.workloads.base import Rules, Services, items, mapping
-from canary.workloads.podtemplates import PodTemplates
+from canary.workloads.pod_template_target import PodTemplates
 
 NOWHERE = "flagger.app/scale-to-zero"
 """In the node selector of a DaemonSet without pods, with the value "true": no node has such a label."""

@@ -5,9 +5,9 @@ from typing import ClassVar
 
 from canary.api.traffic import Readiness
 from canary.kube.types import DEPLOYMENT, Json, Resource
-from canary.workloads import counted
+from canary.workloads import replicas
 from canary.workloads.base import items, mapping
-from canary.workloads.podtemplates import PodTemplates
+from canary.workloads.pod_template_target import PodTemplates
 
 
 class Deployment(PodTemplates):
@@ -28,12 +28,12 @@ class Deployment(PodTemplates):
         `stalled` is told only once the deployment controller has given up on the current generation, with what
         keeps it from making pods (a quota, an admission webhook) where that is known.
         """
-        found = counted.readiness(workload)
+        found = replicas.readiness(workload)
         return replace(found, stalled=_stalled(mapping(workload.get("status")))) if found.observed else found
 
     def replicas(self, workload: Json) -> int:
         """How many pods its spec asks for."""
-        return counted.replicas(workload)
+        return replicas.replicas(workload)
 
     def scaled(self, workload: Json, replicas: int) -> Json:
         """The merge patch after which the spec asks for this many pods; empty where it does already."""

@@ -11,7 +11,7 @@ from canary.api.problems import Problem
 from canary.api.service import CustomMetadata, ServicePort
 from canary.api.traffic import Readiness
 from canary.kube.types import SERVICE, Json, Resource
-from canary.workloads import services, template
+from canary.workloads import primary_template, services
 from canary.workloads.base import (
     REVISION_ANNOTATION,
     Rules,
@@ -49,7 +49,7 @@ class ServiceTarget:
 
     def revision(self, target: Json) -> str:
         """A hash over where the Service leads: its own addresses and its metadata are no part of it."""
-        return template.digest(_copied(target), _REVISION_DIGITS)
+        return primary_template.digest(_copied(target), _REVISION_DIGITS)
 
     def carried(self, target: Json, tracked: Mapping[str, str]) -> str:
         """What the primary's revision reads once it carries this target; there is no configuration to track."""
@@ -173,7 +173,7 @@ def _copy(
         spec["trafficDistribution"] = distribution
     prefixes = rules.include_label_prefixes
     labels = included(labels_of(source), prefixes)
-    mark = {REVISION_ANNOTATION: revision or template.digest(spec, _REVISION_DIGITS)}
+    mark = {REVISION_ANNOTATION: revision or primary_template.digest(spec, _REVISION_DIGITS)}
     annotations = {**included(annotations_of(source), prefixes), **mark}
     made = services.metadata(canary, name, custom, existing, labels=labels, annotations=annotations)
     return {"apiVersion": SERVICE.api_version, "kind": SERVICE.kind, "metadata": made, "spec": spec}

@@ -10,7 +10,7 @@ from canary.api.partitions import Partitions, PodState
 from canary.api.problems import Problem
 from canary.api.traffic import Readiness
 from canary.kube.types import STATEFUL_SET, Json, Resource
-from canary.workloads import counted, template
+from canary.workloads import primary_template, replicas
 from canary.workloads.base import Rules, SelectorLabel, Services, items, labels_of, mapping, name_of, owners_of
 
 _REVISION_LABEL = "controller-revision-hash"
@@ -33,7 +33,7 @@ class StatefulSet:
 
     def revision(self, target: Json) -> str:
         """A hash over the pod template: the same for as long as the same pods would be made from it."""
-        return template.fingerprint(self.template(target))
+        return primary_template.fingerprint(self.template(target))
 
     def carried(self, target: Json, tracked: Mapping[str, str]) -> str:
         """The revision alone."""
@@ -78,11 +78,11 @@ class StatefulSet:
 
     def readiness(self, workload: Json) -> Readiness:
         """How far the StatefulSet has come, by its own status."""
-        return counted.readiness(workload)
+        return replicas.readiness(workload)
 
     def replicas(self, workload: Json) -> int:
         """How many pods its spec asks for."""
-        return counted.replicas(workload)
+        return replicas.replicas(workload)
 
     def scaled(self, workload: Json, replicas: int) -> Json:
         """Empty: its pods are the users' own, and scaled by whoever scales them."""

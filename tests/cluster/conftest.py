@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from canary.sandbox.cluster import Cluster
-from canary.sandbox.rig import Rig
+from canary.sandbox.harness import Rig
 from canary.sandbox.testing import cluster, cluster_options, namespace, pytest_pyfunc_call, running_cluster
 
 __all__ = ["cluster", "cluster_options", "installation", "namespace", "pytest_pyfunc_call", "rig", "running_cluster"]

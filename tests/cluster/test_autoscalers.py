@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from canary.kube.types import CANARY, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT, Json, Resource
-from canary.sandbox.rig import Recording, Rig, application, phase_of
+from canary.sandbox.harness import Recording, Rig, application, phase_of
 from canary.sandbox.testing import eventually
 from canary.workloads.autoscalers import PAUSE, STAY
 

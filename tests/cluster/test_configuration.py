@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import httpx
 
 from canary.kube.types import CANARY, CONFIG_MAP, DEPLOYMENT, SECRET, Json, Resource
-from canary.sandbox.rig import Recording, Rig, application, phase_of
+from canary.sandbox.harness import Recording, Rig, application, phase_of
 from canary.sandbox.testing import eventually
-from canary.workloads.following import followed_by
+from canary.workloads.config_sync import followed_by
 
 NAME, PRIMARY, PORT = "app", "app-primary", 9898
 SLOW = {"interval": "4s", "threshold": 1, "iterations": 3}

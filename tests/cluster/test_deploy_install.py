@@ -16,8 +16,8 @@ import yaml
 from canary.kube.types import CANARY, POD, Json
 from canary.sandbox import addresses, gateway
 from canary.sandbox.cluster import Cluster
+from canary.sandbox.harness import Rig, application, phase_of
 from canary.sandbox.options import CONTROLLER
-from canary.sandbox.rig import Rig, application, phase_of
 from canary.sandbox.testing import eventually
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"

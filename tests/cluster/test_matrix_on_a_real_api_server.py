@@ -22,7 +22,7 @@ from canary.kube.types import CANARY, HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json
 from canary.kube.watch import WatchCache
 from canary.routers.registry import router_of
 from canary.sandbox import addresses
-from canary.sandbox.rig import Rig
+from canary.sandbox.harness import Rig
 
 METRICS = f"http://{addresses.TOOLS}:9099"
 MATCH = [{"headers": {"x-canary": {"exact": "yes"}}}]
@@ -171,7 +171,7 @@ class Cell:
 
 
 @dataclass(slots=True)
-class Board:
+class OpenChecks:
     """All Canaries of a namespace, and how their routes have divided requests."""
 
     rig: Rig
@@ -183,7 +183,7 @@ class Board:
 
     @classmethod
     @asynccontextmanager
-    async def on(cls, rig: Rig) -> AsyncIterator["Board"]:
+    async def on(cls, rig: Rig) -> AsyncIterator["OpenChecks"]:
         caches = [
             WatchCache(rig.client, each, namespace=rig.namespace) for each in (CANARY, HTTP_ROUTE, TRAEFIK_SERVICE)
         ]
@@ -254,16 +254,16 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @pytest_asyncio.fixture
-async def board(rig: Rig) -> AsyncIterator[Board]:
+async def board(rig: Rig) -> AsyncIterator[OpenChecks]:
     server = await asyncio.start_server(serve, addresses.TOOLS, 9099)
-    async with server, Board.on(rig) as board:
+    async with server, OpenChecks.on(rig) as board:
         yield board
 
 
-Play = Callable[[Board, Cell], Coroutine[None, None, None]]
+Play = Callable[[OpenChecks, Cell], Coroutine[None, None, None]]
 
 
-async def serves(board: Board, cell: Cell, version: int) -> None:
+async def serves(board: OpenChecks, cell: Cell, version: int) -> None:
     """The promoted version is this one, and the canary has nothing left."""
     await board.until(cell.name, lambda each: each is not None and not each.status.canary_weight, "weight 0")
     canary = board.canary(cell.name)
@@ -284,7 +284,7 @@ def version_of(workload: Json) -> int:
     return int(spec["template"]["spec"]["containers"][0]["env"][0]["value"])
 
 
-async def settled(board: Board, cell: Cell, server: str = GOOD) -> None:
+async def settled(board: OpenChecks, cell: Cell, server: str = GOOD) -> None:
     """Have a first version behind its Canary."""
     async with board.turn:
         await board.rig.apply(cell.target(board.rig.namespace, 1))
@@ -292,7 +292,7 @@ async def settled(board: Board, cell: Cell, server: str = GOOD) -> None:
     await board.phase(cell.name, Phase.INITIALIZED)
 
 
-async def on_its_way(board: Board, cell: Cell, server: str = GOOD) -> None:
+async def on_its_way(board: OpenChecks, cell: Cell, server: str = GOOD) -> None:
     """Have a second version that is being looked at; one that nobody judges never gets ready."""
     works = cell.strategy != "unchecked"
     await settled(board, cell, server)
@@ -306,7 +306,7 @@ async def on_its_way(board: Board, cell: Cell, server: str = GOOD) -> None:
     await board.until(cell.name, looked_at, "look at the new version")
 
 
-async def promoted(board: Board, cell: Cell) -> None:
+async def promoted(board: OpenChecks, cell: Cell) -> None:
     await settled(board, cell)
     await board.rig.apply(cell.target(board.rig.namespace, 2))
     await board.phase(cell.name, Phase.SUCCEEDED)
@@ -315,20 +315,20 @@ async def promoted(board: Board, cell: Cell) -> None:
     await board.until(cell.name, lambda _: cell.went_well(board.routed(cell.name)), f"{cell.route}", within=10)
 
 
-async def rolled_back(board: Board, cell: Cell) -> None:
+async def rolled_back(board: OpenChecks, cell: Cell) -> None:
     await on_its_way(board, cell, HURRY if cell.strategy == "unchecked" else BAD)
     await board.phase(cell.name, Phase.FAILED)
     await serves(board, cell, 1)
 
 
-async def superseded(board: Board, cell: Cell) -> None:
+async def superseded(board: OpenChecks, cell: Cell) -> None:
     await on_its_way(board, cell)
     await board.rig.apply(cell.target(board.rig.namespace, 3))
     await board.phase(cell.name, Phase.SUCCEEDED)
     await serves(board, cell, 3)
 
 
-async def suspended(board: Board, cell: Cell) -> None:
+async def suspended(board: OpenChecks, cell: Cell) -> None:
     await on_its_way(board, cell)
     patch = {"spec": {"suspend": True}}
     await board.rig.client.merge_patch(CANARY, board.rig.namespace, cell.name, patch)
@@ -346,7 +346,7 @@ def is_up_to_date(canary: Canary) -> bool:
     return canary.status.observed_generation == canary.metadata.generation
 
 
-async def deleted(board: Board, cell: Cell) -> None:
+async def deleted(board: OpenChecks, cell: Cell) -> None:
     await on_its_way(board, cell)
     await board.rig.client.delete(CANARY, board.rig.namespace, cell.name)
     await board.until(cell.name, lambda each: each is None, "end of the Canary")
@@ -357,7 +357,7 @@ async def deleted(board: Board, cell: Cell) -> None:
     await board.rig.client.get(SERVICE, board.rig.namespace, cell.name)
 
 
-async def refused(board: Board, cell: Cell) -> None:
+async def refused(board: OpenChecks, cell: Cell) -> None:
     with suppress(Invalid):
         async with board.turn:
             await board.rig.apply(cell.canary(board.rig.namespace))
@@ -389,7 +389,7 @@ CELLS = [
 
 
 @pytest.mark.timeout(400)  # many cells: 80 s on two cores that have nothing else to do
-async def test_every_cell_ends_as_it_should(board: Board) -> None:
+async def test_every_cell_ends_as_it_should(board: OpenChecks) -> None:
     """At once, and each is told of that came out otherwise."""
     cells = [cell for cell in CELLS if not cell.at_once or cell.outcome == "promoted"]
     plays = [OUTCOMES[cell.outcome] if cell.possible else refused for cell in cells]

@@ -15,7 +15,7 @@ from canary.kube.client import KubeClient
 from canary.kube.types import NAMESPACE
 from canary.sandbox import background
 from canary.sandbox.background import SandboxError
-from canary.sandbox.desk import Desk
+from canary.sandbox.instance import Instance
 from canary.sandbox.options import Companion, Options
 from canary.sandbox.testing import eventually
 
@@ -23,15 +23,15 @@ SMALL = Options(gateway=False, prometheus=False, namespaces=("shop",))
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path / "sandbox")
-    yield desk
-    background.down(desk)
+def instance(tmp_path: Path) -> Iterator[Instance]:
+    instance = Instance(tmp_path / "sandbox")
+    yield instance
+    background.down(instance)
 
 
-def run(desk: Desk, *command: str) -> subprocess.CompletedProcess[str]:
+def run(instance: Instance, *command: str) -> subprocess.CompletedProcess[str]:
     code = "import sys; from canary.sandbox.__main__ import main; sys.exit(main(sys.argv[1:]))"
-    environment = {**os.environ, "CANARY_SANDBOX_HOME": str(desk.folder)}
+    environment = {**os.environ, "CANARY_SANDBOX_HOME": str(instance.folder)}
     return subprocess.run(
         [sys.executable, "-c", code, *command], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
@@ -42,59 +42,59 @@ async def namespaces(kubeconfig: str) -> set[str]:
         return {item["metadata"]["name"] for item in (await client.list(NAMESPACE))["items"]}
 
 
-def _alive(desk: Desk, init: int) -> Callable[[], Awaitable[bool]]:
+def _alive(instance: Instance, init: int) -> Callable[[], Awaitable[bool]]:
     """Whether the sandbox is held, or its network's first process is there."""
 
     async def ask() -> bool:
-        return desk.alive() or await asyncio.to_thread(Path(f"/proc/{init}").exists)
+        return instance.alive() or await asyncio.to_thread(Path(f"/proc/{init}").exists)
 
     return ask
 
 
-def test_it_is_used_from_outside_and_leaves_nothing_behind(desk: Desk) -> None:
+def test_it_is_used_from_outside_and_leaves_nothing_behind(instance: Instance) -> None:
     lines: list[str] = []
     companion = Companion("talker", ("sh", "-c", "echo $WHERE; sleep 1000"), environment={"WHERE": "{kubeconfig}"})
-    status = background.up(replace(SMALL, companions=(companion,)), lines.append, desk)
+    status = background.up(replace(SMALL, companions=(companion,)), lines.append, instance)
     assert status.phase == "ready"
     assert lines[-1] == "the cluster is ready"
-    assert (Path(status.logs) / "talker.log").read_text().strip() == str(desk.cluster / "admin.kubeconfig")
+    assert (Path(status.logs) / "talker.log").read_text().strip() == str(instance.cluster / "admin.kubeconfig")
 
     assert "shop" in asyncio.run(namespaces(status.kubeconfig))
     inside = run(
-        desk, "exec", "--", "sh", "-c", "kubectl get ns shop -o name && getent hosts kubernetes.default; exit 5"
+        instance, "exec", "--", "sh", "-c", "kubectl get ns shop -o name && getent hosts kubernetes.default; exit 5"
     )
     assert inside.stdout.split() == ["namespace/shop", "10.96.0.1", "kubernetes.default"], inside.stderr
     assert inside.returncode == 5
-    said = run(desk, "status")
+    said = run(instance, "status")
     assert said.returncode == 0
     assert f"export KUBECONFIG={status.kubeconfig}" in said.stdout
 
-    assert run(desk, "down").stdout == "the sandbox is gone\n"
-    assert not desk.folder.exists()
-    assert run(desk, "status").returncode == 1
+    assert run(instance, "down").stdout == "the sandbox is gone\n"
+    assert not instance.folder.exists()
+    assert run(instance, "status").returncode == 1
 
 
-def test_a_part_that_dies_is_named_by_status(desk: Desk) -> None:
+def test_a_part_that_dies_is_named_by_status(instance: Instance) -> None:
     companion = Companion("doomed", ("sh", "-c", "sleep 2; echo the reason; exit 3"))
-    background.up(replace(SMALL, companions=(companion,)), lambda line: None, desk)
+    background.up(replace(SMALL, companions=(companion,)), lambda line: None, instance)
 
     async def ask() -> str:
-        found = background.status(desk)
+        found = background.status(instance)
         return "" if found is None else found.failure
 
     failure = asyncio.run(eventually(ask, bool, within=10))
     assert failure.startswith("doomed exited with status 3")
     assert failure.endswith("the reason")
-    pid = desk.holder()
+    pid = instance.holder()
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    init = int(desk.init_pid.read_text())
-    asyncio.run(eventually(_alive(desk, init), lambda alive: not alive, within=5))
-    assert run(desk, "down").stdout == "the sandbox is gone\n"
+    init = int(instance.init_pid.read_text())
+    asyncio.run(eventually(_alive(instance, init), lambda alive: not alive, within=5))
+    assert run(instance, "down").stdout == "the sandbox is gone\n"
 
 
-def test_a_start_that_fails_says_why(desk: Desk) -> None:
+def test_a_start_that_fails_says_why(instance: Instance) -> None:
     companion = Companion("doomed", ("sh", "-c", "echo the reason; exit 3"), ready_url="http://10.0.0.9/")
     with pytest.raises(SandboxError, match=r"doomed exited with status 3(.*\n)+ +the reason"):
-        background.up(replace(SMALL, companions=(companion,)), lambda line: None, desk)
-    assert not desk.alive()
+        background.up(replace(SMALL, companions=(companion,)), lambda line: None, instance)
+    assert not instance.alive()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from canary.kube.types import CANARY, SERVICE, TRAEFIK_SERVICE, Json
-from canary.sandbox.rig import AUTHOR, Recording, Rig, application, backends_of, phase_of
+from canary.sandbox.harness import AUTHOR, Recording, Rig, application, backends_of, phase_of
 from canary.sandbox.testing import eventually
 
 NAME = "app"

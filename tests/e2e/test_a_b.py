@@ -1,7 +1,7 @@
 """A/B testing through Traefik's Gateway: who is chosen meets a new version, nobody else does before its promotion."""
 
 from canary.kube.types import HTTP_ROUTE, Json
-from canary.sandbox.rig import Rig
+from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import PORT, SUCCESS_RATE, Scenario, canary_of
 
 GATEWAY = {"name": "traefik", "namespace": "gateway"}

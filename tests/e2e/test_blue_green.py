@@ -1,7 +1,7 @@
 """Blue/green on Services alone: an application in use is taken over, and users see a version whole or not at all."""
 
 from canary.kube.types import SERVICE
-from canary.sandbox.rig import Rig
+from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import NAME, Scenario, canary_of, hook, service
 
 

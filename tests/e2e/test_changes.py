@@ -8,7 +8,7 @@ from aiohttp import web
 
 from canary.kube.types import CANARY, CONFIG_MAP, SERVICE, Json
 from canary.sandbox import addresses
-from canary.sandbox.rig import Rig, application
+from canary.sandbox.harness import Rig, application
 from canary.sandbox.scenario import NAME, STEPS, Scenario, canary_of, hook
 from canary.sandbox.testing import eventually
 

@@ -1,7 +1,7 @@
 """A good and a bad version on provider gatewayapi:v1: an HTTPRoute through Traefik's Gateway."""
 
 from canary.kube.types import HTTP_ROUTE, Json
-from canary.sandbox.rig import Rig
+from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import DURATION, PORT, STEPS, SUCCESS_RATE, Scenario, canary_of
 
 GATEWAY = {"name": "traefik", "namespace": "gateway"}

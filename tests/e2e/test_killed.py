@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from canary.kube.types import CANARY, Json
 from canary.sandbox.cluster import Cluster
-from canary.sandbox.rig import Rig
+from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import NAME, STEPS, Scenario, canary_of, hook, service
 
 CONTROLLER = "killed controller"

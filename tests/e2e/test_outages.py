@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from canary.kube.types import Resource
-from canary.sandbox.rig import Rig
+from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import DURATION, NAME, STEPS, SUCCESS_RATE, Scenario, canary_of
 
 NAMESPACE = Resource("", "v1", "namespaces", "Namespace", namespaced=False)

@@ -4,7 +4,7 @@ import pytest
 
 from canary.kube.types import HTTP_ROUTE, TRAEFIK_SERVICE, Json, Resource
 from canary.sandbox import addresses
-from canary.sandbox.rig import Recording, Rig, application, ingress_route, weight_of, without_repeats
+from canary.sandbox.harness import Recording, Rig, application, ingress_route, weight_of, without_repeats
 from canary.sandbox.scenario import NAME, PORT, STEPS, Scenario, canary_of
 from canary.sandbox.traffic import Traffic
 

@@ -23,7 +23,7 @@ from canary.kube.store import Change
 from canary.kube.types import CANARY, DEPLOYMENT, EVENT, TRAEFIK_SERVICE, Json, Resource
 from canary.kube.watch import WatchCache
 from canary.rollout.plan import Step, plan_of
-from canary.sandbox.rig import Moment, Rig, phase_of, weight_of, without_repeats
+from canary.sandbox.harness import Moment, Rig, phase_of, weight_of, without_repeats
 
 INTERVAL = 3.0
 DEADLINE = 30

@@ -3,7 +3,7 @@
 import asyncio
 
 from canary.kube.types import SERVICE, Json
-from canary.sandbox.rig import Rig, application, phase_of
+from canary.sandbox.harness import Rig, application, phase_of
 from canary.sandbox.scenario import NAME, SUCCESS_RATE, Scenario, canary_of, service
 from canary.sandbox.traffic import Traffic
 

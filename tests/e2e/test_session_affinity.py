@@ -7,7 +7,7 @@ import httpx
 
 from canary.kube.types import HTTP_ROUTE
 from canary.sandbox import addresses
-from canary.sandbox.rig import Rig
+from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import PORT, Scenario, canary_of
 
 GATEWAY = {"name": "traefik", "namespace": "gateway"}

@@ -11,7 +11,7 @@ import pytest_asyncio
 from canary.kube.types import CONFIG_MAP, DEPLOYMENT, HTTP_ROUTE, POD, TRAEFIK_SERVICE, Json, Resource
 from canary.sandbox import addresses, binaries
 from canary.sandbox.cluster import Cluster
-from canary.sandbox.rig import Rig, application, weight_of
+from canary.sandbox.harness import Rig, application, weight_of
 from canary.sandbox.scenario import NAME, PORT, READY_SECONDS, SUCCESS_RATE, Scenario, canary_of
 
 FLAGGER, OURS = "flagger", "successor"

@@ -3,8 +3,8 @@
 from canary.api.canary import parse_canary
 from canary.kube.types import CANARY, DAEMON_SET, Json
 from canary.sandbox import addresses
+from canary.sandbox.harness import Recording, Rig, application, ingress_route, phase_of, weight_of, without_repeats
 from canary.sandbox.history import ready_pods, unserved
-from canary.sandbox.rig import Recording, Rig, application, ingress_route, phase_of, weight_of, without_repeats
 from canary.sandbox.scenario import ENDED, NAME, PORT, READY_SECONDS, ROLLOUT_SECONDS, STEPS, SUCCESS_RATE, canary_of
 from canary.sandbox.traffic import Traffic
 from canary.workloads.daemonset import NOWHERE

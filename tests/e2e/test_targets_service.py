@@ -2,7 +2,7 @@
 
 from canary.kube.types import CANARY, SERVICE, Json
 from canary.sandbox import addresses
-from canary.sandbox.rig import (
+from canary.sandbox.harness import (
     Recording,
     Rig,
     application,

@@ -10,8 +10,8 @@ import pytest_asyncio
 from canary.api.partitions import NO_POD
 from canary.kube.types import CANARY, CONFIG_MAP, POD, STATEFUL_SET, Json
 from canary.sandbox import addresses
+from canary.sandbox.harness import AUTHOR, LOADTESTER_PORT, Recording, Rig, application, phase_of, without_repeats
 from canary.sandbox.history import instants
-from canary.sandbox.rig import AUTHOR, LOADTESTER_PORT, Recording, Rig, application, phase_of, without_repeats
 from canary.sandbox.scenario import (
     ENDED,
     NAME,

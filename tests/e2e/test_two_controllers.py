@@ -10,9 +10,9 @@ import pytest_asyncio
 
 from canary.kube.types import LEASE, Json
 from canary.sandbox.cluster import Cluster
+from canary.sandbox.harness import Moment, Recording, Rig
 from canary.sandbox.options import CONTROLLER
 from canary.sandbox.process import Part
-from canary.sandbox.rig import Moment, Recording, Rig
 from canary.sandbox.scenario import STEPS, Scenario, canary_of
 
 SECOND = "second-controller"

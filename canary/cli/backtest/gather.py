@@ -15,7 +15,7 @@ from canary.cli.backtest.inputs import PROMETHEUS, InputError, Subject
 from canary.cli.backtest.recording import FetchError, Recorded, Server, fetch
 from canary.cli.backtest.when import span
 from canary.cli.backtest.workload import ORDER, Workload, choose, rewrite_for
-from canary.controller.questions import Asking, Rewrite, model_of, question_of
+from canary.controller.ask.metric_questions import Asking, Rewrite, model_of, question_of
 from metrics import builtin, templates
 from metrics.errors import MisconfiguredError
 from metrics.question import Question

@@ -6,7 +6,7 @@ about those who served: the primary, or the workload as it was before a Canary t
 
 from collections.abc import Mapping
 
-from canary.controller.workload import Workload, rewrite_for
+from canary.controller.ask.metric_subjects import Workload, rewrite_for
 
 __all__ = ["ORDER", "Workload", "choose", "rewrite_for"]
 

@@ -7,7 +7,7 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.rules import problems as spec_problems
 from canary.cli.rehearse.specs import Spec
-from canary.controller.questions import Asking, question_of
+from canary.controller.ask.metric_questions import Asking, question_of
 from canary.routers.base import Granularity
 from canary.routers.registry import router_of
 from canary.routers.registry import supported as supported_providers

@@ -18,13 +18,13 @@ from canary.api.problems import Problem
 from canary.api.rules import problems
 from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
-from canary.rollout import words
+from canary.rollout import messages
 from canary.rollout.decide import decide
 from canary.rollout.decision import Action, Decision, Event
+from canary.rollout.deletion import FINALIZER
 from canary.rollout.facts import Answer, Facts, MetricQuestion, Question
-from canary.rollout.leaving import FINALIZER
 from canary.rollout.simulation.cluster import Cluster, Refused
-from canary.rollout.simulation.outside import Since, answer, inside, reply
+from canary.rollout.simulation.responders import Since, answer, inside, reply
 from canary.rollout.simulation.scenario import Annotate, Change, Delete, Edit, Scenario, SetClock, Side
 from canary.rollout.simulation.timeline import Entry, Timeline
 
@@ -344,7 +344,7 @@ class World:
     def _post_rollout(self) -> Iterator[Event]:
         for hook in self.canary.hooks(HookType.POST_ROLLOUT):
             said = reply(self.scenario, hook.name, hook.type, self.now - self.scenario.start)
-            event = words.passed(hook) if said.approved else words.refused(self.canary, hook, said.message)
+            event = messages.passed(hook) if said.approved else messages.refused(self.canary, hook, said.message)
             if event is not None:
                 yield event
 

@@ -9,7 +9,7 @@ from canary.kube.store import Change
 from canary.kube.types import CANARY, EVENT, Json
 from canary.kube.watch import WatchCache
 from canary.sandbox.demo.story import Act, Frame, Objects, Told, frame
-from canary.sandbox.rig import Rig, weight_of
+from canary.sandbox.harness import Rig, weight_of
 from canary.sandbox.scenario import Scenario
 from canary.sandbox.traffic import Answer, Traffic
 

@@ -2,7 +2,7 @@
 
 from canary.kube.types import Json
 from canary.sandbox import addresses
-from canary.sandbox.rig import application, ingress_route
+from canary.sandbox.harness import application, ingress_route
 from canary.sandbox.scenario import LOADTESTER, NAME, PORT, canary_of
 
 NAMESPACE = "test"

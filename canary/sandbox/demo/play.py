@@ -13,8 +13,8 @@ from canary.sandbox.demo.load import load_of
 from canary.sandbox.demo.outcome import Ending, Outcome, everybody, problems_of_bad, problems_of_good
 from canary.sandbox.demo.pictures import Record, Rollout
 from canary.sandbox.demo.story import Act, Frame, reason_of
+from canary.sandbox.harness import Rig
 from canary.sandbox.options import Options
-from canary.sandbox.rig import Rig
 from canary.sandbox.scenario import Scenario
 
 Show = Callable[[Frame], None]

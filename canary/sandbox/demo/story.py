@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from canary.kube.types import Json
 from canary.sandbox.demo.load import Load, by_version, load_of, recent
-from canary.sandbox.rig import phase_of, weight_of
+from canary.sandbox.harness import phase_of, weight_of
 from canary.sandbox.scenario import image_of
 from canary.sandbox.traffic import Answer
 

@@ -4,7 +4,7 @@ import pytest
 
 from canary.api.canary import Canary, parse_canary
 from canary.cli.backtest.workload import Workload, choose, rewrite_for
-from canary.controller.questions import model_of
+from canary.controller.ask.metric_questions import model_of
 from metrics import builtin, templates
 
 

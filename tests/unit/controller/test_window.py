@@ -7,7 +7,7 @@ import pytest
 from canary.api.analysis import Metric
 from canary.api.canary import Canary, parse_canary
 from canary.api.status import BakeStatus, CanaryStatus
-from canary.controller.questions import window_of
+from canary.controller.ask.metric_questions import window_of
 
 NOW = datetime(2025, 1, 31, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

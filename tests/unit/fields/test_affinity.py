@@ -6,7 +6,7 @@ import pytest
 
 from canary.api.canary import Canary
 from canary.api.traffic import Split
-from canary.rollout.cookies import with_cookies
+from canary.rollout.session_affinity import with_cookies
 from canary.routers.gatewayapi import GatewayRouter
 
 ROUTER = GatewayRouter()

@@ -19,10 +19,10 @@ from canary.api.alertprovider import parse_alert_provider
 from canary.api.analysis import Severity
 from canary.api.canary import Canary
 from canary.api.status import CheckStatus
-from canary.controller.alerting import Alerter
-from canary.controller.asking import Asker
-from canary.controller.caches import Caches
+from canary.controller.ask.asker import Asker
+from canary.controller.observe.caches import Caches
 from canary.controller.options import Options
+from canary.controller.record.alerts import Alerter
 from canary.kube.client import KubeClient
 from canary.kube.types import ALERT_PROVIDER, METRIC_TEMPLATE, SECRET, Json, Resource
 from canary.rollout.decision import Alert

@@ -7,8 +7,8 @@ import pytest
 
 from canary.api.canary import Canary
 from canary.api.metrictemplate import MetricTemplate, parse_metric_template
-from canary.controller import templates
-from canary.controller.questions import Asking, question_of
+from canary.controller.ask import metric_templates
+from canary.controller.ask.metric_questions import Asking, question_of
 from canary.kube.types import Json
 from metrics.errors import MisconfiguredError
 from metrics.question import Question
@@ -45,7 +45,7 @@ def looked_for(canary: Canary) -> list[tuple[str, str]]:
         found.append((namespace, name))
         return TEMPLATE
 
-    assert list(templates.problems(canary, find, cross_namespace=True)) == []
+    assert list(metric_templates.problems(canary, find, cross_namespace=True)) == []
     return found
 
 
@@ -173,12 +173,12 @@ def test_a_template_that_isnt_to_be_had_is_told(
 ) -> None:
     named = {f"{METRIC}.name": "errors", f"{METRIC}.templateRef.name": "errors"}
     canary = make({**named, f"{METRIC}.templateRef.namespace": namespace})
-    (found,) = templates.problems(canary, lambda *_: TEMPLATE if there else None, cross_namespace=False)
+    (found,) = metric_templates.problems(canary, lambda *_: TEMPLATE if there else None, cross_namespace=False)
     assert told in found.message
     skipped = canary.replace(spec=canary.spec.replace(skip_analysis=True))
-    assert list(templates.problems(skipped, lambda *_: None, cross_namespace=False)) == []
+    assert list(metric_templates.problems(skipped, lambda *_: None, cross_namespace=False)) == []
 
 
 def refusals(make: Callable[..., Canary], template: Json) -> list[str]:
     canary = make({f"{METRIC}.name": "errors", f"{METRIC}.templateRef.name": "errors"})
-    return [str(each) for each in templates.problems(canary, lambda *_: template, cross_namespace=True)]
+    return [str(each) for each in metric_templates.problems(canary, lambda *_: template, cross_namespace=True)]

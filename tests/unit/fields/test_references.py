@@ -8,16 +8,16 @@ import pytest
 
 from canary.api.canary import Canary
 from canary.api.rules import problems
-from canary.controller.caches import Caches
 from canary.controller.configs import ConfigReader, Shared
-from canary.controller.index import Index
-from canary.controller.observe import Observer, Surroundings
+from canary.controller.observe.caches import Caches
+from canary.controller.observe.index import Index
+from canary.controller.observe.observer import Observer, Surroundings
 from canary.controller.options import Options
 from canary.kube.client import KubeClient
 from canary.kube.types import DAEMON_SET, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT, Json, Resource
 from canary.routers.kubernetes import KubernetesRouter
 from canary.routers.traefik import TraefikRouter
-from canary.workloads import following
+from canary.workloads import config_sync
 from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.configs import ConfigKind, ConfigRef
 
@@ -186,4 +186,4 @@ def test_configuration_is_part_of_a_version_unless_the_spec_says_otherwise(
     shows: Shows, field: str, value: object, beside: Mapping[str, object]
 ) -> None:
     refs = [ConfigRef(ConfigKind.SECRET, "keys")]
-    shows(field, value, lambda canary: following.snapshots(canary, refs), [], beside)
+    shows(field, value, lambda canary: config_sync.snapshots(canary, refs), [], beside)

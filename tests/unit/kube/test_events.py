@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from canary.kube.backoff import Backoff
 from canary.kube.client import KubeClient
-from canary.kube.correlate import Correlator, Happening, Regarding
 from canary.kube.errors import AlreadyExists, Forbidden, KubeError, NotFound, Unreachable
+from canary.kube.event_correlator import Correlator, Happening, Regarding
 from canary.kube.events import EventRecorder
 from canary.kube.transport import Request
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from canary.kube.backoff import Backoff
 from canary.kube.client import KubeClient
-from canary.kube.follow import WatchTiming
+from canary.kube.reflector import WatchTiming
 from canary.kube.store import Change
 from canary.kube.types import CONFIG_MAP, DEPLOYMENT
 from canary.kube.watch import WatchCache

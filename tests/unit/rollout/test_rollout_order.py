@@ -10,8 +10,8 @@ from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, Readiness, Split
 from canary.rollout.decide import decide
 from canary.rollout.decision import KeepVersionServices, Route, ScaleTarget
+from canary.rollout.deletion import FINALIZER
 from canary.rollout.facts import Facts, Workload
-from canary.rollout.leaving import FINALIZER
 
 NOW = datetime(2025, 1, 31, 12, 0, tzinfo=UTC)
 READY = Readiness(desired=1, updated=1, ready=1, available=1, total=1)

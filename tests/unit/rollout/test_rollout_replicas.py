@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from canary.api.canary import Canary
 from canary.api.status import Phase
 from canary.api.traffic import Split
-from canary.rollout.counts import counts, pods_for, share_of
 from canary.rollout.decision import Ending, Route, ScaleTarget
+from canary.rollout.replica_weights import counts, pods_for, share_of
 from canary.rollout.simulation import (
     Change,
     Deploy,

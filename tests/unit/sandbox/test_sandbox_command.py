@@ -8,9 +8,9 @@ import yaml
 from canary.api.canary import Canary
 from canary.cli.main import double_dashes, main
 from canary.cli.sandbox_command import how_to_use
-from canary.sandbox import background, desk
-from canary.sandbox.desk import Status
+from canary.sandbox import background, instance
 from canary.sandbox.installation import installed
+from canary.sandbox.instance import Status
 from canary.sandbox.options import CONTROLLER, Options
 
 READY = Status("ready", "/a b/kubeconfig", "/a b/bin", "/a b/logs", {"gateway": "http://127.0.0.1:18080"})
@@ -18,7 +18,7 @@ READY = Status("ready", "/a b/kubeconfig", "/a b/bin", "/a b/logs", {"gateway": 
 
 @pytest.fixture(autouse=True)
 def _own_desk(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CANARY_SANDBOX_HOME", str(tmp_path_factory.mktemp("sandbox") / "desk"))
+    monkeypatch.setenv("CANARY_SANDBOX_HOME", str(tmp_path_factory.mktemp("sandbox") / "instance"))
 
 
 def test_what_is_printed_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,7 +39,7 @@ def test_status_and_down_say_that_there_is_none(capsys: pytest.CaptureFixture[st
 
 
 def test_a_part_that_died_is_named_with_the_end_of_its_log(capsys: pytest.CaptureFixture[str]) -> None:
-    own = desk.Desk.of_user()
+    own = instance.Instance.of_user()
     own.folder.mkdir()
     own.write(Status("failed", "", "", "", failure="etcd exited with status 1; the end of its log (…):\n  no space"))
     assert main(["sandbox", "status"]) == 1

@@ -6,7 +6,7 @@ import pytest
 
 from canary.api.canary import Canary, parse_canary
 from canary.kube.types import Json
-from canary.workloads import configs, following
+from canary.workloads import config_sync, configs
 from canary.workloads.configs import ConfigRef
 
 KINDS = {"configmap": "ConfigMap", "secret": "Secret"}
@@ -62,19 +62,19 @@ class TestModes:
     REFS = configs.references(template(ENV_FROM, ENV))
 
     def test_without_a_word_everything_is_part_of_a_version(self) -> None:
-        assert {ref.key for ref in following.snapshots(canary_of(), self.REFS)} == {"configmap/app", "secret/app"}
+        assert {ref.key for ref in config_sync.snapshots(canary_of(), self.REFS)} == {"configmap/app", "secret/app"}
 
     @pytest.mark.field("spec.configRefs[].kind", "spec.configRefs[].name", "spec.configRefs[].mode")
     @pytest.mark.parametrize("mode", ["follow", "ignore"])
     def test_what_is_shared_is_none_of_a_version(self, mode: str) -> None:
-        assert [ref.key for ref in following.snapshots(canary_of(secret_app=mode), self.REFS)] == ["configmap/app"]
+        assert [ref.key for ref in config_sync.snapshots(canary_of(secret_app=mode), self.REFS)] == ["configmap/app"]
 
     def test_a_snapshot_may_be_named_too(self) -> None:
-        assert len(following.snapshots(canary_of(secret_app="snapshot"), self.REFS)) == 2
+        assert len(config_sync.snapshots(canary_of(secret_app="snapshot"), self.REFS)) == 2
 
     def test_only_what_is_followed_and_read_at_start_takes_new_pods(self) -> None:
         pods = template(ENV_FROM, {**ENV, "volumeMounts": [{"name": "both"}]}, volumes=VOLUMES)
-        followed = following.followed(
+        followed = config_sync.followed(
             canary_of(secret_app="follow", secret_other="follow", configmap_app="ignore"), pods
         )
         assert [ref.key for ref in followed] == ["secret/app"]
@@ -82,32 +82,32 @@ class TestModes:
 
 class TestDigest:
     def test_nothing_followed_has_none(self) -> None:
-        assert following.digest({}) == ""
+        assert config_sync.digest({}) == ""
 
     def test_it_changes_with_contents_and_with_what_there_is(self) -> None:
-        digests = [following.digest(each) for each in ({"secret/a": "1"}, {"secret/a": "2"}, {"secret/b": "1"})]
+        digests = [config_sync.digest(each) for each in ({"secret/a": "1"}, {"secret/a": "2"}, {"secret/b": "1"})]
         assert len(set(digests)) == 3
 
     def test_a_primary_is_marked_with_what_its_pods_read(self) -> None:
         manifest = {"spec": {"template": {"metadata": {"annotations": {"a": "b"}}, "spec": {}}}}
-        made = following.marked(manifest, "d1")
-        assert following.followed_by(made) == "d1"
+        made = config_sync.marked(manifest, "d1")
+        assert config_sync.followed_by(made) == "d1"
         assert made["spec"]["template"]["metadata"]["annotations"]["a"] == "b"
-        assert following.followed_by(manifest) == "", "the original stays as it is"
-        assert following.marked(manifest, "") == manifest
+        assert config_sync.followed_by(manifest) == "", "the original stays as it is"
+        assert config_sync.marked(manifest, "") == manifest
 
     def test_the_patch_that_makes_new_pods_says_the_same(self) -> None:
-        assert following.followed_by(following.rolled("d2")) == "d2"
+        assert config_sync.followed_by(config_sync.rolled("d2")) == "d2"
 
 
 class TestProblems:
     READ = (ConfigRef(configs.ConfigKind.SECRET, "app"),)
 
     def test_what_pods_read_has_none(self) -> None:
-        assert following.problems(canary_of(secret_app="follow"), self.READ, tracking=True) == ()
+        assert config_sync.problems(canary_of(secret_app="follow"), self.READ, tracking=True) == ()
 
     def test_what_no_pod_reads_is_refused_by_name(self) -> None:
-        (problem,) = following.problems(
+        (problem,) = config_sync.problems(
             canary_of(secret_app="ignore", configmap_app="follow"), self.READ, tracking=True
         )
         assert str(problem) == (
@@ -116,6 +116,6 @@ class TestProblems:
 
     def test_a_controller_that_looks_at_no_configuration_can_only_ignore_it(self) -> None:
         canary = canary_of(secret_app="follow", configmap_app="ignore")
-        (problem,) = following.problems(canary, (), tracking=False)
+        (problem,) = config_sync.problems(canary, (), tracking=False)
         assert problem.field == "spec.configRefs[0]"
         assert "--enable-config-tracking=false" in problem.message

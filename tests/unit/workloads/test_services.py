@@ -6,7 +6,7 @@ import pytest
 from canary.api.analysis import Analysis
 from canary.api.canary import Canary
 from canary.kube.types import Json
-from canary.workloads import services, template
+from canary.workloads import primary_template, services
 from canary.workloads.base import SelectorLabel
 
 LABEL = SelectorLabel("app", "my-app")
@@ -100,7 +100,7 @@ class TestShared:
 
     def test_the_primarys_pods_have_it_too(self, make_canary: Callable[..., Canary]) -> None:
         label = SelectorLabel("app", "my-app")
-        cloned = template.primary_template(self.LABELLED, label, tracked=(), roll="1")
+        cloned = primary_template.primary_template(self.LABELLED, label, tracked=(), roll="1")
 
         assert services.is_shared(cloned, make_canary())
         assert cloned["metadata"]["labels"]["app"] == "my-app-primary"

@@ -1,0 +1,1 @@
+"""Act: what was decided, as idempotent writes."""

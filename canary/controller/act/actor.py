@@ -1,0 +1,285 @@
+"""Act: do what was decided, in order, writing only what is not so already."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import assert_never
+
+from canary.api.traffic import Split
+from canary.controller.act.owned_objects import is_owner, owned_objects
+from canary.controller.act.partitions import replace_pods
+from canary.controller.act.revision_history import RevisionHistory
+from canary.controller.act.shared_service import as_shifted, shift
+from canary.controller.configs import RESOURCE, ConfigReader
+from canary.controller.observe.caches import Caches
+from canary.controller.observe.observer import Surroundings
+from canary.kube.applied import marked
+from canary.kube.client import KubeClient
+from canary.kube.diff import covers
+from canary.kube.errors import Conflict, NotFound
+from canary.kube.memo import Memo
+from canary.kube.ownership import take_over
+from canary.kube.types import CANARY, Json, Resource, name_of, namespace_of, resource_of
+from canary.rollout.decision import (
+    Action,
+    Adopt,
+    CopyToPrimary,
+    DeletePod,
+    DropFinalizer,
+    HandBack,
+    HoldFinalizer,
+    KeepApexService,
+    KeepAutoscaler,
+    KeepRevision,
+    KeepVersionServices,
+    Orphan,
+    RestAutoscaler,
+    RestorePrimary,
+    RollPrimary,
+    Route,
+    ScalePrimary,
+    ScaleTarget,
+    SetPartition,
+    WakeAutoscaler,
+)
+from canary.rollout.deletion import FINALIZER
+from canary.routers.base import Router
+from canary.workloads import config_sync, configs
+from canary.workloads.base import Rules, Target, owners_of, primary_name
+
+FLAGGER = "flagger"
+"""The field manager of what Flagger has written: the name of its program."""
+
+REPLICAS = ("spec", "replicas")
+
+
+APPLIED_ANNOTATION = "flagger.app/applied"
+"""On Services, routes and the primary's autoscaler: a digest of what was applied last."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The surroundings of a Canary whose spec works: what every action builds on is there."""
+
+    kind: Target
+    router: Router
+    target: Json
+
+
+class Actor:
+    """Applies the actions of one decision.
+
+    Args:
+        client: where to write.
+        caches: what is there already; every write goes into it at once.
+        configs: contents of tracked configuration.
+        rules: how versions are told apart, and what is copied.
+        seen: what the decision was made on: a version that came after it is never copied.
+        applied: whether an object was as desired when that was asked last.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        caches: Caches,
+        configs: ConfigReader,
+        rules: Rules,
+        seen: Surroundings,
+        applied: Memo[bool],
+    ) -> None:
+        self._client = client
+        self._caches = caches
+        self._configs = configs
+        self._rules = rules
+        self._seen = seen
+        self._applied = applied
+        self.writes = 0
+        self.raw = seen.raw
+
+    async def do(self, action: Action) -> None:
+        """Apply one action.
+
+        Raises:
+            KubeError: the API server did not do it; doing it again is safe.
+        """
+        match action:
+            case HoldFinalizer() | DropFinalizer():
+                await self._finalizer(hold=isinstance(action, HoldFinalizer))
+            case KeepVersionServices() | KeepApexService():
+                await self._services(action)
+            case CopyToPrimary() | RollPrimary() | KeepRevision() | RestorePrimary():
+                await self._revise(action)
+            case ScalePrimary() | ScaleTarget():
+                await self._scale(action)
+            case KeepAutoscaler(floor):
+                await self._copy_autoscaler(floor)
+            case RestAutoscaler() | WakeAutoscaler():
+                await self._autoscaler(action)
+            case Route(split):
+                await self._route(split)
+            case SetPartition() | DeletePod():
+                self.writes += await replace_pods(self._client, self._caches, self._seen, action)
+            case Adopt():
+                await self._adopt()
+            case HandBack():
+                await self._hand_back()
+            case Orphan():
+                await self._orphan()
+            case _:
+                assert_never(action)
+
+    async def _route(self, split: Split) -> None:
+        """Needs the router alone: traffic must leave a target that is gone, too."""
+        if self._seen.router is None:
+            msg = f"{self._seen.canary.key} has no router to divide traffic with"
+            raise RuntimeError(msg)
+        shifted = await shift(self._client, self._caches, self._seen.canary, self._seen.router, split)
+        if shifted is not None:
+            self._wrote(shifted)
+        for route in self._seen.router.desired(self._seen.canary, split, self._seen.routes):
+            await self._apply(route)
+
+    async def _services(self, which: KeepVersionServices | KeepApexService) -> None:
+        parts, seen = self._parts(), self._seen
+        apex = isinstance(which, KeepApexService)
+        wanted = parts.kind.apex_services if apex else parts.kind.version_services
+        for service in wanted(parts.target, seen.canary, rules=self._rules, observed=seen.services):
+            await self._apply(as_shifted(self._caches, seen.canary, parts.router, service) if apex else service)
+
+    def _parts(self) -> _Parts:
+        seen = self._seen
+        if seen.kind is None or seen.router is None or seen.target is None:
+            msg = f"{seen.canary.key} has no target or no router to act on"
+            raise RuntimeError(msg)
+        return _Parts(seen.kind, seen.router, seen.target)
+
+    async def _apply(self, desired: Json) -> None:
+        """Server-side apply, unless all of it is so already, and nothing more of ours is there."""
+        resource = resource_of(desired)
+        existing = self._caches.get(resource, namespace_of(desired) or "", name_of(desired))
+        key = (resource, namespace_of(desired), name_of(desired))
+        if existing is not None and self._applied.of(key, (existing, desired), lambda: _is_applied(existing, desired)):
+            return
+        self._wrote(await self._client.apply(resource, marked(desired, APPLIED_ANNOTATION)))
+
+    def _wrote(self, obj: Json) -> None:
+        self.writes += 1
+        self._caches.note(obj)
+
+    async def _finalizer(self, *, hold: bool) -> None:
+        metadata = self.raw["metadata"]
+        finalizers = [each for each in metadata.get("finalizers") or [] if each != FINALIZER]
+        if hold:
+            finalizers.append(FINALIZER)
+        if finalizers == (metadata.get("finalizers") or []):
+            return
+        patch = {"metadata": {"finalizers": finalizers, "resourceVersion": metadata["resourceVersion"]}}
+        self.raw = await self._client.merge_patch(CANARY, metadata["namespace"], metadata["name"], patch)
+        self._wrote(self.raw)
+
+    async def _copy(self, revision: str) -> None:
+        """Configuration first: the primary's pods must find it when they start."""
+        parts, canary = self._parts(), self._seen.canary
+        tracked = self._seen.configs
+        if parts.kind.carried(parts.target, tracked) != revision:
+            raise Conflict("PATCH", canary.primary_name, "the target has changed since it was looked at")
+        for ref in sorted(configs.references(parts.kind.template(parts.target))):
+            if ref.key not in tracked:
+                continue
+            obj = await self._configs.contents(canary.namespace, ref)
+            if obj is None or configs.checksum(obj) != tracked[ref.key]:
+                raise Conflict("GET", ref.key, "the configuration has changed since it was looked at")
+            name = primary_name(ref.name)
+            existing = self._caches.get(RESOURCE[ref.kind], canary.namespace, name)
+            copy = configs.primary_copy(obj, canary, rules=self._rules, existing=existing)
+            self._wrote(await self._client.apply(RESOURCE[ref.kind], copy))
+        manifest = parts.kind.primary(
+            parts.target, canary, tracked=tracked, rules=self._rules, existing=self._seen.primary
+        )
+        manifest = config_sync.marked(manifest, self._seen.shared.to_follow)
+        self._wrote(await self._client.apply(parts.kind.resource, manifest))
+
+    async def _roll(self, action: RollPrimary) -> None:
+        kind, primary = self._parts().kind, self._seen.primary
+        if primary is not None and config_sync.followed_by(primary) != action.followed:
+            namespace, patch = self._seen.canary.namespace, config_sync.rolled(action.followed)
+            self._wrote(await self._client.merge_patch(kind.resource, namespace, name_of(primary), patch))
+
+    async def _revise(self, action: CopyToPrimary | RollPrimary | KeepRevision | RestorePrimary) -> None:
+        match action:
+            case CopyToPrimary(revision):
+                await self._copy(revision)
+            case RollPrimary():
+                await self._roll(action)
+            case _:
+                keeper = RevisionHistory(self._client, self._caches, self._configs, self._rules, self._seen)
+                await keeper.do(action)
+                self.writes += len(keeper.written)
+
+    async def _scale(self, action: ScalePrimary | ScaleTarget) -> None:
+        parts, canary = self._parts(), self._seen.canary
+        namespace = canary.namespace
+        name = canary.primary_name if isinstance(action, ScalePrimary) else canary.target_name
+        existing = self._caches.get(parts.kind.resource, namespace, name)
+        patch = parts.kind.scaled(existing, action.replicas) if existing is not None else {}
+        if not patch:
+            return
+        self._wrote(await self._client.merge_patch(parts.kind.resource, namespace, name, patch))
+
+    async def _copy_autoscaler(self, floor: int) -> None:
+        kind, scaler = self._seen.autoscaler_kind, self._seen.autoscaler
+        if kind is None or scaler is None:
+            return
+        canary = self._seen.canary
+        existing = self._caches.get(kind.resource, canary.namespace, primary_name(name_of(scaler)))
+        await self._apply(kind.primary(scaler, canary, floor=floor, existing=existing))
+
+    async def _autoscaler(self, action: RestAutoscaler | WakeAutoscaler) -> None:
+        kind, scaler = self._seen.autoscaler_kind, self._seen.autoscaler
+        if kind is None or scaler is None:
+            return
+        patch = kind.rested(scaler) if isinstance(action, RestAutoscaler) else kind.woken(scaler, held=action.held)
+        if patch:
+            namespace = self._seen.canary.namespace
+            self._wrote(await self._client.merge_patch(kind.resource, namespace, name_of(scaler), patch))
+
+    async def _hand_back(self) -> None:
+        """The users' Service and route lead to the target, and belong to no Canary any more."""
+        parts, seen = self._parts(), self._seen
+        for service in parts.kind.handed_back_services(
+            parts.target, seen.canary, rules=self._rules, observed=seen.services
+        ):
+            await self._release(service)
+        for route in parts.router.handed_back(seen.canary, seen.routes):
+            await self._release(route)
+
+    async def _orphan(self) -> None:
+        """Nothing that serves traffic is collected with the Canary, nor what its pods need."""
+        for resource, obj in owned_objects(self._caches, self._seen):
+            if is_owner(self._seen, obj):
+                await self._disown(resource, obj)
+
+    async def _adopt(self) -> None:
+        """Replicas stay nobody's: they are whoever's who scales."""
+        for resource, obj in owned_objects(self._caches, self._seen):
+            namespace, name = self._seen.canary.namespace, name_of(obj)
+            taken = await take_over(self._client, resource, namespace, name, giver=FLAGGER, but=(REPLICAS,))
+            if taken is not None:
+                self._wrote(taken)
+
+    async def _release(self, desired: Json) -> None:
+        """Server-side apply, which takes off the owner that the manifest no longer names."""
+        existing = self._caches.get(resource_of(desired), namespace_of(desired) or "", name_of(desired))
+        if existing is not None and (not covers(existing, desired) or is_owner(self._seen, existing)):
+            self._wrote(await self._client.apply(resource_of(desired), desired))
+
+    async def _disown(self, resource: Resource, obj: Json) -> None:
+        """Take our owner reference off an object, so that it outlives the Canary; one that is gone needs nothing."""
+        canary = self._seen.canary
+        kept = [owner for owner in owners_of(obj) if owner.get("uid") != canary.metadata.uid]
+        patch = {"metadata": {"ownerReferences": kept, "resourceVersion": obj["metadata"]["resourceVersion"]}}
+        with suppress(NotFound):
+            self._wrote(await self._client.merge_patch(resource, canary.namespace, name_of(obj), patch))
+
+
+def _is_applied(existing: Json, desired: Json) -> bool:
+    return covers(existing, marked(desired, APPLIED_ANNOTATION))

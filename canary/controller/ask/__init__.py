@@ -1,0 +1,1 @@
+"""Ask: webhooks and metrics servers, whose answers are facts of the next decision."""

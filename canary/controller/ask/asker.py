@@ -1,0 +1,162 @@
+"""Ask the outside world what a decision hangs on: webhooks, metrics, and why pods are not ready."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+import metrics.evaluate
+import metrics.question
+from canary import webhooks
+from canary.api.analysis import Metric
+from canary.api.canary import Canary
+from canary.api.metrictemplate import MetricTemplate, parse_metric_template
+from canary.api.problems import InvalidResource
+from canary.api.status import CheckStatus, Verdict
+from canary.controller.ask.metric_questions import Asking, question_of, window_of
+from canary.controller.ask.metric_subjects import Workload, rewrite_for
+from canary.controller.ask.secrets import read_secret
+from canary.controller.observe.caches import Caches
+from canary.controller.options import Options
+from canary.kube.client import KubeClient
+from canary.kube.errors import KubeError, Terminal
+from canary.kube.types import METRIC_TEMPLATE, POD
+from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion, Question
+from canary.routers.registry import provider_of
+from canary.workloads.pods import diagnose
+from canary.workloads.registry import target_for
+from canary.workloads.statefulset import StatefulSet
+from metrics import templates, verdict
+from metrics.errors import MisconfiguredError
+
+VERDICTS: Mapping[type[verdict.Verdict], Verdict] = {
+    verdict.Pass: Verdict.PASS,
+    verdict.Fail: Verdict.FAIL,
+    verdict.NoData: Verdict.NO_DATA,
+    verdict.Unavailable: Verdict.UNAVAILABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Unaskable(Exception):  # noqa: N818 - never leaves this module
+    """A metric can't be asked for; the reason becomes its verdict."""
+
+    reason: str
+
+
+class Asker:
+    """Asks questions; what goes wrong outside is part of the answer.
+
+    Args:
+        client: where Secrets and pods are read.
+        caches: where MetricTemplates and targets are known.
+        options: the controller's settings.
+        hooks: connections for webhooks.
+        servers: connections for metrics servers.
+        now: the clock.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        caches: Caches,
+        options: Options,
+        hooks: webhooks.Clients,
+        servers: metrics.evaluate.Clients,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._client = client
+        self._caches = caches
+        self._options = options
+        self._hooks = hooks
+        self._servers = servers
+        self._now = now
+
+    async def __call__(self, canary: Canary, question: Question) -> Answer:
+        """Ask one question."""
+        match question:
+            case HookQuestion():
+                return await self._hook(canary, question)
+            case MetricQuestion(index=index, primary=primary):
+                return await self._metric(canary, canary.analysis.metrics[index], primary=primary)
+            case PodsQuestion():
+                return await self._pods(canary)
+            case _:
+                assert_never(question)
+
+    async def _hook(self, canary: Canary, question: HookQuestion) -> HookAnswer:
+        hook = canary.analysis.webhooks[question.index]
+        body = webhooks.payload(canary, hook, question.phase, webhooks.checksum(canary))
+        outcome = await webhooks.call(self._hooks, hook, body)
+        return HookAnswer(isinstance(outcome, webhooks.Approved), outcome.message)
+
+    async def _pods(self, canary: Canary) -> PodsAnswer:
+        """Tell why the target's pods are not ready.
+
+        Raises:
+            Retryable: the API server could not be had: an outage is no reason to give up on them.
+        """
+        kind = target_for(canary)
+        target = self._caches.get(kind.resource, canary.namespace, canary.target_name) if kind else None
+        label = kind.selector_label(target, self._options.rules) if kind and target else None
+        if label is None:
+            return PodsAnswer("")
+        try:
+            pods = await self._client.list(POD, canary.namespace, label_selector=f"{label.key}={label.value}")
+        except Terminal as error:
+            return PodsAnswer(f"the pods can't be listed: {error.message}")
+        return PodsAnswer(diagnose(pods["items"], target))
+
+    async def _metric(self, canary: Canary, metric: Metric, *, primary: bool) -> CheckStatus:
+        now = self._now()
+        try:
+            asked = metric.replace(interval=window_of(canary, metric, now, primary=primary))
+            question = await self._question(canary, asked, Workload.PRIMARY if primary else Workload.CANARY)
+        except (_Unaskable, MisconfiguredError, templates.TemplateError, InvalidResource, KubeError) as error:
+            reason = error.reason if isinstance(error, _Unaskable) else str(error)
+            return CheckStatus(name=metric.name, verdict=Verdict.UNAVAILABLE, time=now, message=reason)
+        judged = await metrics.evaluate.evaluate(question, self._servers, now)
+        return CheckStatus(
+            name=metric.name,
+            verdict=VERDICTS[type(judged)],
+            value=judged.value,
+            threshold=str(judged.threshold),
+            query=judged.query,
+            time=judged.time,
+            samples=judged.samples,
+            message=judged.message,
+        )
+
+    async def _question(self, canary: Canary, metric: Metric, workload: Workload) -> metrics.question.Question:
+        template = self._template(canary, metric) if metric.template_ref is not None else None
+        asking = Asking(
+            provider=provider_of(canary, self._options.mesh_provider),
+            server=self._options.metrics_server,
+            template=template,
+            credentials=await self._credentials(template) if template is not None else {},
+            pods=self._names_of_pods(canary),
+            rewrite=rewrite_for(workload, canary),
+        )
+        return question_of(canary, metric, asking)
+
+    def _names_of_pods(self, canary: Canary) -> str:
+        """A regular expression for the pods of the new version, where they are named alike in both versions."""
+        kind = target_for(canary)
+        target = self._caches.get(kind.resource, canary.namespace, canary.target_name) if kind else None
+        return kind.updated_pods(target) if isinstance(kind, StatefulSet) and target is not None else ""
+
+    def _template(self, canary: Canary, metric: Metric) -> MetricTemplate:
+        ref = metric.template_ref
+        if ref is None:
+            raise _Unaskable("it names no MetricTemplate")
+        namespace = ref.namespace or canary.namespace
+        raw = self._caches.get(METRIC_TEMPLATE, namespace, ref.name)
+        if raw is None:
+            raise _Unaskable(f"MetricTemplate {ref.name} does not exist in {namespace}")
+        return parse_metric_template(raw)
+
+    async def _credentials(self, template: MetricTemplate) -> Mapping[str, str]:
+        ref = template.spec.provider.secret_ref
+        if ref is None:
+            return {}
+        return await read_secret(self._client, template.namespace, ref.name)

@@ -1,0 +1,1 @@
+"""Observe: what is known around a Canary, from watch caches, as facts."""

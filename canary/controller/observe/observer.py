@@ -1,0 +1,341 @@
+"""Observe: collect what is known around one Canary into facts."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from canary.api.canary import Canary, parse_canary
+from canary.api.partitions import Partitions
+from canary.api.problems import Problem
+from canary.api.rules import problems as spec_problems
+from canary.api.status import Phase
+from canary.controller.ask import metric_templates
+from canary.controller.configs import RESOURCE, ConfigReader, Shared
+from canary.controller.observe.caches import Caches
+from canary.controller.observe.index import Index, Ref
+from canary.controller.observe.kept_revisions import askable, kept
+from canary.controller.options import Options
+from canary.kube.client import KubeClient
+from canary.kube.memo import Memo
+from canary.kube.types import (
+    CANARY,
+    CONTROLLER_REVISION,
+    HTTP_ROUTE,
+    METRIC_TEMPLATE,
+    POD,
+    SERVICE,
+    TRAEFIK_SERVICE,
+    Json,
+    Resource,
+    name_of,
+    namespace_of,
+)
+from canary.rollout.facts import Answer, Facts, Question, Workload
+from canary.routers.base import Granularity, Router, route_names
+from canary.routers.registry import provider_of, router_of
+from canary.routers.registry import supported as supported_providers
+from canary.routers.replicas import ReplicaRouter
+from canary.workloads import autoscalers, config_sync
+from canary.workloads.autoscalers import AUTOSCALERS, Autoscaler
+from canary.workloads.base import Target, owners_of, primary_name
+from canary.workloads.configs import ConfigRef, references
+from canary.workloads.registry import kind_of, target_for
+from canary.workloads.registry import supported as supported_kinds
+from canary.workloads.revisions import record_name
+from canary.workloads.services import is_shared
+from canary.workloads.statefulset import StatefulSet
+
+ROUTES: Mapping[str, Resource] = {resource.kind: resource for resource in (TRAEFIK_SERVICE, HTTP_ROUTE)}
+"""The kinds of object that divide traffic, by name."""
+
+AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
+"""Phases in which a target that disappears is the rollout's concern, not the spec's."""
+
+_KEPT = 256
+"""Of how many Canaries it is kept what was found out about them: of those that are being rolled out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The objects that one Canary is about, as they were when it was looked at.
+
+    Args:
+        canary: the Canary.
+        raw: the Canary as the API server has it.
+        provider: name of its traffic provider.
+        kind: what its target is; None for a kind that is not supported.
+        router: its traffic provider; None for one that is not supported.
+        target: the workload that it names; None when there is none.
+        primary: the primary; None when there is none.
+        services: its Services that exist, by name.
+        routes: what its router looks at, Services among them, by kind and name.
+        configs: checksums of the tracked configuration.
+        shared: the configuration that the primary shares with the target.
+        copies: checksums of the primary's copies of that, where nothing else tells what the primary carries.
+        autoscaler_kind: what its autoscaler is; None where the spec names none.
+        autoscaler: the autoscaler that it names; None when there is none.
+        pods: the pods of a target that is rolled out in place; none where all of them are as they should be.
+        refused: what can't be of what the spec says, whatever is there.
+        missing: `configmap/NAME` or `secret/NAME` of what its pods can't start without and does not exist.
+    """
+
+    canary: Canary
+    raw: Json
+    provider: str
+    kind: Target | None
+    router: Router | None
+    target: Json | None
+    primary: Json | None
+    services: Mapping[str, Json]
+    routes: Mapping[tuple[str, str], Json]
+    configs: Mapping[str, str]
+    shared: Shared
+    copies: Mapping[str, str]
+    autoscaler_kind: Autoscaler | None
+    autoscaler: Json | None
+    pods: tuple[Json, ...]
+    refused: tuple[Problem, ...]
+    missing: tuple[str, ...]
+
+
+class Observer:
+    """Looks at the cluster through the caches.
+
+    Args:
+        client: where pods are read, which nobody watches.
+        caches: what is known of the cluster.
+        configs: checksums of tracked configuration.
+        index: is kept up to date with which objects each Canary looks at.
+        options: the controller's settings.
+    """
+
+    def __init__(
+        self, client: KubeClient, caches: Caches, configs: ConfigReader, index: Index, options: Options
+    ) -> None:
+        self._client = client
+        self._caches = caches
+        self._configs = configs
+        self._index = index
+        self._options = options
+        self._read: Memo[Canary] = Memo(_KEPT)
+        self._refused: Memo[tuple[Problem, ...]] = Memo(_KEPT)
+        self._reads: Memo[frozenset[ConfigRef]] = Memo(2 * _KEPT)
+        self._unfit: Memo[tuple[Problem, ...]] = Memo(_KEPT)
+        self._carried: Memo[str] = Memo(_KEPT)
+
+    async def look(self, raw: Json) -> Surroundings:
+        """Collect the objects around a Canary.
+
+        Raises:
+            InvalidResource: the Canary can't be read.
+            KubeError: what has changed can't be read, or what is known may be old.
+        """
+        key = (namespace_of(raw), name_of(raw))
+        canary = self._read.of(key, (raw,), lambda: parse_canary(raw))
+        default, namespace = self._options.mesh_provider, canary.namespace
+        kind, router = target_for(canary), router_of(canary, default)
+        beside = kind if not canary.in_place else None
+        target = self._caches.get(kind.resource, namespace, canary.target_name) if kind else None
+        primary = self._caches.get(beside.resource, namespace, canary.primary_name) if beside else None
+        refs = self._reads.of((*key, False), (kind, target), lambda: self._refs(kind, target))
+        own_refs = self._reads.of((*key, True), (beside, primary), lambda: self._refs(beside, primary))
+        ref = canary.spec.autoscaler_ref
+        scaler_kind = AUTOSCALERS.get(ref.kind) if ref is not None else None
+        routes = [ROUTES[each] for each in (router.resources(canary) if router else ()) if each != SERVICE.kind]
+        self._caches.require((CANARY, SERVICE, *RESOURCE.values(), *routes))
+        self._caches.require(each.resource for each in (kind, scaler_kind) if each is not None)
+        self._caches.require((CONTROLLER_REVISION,) if canary.status.bake is not None else ())
+        # Before anything is waited for: what changes meanwhile wakes the Canary again.
+        self._index.put(canary.key, _watched(canary, refs | own_refs, routes))
+        services = self._caches.named(SERVICE, namespace, canary.services)
+        unmarked = kind is not None and primary is not None and kind.primary_revision(primary) is None
+        copies = [ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs] if unmarked else []
+        return Surroundings(
+            canary=canary,
+            raw=raw,
+            provider=provider_of(canary, default),
+            kind=kind,
+            router=router,
+            target=target,
+            primary=primary,
+            services=services,
+            routes=self._routes(canary, routes, services),
+            configs=await self._configs.checksums(namespace, config_sync.snapshots(canary, refs) if beside else ()),
+            shared=await self._shared(canary, beside, target, primary),
+            copies=await self._configs.checksums(namespace, copies),
+            autoscaler_kind=scaler_kind,
+            autoscaler=self._caches.get(scaler_kind.resource, namespace, ref.name) if scaler_kind and ref else None,
+            pods=await self._pods(kind, target) if isinstance(kind, StatefulSet) and target else (),
+            refused=self._refused.of(key, (canary,), lambda: tuple(_refused(canary, default))),
+            missing=tuple(
+                each.key
+                for each in sorted(refs)
+                if not each.optional and self._caches.get(RESOURCE[each.kind], namespace, each.name) is None
+            ),
+        )
+
+    def _refs(self, kind: Target | None, workload: Json | None) -> frozenset[ConfigRef]:
+        """The configuration that a workload's pods read, where anybody is to look at it."""
+        if kind is None or workload is None or not self._options.track_configs:
+            return frozenset()
+        return references(kind.template(workload))
+
+    def _routes(
+        self, canary: Canary, kinds: Iterable[Resource], services: Mapping[str, Json]
+    ) -> dict[tuple[str, str], Json]:
+        found: dict[tuple[str, str], Json] = {(SERVICE.kind, name): obj for name, obj in services.items()}
+        for each in kinds:
+            routes = self._caches.named(each, canary.namespace, route_names(canary))
+            found |= {(each.kind, name): route for name, route in routes.items()}
+        return found
+
+    async def _shared(self, canary: Canary, kind: Target | None, target: Json | None, primary: Json | None) -> Shared:
+        if kind is None or not self._options.track_configs:
+            return Shared()
+        templates = (kind.template(each) if each is not None else {} for each in (target, primary))
+        return await self._configs.shared(canary, *templates)
+
+    async def _pods(self, kind: StatefulSet, target: Json) -> tuple[Json, ...]:
+        if kind.is_calm(target):
+            return ()
+        selector = kind.pod_selector(target)
+        listed = await self._client.list(POD, target["metadata"]["namespace"], label_selector=selector)
+        return tuple(listed["items"])
+
+    def facts(self, seen: Surroundings, now: datetime, answers: Mapping[Question, Answer]) -> Facts:
+        """What a decision may hang on."""
+        kind, router = seen.kind, seen.router
+        target = primary = partitions = None
+        if kind is not None and seen.target is not None:
+            revision = self._carries(kind, seen.target, seen)
+            target = Workload(revision, kind.readiness(seen.target), dict(seen.configs))
+        if kind is not None and seen.primary is not None:
+            revision, reads = self._primary_revision(kind, seen.primary, seen), config_sync.followed_by(seen.primary)
+            primary = Workload(revision, kind.readiness(seen.primary), followed=reads)
+        if isinstance(kind, StatefulSet):
+            partitions = kind.partitions(seen.target, seen.pods, now) if seen.target else Partitions()
+        return Facts(
+            now=now,
+            target=target,
+            primary=primary,
+            split=router.observed_split(seen.canary, seen.routes) if router else None,
+            unsettled=router.unsettled(seen.canary, seen.routes) if router else "",
+            partitions=partitions,
+            followed=seen.shared.followed,
+            autoscaler_minimum=(
+                seen.autoscaler_kind.minimum(seen.autoscaler) if seen.autoscaler_kind and seen.autoscaler else None
+            ),
+            weighted=router is not None and _divides(seen, router),
+            kept=kept(self._caches, seen.canary, primary.revision if primary is not None else ""),
+            returnable=seen.canary.metadata.deletion_timestamp is None or self._returnable(seen),
+            problems=self._problems(seen),
+            answers=answers,
+            blind_until=self._caches.blind_until(now),
+        )
+
+    def _primary_revision(self, kind: Target, primary: Json, seen: Surroundings) -> str:
+        """What the primary carries: as it is marked, else the target's revision where it is made of that; or empty."""
+        marked = kind.primary_revision(primary)
+        if marked is not None or seen.target is None:
+            return marked or ""
+        rules = self._options.rules
+        same = kind.carries(primary, seen.target, tracked=seen.configs, copies=seen.copies, rules=rules)
+        return self._carries(kind, seen.target, seen) if same else ""
+
+    def _carries(self, kind: Target, target: Json, seen: Surroundings) -> str:
+        """The revision that a primary made of the target would carry."""
+        given = (target, seen.configs)
+        return self._carried.of(seen.canary.key, given, lambda: kind.carried(target, seen.configs))
+
+    def _returnable(self, seen: Surroundings) -> bool:
+        """Whether users can be led back to the target: kind and provider are known, and its pods can be told."""
+        kind, router, canary = seen.kind, seen.router, seen.canary
+        if kind is None or router is None or seen.target is None:
+            return False
+        try:
+            kind.handed_back_services(seen.target, canary, rules=self._options.rules, observed=seen.services)
+            router.handed_back(canary, seen.routes)
+        except ValueError:
+            return False
+        return True
+
+    def _problems(self, seen: Surroundings) -> tuple[Problem, ...]:
+        canary, kind = seen.canary, seen.kind
+        found = [*seen.refused]
+        if kind is None:
+            message = f"targets of kind {kind_of(canary)} are not supported"
+            found.append(Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}"))
+        elif seen.target is not None:
+            found += self._unfit_for(kind, seen.target, seen)
+        elif canary.status.phase not in AT_WORK:
+            message = f"{canary.spec.target_ref.kind} {canary.target_name} does not exist in {canary.namespace}"
+            found.append(Problem("spec.targetRef", message, "create it, or correct its name"))
+        if canary.status.phase not in AT_WORK:
+            for name in seen.missing:
+                message = f"the target's pods need {name}, which does not exist in {canary.namespace}"
+                found.append(Problem("spec.targetRef", message, "create it, or mark the reference as optional"))
+            found += _taken(seen)
+            found += config_sync.problems(canary, seen.shared.refs, tracking=self._options.track_configs)
+        found += autoscalers.problems(canary, seen.autoscaler, needed=canary.status.phase not in AT_WORK)
+        found += metric_templates.problems(canary, self._template, cross_namespace=self._options.cross_namespace_refs)
+        return tuple(found)
+
+    def _unfit_for(self, kind: Target, target: Json, seen: Surroundings) -> tuple[Problem, ...]:
+        """What can't be with this target."""
+        rules = self._options.rules
+        given = (seen.canary, target, dict(seen.services))
+
+        def find() -> tuple[Problem, ...]:
+            return tuple(kind.problems(seen.canary, target, rules=rules, observed=seen.services))
+
+        return self._unfit.of(seen.canary.key, given, find)
+
+    def _template(self, namespace: str, name: str) -> Json | None:
+        return self._caches.get(METRIC_TEMPLATE, namespace, name)
+
+
+def _refused(canary: Canary, default: str) -> Iterator[Problem]:
+    provider, router = provider_of(canary, default), router_of(canary, default)
+    yield from spec_problems(canary, provider)
+    if router is None:
+        field = "spec.provider" if canary.spec.provider else "--mesh-provider"
+        message = f"traffic provider {provider} is not supported"
+        yield Problem(field, message, f"write one of {', '.join(supported_providers())}")
+    else:
+        yield from router.unsupported(canary)
+
+
+def _taken(seen: Surroundings) -> Iterator[Problem]:
+    """Services and routes by the names that this Canary needs, of another one: the two would undo each other's."""
+    objects = {**seen.routes, **{(SERVICE.kind, name): service for name, service in seen.services.items()}}
+    for (kind, name), obj in objects.items():
+        for owner in owners_of(obj):
+            if owner.get("kind") == CANARY.kind and owner.get("name") != seen.canary.name:
+                message = f"{kind} {name} belongs to Canary {owner.get('name')}"
+                yield Problem("spec.service", message, "choose another name, or other names of ports")
+
+
+def _divides(seen: Surroundings, router: Router) -> bool:
+    """Whether the router can divide requests now: by the numbers of pods, only those that one Service leads to."""
+    if isinstance(router, ReplicaRouter) and seen.kind is not None and seen.primary is not None:
+        return is_shared(seen.kind.template(seen.primary), seen.canary)
+    return router.capabilities.weights is not Granularity.NONE
+
+
+def _watched(canary: Canary, refs: Iterable[ConfigRef], routes: Iterable[Resource]) -> set[Ref]:
+    """The objects whose changes concern a Canary."""
+    namespace, scaler = canary.namespace, canary.spec.autoscaler_ref
+    names = [(SERVICE.kind, name) for name in canary.services]
+    names += [(canary.spec.target_ref.kind, name) for name in (canary.target_name, canary.primary_name)]
+    names += [(each.kind, name) for each in routes for name in route_names(canary)]
+    names += [(RESOURCE[ref.kind].kind, ref.name) for ref in refs]
+    if scaler is not None:
+        names += [(scaler.kind, name) for name in (scaler.name, primary_name(scaler.name))]
+    names += [(CONTROLLER_REVISION.kind, record_name(canary, revision)) for revision in askable(canary)]
+    watched = {Ref(kind, namespace, name) for kind, name in names}
+    return watched | {Ref("MetricTemplate", where, name) for where, name in _templates(canary)}
+
+
+def _templates(canary: Canary) -> list[tuple[str, str]]:
+    refs = (metric.template_ref for metric in canary.analysis.metrics)
+    return [(ref.namespace or canary.namespace, ref.name) for ref in refs if ref is not None]

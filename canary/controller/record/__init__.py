@@ -1,0 +1,1 @@
+"""Record: the status in one guarded write, then events, metrics and alerts."""

@@ -1,0 +1,99 @@
+"""What the answers of one look say: what failed, what can't be judged, and the verdicts that are kept of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from canary.api.analysis import NoDataPolicy, UnavailablePolicy
+from canary.api.status import CheckStatus, Verdict
+from canary.rollout import messages
+from canary.rollout.decision import Event
+from canary.rollout.facts import HookAnswer, HookQuestion, MetricQuestion
+from canary.rollout.situation import Situation
+
+NO_DATA = "NoData"
+UNAVAILABLE = "MetricsUnavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why a look says neither good nor bad.
+
+    Args:
+        reason: `NO_DATA` or `UNAVAILABLE`.
+        message: the same in words.
+        told: what is told of it.
+    """
+
+    reason: str
+    message: str
+    told: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What metrics said at one look.
+
+    Args:
+        doubt: what can't be judged; None where everything can.
+        failures: what is told of each metric that failed.
+        checks: every verdict.
+    """
+
+    doubt: Doubt | None
+    failures: tuple[Event, ...]
+    checks: tuple[CheckStatus, ...]
+
+
+def metric_questions(s: Situation, *, primary: bool = False) -> tuple[MetricQuestion, ...]:
+    """The question for each metric of the spec.
+
+    Args:
+        s: the Canary and its facts.
+        primary: whether the promoted version is asked about, not the canary.
+    """
+    return tuple(MetricQuestion(s.look, index, primary=primary) for index in range(len(s.canary.analysis.metrics)))
+
+
+def hook_failures(s: Situation, questions: Iterable[HookQuestion]) -> tuple[tuple[Event, ...], tuple[CheckStatus, ...]]:
+    """What is told, and kept, of the webhooks that did not approve."""
+    events: list[Event] = []
+    checks: list[CheckStatus] = []
+    for question in questions:
+        hook = s.canary.analysis.webhooks[question.index]
+        answer: HookAnswer = s.approved(question)
+        if not answer.approved:
+            events.append(messages.refused(s.canary, hook, answer.message))
+            checks.append(
+                CheckStatus(name=hook.name, verdict=Verdict.FAIL, time=s.now, message=answer.message, query=hook.url)
+            )
+    return tuple(events), tuple(checks)
+
+
+def judge(s: Situation, questions: Iterable[MetricQuestion]) -> Judgement:
+    """Apply each metric's policy to its verdict.
+
+    Raises:
+        KeyError: a question has no answer.
+        TypeError: an answer is not a metric's.
+    """
+    doubt: Doubt | None = None
+    failures: list[Event] = []
+    checks: list[CheckStatus] = []
+    for question in questions:
+        metric = s.canary.analysis.metrics[question.index]
+        check = s.answer(question)
+        if not isinstance(check, CheckStatus):
+            msg = f"{question} was answered by {check}"
+            raise TypeError(msg)
+        checks.append(check)
+        told = messages.halted(s.canary, metric, check, primary=question.primary)
+        match check.verdict, metric.no_data, metric.unavailable:
+            case (Verdict.PASS, _, _) | (Verdict.NO_DATA, NoDataPolicy.PASS, _):
+                pass
+            case (Verdict.NO_DATA, NoDataPolicy.HOLD, _):
+                doubt = doubt or Doubt(NO_DATA, check.message, told)
+            case (Verdict.UNAVAILABLE, _, UnavailablePolicy.HOLD):
+                doubt = doubt or Doubt(UNAVAILABLE, check.message, told)
+            case _:
+                failures.append(told)
+    return Judgement(doubt, tuple(failures), tuple(checks))

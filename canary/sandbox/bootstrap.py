@@ -1,0 +1,62 @@
+"""What is put into a cluster that has just started: namespaces, the gateway's resources, manifests."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from canary.kube.client import KubeClient
+from canary.kube.errors import KubeError
+from canary.kube.types import NAMESPACE, Json, Resource
+from canary.sandbox import gateway
+
+Until = Callable[[Callable[[], Awaitable[bool]], str], Awaitable[None]]
+"""Waits until a condition holds; the text says what is wrong with the API server if it never does."""
+
+DEFINITION = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
+MANAGER = "canary-sandbox"
+"""The field manager of what the sandbox itself applies."""
+
+
+async def prepare(client: KubeClient, namespaces: Sequence[str], until: Until, *, with_gateway: bool) -> None:
+    """Create the namespaces, and what the gateway needs."""
+    names = [*namespaces, *([gateway.NAMESPACE] if with_gateway else [])]
+    await asyncio.gather(*(_apply(client, NAMESPACE, {"metadata": {"name": name}}) for name in names))
+    if with_gateway:
+        await install(client, gateway.schemas(), until)
+        for resource, obj in gateway.objects():
+            await _apply(client, resource, obj)
+
+
+async def _apply(client: KubeClient, resource: Resource, obj: Json) -> None:
+    await client.apply(resource, obj, field_manager=MANAGER)
+
+
+async def install(client: KubeClient, definitions: Sequence[Json], until: Until) -> None:
+    """Install CustomResourceDefinitions and wait until their resources are served."""
+    await asyncio.gather(*(_apply(client, DEFINITION, definition) for definition in definitions))
+    wanted = _served(definitions)
+
+    async def served() -> bool:
+        for path in list(wanted):
+            try:
+                resources = (await client.page(path))["resources"]
+            except KubeError:
+                return False
+            if not wanted[path] <= {resource["name"] for resource in resources}:
+                return False
+            del wanted[path]
+        return True
+
+    await until(served, "does not serve the custom resources")
+
+
+def _served(definitions: Sequence[Json]) -> dict[str, set[str]]:
+    """What is to be served: from the path of a group's version to the resources there."""
+    wanted: dict[str, set[str]] = {}
+    for definition in definitions:
+        spec = definition["spec"]
+        for version in spec["versions"]:
+            if version["served"]:
+                wanted.setdefault(f"/apis/{spec['group']}/{version['name']}", set()).add(spec["names"]["plural"])
+    return wanted

@@ -1,0 +1,103 @@
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from canary.api.canary import Canary, parse_canary
+from canary.api.metrictemplate import parse_metric_template
+from canary.controller.ask.metric_questions import Asking, question_of
+from metrics.errors import MisconfiguredError
+from metrics.templates import Model, TemplateError
+from metrics.threshold import Threshold
+
+ASKING = Asking(provider="kubernetes", server="http://prometheus:9090")
+TEMPLATE = parse_metric_template(
+    {
+        "metadata": {"name": "errors", "namespace": "metrics"},
+        "spec": {
+            "provider": {
+                "type": "prometheus",
+                "headers": {"X-Scope-OrgID": ["a", "b"]},
+                "insecureSkipVerify": True,
+            },
+            "query": 'sum(errors{app="{{ target }}",team="{{ variables.team }}"}[{{ interval }}])',
+        },
+    }
+)
+
+
+def canary(metric: dict[str, Any], **spec: Any) -> Canary:
+    return parse_canary(
+        {
+            "metadata": {"name": "app", "namespace": "shop"},
+            "spec": {
+                "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+                "service": {"port": 80},
+                "analysis": {"iterations": 1, "metrics": [metric]},
+                **spec,
+            },
+        }
+    )
+
+
+def test_a_built_in_metric_asks_the_spec_s_own_server_first() -> None:
+    built_in = {"name": "request-duration", "thresholdRange": {"max": 500}, "interval": "90s"}
+    for subject, server in (
+        (canary(built_in), "http://prometheus:9090"),
+        (canary(built_in, metricsServer="http://own:9090"), "http://own:9090"),
+    ):
+        question = question_of(subject, subject.analysis.metrics[0], ASKING)
+        assert (question.address, question.unit, question.threshold) == (server, " ms", Threshold(max=500))
+        assert question.interval == timedelta(seconds=90)
+        assert 'kubernetes_namespace="shop"' in question.query
+        assert "[90s]" in question.query
+
+
+def test_pods_that_are_named_alike_in_both_versions_are_asked_for_by_name() -> None:
+    """Built-in queries and those of a spec are told which of a StatefulSet's pods run the new version."""
+    asking = replace(ASKING, pods="web-(1|2)")
+    built_in = canary({"name": "request-success-rate", "thresholdRange": {"min": 99}})
+    own = canary({"name": "lag", "query": "max(lag{pod=~'{{ pods }}'})", "threshold": 7})
+    assert 'kubernetes_pod_name=~"web-(1|2)"' in question_of(built_in, built_in.analysis.metrics[0], asking).query
+    assert question_of(own, own.analysis.metrics[0], asking).query == "max(lag{pod=~'web-(1|2)'})"
+
+
+def test_a_query_in_the_spec_is_filled_in() -> None:
+    subject = canary({"name": "lag", "query": "max(lag{app='{{ service }}'})", "threshold": 7})
+    question = question_of(subject, subject.analysis.metrics[0], ASKING)
+    assert (question.query, question.threshold) == ("max(lag{app='web'})", Threshold(max=7))
+
+
+def test_a_template_brings_its_server_headers_and_variables() -> None:
+    metric = {"name": "errors", "templateRef": {"name": "errors"}, "templateVariables": {"team": "blue"}}
+    subject = canary({**metric, "interval": "1m"})
+    asking = Asking(
+        provider="kubernetes", server="http://prometheus:9090", template=TEMPLATE, credentials={"token": "t"}
+    )
+    question = question_of(subject, subject.analysis.metrics[0], asking)
+    assert question.query == 'sum(errors{app="web",team="blue"}[1m])'
+    assert question.headers == (("X-Scope-OrgID", "a"), ("X-Scope-OrgID", "b"))
+    assert (question.address, question.insecure, question.credentials) == (
+        "http://prometheus:9090",
+        True,
+        {"token": "t"},
+    )
+
+
+def test_a_query_can_be_rewritten_before_it_is_filled_in() -> None:
+    def rewrite(text: str, model: Model) -> tuple[str, Model]:
+        return text.replace("service", "name"), model
+
+    subject = canary({"name": "lag", "query": "lag{app='{{ service }}'}"})
+    asking = Asking(provider="kubernetes", server="http://prometheus:9090", rewrite=rewrite)
+    assert question_of(subject, subject.analysis.metrics[0], asking).query == "lag{app='app'}"
+
+
+def test_what_can_t_be_asked_says_why() -> None:
+    unknown = canary({"name": "request-duration"})
+    with pytest.raises(MisconfiguredError, match="provider 'smoke'"):
+        question_of(unknown, unknown.analysis.metrics[0], Asking(provider="smoke", server="http://p:9090"))
+    wrong = canary({"name": "lag", "query": "{{ nothing }}"})
+    with pytest.raises(TemplateError, match="nothing"):
+        question_of(wrong, wrong.analysis.metrics[0], ASKING)
