@@ -112,6 +112,8 @@ class Reflector:
         last_contact: Loop time at which the server last said anything; None before the first word.
         lists: How many full lists were taken.
         recovered: Called when the sink is current again after a failure, with the seconds since that began.
+        behind_since: Loop time since which a sink that was current may lag; None while it is current.
+        failure: Why the last attempt failed; None while it goes well.
     """
 
     def __init__(self, client: KubeClient, source: Source, sink: Sink, timing: WatchTiming) -> None:
@@ -132,8 +134,8 @@ class Reflector:
         self._unanswered = 0
         self._failures = 0
         self._absences = 0
-        # Loop time since which the sink may lag; None while it is current.
-        self._behind_since: float | None = None
+        self.behind_since: float | None = None
+        self.failure: KubeError | None = None
 
     @property
     def current(self) -> bool:
@@ -256,13 +258,17 @@ class Reflector:
         self._catch_up()
 
     def _catch_up(self) -> None:
-        since = self._behind_since
-        if since is not None and self.current:
-            self._behind_since = None
+        if not self.current:
+            return
+        if self.state == "watching":
+            self.failure = None
+        since, self.behind_since = self.behind_since, None
+        if since is not None:
             self.recovered(_now() - since)
 
     def _wait_after(self, error: KubeError) -> float:
         """Account for a failure; give the seconds to wait before going on."""
+        self.failure = error
         if self._version is None and self._streams_lists and _cannot_stream_lists(error):
             self._streams_lists = False
             return 0.0
@@ -274,8 +280,8 @@ class Reflector:
         if isinstance(error, Throttled | ServerError):
             wait = max(wait, error.retry_after or 0.0)
         self.state, self.healthy_since = "failing", None
-        if self._behind_since is None:
-            self._behind_since = _now()
+        if self.behind_since is None:
+            self.behind_since = _now()
         log.warning("watch broke off", path=self._source.path, error=error.message, wait=round(wait, 2))
         return wait
 

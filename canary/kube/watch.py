@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar, overload
 
 from canary.kube.client import KubeClient
+from canary.kube.errors import KubeError
 from canary.kube.reflector import Reflector, Source, State, WatchTiming
 from canary.kube.store import Change, Store, trim
 from canary.kube.types import Json, Resource
@@ -118,6 +119,16 @@ class WatchCache(Generic[T]):
     def current(self) -> bool:
         """Whether it holds what the server holds, as far as can be known: not while it can't be followed."""
         return self._follower.current
+
+    @property
+    def behind_since(self) -> float | None:
+        """Loop time since which it may lag behind the server; None while it is current, and before its first try."""
+        return self._follower.behind_since
+
+    @property
+    def failure(self) -> KubeError | None:
+        """Why the last attempt to follow failed; None while it goes well."""
+        return self._follower.failure
 
     def on_recovery(self, handler: Callable[[float], None]) -> None:
         """Call a handler each time that it is current again after a failure, with the seconds that it was not."""

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from functools import partial
 
 from canary.kube.client import KubeClient
-from canary.kube.errors import Unreachable
+from canary.kube.errors import Forbidden, Unauthorized, Unreachable
 from canary.kube.store import Change
 from canary.kube.types import (
     ALERT_PROVIDER,
@@ -33,6 +35,34 @@ METADATA_ONLY = (*CONFIGS, CONTROLLER_REVISION)
 
 LABELS = {CONTROLLER_REVISION: revisions.LABEL}
 """The label that the objects of a kind must have: there are many more, which belong to others."""
+
+
+class Freshness(StrEnum):
+    """How far what is known of a kind can be relied on."""
+
+    FRESH = "fresh"
+    """It is how it is now, as far as can be known."""
+    STALE = "stale"
+    """It can't be followed at present, or hasn't been listed yet: what is known, if anything, may be old."""
+    ABSENT = "absent"
+    """It isn't installed: there are no objects of it."""
+    FORBIDDEN = "forbidden"
+    """The API server doesn't let us list or watch it: what is known, if anything, may be old."""
+
+
+@dataclass(frozen=True, slots=True)
+class KindState:
+    """What is to be thought of what is known of a kind.
+
+    Args:
+        freshness: how far it can be relied on.
+        since: loop time in seconds since which it is not fresh; None while it is, and where that never began.
+        reason: why it is not, in the server's words where it gave any; empty while it is.
+    """
+
+    freshness: Freshness
+    since: float | None = None
+    reason: str = ""
 
 
 class Caches:
@@ -78,6 +108,20 @@ class Caches:
         """The object as it was last seen; None when there is none."""
         cache = self._caches.get(resource)
         return cache.get(namespace, name) if cache is not None else None
+
+    def state(self, resource: Resource) -> KindState:
+        """How far what is known of a kind can be relied on."""
+        cache = self._caches.get(resource)
+        if cache is None:
+            return KindState(Freshness.STALE, reason=f"{resource.plural} are not watched")
+        reason = cache.failure.message if cache.failure is not None else ""
+        if cache.state == "absent":
+            return KindState(Freshness.ABSENT, cache.behind_since, reason)
+        if cache.current:
+            return KindState(Freshness.FRESH)
+        if isinstance(cache.failure, Forbidden | Unauthorized):
+            return KindState(Freshness.FORBIDDEN, cache.behind_since, reason)
+        return KindState(Freshness.STALE, cache.behind_since, reason or "not listed yet")
 
     def require(self, resources: Iterable[Resource]) -> None:
         """Make sure that what is known of these kinds is how they are now: an old picture is nothing to act on.
