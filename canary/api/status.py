@@ -74,6 +74,43 @@ class BakeStatus(Model):
     """Since when nothing has told good from bad; absent while something does."""
 
 
+class NoticeEvent(Model):
+    """A line for the Canary's events and event webhooks."""
+
+    message: str
+    """What happened."""
+    type: str = "Normal"
+    """Normal or Warning."""
+
+
+class NoticeAlert(Model):
+    """A message for the people on call."""
+
+    message: str
+    """What happened."""
+    severity: str
+    """Who wants to hear of it: info, warn or error."""
+    details: bool = False
+    """Whether the target, threshold, deadline and routing go with it."""
+
+
+class Notice(Model):
+    """What one transition has to tell; it stays in the status until it was told."""
+
+    number: int
+    """Counts the notices of this Canary."""
+    time: MicroTime
+    """When it happened."""
+    phase: Phase
+    """The phase that it led to."""
+    events: tuple[NoticeEvent, ...] = ()
+    """Events, in their order."""
+    alerts: tuple[NoticeAlert, ...] = ()
+    """Alerts."""
+    ending: str = ""
+    """How a rollout ended; empty where none did."""
+
+
 class CanaryStatus(Model):
     """What is stored between two looks at a Canary."""
 
@@ -121,6 +158,10 @@ class CanaryStatus(Model):
     """The promoted version, while it is still checked."""
     checks: tuple[CheckStatus, ...] = ()
     """The last verdicts."""
+    outbox: tuple[Notice, ...] = ()
+    """What is still to be told, or was told a moment ago."""
+    told: int | None = None
+    """Number of the last notice that was told."""
     reason: str = ""
     """Why the rollout stands where it does, in one CamelCase word."""
     message: str = ""

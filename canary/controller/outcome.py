@@ -18,6 +18,8 @@ class Kind(StrEnum):
     """Somebody else was quicker: look again at once."""
     RETRY = "retry"
     """The API server could not be had: try again, later each time."""
+    WITHHELD = "withheld"
+    """The API server refused an action, which the next decision goes by: look again at once."""
     REFUSED = "refused"
     """The API server refuses what we ask; only people can mend that. Try again, slowly."""
     BUG = "bug"

@@ -18,21 +18,25 @@ from canary.controller.configs import ConfigReader
 from canary.controller.observe.caches import Caches
 from canary.controller.observe.index import Index
 from canary.controller.observe.observer import Observer
+from canary.controller.observe.surroundings import Told
 from canary.controller.options import Options
 from canary.controller.outcome import Kind, Outcome, outcome_of
 from canary.controller.record.recorder import Recorder
 from canary.controller.telemetry import Telemetry
 from canary.kube.client import KubeClient
+from canary.kube.errors import Conflict, KubeError, NotLeading
 from canary.kube.memo import Memo
 from canary.kube.queue import WorkQueue
 from canary.kube.types import CANARY, Json
 from canary.rollout.decide import decide
-from canary.rollout.decision import Decision
+from canary.rollout.decision import Action, Decision
+from canary.rollout.hindrances import INVALID, REFUSED
+from canary.rollout.refusals import Refusals
 
 log = structlog.get_logger(__name__)
 
-REFUSED_WAIT = timedelta(seconds=60)
-"""How long what the API server refuses is left alone; a change of the Canary or its objects is acted on at once."""
+INTERNAL = "InternalError"
+"""Reason of a Canary of which no decision can be made by an error of ours."""
 
 MOST_PASSES = 30
 """Passes in a row that each wrote something, after which a Canary has to wait: somebody may be undoing our changes."""
@@ -83,6 +87,7 @@ class Reconciler:
         self._observer = Observer(client, caches, self._configs, index, options)
         self._applied: Memo[bool] = Memo(_APPLIED)
         self._moves: defaultdict[str, int] = defaultdict(int)
+        self._refusals: dict[str, Refusals] = {}
         self._looking: dict[str, float] = {}
         self._invalid: dict[str, str] = {}
 
@@ -114,6 +119,8 @@ class Reconciler:
             outcome = outcome_of(error)
             if outcome.kind is Kind.BUG:
                 log.exception("a pass failed by a bug", canary=key)
+            if outcome.kind in (Kind.BUG, Kind.REFUSED):
+                await self._complain(key, INTERNAL if outcome.kind is Kind.BUG else REFUSED, outcome.reason)
             return outcome
 
     def _follow(self, key: str, outcome: Outcome) -> None:
@@ -139,9 +146,12 @@ class Reconciler:
             case Kind.RETRY:
                 log.warning("API server unavailable, trying again", canary=key, reason=outcome.reason)
                 self._queue.retry(key, at_least=outcome.retry_after)
+            case Kind.WITHHELD:
+                log.warning("the API server refuses", canary=key, reason=outcome.reason)
+                self._queue.urge(key)
             case Kind.REFUSED:
                 log.error("the API server refuses", canary=key, reason=outcome.reason)
-                self._queue.retry(key, at_least=REFUSED_WAIT.total_seconds())
+                self._queue.retry(key)
             case Kind.BUG:
                 self._queue.retry(key)
             case Kind.NOT_LEADING:
@@ -163,22 +173,64 @@ class Reconciler:
             return Outcome(Kind.DONE, "the Canary is gone")
         seen = await self._observer.look(raw)
         self._invalid.pop(key, None)
-        facts = self._observer.facts(seen, self._now(), self._board.answers(key))
-        decision = decide(seen.canary, facts)
+        refusals, now = self._refusals.get(key) or Refusals(), self._now()
+        became = Told(refusals.facts(now), self._moves[key] >= MOST_PASSES, self._recorder.told(raw, seen.canary))
+        decision = decide(seen.canary, self._observer.facts(seen, now, self._board.answers(key), became))
+        refusals.keep(decision.wanted)
+        if not refusals:
+            self._refusals.pop(key, None)
         self._time_look(seen.canary, decision)
-        log.debug(decision.reason, canary=key, actions=[type(each).__name__ for each in decision.actions])
+        log.debug(decision.reason, canary=key, actions=[type(each).__name__ for each in decision.done])
         # What is written belongs to the status that will be stored: a route carries the cookies of its own step.
-        deciding = replace(seen, canary=seen.canary.replace(status=decision.status))
-        actor = Actor(self._client, self._caches, self._configs, self._options.rules, deciding, self._applied)
-        for action in decision.actions:
-            await actor.do(action)
+        told = seen.canary.replace(status=decision.status)
+        actor = Actor(
+            self._client,
+            self._caches,
+            self._configs,
+            self._options.rules,
+            replace(seen, canary=told),
+            self._applied,
+        )
+        for action in decision.protect:
+            if (error := await self._do(actor, action, key, refusals, urgent=True)) is not None:
+                return error
         stored = await self._recorder.store(actor.raw, seen.canary, decision)
         if stored is not actor.raw:
             self._caches.note(stored)
-        self._recorder.tell(stored, seen.canary, decision)
+        if stored is not actor.raw or not self._telemetry.shows(seen.canary):
+            self._recorder.tell(stored, told)
         self._board.ask(seen.canary, decision.asks)
-        moved = stored is not actor.raw or actor.writes > 0
-        return Outcome(Kind.MOVED if moved else Kind.DONE, decision.reason, decision.wake)
+        for action in decision.upkeep:
+            if await self._do(actor, action, key, refusals, urgent=False) is not None:
+                self._queue.add(key)
+        moved = stored is not raw or actor.writes > 0
+        wakes = [each for each in (decision.wake, refusals.next_due()) if each is not None]
+        return Outcome(Kind.MOVED if moved else Kind.DONE, decision.reason, min(wakes, default=None))
+
+    async def _do(self, actor: Actor, action: Action, key: str, refusals: Refusals, *, urgent: bool) -> Outcome | None:
+        """Do one action. What is not done is a fact of the next decision; None where it is done.
+
+        Raises:
+            Conflict: somebody else was quicker, so that all is to be looked at again.
+            NotLeading: another controller acts now.
+        """
+        try:
+            await actor.do(action)
+        except (Conflict, NotLeading):
+            raise
+        except Exception as error:
+            outcome = outcome_of(error)
+            if outcome.kind is Kind.BUG:
+                log.exception("an action failed by a bug", canary=key, action=type(action).__name__)
+            answered = outcome.kind is not Kind.RETRY
+            refusals.add(action, outcome.reason, self._now(), answered=answered, urgent=urgent)
+            self._refusals[key] = refusals
+            return replace(outcome, kind=Kind.WITHHELD) if answered else outcome
+        if refusals:
+            refusals.remove(action)
+            if not refusals:
+                self._refusals.pop(key, None)
+        return None
 
     def _time_look(self, canary: Canary, decision: Decision) -> None:
         """Measure looks from the first question to the decision that the answers led to."""
@@ -189,13 +241,20 @@ class Reconciler:
 
     async def _unreadable(self, key: str, error: InvalidResource) -> Outcome:
         """A Canary that can't even be read: say so once, and go on when it changes."""
-        message = str(error)
+        await self._complain(key, INVALID, str(error))
+        return Outcome(Kind.DONE, str(error))
+
+    async def _complain(self, key: str, reason: str, message: str) -> None:
+        """Tell once of a Canary of which no decision can be made or stored."""
         namespace, _, name = key.partition("/")
         raw = self._caches.get(CANARY, namespace, name)
-        if raw is not None and self._invalid.get(key) != message:
-            await self._recorder.complain(raw, message)
-            self._invalid[key] = message
-        return Outcome(Kind.DONE, message)
+        if raw is None or self._invalid.get(key) == message:
+            return
+        self._invalid[key] = message
+        try:
+            await self._recorder.complain(raw, reason, message)
+        except KubeError as error:
+            log.warning("what is wrong can't be stored", canary=key, reason=str(error))
 
     def _forget(self, key: str) -> None:
         self._board.forget(key)
@@ -204,6 +263,9 @@ class Reconciler:
         self._telemetry.forget(key)
         self._looking.pop(key, None)
         self._invalid.pop(key, None)
+        self._refusals.pop(key, None)
+        self._moves.pop(key, None)
+        self._observer.forget(key)
 
 
 def key_of(obj: Json) -> str:

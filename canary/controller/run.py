@@ -22,6 +22,7 @@ from canary.controller.observe.observer import ROUTES
 from canary.controller.options import Options
 from canary.controller.reconcile import Reconciler, key_of
 from canary.controller.record.alerts import Alerter
+from canary.controller.record.courier import Courier
 from canary.controller.record.recorder import Recorder
 from canary.controller.server import Server
 from canary.controller.telemetry import Telemetry
@@ -138,7 +139,8 @@ class Controller:
             alerter = Alerter(client, caches, sender, options)
             board = OpenChecks(Asker(client, caches, options, hooks, servers, _now), self._queue.urge)
             stack.push_async_callback(board.close)
-            recorder = Recorder(client, events, alerter, self._telemetry, hooks, options, _now)
+            courier = Courier(events, alerter, self._telemetry, hooks, options, _now, self._queue.add)
+            recorder = Recorder(client, caches, courier, self._telemetry, _now)
             stack.push_async_callback(recorder.close)
             reconciler = Reconciler(
                 client, caches, self._queue, self._index, board, recorder, self._telemetry, options, _now

@@ -9,7 +9,7 @@ from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import messages
 from canary.rollout.bake import fallback
 from canary.rollout.capacity import ROLLING_BACK, remake
-from canary.rollout.decision import Action, Alert, Decision, Event, Route, ScaleTarget
+from canary.rollout.decision import Action, Alert, Decision, Event, KeepVersionServices, Route, ScaleTarget
 from canary.rollout.ending import held, roll_back, rolling_back
 from canary.rollout.facts import Question
 from canary.rollout.gates import WAITING_FOR_APPROVAL, gates_to, through
@@ -64,6 +64,7 @@ def _change_plan(s: Situation, step: Step) -> Decision:
     return Decision(
         status=s.evolve(canary_weight=step.split.canary, iterations=step.iteration),
         reason="the plan has changed",
+        first=(KeepVersionServices(),),
         actions=(*s.keep_services(), Route(step.split), *_resize(s, step)),
         wake=s.now,
     )
@@ -334,6 +335,7 @@ def _advance(s: Situation, step: Step, passed: tuple[Event, ...], checks: tuple[
             analysis_start_time=s.now if s.plan.current(s.status) == NO_STEP else s.status.analysis_start_time,
         ),
         reason=f"the next step: {told}",
+        first=(KeepVersionServices(),) if fits else (),
         actions=(*s.keep_services(), *_resize(s, step), Route(step.split)) if fits else s.keep_services(),
         events=(*passed, Event(told)),
         wake=s.now + s.canary.analysis_interval,

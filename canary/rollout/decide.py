@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from canary.api.canary import Canary
-from canary.api.meta import Condition, ConditionStatus
+from canary.api.meta import Condition, ConditionStatus, utc
 from canary.api.problems import Problem
 from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
@@ -14,18 +14,19 @@ from canary.rollout.adoption import adopt, is_foreign
 from canary.rollout.analysis import ANALYSING, PROMOTING, WAITING_FOR_PODS, progress
 from canary.rollout.capacity import guarded
 from canary.rollout.config_sync import follow
-from canary.rollout.decision import Decision, DropFinalizer, HoldFinalizer, KeepApexService, Route, SetPartition
+from canary.rollout.decision import Adopt, Decision, DropFinalizer, HoldFinalizer, KeepApexService, Route, SetPartition
 from canary.rollout.deletion import FINALIZER, leave
-from canary.rollout.ending import HANDING_OVER, finalising, promoting
+from canary.rollout.ending import HANDING_OVER, by_hook, finalising, promoting, roll_back
 from canary.rollout.facts import Facts
+from canary.rollout.hindrances import ANALYSED, INVALID, STALLED, Hindrance, explain, heed, hindrance, told
 from canary.rollout.in_place import InPlaceSituation
+from canary.rollout.outbox import posted
 from canary.rollout.session_affinity import with_cookies
-from canary.rollout.situation import Situation, warning
+from canary.rollout.situation import Situation
 from canary.rollout.start import initialise, rest, waiting
 
-INVALID = "InvalidSpec"
 SUSPENDED = "Suspended"
-STALLED = "Stalled"
+"""Reason of a rollout that a person has stopped."""
 
 PROMOTED = {
     Phase.INITIALIZED: ConditionStatus.TRUE,
@@ -66,10 +67,11 @@ def decide(canary: Canary, facts: Facts) -> Decision:
         canary: the resource, with the status that was stored last.
         facts: what the shell has observed, the time included.
     """
-    if facts.partitions is None:
-        return _finish(canary, facts, _decide(Situation(canary, facts)))
-    situation = InPlaceSituation(canary, facts)
-    return _finish(canary, facts, situation.truthful(_decide(situation)))
+    s = Situation(canary, facts) if facts.partitions is None else InPlaceSituation(canary, facts)
+    decision = s.truthful(heed(s, _decide(s)))
+    # What is taken over is told of by nobody: nothing has happened.
+    found = hindrance(s, decision) if Adopt() not in decision.actions else None
+    return posted(canary, facts, _finish(s, told(s, decision, found), found))
 
 
 def _decide(s: Situation) -> Decision:
@@ -98,20 +100,31 @@ def _held(s: Situation, decision: Decision) -> Decision:
     wanted = s.canary.spec.revert_on_deletion or outlasting
     if not wanted or FINALIZER in s.canary.metadata.finalizers:
         return decision
-    return replace(decision, actions=(HoldFinalizer(), *decision.actions))
+    begun = s.status.phase in (Phase.EMPTY, Phase.INITIALIZING)
+    first = (HoldFinalizer(), *decision.first) if begun else decision.first
+    return replace(decision, first=first, actions=(HoldFinalizer(), *decision.actions))
 
 
 def _refuse(s: Situation, problems: tuple[Problem, ...]) -> Decision:
-    """The spec can't work: say so once, touch nothing, and go on by itself when it is mended."""
-    message = _explain(problems)
+    """The spec can't work: nothing goes on, and by itself again when it is mended.
+
+    A version that is being judged is not left under traffic for that: rollback hooks are asked as ever, and it is taken
+    back when it has been held for as long as a rollout may be.
+    """
+    message = explain(problems)
+    paused = _pause(s, INVALID, message)
+    if s.status.phase not in ANALYSED or paused.actions:
+        return paused
     known = s.status.condition(STALLED)
-    if known is None or known.message != message:
-        return Decision(status=_paused(s, INVALID, message), reason=message, events=(warning(message),), wake=s.now)
-    return _pause(s, INVALID, message)
-
-
-def _explain(problems: tuple[Problem, ...]) -> str:
-    return "; ".join(str(problem) for problem in problems)
+    since = known.last_transition_time if known is not None and known.last_transition_time is not None else s.now
+    until = s.due(utc(since), s.patience)
+    if s.now >= until and s.facts.target is not None:
+        return roll_back(s, f"progress deadline exceeded {message}", deadline=True)
+    asked = by_hook(s, message, wake=until)
+    if asked.ending is not None:
+        return asked
+    status = asked.status.replace(reason=paused.status.reason, message=paused.status.message)
+    return replace(asked, status=status, actions=())
 
 
 def _pause(s: Situation, reason: str, message: str) -> Decision:
@@ -146,17 +159,17 @@ def _resume(s: Situation) -> Situation:
     return replace(s, canary=s.canary.replace(status=status))
 
 
-def _finish(canary: Canary, facts: Facts, decision: Decision) -> Decision:
+def _finish(s: Situation, decision: Decision, found: Hindrance | None) -> Decision:
     """Bring conditions, generation and transition time of the new status in line with the rest of it."""
     if DropFinalizer() in decision.actions:
         # The Canary goes with it: nothing is left to store a status in.
-        return replace(decision, status=canary.status)
-    status = with_cookies(canary, decision.status).replace(
-        observed_generation=canary.metadata.generation,
-        conditions=_conditions(canary, facts, decision.status),
+        return replace(decision, status=s.status)
+    status = with_cookies(s.canary, decision.status).replace(
+        observed_generation=s.canary.metadata.generation,
+        conditions=_conditions(s, decision.status, found),
     )
-    if _standing(status) != _standing(canary.status):
-        status = status.replace(last_transition_time=facts.now.replace(microsecond=0))
+    if _standing(status) != _standing(s.status):
+        status = status.replace(last_transition_time=s.now.replace(microsecond=0))
     return replace(decision, status=status)
 
 
@@ -165,10 +178,10 @@ def _standing(status: CanaryStatus) -> tuple[Phase, int, int, int]:
     return status.phase, status.canary_weight, status.iterations, status.failed_checks
 
 
-def _conditions(canary: Canary, facts: Facts, status: CanaryStatus) -> tuple[Condition, ...]:
+def _conditions(s: Situation, status: CanaryStatus, found: Hindrance | None) -> tuple[Condition, ...]:
     conditions: list[Condition] = []
-    in_place = facts.partitions is not None
-    message = messages.promoted(status.phase, canary.spec.target_ref.kind, in_place=in_place)
+    in_place = s.facts.partitions is not None
+    message = messages.promoted(status.phase, s.canary.spec.target_ref.kind, in_place=in_place)
     if message is not None:
         promoted = Condition(
             type="Promoted",
@@ -176,13 +189,12 @@ def _conditions(canary: Canary, facts: Facts, status: CanaryStatus) -> tuple[Con
             reason=status.phase.value,
             message=message,
         )
-        conditions.append(_condition(canary.status, promoted, facts.now))
+        conditions.append(_condition(s.status, promoted, s.now))
     elif (kept := status.condition("Promoted")) is not None:
         conditions.append(kept)
-    if facts.problems:
-        why = _explain(facts.problems)
-        stalled = Condition(type=STALLED, status=ConditionStatus.TRUE, reason=INVALID, message=why)
-        conditions.append(_condition(canary.status, stalled, facts.now))
+    if found is not None:
+        stalled = Condition(type=STALLED, status=ConditionStatus.TRUE, reason=found.reason, message=found.message)
+        conditions.append(_condition(s.status, stalled, s.now))
     return tuple(conditions)
 
 

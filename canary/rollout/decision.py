@@ -173,6 +173,9 @@ Action = (
 )
 """Each is idempotent: doing it again, or after a crash half-way, ends in the same state."""
 
+UPKEEP = (HoldFinalizer, KeepVersionServices, KeepApexService, KeepAutoscaler, KeepRevision, RollPrimary)
+"""What nobody's requests hang on, save where a decision says that it comes first; it never delays a verdict."""
+
 
 class EventType(StrEnum):
     """The two types of a Kubernetes event."""
@@ -216,15 +219,21 @@ class Ending(StrEnum):
 class Decision:
     """One step of a rollout.
 
+    What `protect` names is done first, in order, and none is begun before the one before it is done. Then the status is
+    stored, with what is to be told. Then comes `upkeep`, of which each is tried whatever became of the others.
+
     Args:
-        status: the status to store once every action is done.
+        status: the status to store once all that protects is done.
         reason: why, in words, for the log.
-        actions: what to do, in this order; none is begun before the one before it is done.
+        actions: what to do, in this order; what is upkeep by its type comes after the status.
         events: what to tell once the status is stored.
         alerts: whom to call once the status is stored.
         asks: what to ask the outside world; the answers come back among the facts.
         wake: when to look again if nothing happens before.
         ending: set in the decision that ends a rollout.
+        first: upkeep that what protects builds on: a Service before requests are led to it, a copy before it is
+            overwritten.
+        withheld: what would be done, had it not been refused a moment ago.
     """
 
     status: CanaryStatus
@@ -235,3 +244,25 @@ class Decision:
     asks: tuple[Question, ...] = ()
     wake: datetime | None = None
     ending: Ending | None = None
+    first: tuple[Action, ...] = ()
+    withheld: tuple[Action, ...] = ()
+
+    @property
+    def protect(self) -> tuple[Action, ...]:
+        """What is done before the status is stored: traffic, and pods for whoever serves."""
+        return (*self.first, *(each for each in self.actions if not isinstance(each, UPKEEP)))
+
+    @property
+    def upkeep(self) -> tuple[Action, ...]:
+        """What is done once the status is stored."""
+        return tuple(each for each in self.actions if isinstance(each, UPKEEP) and each not in self.first)
+
+    @property
+    def done(self) -> tuple[Action, ...]:
+        """All that is done, in its order."""
+        return (*self.protect, *self.upkeep)
+
+    @property
+    def wanted(self) -> tuple[Action, ...]:
+        """All that should be done."""
+        return (*self.done, *self.withheld)

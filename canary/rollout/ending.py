@@ -23,6 +23,9 @@ from canary.rollout.start import restart, revert
 HANDING_OVER = "HandingOver"
 """Reason of a promotion whose traffic goes back step by step."""
 
+DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+"""Reason of a version that was taken back as it made no progress."""
+
 
 def promoting(s: Situation) -> Decision:
     """The primary takes the version over; when all its pods run it, it takes the traffic back."""
@@ -36,8 +39,8 @@ def promoting(s: Situation) -> Decision:
     if not carries and s.facts.target is None:
         return roll_back(s, f"{s.canary.spec.target_ref.kind} {s.target_name} does not exist any more")
     if not carries:
-        actions = (*s.keep_share(), *bake.keep_good(s), CopyToPrimary(revision))
-        return s.stay("the primary takes the new version over", actions=actions)
+        actions = (*s.keep_share(), CopyToPrimary(revision))
+        return s.stay("the primary takes the new version over", actions=actions, first=bake.keep_good(s))
     if s.split.canary and s.primary_serving and (s.changed or not s.canary_serving):
         # What runs behind the canary's share is gone, or is something that nobody has looked at.
         return Decision(
@@ -200,11 +203,15 @@ def roll_back(
     if (left := stays(s)) and not (begun and s.now >= _given_up_at(s)):
         failed = s.canary.threshold if failed_checks is None else failed_checks
         return _give_back(s, told, left, why, failed, checks)
+    if s.refuses(*s.keep_all_on_primary()) and s.status.phase is not Phase.PROMOTING:
+        failed = s.canary.threshold if failed_checks is None else failed_checks
+        kept = s.stay(why, actions=refill(s)) if begun else _give_back(s, told, s.split.canary, why, failed, checks)
+        return replace(kept, withheld=s.keep_all_on_primary())
     return replace(
         told,
         status=s.evolve(
             phase=Phase.FAILED,
-            reason="ProgressDeadlineExceeded" if deadline else "RolledBack",
+            reason=DEADLINE_EXCEEDED if deadline else "RolledBack",
             message=why,
             canary_weight=0,
             iterations=0,

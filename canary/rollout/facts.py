@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from canary.api.analysis import HookType
 from canary.api.partitions import Partitions
@@ -96,6 +97,42 @@ Answer = HookAnswer | CheckStatus | PodsAnswer
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """An action that was tried and not done.
+
+    Args:
+        words: what the API server said.
+        since: when it was first not done.
+        answered: whether that was an answer; without one, nobody knows whether it was done.
+        due: whether it is time to try again.
+    """
+
+    words: str
+    since: datetime
+    answered: bool = True
+    due: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """A kind of object that a Canary needs and that can't be looked at now: what is known of it may be old.
+
+    Args:
+        kind: its name, as people know it.
+        since: from when on it could not be seen.
+        forbidden: whether the controller has no right to see it.
+        workload: whether it is the kind of the target, so that nobody knows which pods are ready.
+        words: why, in the API server's words.
+    """
+
+    kind: str
+    since: datetime
+    forbidden: bool = False
+    workload: bool = False
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that `decide` may look at beside the Canary itself.
 
@@ -114,6 +151,10 @@ class Facts:
         returnable: whether users can be led back to the target: Service and route can be written with what is known.
         problems: what keeps this spec from working, found by its rules, its router and its target.
         answers: what the outside world said to the questions of earlier decisions.
+        refused: what the API server did not do of earlier decisions, by action.
+        unseen: the kinds of object of which what is known may be old.
+        contested: whether each of many passes in a row had something to write: somebody undoes it.
+        told: the number of the last notice of the status that was told.
 
     Raises:
         ValueError: the time has no time zone.
@@ -133,6 +174,10 @@ class Facts:
     problems: tuple[Problem, ...] = ()
     answers: Mapping[Question, Answer] = field(default_factory=dict)
     blind_until: datetime | None = None
+    refused: Mapping[Any, Refusal] = field(default_factory=dict)
+    unseen: tuple[Unseen, ...] = ()
+    contested: bool = False
+    told: int = 0
 
     def __post_init__(self) -> None:
         if self.now.tzinfo is None:

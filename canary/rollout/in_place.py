@@ -218,6 +218,8 @@ class InPlaceSituation(Situation):
 
     def truthful(self, decision: Decision) -> Decision:
         """The decision with what the pods themselves say: their share, and that the rollout moves while it changes."""
+        if any(each.workload for each in self.facts.unseen):
+            return decision
         status = decision.status
         if status.phase not in UNDER_WAY:
             status = status.replace(partition=None)

@@ -105,6 +105,20 @@ class Situation:
         """
         return since + span if since - self.now <= SKEW else self.now
 
+    @property
+    def patience(self) -> timedelta:
+        """How long a rollout is held for what is not its version's fault."""
+        return max(self.canary.progress_deadline, self.canary.threshold * self.canary.analysis_interval)
+
+    def refuses(self, *actions: Action) -> bool:
+        """Whether one of these was refused a moment ago, and it is too early to try again."""
+        found = (self.facts.refused.get(action) for action in actions)
+        return any(refusal is not None and not refusal.due for refusal in found)
+
+    def truthful(self, decision: Decision) -> Decision:
+        """The decision with what is seen of the rollout itself, where its status is not what is routed."""
+        return decision
+
     def settled_at(self, moved: datetime) -> datetime:
         """When the routers have followed a change of that time, as far as is known now."""
         return self.due(moved, SETTLE_AT_MOST if self.facts.unsettled else SETTLE)
@@ -238,11 +252,12 @@ class Situation:
         reason: str,
         *,
         actions: tuple[Action, ...] = (),
+        first: tuple[Action, ...] = (),
         asks: tuple[Question, ...] = (),
         wake: datetime | None = None,
     ) -> Decision:
         """Store nothing: all is as it should be for now, or what there is to do changes no status."""
-        return Decision(status=self.status, reason=reason, actions=actions, asks=asks, wake=wake)
+        return Decision(status=self.status, reason=reason, actions=actions, first=first, asks=asks, wake=wake)
 
     def hooks(self, *types: HookType) -> dict[HookQuestion, Webhook]:
         """The question to each webhook of these types, in the spec's order."""

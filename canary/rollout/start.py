@@ -13,6 +13,7 @@ from canary.rollout.decision import (
     CopyToPrimary,
     Decision,
     Event,
+    KeepApexService,
     KeepVersionServices,
     RestorePrimary,
     ScalePrimary,
@@ -79,6 +80,7 @@ def _take_over(s: Situation, actions: tuple[Action, ...]) -> Decision:
         return Decision(
             status=s.evolve(traffic_removed_time=s.now),
             reason="the primary is ready and takes the traffic",
+            first=(KeepVersionServices(), KeepApexService()),
             actions=actions,
             wake=s.now + SETTLE,
         )
@@ -261,8 +263,9 @@ def begin(s: Situation, *, events: tuple[Event, ...], in_place: bool = False) ->
     s = guarded(s)
     # A revision may come in the moment in which the one before is promoted: that is kept first, to be put back.
     routes = s.keep_services() if in_place else s.keep_all_on_primary()
-    actions = (*bake.keep_promoted(s), *routes, *s.wake())
+    actions = (*routes, *s.wake())
     return Decision(
+        first=bake.keep_promoted(s),
         status=s.evolve(
             phase=Phase.PROGRESSING,
             reason="WaitingForPods",

@@ -11,7 +11,7 @@ from canary.controller.act.revision_history import RevisionHistory
 from canary.controller.act.shared_service import as_shifted, shift
 from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.observe.caches import Caches
-from canary.controller.observe.observer import Surroundings
+from canary.controller.observe.surroundings import Surroundings
 from canary.kube.applied import marked
 from canary.kube.client import KubeClient
 from canary.kube.diff import covers

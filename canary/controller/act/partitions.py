@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from canary.controller.observe.caches import Caches
-from canary.controller.observe.observer import Surroundings
+from canary.controller.observe.surroundings import Surroundings
 from canary.kube.client import KubeClient
 from canary.kube.diff import covers
 from canary.kube.errors import NotFound

@@ -7,7 +7,7 @@ from canary.controller.act.owned_objects import is_owner
 from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.observe.caches import Caches
 from canary.controller.observe.kept_revisions import askable
-from canary.controller.observe.observer import Surroundings
+from canary.controller.observe.surroundings import Surroundings
 from canary.kube.client import KubeClient
 from canary.kube.errors import AlreadyExists, Conflict, NotFound
 from canary.kube.types import CONTROLLER_REVISION, Json, Resource, name_of

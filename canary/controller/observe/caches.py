@@ -143,7 +143,11 @@ class Caches:
     def blind_until(self, now: datetime) -> datetime | None:
         """When the last watch that had been broken off for a while went on; None where none ever has been."""
         since = self._seeing_since
-        return None if since is None else now - timedelta(seconds=asyncio.get_running_loop().time() - since)
+        return None if since is None else self.moment(since, now)
+
+    def moment(self, since: float | None, now: datetime) -> datetime:
+        """The time of day at a loop time; now, where there is none."""
+        return now if since is None else now - timedelta(seconds=asyncio.get_running_loop().time() - since)
 
     def list(self, resource: Resource) -> list[Json]:
         """All objects of a kind, as they were last seen."""

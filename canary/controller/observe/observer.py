@@ -1,7 +1,6 @@
 """Observe: collect what is known around one Canary into facts."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from canary.api.canary import Canary, parse_canary
@@ -11,11 +10,13 @@ from canary.api.rules import problems as spec_problems
 from canary.api.status import Phase
 from canary.controller.ask import metric_templates
 from canary.controller.configs import RESOURCE, ConfigReader, Shared
-from canary.controller.observe.caches import Caches
+from canary.controller.observe.caches import Caches, Freshness
 from canary.controller.observe.index import Index, Ref
 from canary.controller.observe.kept_revisions import askable, kept
+from canary.controller.observe.surroundings import Contents, Surroundings, Told
 from canary.controller.options import Options
 from canary.kube.client import KubeClient
+from canary.kube.errors import KubeError, NotLeading
 from canary.kube.memo import Memo
 from canary.kube.types import (
     CANARY,
@@ -30,13 +31,13 @@ from canary.kube.types import (
     name_of,
     namespace_of,
 )
-from canary.rollout.facts import Answer, Facts, Question, Workload
+from canary.rollout.facts import Answer, Facts, Question, Unseen, Workload
 from canary.routers.base import Granularity, Router, route_names
 from canary.routers.registry import provider_of, router_of
 from canary.routers.registry import supported as supported_providers
 from canary.routers.replicas import ReplicaRouter
 from canary.workloads import autoscalers, config_sync
-from canary.workloads.autoscalers import AUTOSCALERS, Autoscaler
+from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.base import Target, owners_of, primary_name
 from canary.workloads.configs import ConfigRef, references
 from canary.workloads.registry import kind_of, target_for
@@ -51,51 +52,11 @@ ROUTES: Mapping[str, Resource] = {resource.kind: resource for resource in (TRAEF
 AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
 """Phases in which a target that disappears is the rollout's concern, not the spec's."""
 
+KNOWN = frozenset({Freshness.FRESH, Freshness.ABSENT})
+"""What is known of a kind is how it is."""
+
 _KEPT = 256
 """Of how many Canaries it is kept what was found out about them: of those that are being rolled out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """The objects that one Canary is about, as they were when it was looked at.
-
-    Args:
-        canary: the Canary.
-        raw: the Canary as the API server has it.
-        provider: name of its traffic provider.
-        kind: what its target is; None for a kind that is not supported.
-        router: its traffic provider; None for one that is not supported.
-        target: the workload that it names; None when there is none.
-        primary: the primary; None when there is none.
-        services: its Services that exist, by name.
-        routes: what its router looks at, Services among them, by kind and name.
-        configs: checksums of the tracked configuration.
-        shared: the configuration that the primary shares with the target.
-        copies: checksums of the primary's copies of that, where nothing else tells what the primary carries.
-        autoscaler_kind: what its autoscaler is; None where the spec names none.
-        autoscaler: the autoscaler that it names; None when there is none.
-        pods: the pods of a target that is rolled out in place; none where all of them are as they should be.
-        refused: what can't be of what the spec says, whatever is there.
-        missing: `configmap/NAME` or `secret/NAME` of what its pods can't start without and does not exist.
-    """
-
-    canary: Canary
-    raw: Json
-    provider: str
-    kind: Target | None
-    router: Router | None
-    target: Json | None
-    primary: Json | None
-    services: Mapping[str, Json]
-    routes: Mapping[tuple[str, str], Json]
-    configs: Mapping[str, str]
-    shared: Shared
-    copies: Mapping[str, str]
-    autoscaler_kind: Autoscaler | None
-    autoscaler: Json | None
-    pods: tuple[Json, ...]
-    refused: tuple[Problem, ...]
-    missing: tuple[str, ...]
 
 
 class Observer:
@@ -122,13 +83,17 @@ class Observer:
         self._reads: Memo[frozenset[ConfigRef]] = Memo(2 * _KEPT)
         self._unfit: Memo[tuple[Problem, ...]] = Memo(_KEPT)
         self._carried: Memo[str] = Memo(_KEPT)
+        self._unread_since: dict[str, datetime] = {}
+
+    def forget(self, key: str) -> None:
+        """A Canary is gone."""
+        self._unread_since.pop(key, None)
 
     async def look(self, raw: Json) -> Surroundings:
         """Collect the objects around a Canary.
 
         Raises:
             InvalidResource: the Canary can't be read.
-            KubeError: what has changed can't be read, or what is known may be old.
         """
         key = (namespace_of(raw), name_of(raw))
         canary = self._read.of(key, (raw,), lambda: parse_canary(raw))
@@ -142,14 +107,23 @@ class Observer:
         ref = canary.spec.autoscaler_ref
         scaler_kind = AUTOSCALERS.get(ref.kind) if ref is not None else None
         routes = [ROUTES[each] for each in (router.resources(canary) if router else ()) if each != SERVICE.kind]
-        self._caches.require((CANARY, SERVICE, *RESOURCE.values(), *routes))
-        self._caches.require(each.resource for each in (kind, scaler_kind) if each is not None)
-        self._caches.require((CONTROLLER_REVISION,) if canary.status.bake is not None else ())
+        needed = dict.fromkeys(
+            (
+                *(each.resource for each in (kind, scaler_kind) if each is not None),
+                SERVICE,
+                *routes,
+                *(RESOURCE[each.kind] for each in sorted(refs | own_refs)),
+                *((CONTROLLER_REVISION,) if canary.status.bake is not None else ()),
+                *((METRIC_TEMPLATE,) if _templates(canary) else ()),
+            )
+        )
+        states = {each: self._caches.state(each) for each in needed}
         # Before anything is waited for: what changes meanwhile wakes the Canary again.
         self._index.put(canary.key, _watched(canary, refs | own_refs, routes))
         services = self._caches.named(SERVICE, namespace, canary.services)
         unmarked = kind is not None and primary is not None and kind.primary_revision(primary) is None
         copies = [ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs] if unmarked else []
+        contents = await self._contents(canary, beside, target, primary, refs, copies)
         return Surroundings(
             canary=canary,
             raw=raw,
@@ -160,19 +134,46 @@ class Observer:
             primary=primary,
             services=services,
             routes=self._routes(canary, routes, services),
-            configs=await self._configs.checksums(namespace, config_sync.snapshots(canary, refs) if beside else ()),
-            shared=await self._shared(canary, beside, target, primary),
-            copies=await self._configs.checksums(namespace, copies),
+            configs=contents.configs,
+            shared=contents.shared,
+            copies=contents.copies,
             autoscaler_kind=scaler_kind,
             autoscaler=self._caches.get(scaler_kind.resource, namespace, ref.name) if scaler_kind and ref else None,
-            pods=await self._pods(kind, target) if isinstance(kind, StatefulSet) and target else (),
+            pods=contents.pods,
             refused=self._refused.of(key, (canary,), lambda: tuple(_refused(canary, default))),
             missing=tuple(
                 each.key
                 for each in sorted(refs)
-                if not each.optional and self._caches.get(RESOURCE[each.kind], namespace, each.name) is None
+                if not each.optional
+                and states[RESOURCE[each.kind]].freshness in KNOWN
+                and self._caches.get(RESOURCE[each.kind], namespace, each.name) is None
             ),
+            unseen={each: state for each, state in states.items() if state.freshness not in KNOWN},
+            unread=contents.unread,
         )
+
+    async def _contents(
+        self,
+        canary: Canary,
+        kind: Target | None,
+        target: Json | None,
+        primary: Json | None,
+        refs: frozenset[ConfigRef],
+        copies: Iterable[ConfigRef],
+    ) -> Contents:
+        """What is read from the API server itself; where it can't be had, that is a fact as any other."""
+        namespace, pods = canary.namespace, target_for(canary)
+        try:
+            return Contents(
+                configs=await self._configs.checksums(namespace, config_sync.snapshots(canary, refs) if kind else ()),
+                shared=await self._shared(canary, kind, target, primary),
+                copies=await self._configs.checksums(namespace, copies),
+                pods=await self._pods(pods, target) if isinstance(pods, StatefulSet) and target else (),
+            )
+        except NotLeading:
+            raise
+        except KubeError as error:
+            return Contents({}, Shared(), {}, (), unread=str(error))
 
     def _refs(self, kind: Target | None, workload: Json | None) -> frozenset[ConfigRef]:
         """The configuration that a workload's pods read, where anybody is to look at it."""
@@ -202,12 +203,20 @@ class Observer:
         listed = await self._client.list(POD, target["metadata"]["namespace"], label_selector=selector)
         return tuple(listed["items"])
 
-    def facts(self, seen: Surroundings, now: datetime, answers: Mapping[Question, Answer]) -> Facts:
-        """What a decision may hang on."""
+    def facts(self, seen: Surroundings, now: datetime, answers: Mapping[Question, Answer], told: Told) -> Facts:
+        """What a decision may hang on.
+
+        Args:
+            seen: what was seen around the Canary.
+            now: the time.
+            answers: what the outside world has said.
+            told: what became of earlier decisions.
+        """
         kind, router = seen.kind, seen.router
         target = primary = partitions = None
         if kind is not None and seen.target is not None:
-            revision = self._carries(kind, seen.target, seen)
+            # Of contents that can't be read nobody knows whether they have changed: nothing begins by that.
+            revision = seen.canary.status.last_applied_spec if seen.unread else self._carries(kind, seen.target, seen)
             target = Workload(revision, kind.readiness(seen.target), dict(seen.configs))
         if kind is not None and seen.primary is not None:
             revision, reads = self._primary_revision(kind, seen.primary, seen), config_sync.followed_by(seen.primary)
@@ -231,13 +240,34 @@ class Observer:
             problems=self._problems(seen),
             answers=answers,
             blind_until=self._caches.blind_until(now),
+            refused=told.refused,
+            unseen=self._unseen(seen, now),
+            contested=told.contested,
+            told=told.number,
         )
+
+    def _unseen(self, seen: Surroundings, now: datetime) -> tuple[Unseen, ...]:
+        found = []
+        for resource, state in seen.unseen.items():
+            since = self._caches.moment(state.since, now)
+            forbidden = state.freshness is Freshness.FORBIDDEN
+            workload = seen.kind is not None and seen.kind.resource == resource
+            found.append(Unseen(resource.plural, since, forbidden, workload, state.reason))
+        key = seen.canary.key
+        if not seen.unread:
+            self._unread_since.pop(key, None)
+        else:
+            since = self._unread_since.setdefault(key, now)
+            found.append(Unseen("contents", since, workload=isinstance(seen.kind, StatefulSet), words=seen.unread))
+        return tuple(found)
 
     def _primary_revision(self, kind: Target, primary: Json, seen: Surroundings) -> str:
         """What the primary carries: as it is marked, else the target's revision where it is made of that; or empty."""
         marked = kind.primary_revision(primary)
         if marked is not None or seen.target is None:
             return marked or ""
+        if seen.unread:
+            return seen.canary.status.last_promoted_spec
         rules = self._options.rules
         same = kind.carries(primary, seen.target, tracked=seen.configs, copies=seen.copies, rules=rules)
         return self._carries(kind, seen.target, seen) if same else ""
@@ -267,7 +297,7 @@ class Observer:
             found.append(Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}"))
         elif seen.target is not None:
             found += self._unfit_for(kind, seen.target, seen)
-        elif canary.status.phase not in AT_WORK:
+        elif canary.status.phase not in AT_WORK and kind.resource not in seen.unseen:
             message = f"{canary.spec.target_ref.kind} {canary.target_name} does not exist in {canary.namespace}"
             found.append(Problem("spec.targetRef", message, "create it, or correct its name"))
         if canary.status.phase not in AT_WORK:
@@ -276,7 +306,8 @@ class Observer:
                 found.append(Problem("spec.targetRef", message, "create it, or mark the reference as optional"))
             found += _taken(seen)
             found += config_sync.problems(canary, seen.shared.refs, tracking=self._options.track_configs)
-        found += autoscalers.problems(canary, seen.autoscaler, needed=canary.status.phase not in AT_WORK)
+        if seen.autoscaler_kind is None or seen.autoscaler_kind.resource not in seen.unseen:
+            found += autoscalers.problems(canary, seen.autoscaler, needed=canary.status.phase not in AT_WORK)
         found += metric_templates.problems(canary, self._template, cross_namespace=self._options.cross_namespace_refs)
         return tuple(found)
 

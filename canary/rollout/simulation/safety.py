@@ -87,8 +87,9 @@ class SafeWorld(World):
         could = ours and self._who_serves()[Side.PRIMARY]
         before = canary.status
         # A pass that waits for answers may store that it has seen an edit: it says nothing of traffic.
+        now = decision.status
         seen = before.replace(
-            observed_generation=decision.status.observed_generation, conditions=decision.status.conditions
+            observed_generation=now.observed_generation, conditions=now.conditions, outbox=now.outbox, told=now.told
         )
         if decision.status != seen and could and decision.status.canary_weight != routed:
             self.unsafe(f"the status says {decision.status.canary_weight} %, the route {routed} %")

@@ -92,6 +92,38 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Deny:
+    """The API server does not do some actions for a while.
+
+    Args:
+        actions: names of their types; empty for all.
+        window: when.
+        answered: whether it says so, or does not answer.
+    """
+
+    actions: frozenset[str]
+    window: Window
+    answered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """A kind of object can't be seen for a while.
+
+    Args:
+        kind: its name.
+        window: when.
+        workload: whether it is the kind of the target.
+        forbidden: whether the right to see it is gone.
+    """
+
+    kind: str
+    window: Window
+    workload: bool = False
+    forbidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Deploy:
     """Somebody sets the target to a revision, an older one perhaps; a target that was removed comes back."""
 
@@ -191,6 +223,9 @@ class Scenario:
         replies: what webhooks say; any approves of which nothing is said here, save rollback hooks.
         metrics_down: when the metrics server can't be asked.
         api_down: when the API server can't be had.
+        denied: what the API server does not do.
+        answers_lost: when the status is stored, and nobody hears that it was.
+        blind: what can't be seen.
         latency: how long the answer to a question takes.
         weighted: whether the router can divide traffic by weight.
         in_place: whether the target is rolled out pod by pod, without a primary, as a StatefulSet is.
@@ -206,6 +241,9 @@ class Scenario:
     replies: tuple[Reply, ...] = ()
     metrics_down: tuple[Window, ...] = ()
     api_down: tuple[Window, ...] = ()
+    denied: tuple[Deny, ...] = ()
+    answers_lost: tuple[Window, ...] = ()
+    blind: tuple[Blind, ...] = ()
     latency: timedelta = timedelta(milliseconds=100)
     weighted: bool = True
     in_place: bool = False

@@ -1,9 +1,9 @@
 """Virtual time: the loop of the controller over a modelled cluster, as fast as decisions can be made.
 
-It keeps the rules of the real loop. Actions are applied one by one; one that fails ends the pass with nothing stored.
-The status is stored in one write, which fails if the Canary has changed since it was looked at. Events and alerts are
-told once that is done. Answers count for the look that asked for them, and are dropped when a decision asks for
-another one, or for none. A pass that wrote something is followed by another at once.
+It keeps the rules of the real loop. What protects is done first, one by one; what is refused is a fact of the next
+decision. The status is stored in one write, which fails if the Canary has changed since it was looked at; then what
+stands in its outbox is told, and upkeep is done. Answers count for the look that asked for them, and are dropped when a
+decision asks for another one, or for none. A pass that wrote something is followed by another at once.
 """
 
 import copy
@@ -20,9 +20,11 @@ from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import messages
 from canary.rollout.decide import decide
-from canary.rollout.decision import Action, Decision, Event
+from canary.rollout.decision import Action, Alert, Decision, Ending, Event
 from canary.rollout.deletion import FINALIZER
-from canary.rollout.facts import Answer, Facts, MetricQuestion, Question
+from canary.rollout.facts import Answer, Facts, MetricQuestion, Question, Unseen
+from canary.rollout.outbox import alerts_of, ending_of, events_of, told_of
+from canary.rollout.refusals import Refusals
 from canary.rollout.simulation.cluster import Cluster, Refused
 from canary.rollout.simulation.responders import Since, answer, inside, reply
 from canary.rollout.simulation.scenario import Annotate, Change, Delete, Edit, Scenario, SetClock, Side
@@ -44,6 +46,19 @@ class NotSettlingError(Exception):
 
 class Unavailable(Exception):  # noqa: N818 - reads as what it is where it is caught
     """The API server can't be had."""
+
+
+class Denied(Exception):  # noqa: N818 - reads as what it is where it is caught
+    """The API server does not do an action.
+
+    Args:
+        words: what it says.
+        answered: whether it has said anything.
+    """
+
+    def __init__(self, words: str, *, answered: bool = True) -> None:
+        super().__init__(words)
+        self.answered = answered
 
 
 class Conflict(Exception):  # noqa: N818 - reads as what it is where it is caught
@@ -83,6 +98,9 @@ class World:
         self._asked: dict[Question, datetime] = {}
         self._answers: dict[Question, Answer] = {}
         self._failures = 0
+        self._refusals = Refusals()
+        self._told = 0
+        self._heard: set[int] = set()
         self._since = {side: Since() for side in Side}
         self._version = 0
         self._problems: tuple[int, tuple[Problem, ...]] | None = None
@@ -104,6 +122,7 @@ class World:
         changes = sorted(later, key=lambda each: each.at)
         asked, answers = dict(self._asked), dict(self._answers)
         vars(other).update(_asked=asked, _answers=answers, _changes=changes, _since=dict(self._since))
+        vars(other).update(_refusals=copy.copy(self._refusals), _heard=set(self._heard))
         return other
 
     def keep(self, status: CanaryStatus) -> CanaryStatus:
@@ -189,25 +208,36 @@ class World:
         canary, version = self.canary, self._version
         facts = self.facts()
         decision = decide(canary, facts)
+        self._refusals.keep(decision.wanted)
         try:
-            wrote = self._act(decision)
+            wrote = self._act(decision.protect, 0)
             self.before_store(canary, facts, decision)
             wrote |= self._store(canary, decision, version)
             self.after_store(canary, decision)
+            self._mark_load()
+            self._tell(decision, canary.status, wrote)
+            wrote |= self._keep_up(decision)
         except (Refused, Unavailable, Conflict) as error:
-            self._wake = self.now + min(RETRY * 2**self._failures, MOST_RETRY)
-            self._failures = min(self._failures + 1, 10)
-            self._note(f"failed: {error}")
+            self._retry_after(error)
             return False
+        except Denied as error:
+            self._note(f"refused: {error}")
+            return error.answered or self._retry_after(error)
         except Crash:
             self.restart()
             return True
         self._failures = 0
         self._mark_load()
-        self._tell(decision, wrote)
         self._ask(decision)
-        self._wake = None if decision.wake is None else decision.wake - self.clock
+        wakes = [each for each in (decision.wake, self._refusals.next_due()) if each is not None]
+        self._wake = min(wakes) - self.clock if wakes else None
         return self.goes_on(wrote=wrote, wake=self._wake)
+
+    def _retry_after(self, error: Exception) -> bool:
+        self._wake = self.now + min(RETRY * 2**self._failures, MOST_RETRY)
+        self._failures = min(self._failures + 1, 10)
+        self._note(f"failed: {error}")
+        return False
 
     def goes_on(self, *, wrote: bool, wake: datetime | None) -> bool:
         """Whether the next pass is due at once, after one that wrote something or not and looks again at `wake`."""
@@ -227,7 +257,17 @@ class World:
             kept=cluster.kept,
             problems=self._find_problems(),
             answers=self.answers(),
+            refused=self._refusals.facts(now + self.clock),
+            unseen=tuple(self._unseen()),
+            told=self._told,
         )
+
+    def _unseen(self) -> Iterator[Unseen]:
+        since_start = self.now - self.scenario.start
+        for each in self.scenario.blind:
+            if inside((each.window,), since_start):
+                since = self.scenario.start + each.window.start + self.clock
+                yield Unseen(each.kind, since, each.forbidden, each.workload, "watch broke off")
 
     def answers(self) -> Mapping[Question, Answer]:
         """What the outside world has said to the questions of the current look."""
@@ -253,6 +293,7 @@ class World:
         """Another controller takes over: what was asked is lost."""
         self._asked.clear()
         self._answers.clear()
+        self._refusals, self._told = Refusals(), 0
         self._wake = self.now
         self._note("the controller starts")
 
@@ -305,19 +346,46 @@ class World:
             return self._problems[1]
         return (*self._problems[1], Problem("spec.targetRef", "the target does not exist", "create it"))
 
-    def _act(self, decision: Decision) -> bool:
+    def _act(self, actions: tuple[Action, ...], begin: int) -> bool:
         wrote = False
-        for index, action in enumerate(decision.actions):
-            self.before_action(action, index)
-            self._reach()
-            changed = self.cluster.do(action, self.now)
-            self.after_action(action, wrote=changed)
-            wrote |= changed
-            held = (FINALIZER,) if self.cluster.finalizer else ()
-            if held != self.canary.metadata.finalizers:
-                self.canary = self.canary.replace(metadata=self.canary.metadata.replace(finalizers=held))
-                self._collect()
+        for index, action in enumerate(actions, begin):
+            try:
+                wrote |= self._do(action, index)
+            except Denied as error:
+                urgent = not begin
+                self._refusals.add(action, str(error), self.now + self.clock, answered=error.answered, urgent=urgent)
+                raise
+            self._refusals.remove(action)
         return wrote
+
+    def _do(self, action: Action, index: int) -> bool:
+        self.before_action(action, index)
+        self._reach()
+        self._permit(action)
+        changed = self.cluster.do(action, self.now)
+        self.after_action(action, wrote=changed)
+        held = (FINALIZER,) if self.cluster.finalizer else ()
+        if held != self.canary.metadata.finalizers:
+            self.canary = self.canary.replace(metadata=self.canary.metadata.replace(finalizers=held))
+            self._collect()
+        return changed
+
+    def _keep_up(self, decision: Decision) -> bool:
+        """Each is tried, whatever becomes of the others; what was refused is told by the next decision."""
+        wrote = False
+        for index, action in enumerate(decision.upkeep, len(decision.protect)):
+            new = len(self._refusals)
+            try:
+                wrote |= self._act((action,), index)
+            except Denied:
+                wrote |= len(self._refusals) > new
+        return wrote
+
+    def _permit(self, action: Action) -> None:
+        for each in self.scenario.denied:
+            named = not each.actions or type(action).__name__ in each.actions
+            if named and inside((each.window,), self.now - self.scenario.start):
+                raise Denied("denied by policy", answered=each.answered)
 
     def _reach(self) -> None:
         if self.scenario.api_down and inside(self.scenario.api_down, self.now - self.scenario.start):
@@ -332,14 +400,27 @@ class World:
             msg = "the Canary has changed since it was looked at"
             raise Conflict(msg)
         self.canary = self.canary.replace(status=self.keep(decision.status))
+        if inside(self.scenario.answers_lost, self.now - self.scenario.start):
+            msg = "the answer is lost"
+            raise Unavailable(msg)
         return True
 
-    def _tell(self, decision: Decision, wrote: bool) -> None:
-        events = decision.events
-        if decision.ending is not None:
-            events = (*events, *self._post_rollout())
-        if wrote or events or decision.alerts:
-            self._enter("", decision.reason, events, decision)
+    def _tell(self, decision: Decision, before: CanaryStatus, wrote: bool) -> None:
+        """Tell what stands in the outbox and was not told; a receiver knows again what it has heard."""
+        status = self.canary.status
+        last = told_of(status, self._told)
+        new = [each for each in status.outbox if each.number > last]
+        self._told = max((each.number for each in new), default=last)
+        heard = [each for each in new if each.number not in self._heard]
+        self._heard |= {each.number for each in heard}
+        events = [event for each in heard for event in events_of(each)]
+        alerts = tuple(alert for each in heard for alert in alerts_of(each))
+        ending = next((ending for each in heard if (ending := ending_of(each)) is not None), None)
+        if ending is not None:
+            events += self._post_rollout()
+        marked = status.replace(outbox=before.outbox, told=before.told) == before
+        if events or alerts or (wrote and not (marked and status != before)):
+            self._enter("", decision.reason, tuple(events), alerts, ending)
 
     def _post_rollout(self) -> Iterator[Event]:
         for hook in self.canary.hooks(HookType.POST_ROLLOUT):
@@ -349,9 +430,11 @@ class World:
                 yield event
 
     def _note(self, note: str) -> None:
-        self._enter(note, "", (), None)
+        self._enter(note, "", (), (), None)
 
-    def _enter(self, note: str, reason: str, events: tuple[Event, ...], decision: Decision | None) -> None:
+    def _enter(
+        self, note: str, reason: str, events: tuple[Event, ...], alerts: tuple[Alert, ...], ending: Ending | None
+    ) -> None:
         status = self.canary.status
         self.entries.append(
             Entry(
@@ -363,8 +446,8 @@ class World:
                 iterations=status.iterations,
                 failed_checks=status.failed_checks,
                 events=events,
-                alerts=decision.alerts if decision is not None else (),
-                ending=decision.ending if decision is not None else None,
+                alerts=alerts,
+                ending=ending,
             )
         )
 

@@ -11,7 +11,8 @@ from canary.api.rules import problems
 from canary.controller.configs import ConfigReader, Shared
 from canary.controller.observe.caches import Caches
 from canary.controller.observe.index import Index
-from canary.controller.observe.observer import Observer, Surroundings
+from canary.controller.observe.observer import Observer
+from canary.controller.observe.surroundings import Surroundings
 from canary.controller.options import Options
 from canary.kube.client import KubeClient
 from canary.kube.types import DAEMON_SET, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT, Json, Resource

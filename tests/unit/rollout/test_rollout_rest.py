@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from canary.api.analysis import HookType
 from canary.api.canary import Canary
 from canary.api.meta import ConditionStatus
 from canary.api.status import Phase
@@ -17,6 +18,7 @@ from canary.rollout.simulation import (
     Kill,
     Reading,
     Remove,
+    Reply,
     SafeWorld,
     Scale,
     Scenario,
@@ -29,6 +31,7 @@ V2 = (60, Deploy("v2"))
 MINUTE = timedelta(minutes=1)
 
 Make = Callable[..., Canary]
+Hook = Callable[..., dict[str, Any]]
 Play = Callable[..., Timeline]
 Story = Callable[..., Scenario]
 
@@ -203,7 +206,7 @@ class TestInvalid:
         line = play(canary(stepWeight=0), V2)
 
         assert line.status.phase is Phase.EMPTY
-        assert line.served.keys() == {"v1"}
+        assert line.served.keys() == {"v1", "v2"}, "the target serves its users by itself, as if there were no Canary"
         assert line.passes < 10
 
     def test_it_is_told_once_with_the_field_and_the_remedy(self, canary: Make, play: Play) -> None:
@@ -234,20 +237,42 @@ class TestInvalid:
         assert line.status.observed_generation == 2
 
     def test_a_rollout_under_way_stays_where_it_is_and_goes_on(self, canary: Make, play: Play) -> None:
-        line = play(canary(), V2, (200, Edit(canary(stepWeight=0).spec)), (5000, Edit(canary().spec)))
+        line = play(canary(), V2, (200, Edit(canary(stepWeight=0).spec)), (400, Edit(canary().spec)))
 
         assert line.weights == (0, 10, 20, 30, 40, 50, 0)
         steps = {weight: at for at, weight in line.weight_changes}
-        assert steps[40] >= timedelta(seconds=5000)
+        assert steps[40] >= timedelta(seconds=400)
         assert line.status.phase is Phase.SUCCEEDED
 
+    def test_one_that_is_not_mended_in_time_takes_the_version_back(self, canary: Make, play: Play) -> None:
+        """Nobody judges it any more: it must not keep its traffic for good, and people are called at once."""
+        line = play(canary(), V2, (200, Edit(canary(stepWeight=0).spec)))
+
+        assert line.status.phase is Phase.FAILED
+        assert line.weight_changes[-1] == (timedelta(seconds=500), 0)
+        called = [(entry.at, alert.message) for entry in line.entries for alert in entry.alerts]
+        assert any(at == timedelta(seconds=200) and "Canary is stalled" in message for at, message in called)
+
+    def test_rollback_hooks_are_asked_meanwhile(self, canary: Make, play: Play, hook: Hook) -> None:
+        asked = canary(webhooks=[hook("rollback")])
+        broken = canary(stepWeight=0, webhooks=[hook("rollback")])
+        line = play(
+            asked,
+            V2,
+            (200, Edit(broken.spec)),
+            replies=(Reply(True, type=HookType.ROLLBACK, start=timedelta(seconds=300)),),
+        )
+
+        assert line.status.phase is Phase.FAILED
+        assert timedelta(seconds=300) <= line.weight_changes[-1][0] <= timedelta(seconds=361)
+
     def test_the_time_until_it_is_mended_does_not_count_for_the_deadline(self, canary: Make, play: Play) -> None:
-        versions = {"v2": Version(ready_after=timedelta(seconds=4980))}
+        versions = {"v2": Version(ready_after=timedelta(seconds=600))}
         line = play(
             canary(),
             V2,
             (200, Edit(canary(stepWeight=0).spec)),
-            (5000, Edit(canary().spec)),
+            (400, Edit(canary().spec)),
             versions=versions,
         )
 

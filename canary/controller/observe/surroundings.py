@@ -1,0 +1,88 @@
+"""What was seen around one Canary, and what became of earlier decisions on it: values between looking and deciding."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from canary.api.canary import Canary
+from canary.api.problems import Problem
+from canary.controller.configs import Shared
+from canary.controller.observe.caches import KindState
+from canary.kube.types import Json, Resource
+from canary.rollout.decision import Action
+from canary.rollout.facts import Refusal
+from canary.routers.base import Router
+from canary.workloads.autoscalers import Autoscaler
+from canary.workloads.base import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of earlier decisions on a Canary.
+
+    Args:
+        refused: what the API server did not do of them, by action.
+        contested: whether each of many passes in a row had something to write.
+        number: the number of the last notice that was told.
+    """
+
+    refused: Mapping[Action, Refusal] = field(default_factory=dict)
+    contested: bool = False
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The objects that one Canary is about, as they were when it was looked at.
+
+    Args:
+        canary: the Canary.
+        raw: the Canary as the API server has it.
+        provider: name of its traffic provider.
+        kind: what its target is; None for a kind that is not supported.
+        router: its traffic provider; None for one that is not supported.
+        target: the workload that it names; None when there is none.
+        primary: the primary; None when there is none.
+        services: its Services that exist, by name.
+        routes: what its router looks at, Services among them, by kind and name.
+        configs: checksums of the tracked configuration.
+        shared: the configuration that the primary shares with the target.
+        copies: checksums of the primary's copies of that, where nothing else tells what the primary carries.
+        autoscaler_kind: what its autoscaler is; None where the spec names none.
+        autoscaler: the autoscaler that it names; None when there is none.
+        pods: the pods of a target that is rolled out in place; none where all of them are as they should be.
+        refused: what can't be of what the spec says, whatever is there.
+        missing: `configmap/NAME` or `secret/NAME` of what its pods can't start without and does not exist.
+        unseen: the kinds that it needs and that can't be looked at now.
+        unread: why contents of its configuration could not be read; empty where they could.
+    """
+
+    canary: Canary
+    raw: Json
+    provider: str
+    kind: Target | None
+    router: Router | None
+    target: Json | None
+    primary: Json | None
+    services: Mapping[str, Json]
+    routes: Mapping[tuple[str, str], Json]
+    configs: Mapping[str, str]
+    shared: Shared
+    copies: Mapping[str, str]
+    autoscaler_kind: Autoscaler | None
+    autoscaler: Json | None
+    pods: tuple[Json, ...]
+    refused: tuple[Problem, ...]
+    missing: tuple[str, ...]
+    unseen: Mapping[Resource, KindState]
+    unread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What no watch tells."""
+
+    configs: Mapping[str, str]
+    shared: Shared
+    copies: Mapping[str, str]
+    pods: tuple[Json, ...]
+    unread: str = ""

@@ -1,0 +1,243 @@
+"""What stands in the way of a decision: what was refused, can't be seen, can't work, or is undone by somebody.
+
+The decision of the phase says what should be done. Here is said what becomes of it: the words, the condition, the
+event, the alert and the deadline of everything that keeps it from being done, in one place.
+
+::
+
+    what                              what is still done                          what is told
+    a write of upkeep is refused      everything else                             Stalled, event, alert
+    a write that protects is refused  what comes before it; no move is recorded   Stalled, event, alert
+    a kind can't be seen              traffic leaves what fails or isn't ready    Stalled, event, alert after a while
+    the spec can't work               the same, and rollback hooks are asked      Stalled, event, alert
+    somebody undoes our writes        everything, slowly                          Stalled, event, alert
+
+The alert goes out where the new version has traffic. A rollout that is kept from its next step for as long as it may
+wait is taken back.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from canary.api.analysis import Severity
+from canary.api.problems import Problem
+from canary.api.status import CanaryStatus, Phase
+from canary.rollout.decision import (
+    Action,
+    Alert,
+    Decision,
+    DropFinalizer,
+    Ending,
+    Orphan,
+    Route,
+    ScalePrimary,
+)
+from canary.rollout.ending import DEADLINE_EXCEEDED, roll_back
+from canary.rollout.facts import Refusal, Unseen
+from canary.rollout.situation import Situation, warning
+
+STALLED = "Stalled"
+INVALID = "InvalidSpec"
+REFUSED = "Refused"
+FORBIDDEN = "Forbidden"
+STALE = "Stale"
+NOT_SETTLING = "NotSettling"
+
+QUIET = timedelta(seconds=30)
+"""How long a write may go unanswered, or a kind unseen, before that is told: an API server restarts in seconds."""
+
+ANALYSED = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION})
+"""Phases in which a rollout can be taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hindrance:
+    """What stands in the way, for the condition.
+
+    Args:
+        reason: in one CamelCase word.
+        message: in words.
+    """
+
+    reason: str
+    message: str
+
+
+def heed(s: Situation, decision: Decision) -> Decision:
+    """What can be done of a decision, with what stands in the way of the rest."""
+    refused = {each: s.facts.refused[each] for each in decision.done if each in s.facts.refused}
+    standing = {action: refusal for action, refusal in refused.items() if not refusal.due}
+    heeded = _unless_unseen(s, _unless_refused(s, decision, standing))
+    return replace(heeded, wake=_wake(s, heeded, refused))
+
+
+def hindrance(s: Situation, decision: Decision) -> Hindrance | None:
+    """What stands in the way of a decision that was heeded, where it is time to tell; the gravest names the reason."""
+    found = [
+        *([Hindrance(INVALID, explain(s.facts.problems))] if s.facts.problems else ()),
+        *(Hindrance(REFUSED, _refusal(*each)) for each in _refused(s, decision) if _to_be_told(s, each[1])),
+        *(_unseen(each) for each in s.facts.unseen if each.forbidden or s.now >= each.since + quiet(s)),
+        *([Hindrance(NOT_SETTLING, "somebody undoes what is written around the Canary")] if s.facts.contested else ()),
+    ]
+    return Hindrance(found[0].reason, "; ".join(dict.fromkeys(each.message for each in found))) if found else None
+
+
+def told(s: Situation, decision: Decision, found: Hindrance | None) -> Decision:
+    """The decision with an event for what newly stands in its way, and an alert while the new version has traffic."""
+    if found is None:
+        return decision
+    known = s.status.condition(STALLED)
+    new = known is None or known.message != found.message
+    share, before = max(decision.status.canary_weight, s.split.canary), s.status.canary_weight
+    call = share > 0 and (new or not before)
+    alert = Alert(
+        f"Canary is stalled while the new version has {share} % of the traffic: {found.message}", Severity.ERROR
+    )
+    return replace(
+        decision,
+        events=(*decision.events, warning(found.message)) if new else decision.events,
+        alerts=(*decision.alerts, alert) if call else decision.alerts,
+    )
+
+
+def explain(problems: Iterable[Problem]) -> str:
+    """Problems in one line."""
+    return "; ".join(str(problem) for problem in problems)
+
+
+def quiet(s: Situation) -> timedelta:
+    """How long what may be a short outage is not told: an interval of the analysis at the most."""
+    return min(QUIET, s.canary.analysis_interval)
+
+
+def _unless_refused(s: Situation, decision: Decision, standing: Mapping[Action, Refusal]) -> Decision:
+    blocked = [refusal for action, refusal in standing.items() if action in decision.protect]
+    if not blocked or not _moves(s, decision.status):
+        return _without(decision, standing)
+    since = min(refusal.since for refusal in blocked)
+    if s.status.phase in ANALYSED and decision.ending is None and s.now >= since + s.patience:
+        why = f"progress deadline exceeded {blocked[0].words}"
+        return _without(roll_back(s, why, deadline=True), s.facts.refused)
+    return _without(_stay(s, decision, f"refused: {blocked[0].words}"), standing)
+
+
+def _without(decision: Decision, standing: Mapping[Action, Refusal] | Mapping[object, Refusal]) -> Decision:
+    """The decision without what would be refused again, nor what protects and comes after that."""
+    protect = decision.protect
+    end = next((index for index, each in enumerate(protect) if each in standing), len(protect))
+    done = {*protect[:end], *(each for each in decision.upkeep if each not in standing)}
+    if len(done) == len({*decision.done}):
+        return decision
+    return replace(
+        decision,
+        first=tuple(each for each in decision.first if each in done),
+        actions=tuple(each for each in decision.actions if each in done),
+        withheld=tuple(each for each in decision.done if each not in done),
+    )
+
+
+def _moves(s: Situation, status: CanaryStatus) -> bool:
+    """Whether a status says that the rollout has moved, so that it must not be stored before it has."""
+    return _position(status) != _position(s.status)
+
+
+def _position(status: CanaryStatus) -> tuple[object, ...]:
+    return (
+        status.phase,
+        status.canary_weight,
+        status.iterations,
+        status.last_applied_spec,
+        status.last_promoted_spec,
+        status.traffic_removed_time is None,
+        status.partition,
+    )
+
+
+def _stay(s: Situation, decision: Decision, why: str) -> Decision:
+    """Where the rollout is, with the verdicts of this look: the next one comes after an interval as always."""
+    looked = decision.status.last_check_time == s.now
+    status = s.evolve(
+        failed_checks=max(s.status.failed_checks, decision.status.failed_checks),
+        checks=decision.status.checks if looked else s.status.checks,
+        last_check_time=s.now if looked else s.status.last_check_time,
+    )
+    return Decision(
+        status=status,
+        reason=f"{decision.reason} ({why})",
+        actions=decision.actions,
+        first=decision.first,
+        asks=decision.asks,
+        wake=s.now + s.canary.analysis_interval if looked else decision.wake,
+    )
+
+
+def _unless_unseen(s: Situation, decision: Decision) -> Decision:
+    """What is known may be old: that is enough to take traffic away, and for nothing else."""
+    unseen = s.facts.unseen
+    if not unseen:
+        return decision
+    if s.canary.metadata.deletion_timestamp is not None:
+        return _leave_unseen(s, decision, min(each.since for each in unseen))
+    blind = any(each.workload for each in unseen)
+    if not _moves(s, decision.status) or _takes_back(s, decision, blind=blind):
+        return _only(decision, [each for each in decision.protect if _takes_away(s, each)])
+    return _only(_stay(s, decision, "what is known may be old"), [])
+
+
+def _takes_back(s: Situation, decision: Decision, *, blind: bool) -> bool:
+    """Whether a decision only gives requests back, and by what is known: a verdict, or pods that are seen."""
+    if decision.status.phase not in (*ANALYSED, Phase.FAILED) or decision.status.canary_weight > s.status.canary_weight:
+        return False
+    if decision.status.last_applied_spec != s.status.last_applied_spec:
+        return False
+    ended = decision.ending is Ending.FAILED and decision.status.reason != DEADLINE_EXCEEDED
+    return ended and s.canary_serving if blind else ended or decision.status.canary_weight < s.status.canary_weight
+
+
+def _takes_away(s: Situation, action: Action) -> bool:
+    return isinstance(action, ScalePrimary) or (isinstance(action, Route) and action.split.canary < s.split.canary)
+
+
+def _only(decision: Decision, kept: list[Action]) -> Decision:
+    return replace(decision, actions=tuple(kept), first=(), withheld=())
+
+
+def _leave_unseen(s: Situation, decision: Decision, since: datetime) -> Decision:
+    """A Canary is deleted whose surroundings can't be seen: after a while it goes, and all else stays as it is."""
+    until = since + s.patience
+    if not any(isinstance(each, DropFinalizer) for each in decision.actions):
+        return _only(decision, [])
+    if s.now < until:
+        return replace(_only(decision, []), wake=until)
+    return _only(decision, [Orphan(), DropFinalizer()])
+
+
+def _refused(s: Situation, decision: Decision) -> list[tuple[Action, Refusal]]:
+    return [(each, s.facts.refused[each]) for each in decision.wanted if each in s.facts.refused]
+
+
+def _to_be_told(s: Situation, refusal: Refusal) -> bool:
+    return refusal.answered or s.now >= refusal.since + quiet(s)
+
+
+def _refusal(action: Action, refusal: Refusal) -> str:
+    said = "refuses" if refusal.answered else "does not answer to"
+    return f"the API server {said} {type(action).__name__}: {refusal.words}"
+
+
+def _unseen(unseen: Unseen) -> Hindrance:
+    if unseen.forbidden:
+        words = f"the controller may not list or watch {unseen.kind}: {unseen.words}; give its role that right"
+        return Hindrance(FORBIDDEN, words)
+    return Hindrance(STALE, f"{unseen.kind} can't be followed, what is known of it may be old: {unseen.words}")
+
+
+def _wake(s: Situation, decision: Decision, refused: Mapping[Action, Refusal]) -> datetime | None:
+    """When to look again: as was decided, or when something is to be told, or has lasted for too long."""
+    wakes = [decision.wake] if decision.wake is not None else []
+    quiets = [each.since + quiet(s) for each in refused.values() if not each.answered]
+    quiets += [each.since + quiet(s) for each in s.facts.unseen if not each.forbidden]
+    if s.status.phase in ANALYSED:
+        quiets += [each.since + s.patience for each in refused.values()]
+    return min([*wakes, *(each for each in quiets if each > s.now)], default=None)
