@@ -176,7 +176,7 @@ class Reconciler:
         refusals, now = self._refusals.get(key) or Refusals(), self._now()
         became = Told(refusals.facts(now), self._moves[key] >= MOST_PASSES, self._recorder.told(raw, seen.canary))
         decision = decide(seen.canary, self._observer.facts(seen, now, self._board.answers(key), became))
-        refusals.keep(decision.wanted)
+        refusals.heed(seen.canary, decision, now)
         if not refusals:
             self._refusals.pop(key, None)
         self._time_look(seen.canary, decision)
@@ -204,7 +204,7 @@ class Reconciler:
             if await self._do(actor, action, key, refusals, urgent=False) is not None:
                 self._queue.add(key)
         moved = stored is not raw or actor.writes > 0
-        wakes = [each for each in (decision.wake, refusals.next_due()) if each is not None]
+        wakes = [each for each in (decision.wake, refusals.next_due(now)) if each is not None]
         return Outcome(Kind.MOVED if moved else Kind.DONE, decision.reason, min(wakes, default=None))
 
     async def _do(self, actor: Actor, action: Action, key: str, refusals: Refusals, *, urgent: bool) -> Outcome | None:

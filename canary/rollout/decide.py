@@ -70,7 +70,7 @@ def decide(canary: Canary, facts: Facts) -> Decision:
     s = Situation(canary, facts) if facts.partitions is None else InPlaceSituation(canary, facts)
     decision = s.truthful(heed(s, _decide(s)))
     # What is taken over is told of by nobody: nothing has happened.
-    found = hindrance(s, decision) if Adopt() not in decision.actions else None
+    found = hindrance(s) if Adopt() not in decision.actions else None
     return posted(canary, facts, _finish(s, told(s, decision, found), found))
 
 

@@ -215,6 +215,11 @@ class Ending(StrEnum):
     FAILED = "failed"
 
 
+def protecting(actions: tuple[Action, ...]) -> tuple[Action, ...]:
+    """Those of these actions on which requests hang."""
+    return tuple(each for each in actions if not isinstance(each, UPKEEP))
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """One step of a rollout.
@@ -250,7 +255,7 @@ class Decision:
     @property
     def protect(self) -> tuple[Action, ...]:
         """What is done before the status is stored: traffic, and pods for whoever serves."""
-        return (*self.first, *(each for each in self.actions if not isinstance(each, UPKEEP)))
+        return (*self.first, *protecting(self.actions))
 
     @property
     def upkeep(self) -> tuple[Action, ...]:

@@ -15,6 +15,7 @@ from canary.rollout.decision import (
     Ending,
     Event,
     Route,
+    protecting,
 )
 from canary.rollout.plan import EVERYBODY
 from canary.rollout.situation import HELD, PRIMARY_NOT_READY, SETTLE, Situation, warning
@@ -203,7 +204,7 @@ def roll_back(
     if (left := stays(s)) and not (begun and s.now >= _given_up_at(s)):
         failed = s.canary.threshold if failed_checks is None else failed_checks
         return _give_back(s, told, left, why, failed, checks)
-    if s.refuses(*s.keep_all_on_primary()) and s.status.phase is not Phase.PROMOTING:
+    if s.refuses(*protecting(s.keep_all_on_primary())) and s.status.phase is not Phase.PROMOTING:
         failed = s.canary.threshold if failed_checks is None else failed_checks
         kept = s.stay(why, actions=refill(s)) if begun else _give_back(s, told, s.split.canary, why, failed, checks)
         return replace(kept, withheld=s.keep_all_on_primary())

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 
 from canary.api.analysis import Severity
 from canary.api.problems import Problem
-from canary.api.status import CanaryStatus, Phase
+from canary.api.status import Phase
 from canary.rollout.decision import (
     Action,
     Alert,
@@ -35,6 +35,7 @@ from canary.rollout.decision import (
 )
 from canary.rollout.ending import DEADLINE_EXCEEDED, roll_back
 from canary.rollout.facts import Refusal, Unseen
+from canary.rollout.refusals import moves
 from canary.rollout.situation import Situation, warning
 
 STALLED = "Stalled"
@@ -66,17 +67,16 @@ class Hindrance:
 
 def heed(s: Situation, decision: Decision) -> Decision:
     """What can be done of a decision, with what stands in the way of the rest."""
-    refused = {each: s.facts.refused[each] for each in decision.done if each in s.facts.refused}
-    standing = {action: refusal for action, refusal in refused.items() if not refusal.due}
+    standing = {action: refusal for action, refusal in s.facts.refused.items() if not refusal.due}
     heeded = _unless_unseen(s, _unless_refused(s, decision, standing))
-    return replace(heeded, wake=_wake(s, heeded, refused))
+    return replace(heeded, wake=_wake(s, heeded))
 
 
-def hindrance(s: Situation, decision: Decision) -> Hindrance | None:
-    """What stands in the way of a decision that was heeded, where it is time to tell; the gravest names the reason."""
+def hindrance(s: Situation) -> Hindrance | None:
+    """What stands in the way, where it is time to tell; the gravest names the reason."""
     found = [
         *([Hindrance(INVALID, explain(s.facts.problems))] if s.facts.problems else ()),
-        *(Hindrance(REFUSED, _refusal(*each)) for each in _refused(s, decision) if _to_be_told(s, each[1])),
+        *(Hindrance(REFUSED, _refusal(*each)) for each in s.facts.refused.items() if _to_be_told(s, each[1])),
         *(_unseen(each) for each in s.facts.unseen if each.forbidden or s.now >= each.since + quiet(s)),
         *([Hindrance(NOT_SETTLING, "somebody undoes what is written around the Canary")] if s.facts.contested else ()),
     ]
@@ -113,7 +113,7 @@ def quiet(s: Situation) -> timedelta:
 
 def _unless_refused(s: Situation, decision: Decision, standing: Mapping[Action, Refusal]) -> Decision:
     blocked = [refusal for action, refusal in standing.items() if action in decision.protect]
-    if not blocked or not _moves(s, decision.status):
+    if not blocked or not moves(s.status, decision.status):
         return _without(decision, standing)
     since = min(refusal.since for refusal in blocked)
     if s.status.phase in ANALYSED and decision.ending is None and s.now >= since + s.patience:
@@ -122,7 +122,7 @@ def _unless_refused(s: Situation, decision: Decision, standing: Mapping[Action, 
     return _without(_stay(s, decision, f"refused: {blocked[0].words}"), standing)
 
 
-def _without(decision: Decision, standing: Mapping[Action, Refusal] | Mapping[object, Refusal]) -> Decision:
+def _without(decision: Decision, standing: Mapping[Action, Refusal]) -> Decision:
     """The decision without what would be refused again, nor what protects and comes after that."""
     protect = decision.protect
     end = next((index for index, each in enumerate(protect) if each in standing), len(protect))
@@ -134,23 +134,6 @@ def _without(decision: Decision, standing: Mapping[Action, Refusal] | Mapping[ob
         first=tuple(each for each in decision.first if each in done),
         actions=tuple(each for each in decision.actions if each in done),
         withheld=tuple(each for each in decision.done if each not in done),
-    )
-
-
-def _moves(s: Situation, status: CanaryStatus) -> bool:
-    """Whether a status says that the rollout has moved, so that it must not be stored before it has."""
-    return _position(status) != _position(s.status)
-
-
-def _position(status: CanaryStatus) -> tuple[object, ...]:
-    return (
-        status.phase,
-        status.canary_weight,
-        status.iterations,
-        status.last_applied_spec,
-        status.last_promoted_spec,
-        status.traffic_removed_time is None,
-        status.partition,
     )
 
 
@@ -168,7 +151,7 @@ def _stay(s: Situation, decision: Decision, why: str) -> Decision:
         actions=decision.actions,
         first=decision.first,
         asks=decision.asks,
-        wake=s.now + s.canary.analysis_interval if looked else decision.wake,
+        wake=s.now + s.canary.analysis_interval if looked else None,
     )
 
 
@@ -180,7 +163,7 @@ def _unless_unseen(s: Situation, decision: Decision) -> Decision:
     if s.canary.metadata.deletion_timestamp is not None:
         return _leave_unseen(s, decision, min(each.since for each in unseen))
     blind = any(each.workload for each in unseen)
-    if not _moves(s, decision.status) or _takes_back(s, decision, blind=blind):
+    if not moves(s.status, decision.status) or _takes_back(s, decision, blind=blind):
         return _only(decision, [each for each in decision.protect if _takes_away(s, each)])
     return _only(_stay(s, decision, "what is known may be old"), [])
 
@@ -213,10 +196,6 @@ def _leave_unseen(s: Situation, decision: Decision, since: datetime) -> Decision
     return _only(decision, [Orphan(), DropFinalizer()])
 
 
-def _refused(s: Situation, decision: Decision) -> list[tuple[Action, Refusal]]:
-    return [(each, s.facts.refused[each]) for each in decision.wanted if each in s.facts.refused]
-
-
 def _to_be_told(s: Situation, refusal: Refusal) -> bool:
     return refusal.answered or s.now >= refusal.since + quiet(s)
 
@@ -233,11 +212,11 @@ def _unseen(unseen: Unseen) -> Hindrance:
     return Hindrance(STALE, f"{unseen.kind} can't be followed, what is known of it may be old: {unseen.words}")
 
 
-def _wake(s: Situation, decision: Decision, refused: Mapping[Action, Refusal]) -> datetime | None:
+def _wake(s: Situation, decision: Decision) -> datetime | None:
     """When to look again: as was decided, or when something is to be told, or has lasted for too long."""
     wakes = [decision.wake] if decision.wake is not None else []
-    quiets = [each.since + quiet(s) for each in refused.values() if not each.answered]
+    quiets = [each.since + quiet(s) for each in s.facts.refused.values() if not each.answered]
     quiets += [each.since + quiet(s) for each in s.facts.unseen if not each.forbidden]
     if s.status.phase in ANALYSED:
-        quiets += [each.since + s.patience for each in refused.values()]
+        quiets += [each.since + s.patience for each in s.facts.refused.values()]
     return min([*wakes, *(each for each in quiets if each > s.now)], default=None)

@@ -1,10 +1,11 @@
 """What the API server did not do of what was decided, until it is done or nobody wants it any more."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from canary.rollout.decision import Action
+from canary.api.canary import Canary
+from canary.api.status import CanaryStatus
+from canary.rollout.decision import Action, Decision
 from canary.rollout.facts import Refusal
 
 FIRST = timedelta(seconds=1)
@@ -15,6 +16,26 @@ MOST, MOST_URGENT = timedelta(seconds=60), timedelta(seconds=5)
 
 SHORT = timedelta(seconds=30)
 """For how long what is not answered is simply tried again: an API server that restarts is away for seconds."""
+
+FORGOTTEN = timedelta(minutes=5)
+"""An action that is due for so long, and for two intervals, is wanted by nobody."""
+
+
+def moves(before: CanaryStatus, after: CanaryStatus) -> bool:
+    """Whether a status says that the rollout has moved, so that it must not be stored before it has."""
+    return _position(after) != _position(before)
+
+
+def _position(status: CanaryStatus) -> tuple[object, ...]:
+    return (
+        status.phase,
+        status.canary_weight,
+        status.iterations,
+        status.last_applied_spec,
+        status.last_promoted_spec,
+        status.traffic_removed_time is None,
+        status.partition,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +73,19 @@ class Refusals:
         self._tried = {**self._tried, action: _Tried(before.words, before.since, answered, tries, now + wait)}
 
     def remove(self, action: Action) -> None:
-        """An action was done."""
-        self._tried = {each: tried for each, tried in self._tried.items() if each != action}
+        """An action was done, in place of any other of its type."""
+        self._tried = {each: tried for each, tried in self._tried.items() if type(each) is not type(action)}
 
-    def keep(self, wanted: Iterable[Action]) -> None:
-        """Forget all that nobody wants any more."""
-        kept = set(wanted)
-        self._tried = {action: tried for action, tried in self._tried.items() if action in kept}
+    def heed(self, canary: Canary, decision: Decision, now: datetime) -> None:
+        """Forget what nobody wants any more: the rollout moves on without it, or nobody has tried it for long.
+
+        A decision that waits for the next look wants nothing, and says nothing of that.
+        """
+        if moves(canary.status, decision.status):
+            wanted = set(decision.wanted)
+            self._tried = {action: tried for action, tried in self._tried.items() if action in wanted}
+        oldest = now - max(FORGOTTEN, 2 * canary.analysis_interval)
+        self._tried = {action: tried for action, tried in self._tried.items() if tried.next >= oldest}
 
     def facts(self, now: datetime) -> dict[Action, Refusal]:
         """What a decision has to know of them."""
@@ -67,9 +94,9 @@ class Refusals:
             for action, each in self._tried.items()
         }
 
-    def next_due(self) -> datetime | None:
-        """When the next of them is to be tried again; None where there is none."""
-        return min((each.next for each in self._tried.values()), default=None)
+    def next_due(self, now: datetime) -> datetime | None:
+        """When the next of them may be tried again that may not be now; None where there is none."""
+        return min((each.next for each in self._tried.values() if each.next > now), default=None)
 
     def __len__(self) -> int:
         """How many there are."""

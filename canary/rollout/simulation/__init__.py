@@ -3,12 +3,15 @@
 `World(scenario).run()` gives a `Timeline`. No I/O, no clock, no randomness: the same scenario gives the same timeline.
 """
 
+from canary.rollout.simulation.failures import Conflict, Crash, Denied, NotSettlingError, Unavailable
 from canary.rollout.simulation.pods import PodWorld
 from canary.rollout.simulation.safety import SafeWorld, UnsafeError, found_wanting
 from canary.rollout.simulation.scenario import (
     Annotate,
+    Blind,
     Change,
     Delete,
+    Deny,
     Deploy,
     Drift,
     Edit,
@@ -27,14 +30,17 @@ from canary.rollout.simulation.scenario import (
 )
 from canary.rollout.simulation.takeover import TakenOver
 from canary.rollout.simulation.timeline import Entry, Timeline
-from canary.rollout.simulation.world import Conflict, Crash, NotSettlingError, Unavailable, World
+from canary.rollout.simulation.world import World
 
 __all__ = [
     "Annotate",
+    "Blind",
     "Change",
     "Conflict",
     "Crash",
     "Delete",
+    "Denied",
+    "Deny",
     "Deploy",
     "Drift",
     "Edit",

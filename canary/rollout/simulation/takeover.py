@@ -44,7 +44,7 @@ class TakenOver(SafeWorld):
         self.before = self.canary.status
         self.canary = self.canary.replace(status=_flaggers(self.canary, **lacks))
         self.restart()
-        self._heard.clear()
+        self.audience.heard = 0
         self.entries: list[Entry] = []
         self.adoptions = 0
 

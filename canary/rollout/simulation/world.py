@@ -20,12 +20,13 @@ from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import messages
 from canary.rollout.decide import decide
-from canary.rollout.decision import Action, Alert, Decision, Ending, Event
+from canary.rollout.decision import Action, Alert, Decision, Ending, Event, KeepAutoscaler
 from canary.rollout.deletion import FINALIZER
 from canary.rollout.facts import Answer, Facts, MetricQuestion, Question, Unseen
-from canary.rollout.outbox import alerts_of, ending_of, events_of, told_of
 from canary.rollout.refusals import Refusals
+from canary.rollout.simulation.audience import Audience
 from canary.rollout.simulation.cluster import Cluster, Refused
+from canary.rollout.simulation.failures import Conflict, Crash, Denied, NotSettlingError, Unavailable
 from canary.rollout.simulation.responders import Since, answer, inside, reply
 from canary.rollout.simulation.scenario import Annotate, Change, Delete, Edit, Scenario, SetClock, Side
 from canary.rollout.simulation.timeline import Entry, Timeline
@@ -38,35 +39,6 @@ RETRY, MOST_RETRY = timedelta(seconds=1), timedelta(seconds=30)
 
 AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
 """Phases in which a target that disappears is the rollout's concern, not the spec's."""
-
-
-class NotSettlingError(Exception):
-    """Decisions follow each other without end while time stands still."""
-
-
-class Unavailable(Exception):  # noqa: N818 - reads as what it is where it is caught
-    """The API server can't be had."""
-
-
-class Denied(Exception):  # noqa: N818 - reads as what it is where it is caught
-    """The API server does not do an action.
-
-    Args:
-        words: what it says.
-        answered: whether it has said anything.
-    """
-
-    def __init__(self, words: str, *, answered: bool = True) -> None:
-        super().__init__(words)
-        self.answered = answered
-
-
-class Conflict(Exception):  # noqa: N818 - reads as what it is where it is caught
-    """The Canary has changed since it was looked at."""
-
-
-class Crash(Exception):  # noqa: N818 - reads as what it is where it is caught
-    """The controller dies; another one starts, knowing only what the cluster holds."""
 
 
 class World:
@@ -99,8 +71,8 @@ class World:
         self._answers: dict[Question, Answer] = {}
         self._failures = 0
         self._refusals = Refusals()
-        self._told = 0
-        self._heard: set[int] = set()
+        self.audience = Audience()
+        """Who is told."""
         self._since = {side: Since() for side in Side}
         self._version = 0
         self._problems: tuple[int, tuple[Problem, ...]] | None = None
@@ -122,7 +94,7 @@ class World:
         changes = sorted(later, key=lambda each: each.at)
         asked, answers = dict(self._asked), dict(self._answers)
         vars(other).update(_asked=asked, _answers=answers, _changes=changes, _since=dict(self._since))
-        vars(other).update(_refusals=copy.copy(self._refusals), _heard=set(self._heard))
+        vars(other).update(_refusals=copy.copy(self._refusals), audience=copy.copy(self.audience))
         return other
 
     def keep(self, status: CanaryStatus) -> CanaryStatus:
@@ -177,6 +149,8 @@ class World:
             moments.append(self.scenario.start + self._changes[0].at)
         if self._wake is not None and not self.gone:
             moments.append(self._wake)
+        ends = (self.scenario.start + each.window.end for each in self.scenario.blind)
+        moments += [end for end in ends if end > self.now and not self.gone]
         return min((max(each, self.now) for each in moments if each is not None), default=None)
 
     def advance(self, moment: datetime) -> None:
@@ -208,7 +182,7 @@ class World:
         canary, version = self.canary, self._version
         facts = self.facts()
         decision = decide(canary, facts)
-        self._refusals.keep(decision.wanted)
+        self._refusals.heed(canary, decision, facts.now)
         try:
             wrote = self._act(decision.protect, 0)
             self.before_store(canary, facts, decision)
@@ -229,7 +203,7 @@ class World:
         self._failures = 0
         self._mark_load()
         self._ask(decision)
-        wakes = [each for each in (decision.wake, self._refusals.next_due()) if each is not None]
+        wakes = [each for each in (decision.wake, self._refusals.next_due(facts.now)) if each is not None]
         self._wake = min(wakes) - self.clock if wakes else None
         return self.goes_on(wrote=wrote, wake=self._wake)
 
@@ -259,7 +233,7 @@ class World:
             answers=self.answers(),
             refused=self._refusals.facts(now + self.clock),
             unseen=tuple(self._unseen()),
-            told=self._told,
+            told=self.audience.told,
         )
 
     def _unseen(self) -> Iterator[Unseen]:
@@ -293,7 +267,8 @@ class World:
         """Another controller takes over: what was asked is lost."""
         self._asked.clear()
         self._answers.clear()
-        self._refusals, self._told = Refusals(), 0
+        self._refusals = Refusals()
+        self.audience.told = 0
         self._wake = self.now
         self._note("the controller starts")
 
@@ -384,7 +359,9 @@ class World:
     def _permit(self, action: Action) -> None:
         for each in self.scenario.denied:
             named = not each.actions or type(action).__name__ in each.actions
-            if named and inside((each.window,), self.now - self.scenario.start):
+            denied = named and inside((each.window,), self.now - self.scenario.start)
+            # Nothing is written where nothing changes; the model has no autoscalers that could tell.
+            if denied and (isinstance(action, KeepAutoscaler) or self.cluster.twin().do(action, self.now)):
                 raise Denied("denied by policy", answered=each.answered)
 
     def _reach(self) -> None:
@@ -406,21 +383,14 @@ class World:
         return True
 
     def _tell(self, decision: Decision, before: CanaryStatus, wrote: bool) -> None:
-        """Tell what stands in the outbox and was not told; a receiver knows again what it has heard."""
+        """Tell what stands in the outbox and was not told."""
         status = self.canary.status
-        last = told_of(status, self._told)
-        new = [each for each in status.outbox if each.number > last]
-        self._told = max((each.number for each in new), default=last)
-        heard = [each for each in new if each.number not in self._heard]
-        self._heard |= {each.number for each in heard}
-        events = [event for each in heard for event in events_of(each)]
-        alerts = tuple(alert for each in heard for alert in alerts_of(each))
-        ending = next((ending for each in heard if (ending := ending_of(each)) is not None), None)
+        events, alerts, ending = self.audience.hear(status)
         if ending is not None:
-            events += self._post_rollout()
+            events += tuple(self._post_rollout())
         marked = status.replace(outbox=before.outbox, told=before.told) == before
         if events or alerts or (wrote and not (marked and status != before)):
-            self._enter("", decision.reason, tuple(events), alerts, ending)
+            self._enter("", decision.reason, events, alerts, ending)
 
     def _post_rollout(self) -> Iterator[Event]:
         for hook in self.canary.hooks(HookType.POST_ROLLOUT):
