@@ -1,6 +1,6 @@
 """The analysis of a new version: step by step, a look at a time, until it is promoted or taken back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from canary.api.analysis import HookType, Severity
@@ -22,8 +22,11 @@ from canary.rollout.verdicts import NO_DATA, UNAVAILABLE, hook_failures, judge, 
 WAITING_FOR_PODS = "WaitingForPods"
 ANALYSING = "Analysing"
 PROMOTING = "Promoting"
-HOLDS = frozenset({WAITING_FOR_PODS, NO_DATA, UNAVAILABLE})
-"""Reasons to wait that the progress deadline bounds; going from one to another does not start it anew."""
+SILENT = frozenset({NO_DATA, UNAVAILABLE})
+"""Reasons to wait of a rollout whose metrics tell nothing; going from one to another does not start its time anew."""
+
+HOLDS = SILENT | {WAITING_FOR_PODS}
+"""Reasons to wait that have a deadline: pods have the progress deadline, metrics `Situation.patience`."""
 
 CATCH_UP = timedelta(minutes=1)
 """How long nodes and Kubernetes' own controllers may take to tell what happened while the API server was away."""
@@ -87,8 +90,7 @@ def _look_due(s: Situation) -> datetime | None:
         # Somebody who wants to roll back by hook must not have to wait for pods that never come.
         return s.now if s.canary_ready or s.hooks(HookType.ROLLBACK) else None
     due = s.due(last, s.canary.analysis_interval)
-    # A hold ends at its deadline, with a last look: an interval may be much longer.
-    return min(due, deadline(s)) if s.status.reason in (NO_DATA, UNAVAILABLE) else due
+    return min(due, hold_ends(s)) if s.status.reason in SILENT else due
 
 
 def _wait(s: Situation, due: datetime | None) -> Decision:
@@ -107,10 +109,23 @@ def _wait(s: Situation, due: datetime | None) -> Decision:
 
 
 def deadline(s: Situation) -> datetime:
-    """When a rollout that makes no progress has failed: not before it could be seen for a while whether it does."""
-    spoken = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
-    blind = s.facts.blind_until
-    return spoken if blind is None else max(spoken, blind + min(s.canary.progress_deadline, CATCH_UP))
+    """When a rollout whose pods make no progress has failed."""
+    return _seen_for(s, s.status.last_progress_time, s.canary.progress_deadline)
+
+
+def hold_ends(s: Situation) -> datetime:
+    """When a hold has lasted long enough. It ends with a last look, whatever is left of the interval."""
+    silent = s.status.reason in SILENT
+    ends = [_seen_for(s, s.status.held_since, s.patience)] if silent else []
+    if not silent or not s.canary_ready:
+        ends.append(deadline(s))
+    return min(ends)
+
+
+def _seen_for(s: Situation, since: datetime | None, span: timedelta) -> datetime:
+    """When so much time has passed, and it could be seen for a while what happens."""
+    spoken, blind = (since or s.now) + span, s.facts.blind_until
+    return spoken if blind is None else max(spoken, blind + min(span, CATCH_UP))
 
 
 def give_up_on_pods(s: Situation) -> Decision:
@@ -242,25 +257,28 @@ def count_failure(s: Situation, events: tuple[Event, ...], checks: tuple[CheckSt
 def hold(
     s: Situation, reason: str, message: str, checks: tuple[CheckStatus, ...], *, events: tuple[Event, ...]
 ) -> Decision:
-    """Neither good nor bad: stay where the rollout is, until the progress deadline."""
-    holding = s.status.reason in HOLDS
-    since = s.status.last_progress_time if holding and s.status.last_progress_time is not None else s.now
-    until = deadline(s) if holding else s.now + s.canary.progress_deadline
+    """Neither good nor bad: stay where the rollout is, pods for the progress deadline, metrics for `s.patience`.
+
+    Each has its own time, so that pods that are lost for a moment don't end what metrics hold, nor the other way round.
+    """
+    before = s.status.reason
+    progressed = s.now if s.canary_ready or before not in HOLDS else s.status.last_progress_time
+    held = s.status.held_since
+    if reason in SILENT:
+        held = held or s.now
+    holding = replace(
+        s, canary=s.canary.replace(status=s.evolve(reason=reason, last_progress_time=progressed, held_since=held))
+    )
+    if not s.canary_ready and s.now >= deadline(holding):
+        return give_up_on_pods(s)
+    until = hold_ends(holding)
     if s.now >= until:
-        if reason == WAITING_FOR_PODS:
-            return give_up_on_pods(s)
         return roll_back(s, f"progress deadline exceeded {message}", deadline=True, events=events, checks=checks)
     alerts: tuple[Alert, ...] = ()
-    if reason == UNAVAILABLE and s.status.reason != UNAVAILABLE:
+    if reason == UNAVAILABLE and before != UNAVAILABLE:
         alerts = (Alert(f"Canary analysis is held, metrics are unavailable: {message}", Severity.WARN),)
     return Decision(
-        status=s.evolve(
-            checks=checks or s.status.checks,
-            reason=reason,
-            message=message,
-            last_check_time=s.now,
-            last_progress_time=since,
-        ),
+        status=holding.status.replace(checks=checks or s.status.checks, message=message, last_check_time=s.now),
         reason=message,
         actions=s.keep_share(),
         events=events,

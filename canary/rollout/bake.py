@@ -190,12 +190,12 @@ def _hold(
     checks: tuple[CheckStatus, ...],
     end: datetime,
 ) -> Decision:
-    """Neither good nor bad. Its time is not over before something tells, or nothing has told for the whole deadline.
+    """Neither good nor bad. Its time is not over before something tells, or nothing has told for all of `s.patience`.
 
     Of a version that was found good before its promotion, silence proves nothing: it stays.
     """
     since = bake.held_since or s.now
-    if s.now >= max(end, since + s.canary.progress_deadline):
+    if s.now >= max(end, since + s.patience):
         told = warning(f"Bake of {s.full_name} ended without an answer: {doubt.message}")
         return _over(s, at_rest, told, checks)
     decision = _go_on(s, at_rest, bake.replace(held_since=since), checks, doubt.message)

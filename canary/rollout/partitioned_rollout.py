@@ -46,6 +46,7 @@ from canary.rollout.analysis import (
     deadline,
     examine,
     give_up_on_pods,
+    hold_ends,
 )
 from canary.rollout.decision import Alert, Decision, Ending, Event, SetPartition
 from canary.rollout.ending import by_hook, held, roll_back
@@ -275,7 +276,7 @@ def _due(s: InPlaceSituation) -> datetime:
     if s.status.reason == WAITING_FOR_PODS and s.canary_ready:
         return s.now
     due = s.due(s.status.last_check_time or s.now, s.canary.analysis_interval)
-    return min(due, deadline(s)) if s.status.reason in HOLDS else due
+    return min(due, hold_ends(s)) if s.status.reason in HOLDS else due
 
 
 def _look(s: InPlaceSituation, due: datetime, *, started: bool) -> Decision:

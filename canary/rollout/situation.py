@@ -50,6 +50,10 @@ HELD = "Held"
 """Reason of a version that has failed and stays where it is, as its spec asks."""
 
 
+LONGEST_PATIENCE = timedelta(days=365)
+"""What threshold and interval say of patience counts up to here: more is no limit, and no date."""
+
+
 SKEW = timedelta(minutes=1)
 """How far the clocks of two controllers may be apart."""
 
@@ -66,6 +70,7 @@ class StatusChange(TypedDict, total=False):
     last_promoted_spec: str
     last_check_time: datetime | None
     last_progress_time: datetime | None
+    held_since: datetime | None
     analysis_start_time: datetime | None
     traffic_removed_time: datetime | None
     checks: tuple[CheckStatus, ...]
@@ -107,8 +112,8 @@ class Situation:
 
     @property
     def patience(self) -> timedelta:
-        """How long a rollout is held for what is not its version's fault."""
-        return max(self.canary.progress_deadline, self.canary.threshold * self.canary.analysis_interval)
+        """How long a rollout is held by what says nothing of its version, such as metrics without data."""
+        return patience_of(self.canary)
 
     def refuses(self, *actions: Action) -> bool:
         """Whether one of these was refused a moment ago, and it is too early to try again."""
@@ -244,7 +249,9 @@ class Situation:
         return "/".join(str(part) for part in parts)
 
     def evolve(self, **change: Unpack[StatusChange]) -> CanaryStatus:
-        """The status with these fields changed."""
+        """The status with these fields changed; another reason to stand where it does ends a hold."""
+        if "reason" in change:
+            change.setdefault("held_since", None)
         return self.status.replace(**change)
 
     def stay(
@@ -386,6 +393,17 @@ class Situation:
     def autoscaled(self) -> bool:
         """Whether the target has an autoscaler."""
         return self.canary.spec.autoscaler_ref is not None
+
+
+def patience_of(canary: Canary) -> timedelta:
+    """How long a rollout is held by what says nothing of its version.
+
+    The progress deadline bounds pods, and is often much shorter than the time in which so many checks would have failed
+    that the version were taken back. What is no failed check must not end a rollout sooner than failed checks do.
+    """
+    interval = canary.analysis_interval
+    looks = min(canary.threshold, LONGEST_PATIENCE // interval)
+    return max(canary.progress_deadline, looks * interval)
 
 
 def replicas_wanted(workload: Workload | None) -> int:
