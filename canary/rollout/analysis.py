@@ -12,7 +12,7 @@ from canary.rollout.capacity import ROLLING_BACK, remake
 from canary.rollout.decision import Action, Alert, Decision, Event, KeepVersionServices, Route, ScaleTarget
 from canary.rollout.ending import held, roll_back, rolling_back
 from canary.rollout.facts import Question
-from canary.rollout.gates import WAITING_FOR_APPROVAL, gates_to, through
+from canary.rollout.gates import WAITING_FOR_APPROVAL, to_promotion, to_step
 from canary.rollout.plan import EVERYBODY, NO_STEP, Step
 from canary.rollout.replica_weights import Count
 from canary.rollout.situation import HELD, Situation, warning
@@ -300,11 +300,12 @@ def _go_on(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, .
         if s.unanswered(loads):
             return s.stay("calling the rollout hooks", asks=tuple(loads))
     step = s.plan.next(s.status)
-    opened = through(s, gates_to(s, step), checks, events=passed)
+    if step is None:
+        opened = to_promotion(s, checks, events=passed, weights=not s.plan.iterations)
+        return opened if isinstance(opened, Decision) else _promote(s, opened, checks)
+    opened = to_step(s, step, checks, events=passed)
     if isinstance(opened, Decision):
         return opened
-    if step is None:
-        return _promote(s, opened, checks)
     target = s.facts.target
     if step.count is not None and target is not None and target.readiness.desired < step.count.pods:
         return _scale_up(s, step, step.count, checks)

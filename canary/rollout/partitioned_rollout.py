@@ -50,7 +50,7 @@ from canary.rollout.analysis import (
 )
 from canary.rollout.decision import Alert, Decision, Ending, Event, SetPartition
 from canary.rollout.ending import by_hook, held, roll_back
-from canary.rollout.gates import WAITING_FOR_APPROVAL, through
+from canary.rollout.gates import WAITING_FOR_APPROVAL, through, to_promotion
 from canary.rollout.in_place import InPlaceSituation
 from canary.rollout.partitioned_rollback import back, come_back, current_all_the_same
 from canary.rollout.situation import HELD, warning
@@ -292,11 +292,11 @@ def _go_on(s: InPlaceSituation, passed: tuple[Event, ...], checks: tuple[CheckSt
         told = s.status.reason == WAITING_FOR_APPROVAL
         passed = () if told else (Event(f"Starting canary analysis for {s.target_name}"), *passed)
     pods = None if s.hopeless else s.next_step
-    gate = HookType.CONFIRM_PROMOTION if pods is None else HookType.CONFIRM_TRAFFIC_INCREASE
-    opened = through(s, s.hooks(gate), checks, events=passed)
-    if isinstance(opened, Decision):
-        return opened
-    return _promote(s, opened, checks) if pods is None else _take(s, pods, opened, checks)
+    if pods is None:
+        opened = to_promotion(s, checks, events=passed, weights=True)
+        return opened if isinstance(opened, Decision) else _promote(s, opened, checks)
+    opened = through(s, s.hooks(HookType.CONFIRM_TRAFFIC_INCREASE), checks, events=passed)
+    return opened if isinstance(opened, Decision) else _take(s, pods, opened, checks)
 
 
 def _take(s: InPlaceSituation, pods: int, events: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:

@@ -63,7 +63,9 @@ def _asked(canary: Canary, steps: int) -> timedelta:
     looked = _patience(canary, HookType.ROLLOUT, HookType.ROLLBACK)
     first = tested + _patience(canary, HookType.ROLLOUT) + _patience(canary, HookType.CONFIRM_TRAFFIC_INCREASE)
     later = looked + _patience(canary, HookType.CONFIRM_TRAFFIC_INCREASE, HookType.CONFIRM_PROMOTION)
-    return first + steps * later + (canary.threshold - 1) * max(tested, looked)
+    # Who confirms the promotion is asked after who confirms the increase of traffic that it is.
+    last = min(_patience(canary, gate) for gate in (HookType.CONFIRM_TRAFFIC_INCREASE, HookType.CONFIRM_PROMOTION))
+    return first + steps * later + last + (canary.threshold - 1) * max(tested, looked)
 
 
 def _can_hold(canary: Canary) -> bool:

@@ -150,6 +150,15 @@ class TestForward:
 
         assert played.full == pods
 
+    def test_the_last_pod_is_the_last_increase_of_traffic(self, play: Play, hook: Hook) -> None:
+        """And the promotion: both gates are asked before it."""
+        closed = (Reply(approved=False, name="hook", start=timedelta(seconds=150)),)
+        fields = {"replies": closed, "limit": timedelta(minutes=30)}
+        played = play(V2, fields=fields, webhooks=[hook("confirm-traffic-increase")], threshold=1000)
+
+        assert played.full == ["v1 v1 v1", "v1 v1 v2", "v1 v2 v2"]
+        assert played.line.status.reason == "WaitingForApproval"
+
     def test_metrics_are_asked_about_what_came_after_the_pods(self, play: Play) -> None:
         """A pod of the version before had the same name."""
         played = play(V2, (150, Edit(specified_spec(play))), fields={"limit": timedelta(seconds=170)})
