@@ -47,7 +47,7 @@ class Number:
 
     Args:
         value: the number; an infinity is a number, NaN never comes (it is `Empty`).
-        samples: how many series the answer held, those without a number among them; None where the provider doesn't say.
+        samples: how many series the answer held, those without a number too; None where the provider doesn't say.
         others: the numbers of further series. Their order says nothing: servers give series in any.
     """
 

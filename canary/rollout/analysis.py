@@ -1,14 +1,15 @@
 """The analysis of a new version: step by step, a look at a time, until it is promoted or taken back."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from canary.api.analysis import HookType, Severity
 from canary.api.status import CheckStatus, Phase
-from canary.api.traffic import ALL_PRIMARY
+from canary.api.traffic import ALL_PRIMARY, Readiness
 from canary.rollout import messages
 from canary.rollout.bake import fallback
 from canary.rollout.capacity import ROLLING_BACK, remake
+from canary.rollout.deadlines import deadline, seen_for
 from canary.rollout.decision import Action, Alert, Decision, Event, KeepVersionServices, Route, ScaleTarget
 from canary.rollout.ending import held, roll_back, rolling_back
 from canary.rollout.facts import Question
@@ -27,9 +28,6 @@ SILENT = frozenset({NO_DATA, UNAVAILABLE})
 
 HOLDS = SILENT | {WAITING_FOR_PODS}
 """Reasons to wait that have a deadline: pods have the progress deadline, metrics `Situation.patience`."""
-
-CATCH_UP = timedelta(minutes=1)
-"""How long nodes and Kubernetes' own controllers may take to tell what happened while the API server was away."""
 
 
 def progress(s: Situation) -> Decision:
@@ -52,7 +50,7 @@ def progress(s: Situation) -> Decision:
     if (s.split.canary or s.status.canary_weight) and not target.serving:
         return _retreat(s)
     if target.readiness.desired == 0:
-        return s.stay("the canary is scaled up", actions=s.wake())
+        return _scale_from_nothing(s, target.readiness)
     step = s.plan.current(s.status)
     if (step.split.canary, step.iteration) != (s.status.canary_weight, s.status.iterations) and s.can_route(step.split):
         return _change_plan(s, step)
@@ -60,6 +58,23 @@ def progress(s: Situation) -> Decision:
     if due is None or s.now < due:
         return _wait(s, due)
     return _look(s)
+
+
+def _scale_from_nothing(s: Situation, seen: Readiness) -> Decision:
+    """The canary has no pods and gets some; whoever takes them away again has until the deadline to stop."""
+    why = "the canary is scaled up" if not seen.total else "the canary is scaled up once its former pods are gone"
+    if s.status.reason != WAITING_FOR_PODS:
+        return Decision(
+            status=s.evolve(reason=WAITING_FOR_PODS, message=why, last_progress_time=s.now),
+            reason=why,
+            actions=s.wake(),
+            wake=s.now + s.canary.progress_deadline,
+        )
+    until = deadline(s)
+    if s.now < until:
+        return s.stay(why, actions=s.wake(), wake=until)
+    kept = f"{s.target_name} is kept at 0 replicas" if not seen.total else f"{seen.total} former pods don't go"
+    return roll_back(s, f"progress deadline exceeded {kept}", deadline=True)
 
 
 def _change_plan(s: Situation, step: Step) -> Decision:
@@ -95,7 +110,7 @@ def _look_due(s: Situation) -> datetime | None:
 
 def _wait(s: Situation, due: datetime | None) -> Decision:
     """Until the next look: keep the route as the status says it is, and mind the deadline of the pods."""
-    waits_for_pods = s.status.reason == WAITING_FOR_PODS and not s.canary_ready
+    waits_for_pods = not s.canary_ready and (s.status.reason == WAITING_FOR_PODS or due is None)
     if waits_for_pods and s.now >= deadline(s):
         return give_up_on_pods(s)
     wakes = [due] if due is not None else []
@@ -108,24 +123,13 @@ def _wait(s: Situation, due: datetime | None) -> Decision:
     return s.stay(why, actions=actions, wake=min(wakes) if wakes else None)
 
 
-def deadline(s: Situation) -> datetime:
-    """When a rollout whose pods make no progress has failed."""
-    return _seen_for(s, s.status.last_progress_time, s.canary.progress_deadline)
-
-
 def hold_ends(s: Situation) -> datetime:
     """When a hold has lasted long enough. It ends with a last look, whatever is left of the interval."""
     silent = s.status.reason in SILENT
-    ends = [_seen_for(s, s.status.held_since, s.patience)] if silent else []
+    ends = [seen_for(s, s.status.held_since, s.patience)] if silent else []
     if not silent or not s.canary_ready:
         ends.append(deadline(s))
     return min(ends)
-
-
-def _seen_for(s: Situation, since: datetime | None, span: timedelta) -> datetime:
-    """When so much time has passed, and it could be seen for a while what happens."""
-    spoken, blind = (since or s.now) + span, s.facts.blind_until
-    return spoken if blind is None else max(spoken, blind + min(span, CATCH_UP))
 
 
 def give_up_on_pods(s: Situation) -> Decision:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from canary.api.analysis import Severity
 from canary.api.partitions import NO_POD
 from canary.api.status import Phase
-from canary.rollout.analysis import deadline
+from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Alert, Decision, DeletePod, DropFinalizer, Event, SetPartition
 from canary.rollout.deletion import FINALIZER
 from canary.rollout.in_place import InPlaceSituation

@@ -43,11 +43,11 @@ from canary.rollout.analysis import (
     HOLDS,
     PROMOTING,
     WAITING_FOR_PODS,
-    deadline,
     examine,
     give_up_on_pods,
     hold_ends,
 )
+from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Alert, Decision, Ending, Event, SetPartition
 from canary.rollout.ending import by_hook, held, roll_back
 from canary.rollout.gates import WAITING_FOR_APPROVAL, through, to_promotion
@@ -57,6 +57,9 @@ from canary.rollout.situation import HELD, warning
 
 UPDATING = "UpdatingPods"
 """Reason of a step whose pods are being replaced."""
+
+TOO_FEW_PODS = "TooFewPods"
+"""Reason of a rollout of which no pod can be updated and judged before all of them are."""
 
 PODS_LOST = "PodsLost"
 """Reason of a step of which no pod is ready any more."""
@@ -136,7 +139,12 @@ def progress(s: InPlaceSituation) -> Decision:
     if s.canary.skip_analysis:
         return _promote(s, (), ())
     if not s.steps and not s.hopeless:
-        return s.stay("one pod alone leaves nothing to judge the new version by", actions=s.keep_share())
+        return _wait_for_more_pods(s)
+    if s.status.reason == TOO_FEW_PODS:
+        why = UPDATING if s.started else WAITING_FOR_PODS
+        last = s.status.last_check_time if s.started else None
+        status = s.evolve(reason=why, message="", last_check_time=last, last_progress_time=s.now)
+        return Decision(status, "there are pods to judge the new version by", wake=s.now)
     if not s.started:
         return _before_the_first_step(s)
     if not s.released:
@@ -216,6 +224,22 @@ def _scaled_away(s: InPlaceSituation) -> Decision:
         status=s.evolve(partition=None, reason=WAITING_FOR_PODS, message=why, last_check_time=None),
         reason=why,
         actions=(SetPartition(NO_POD),),
+        wake=s.now,
+    )
+
+
+def _wait_for_more_pods(s: InPlaceSituation) -> Decision:
+    """Nothing is updated that can't be judged first: whoever scales the target, or skips the analysis, ends that."""
+    few = "one pod alone leaves" if s.replicas else "a target without pods leaves"
+    why = f"{few} nothing to judge the new version by: scale {s.canary.target_name}, or set skipAnalysis"
+    if s.status.reason == TOO_FEW_PODS and s.status.message == why:
+        return by_hook(s, why)
+    return Decision(
+        status=s.evolve(reason=TOO_FEW_PODS, message=why, last_check_time=s.now),
+        reason=why,
+        actions=s.keep_share(),
+        events=(warning(f"Halt {s.full_name} advancement {why}"),),
+        alerts=(Alert(f"Canary analysis is held: {why}", Severity.WARN),),
         wake=s.now,
     )
 

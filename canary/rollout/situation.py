@@ -50,10 +50,6 @@ HELD = "Held"
 """Reason of a version that has failed and stays where it is, as its spec asks."""
 
 
-LONGEST_PATIENCE = timedelta(days=365)
-"""What threshold and interval say of patience counts up to here: more is no limit, and no date."""
-
-
 SKEW = timedelta(minutes=1)
 """How far the clocks of two controllers may be apart."""
 
@@ -113,7 +109,7 @@ class Situation:
     @property
     def patience(self) -> timedelta:
         """How long a rollout is held by what says nothing of its version, such as metrics without data."""
-        return patience_of(self.canary)
+        return self.canary.patience
 
     def refuses(self, *actions: Action) -> bool:
         """Whether one of these was refused a moment ago, and it is too early to try again."""
@@ -393,17 +389,6 @@ class Situation:
     def autoscaled(self) -> bool:
         """Whether the target has an autoscaler."""
         return self.canary.spec.autoscaler_ref is not None
-
-
-def patience_of(canary: Canary) -> timedelta:
-    """How long a rollout is held by what says nothing of its version.
-
-    The progress deadline bounds pods, and is often much shorter than the time in which so many checks would have failed
-    that the version were taken back. What is no failed check must not end a rollout sooner than failed checks do.
-    """
-    interval = canary.analysis_interval
-    looks = min(canary.threshold, LONGEST_PATIENCE // interval)
-    return max(canary.progress_deadline, looks * interval)
 
 
 def replicas_wanted(workload: Workload | None) -> int:

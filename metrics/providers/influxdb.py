@@ -1,6 +1,4 @@
-"""InfluxDB's query API v2. The query is Flux; the number of each table of its answer is the `_value` of
-its first row.
-"""
+"""InfluxDB's query API v2. The query is Flux; the number of a table of its answer is the `_value` of its first row."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from canary.cli.rehearse.builtin import GATES
 from canary.cli.rehearse.staging import Stage
 from canary.cli.rehearse.story import NOTHING
 from canary.rollout.plan import Plan, plan_of
-from canary.rollout.situation import SETTLE, patience_of
+from canary.rollout.situation import SETTLE
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=30)
 """The wait before a webhook is asked again; it doubles each time, up to a limit."""
@@ -45,7 +45,7 @@ def bounds_of(canary: Canary, stage: Stage) -> Bounds:
     shortest = ready + steps * interval + grown * ready + ready + ending
     longest = _patience(canary, HookType.CONFIRM_ROLLOUT) + deadline + deadline + ending
     if judged:
-        hold = patience_of(canary) if _can_hold(canary) else NOTHING
+        hold = canary.patience if _can_hold(canary) else NOTHING
         longest += steps * (interval + hold) + (canary.threshold - 1) * (interval + hold)
         longest += grown * (deadline + hold) + _asked(canary, steps + grown)
     return Bounds(shortest, longest, gates_of(canary))

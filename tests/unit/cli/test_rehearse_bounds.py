@@ -19,7 +19,6 @@ from canary.cli.rehearse.story import Story
 from canary.rollout.decision import Ending
 from canary.rollout.facts import Answer, MetricQuestion, Question
 from canary.rollout.simulation import World
-from canary.rollout.situation import patience_of
 
 Make = Callable[..., Canary]
 Play = Callable[..., Rehearsal]
@@ -81,7 +80,7 @@ class Delaying(World):
         if not isinstance(question, MetricQuestion):
             return super().answer(question)
         since = status.held_since
-        if since is None or self.now < since + patience_of(self.canary):
+        if since is None or self.now < since + self.canary.patience:
             return CheckStatus(name="m", verdict=Verdict.UNAVAILABLE)
         return CheckStatus(name="m", verdict=Verdict.FAIL if status.failed_checks < self.fails else Verdict.PASS)
 

@@ -176,6 +176,18 @@ class TestForward:
         assert played.line.lasted < timedelta(seconds=100)
         assert played.line.endings == (Ending.PROMOTED_UNCHECKED,)
 
+    def test_one_pod_alone_is_told_once_and_more_end_the_wait(self, play: Play) -> None:
+        """Nobody has to guess for what it waits, and the pods that come have all of their deadline."""
+        few = play(V2, fields={"replicas": 1, "limit": timedelta(days=1)})
+        more = play(V2, (7200, Scale(Side.CANARY, 3)), fields={"replicas": 1})
+
+        assert few.line.status.reason == "TooFewPods"
+        assert few.line.status.message.endswith("scale app, or set skipAnalysis")
+        assert sum("nothing to judge" in event for event in few.line.events) == 1
+        assert sum("nothing to judge" in alert for alert in few.line.alerts) == 1
+        assert more.line.status.phase is Phase.SUCCEEDED
+        assert more.pods == "v2 v2 v2"
+
     def test_one_pod_alone_is_left_as_it_is(self, play: Play) -> None:
         """Once it runs a version there is none to go back to, so that there would be nothing to judge."""
         assert play(V2, fields={"replicas": 1, "limit": timedelta(days=1)}).pods == "v1"
