@@ -53,13 +53,11 @@ from canary.rollout.ending import by_hook, held, roll_back
 from canary.rollout.gates import WAITING_FOR_APPROVAL, through, to_promotion
 from canary.rollout.in_place import InPlaceSituation
 from canary.rollout.partitioned_rollback import back, come_back, current_all_the_same
+from canary.rollout.partitioned_waits import NOT_SEEN, TOO_FEW_PODS, wait_for_more_pods, wait_to_be_seen
 from canary.rollout.situation import HELD, warning
 
 UPDATING = "UpdatingPods"
 """Reason of a step whose pods are being replaced."""
-
-TOO_FEW_PODS = "TooFewPods"
-"""Reason of a rollout of which no pod can be updated and judged before all of them are."""
 
 PODS_LOST = "PodsLost"
 """Reason of a step of which no pod is ready any more."""
@@ -111,7 +109,8 @@ def rest(s: InPlaceSituation) -> Decision:
                 s.evolve(message=message), message, s.keep_all_on_primary(), (warning(message),), wake=s.now
             )
     if not s.observed:
-        return s.stay(s.pending, actions=s.keep_all_on_primary())
+        going_back = s.status.traffic_removed_time is not None
+        return come_back(s) if going_back else s.stay(s.pending, actions=s.keep_all_on_primary())
     if s.pods.strays:
         return _at_once(s, start.start(s)) if s.gives_way else come_back(s)
     if s.reverted:
@@ -139,7 +138,7 @@ def progress(s: InPlaceSituation) -> Decision:
     if s.canary.skip_analysis:
         return _promote(s, (), ())
     if not s.steps and not s.hopeless:
-        return _wait_for_more_pods(s)
+        return wait_for_more_pods(s)
     if s.status.reason == TOO_FEW_PODS:
         why = UPDATING if s.started else WAITING_FOR_PODS
         last = s.status.last_check_time if s.started else None
@@ -172,7 +171,9 @@ def _beforehand(s: InPlaceSituation) -> Decision | None:
     if s.changed or (s.status.reason == HELD and s.retry_asked):
         return _anew(s)
     if not s.observed:
-        return s.stay(s.pending, actions=s.keep_share())
+        return wait_to_be_seen(s)
+    if s.status.message == NOT_SEEN:
+        return Decision(s.evolve(message="", last_progress_time=s.now), "Kubernetes sees the target again", wake=s.now)
     if s.completed:
         return _finish(s)
     if s.share != s.status.canary_weight:
@@ -224,22 +225,6 @@ def _scaled_away(s: InPlaceSituation) -> Decision:
         status=s.evolve(partition=None, reason=WAITING_FOR_PODS, message=why, last_check_time=None),
         reason=why,
         actions=(SetPartition(NO_POD),),
-        wake=s.now,
-    )
-
-
-def _wait_for_more_pods(s: InPlaceSituation) -> Decision:
-    """Nothing is updated that can't be judged first: whoever scales the target, or skips the analysis, ends that."""
-    few = "one pod alone leaves" if s.replicas else "a target without pods leaves"
-    why = f"{few} nothing to judge the new version by: scale {s.canary.target_name}, or set skipAnalysis"
-    if s.status.reason == TOO_FEW_PODS and s.status.message == why:
-        return by_hook(s, why)
-    return Decision(
-        status=s.evolve(reason=TOO_FEW_PODS, message=why, last_check_time=s.now),
-        reason=why,
-        actions=s.keep_share(),
-        events=(warning(f"Halt {s.full_name} advancement {why}"),),
-        alerts=(Alert(f"Canary analysis is held: {why}", Severity.WARN),),
         wake=s.now,
     )
 

@@ -150,15 +150,6 @@ class TestForward:
 
         assert played.full == pods
 
-    def test_the_last_pod_is_the_last_increase_of_traffic(self, play: Play, hook: Hook) -> None:
-        """And the promotion: both gates are asked before it."""
-        closed = (Reply(approved=False, name="hook", start=timedelta(seconds=150)),)
-        fields = {"replies": closed, "limit": timedelta(minutes=30)}
-        played = play(V2, fields=fields, webhooks=[hook("confirm-traffic-increase")], threshold=1000)
-
-        assert played.full == ["v1 v1 v1", "v1 v1 v2", "v1 v2 v2"]
-        assert played.line.status.reason == "WaitingForApproval"
-
     def test_metrics_are_asked_about_what_came_after_the_pods(self, play: Play) -> None:
         """A pod of the version before had the same name."""
         played = play(V2, (150, Edit(specified_spec(play))), fields={"limit": timedelta(seconds=170)})
@@ -175,18 +166,6 @@ class TestForward:
         assert played.world.least == 2
         assert played.line.lasted < timedelta(seconds=100)
         assert played.line.endings == (Ending.PROMOTED_UNCHECKED,)
-
-    def test_one_pod_alone_is_told_once_and_more_end_the_wait(self, play: Play) -> None:
-        """Nobody has to guess for what it waits, and the pods that come have all of their deadline."""
-        few = play(V2, fields={"replicas": 1, "limit": timedelta(days=1)})
-        more = play(V2, (7200, Scale(Side.CANARY, 3)), fields={"replicas": 1})
-
-        assert few.line.status.reason == "TooFewPods"
-        assert few.line.status.message.endswith("scale app, or set skipAnalysis")
-        assert sum("nothing to judge" in event for event in few.line.events) == 1
-        assert sum("nothing to judge" in alert for alert in few.line.alerts) == 1
-        assert more.line.status.phase is Phase.SUCCEEDED
-        assert more.pods == "v2 v2 v2"
 
     def test_one_pod_alone_is_left_as_it_is(self, play: Play) -> None:
         """Once it runs a version there is none to go back to, so that there would be nothing to judge."""
