@@ -43,15 +43,17 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """An answer with a number.
+    """An answer with a number, or with several: one a series.
 
     Args:
         value: the number; an infinity is a number, NaN never comes (it is `Empty`).
-        samples: how many series or points the answer held, None where the provider doesn't say.
+        samples: how many series the answer held, those without a number too; None where the provider doesn't say.
+        others: the numbers of further series. Their order says nothing: servers give series in any.
     """
 
     value: float
     samples: int | None = None
+    others: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

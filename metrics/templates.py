@@ -13,7 +13,13 @@ NAMES = frozenset({"name", "namespace", "target", "service", "ingress", "route",
 """What a query template may call, without arguments."""
 
 # The endings that the cluster itself gives to pod names have no vowels: `primary` is never one of them.
-_ENDINGS = "-([bcdfghjklmnpqrstvwxz2456789]{1,10}-)?[bcdfghjklmnpqrstvwxz2456789]{5}"
+_SAFE = "[bcdfghjklmnpqrstvwxz2456789]"
+
+# A ReplicaSet is named by a hash of ten digits at most, each written as one of these.
+_HASH, _LONGEST_HASH = "[456789bcdf]", 10
+
+# What a pod is named by is cut to this length before its own ending of five characters.
+_LONGEST_BASE = 58
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +58,20 @@ def render(template: str, model: Model) -> str:
             and what there is.
     """
     values = {name: getattr(model, name) for name in NAMES}
-    return evaluate(parse(template, NAMES), {**values, "pods": model.pods or model.target + _ENDINGS})
+    return evaluate(parse(template, NAMES), {**values, "pods": model.pods or _pods_of(model.target)})
+
+
+def _pods_of(workload: str) -> str:
+    """A regular expression for the names of the pods of a Deployment or a DaemonSet."""
+    room = _LONGEST_BASE - len(workload) - 1
+    if room > _LONGEST_HASH:
+        return f"{workload}-({_SAFE}{{1,{_LONGEST_HASH}}}-)?{_SAFE}{{5}}"
+    if room <= 0:
+        return f"{f'{workload}-'[:_LONGEST_BASE]}{_SAFE}{{5}}"
+    # The hash runs into the ending where it is as long as there is room, or longer. Of `-primary` as much may be left
+    # as `-pr`, which is no hash.
+    whole = f"({_HASH}{{1,{room - 1}}}-)?" if room > 1 else ""
+    return f"{workload}-({whole}|{_HASH}{{{room}}}){_SAFE}{{5}}"
 
 
 def check(template: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 REQUEST_SUCCESS_RATE = "request-success-rate"
@@ -35,6 +36,22 @@ class Threshold:
     def accepts(self, value: float) -> bool:
         """Whether the value lies in the range; NaN never does, infinities compare as they are."""
         return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
+
+    def worst(self, values: Iterable[float]) -> float:
+        """Of several values the one that is farthest outside the range; where none is, the one nearest to a bound.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return min(values, key=self._room)
+
+    def _room(self, value: float) -> tuple[bool, float]:
+        """Whether a value is accepted, and how far it is from where that changes."""
+        gaps = [value - self.min] if self.min is not None else []
+        if self.max is not None:
+            gaps.append(self.max - value)
+        # Infinity from infinity is NaN.
+        return self.accepts(value), min((0.0 if math.isnan(gap) else gap for gap in gaps), default=0.0)
 
     def __str__(self) -> str:
         if self.min is not None and self.max is not None:

@@ -79,7 +79,7 @@ class Pass(_Judged):
             relation = f"at most {plain(high)}{self.unit}"
         else:
             relation = "accepted (no threshold)"
-        return f"{self.name} {_shown(self)} is {relation} over {written(self.interval)}"
+        return f"{self.name} {_shown(self)} is {relation} over {written(self.interval)}{_of_series(self)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class Fail(_Judged):
             relation = f"below {plain(low)}{self.unit}"
         else:
             relation = f"above {plain(high if high is not None else math.inf)}{self.unit}"
-        return f"{self.name} {_shown(self)} is {relation} over {written(self.interval)}"
+        return f"{self.name} {_shown(self)} is {relation} over {written(self.interval)}{_of_series(self)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,15 +151,18 @@ def judge(question: Question, sample: Sample, now: datetime) -> Pass | Fail | No
     """Hold an answer against the accepted values.
 
     NaN is no data: it is what a division by no requests gives. An infinity is compared as it is, so that it
-    breaches any maximum (or minimum) on its side.
+    breaches any maximum (or minimum) on its side. Of several series the worst one counts, in whatever order they come:
+    a pod that fails is not made up for by one that does well.
     """
     about = _about(question, now)
     if isinstance(sample, Empty):
         return NoData(**about, reason=sample.reason)
-    if math.isnan(sample.value):
+    numbers = [value for value in (sample.value, *sample.others) if not math.isnan(value)]
+    if not numbers:
         return NoData(**about, reason="the answer is not a number (NaN)")
-    side = Pass if question.threshold.accepts(sample.value) else Fail
-    return side(**about, value=sample.value, samples=sample.samples)
+    value = question.threshold.worst(numbers)
+    side = Pass if question.threshold.accepts(value) else Fail
+    return side(**about, value=value, samples=sample.samples)
 
 
 def unavailable(question: Question, cause: Cause, reason: str, now: datetime) -> Unavailable:
@@ -199,6 +202,11 @@ def _shown(judged: Pass | Fail) -> str:
         if all(_side(rounded, bound) == _side(value, bound) for bound in bounds):
             return f"{plain(rounded)}{judged.unit}"
     return f"{plain(value)}{judged.unit}"
+
+
+def _of_series(judged: Pass | Fail) -> str:
+    """Which series it is about, where there are several."""
+    return f" in the worst of {judged.samples} series" if judged.samples is not None and judged.samples > 1 else ""
 
 
 def _side(value: float, bound: float) -> int:

@@ -16,6 +16,9 @@ MIN_INTERVAL = timedelta(seconds=1)
 DEFAULT_INTERVAL = timedelta(minutes=1)
 DEFAULT_PROGRESS_DEADLINE = timedelta(seconds=600)
 
+LONGEST_PATIENCE = timedelta(days=365)
+"""What threshold and interval say of patience counts up to here: more is no limit, and no date."""
+
 PROVIDERS = (
     "apisix",
     "appmesh",
@@ -263,6 +266,16 @@ class Canary(Resource):
         """Time without progress after which a rollout has failed."""
         seconds = self.spec.progress_deadline_seconds
         return DEFAULT_PROGRESS_DEADLINE if seconds is None else timedelta(seconds=seconds)
+
+    @property
+    def patience(self) -> timedelta:
+        """How long a rollout is held by what says nothing of its version, such as metrics without data.
+
+        The progress deadline bounds pods, and is often much shorter than the time in which `threshold` checks fail:
+        what is no failed check must not end a rollout sooner than failed checks would.
+        """
+        looks = min(self.threshold, LONGEST_PATIENCE // self.analysis_interval)
+        return max(self.progress_deadline, looks * self.analysis_interval)
 
     @property
     def strategy(self) -> Strategy:

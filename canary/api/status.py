@@ -144,6 +144,8 @@ class CanaryStatus(Model):
     """When the checks were last run."""
     last_progress_time: MicroTime | None = None
     """From when on the progress deadline counts."""
+    held_since: MicroTime | None = None
+    """Since when metrics have told nothing, so that the rollout is held; absent while they do."""
     analysis_start_time: MicroTime | None = None
     """When the current rollout took its first step: what metrics say of the time before is about other versions."""
     traffic_removed_time: MicroTime | None = None

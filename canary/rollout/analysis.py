@@ -1,18 +1,19 @@
 """The analysis of a new version: step by step, a look at a time, until it is promoted or taken back."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from canary.api.analysis import HookType, Severity
 from canary.api.status import CheckStatus, Phase
-from canary.api.traffic import ALL_PRIMARY
+from canary.api.traffic import ALL_PRIMARY, Readiness
 from canary.rollout import messages
 from canary.rollout.bake import fallback
 from canary.rollout.capacity import ROLLING_BACK, remake
+from canary.rollout.deadlines import deadline, seen_for
 from canary.rollout.decision import Action, Alert, Decision, Event, KeepVersionServices, Route, ScaleTarget
 from canary.rollout.ending import held, roll_back, rolling_back
 from canary.rollout.facts import Question
-from canary.rollout.gates import WAITING_FOR_APPROVAL, gates_to, through
+from canary.rollout.gates import WAITING_FOR_APPROVAL, to_promotion, to_step
 from canary.rollout.plan import EVERYBODY, NO_STEP, Step
 from canary.rollout.replica_weights import Count
 from canary.rollout.situation import HELD, Situation, warning
@@ -22,11 +23,11 @@ from canary.rollout.verdicts import NO_DATA, UNAVAILABLE, hook_failures, judge, 
 WAITING_FOR_PODS = "WaitingForPods"
 ANALYSING = "Analysing"
 PROMOTING = "Promoting"
-HOLDS = frozenset({WAITING_FOR_PODS, NO_DATA, UNAVAILABLE})
-"""Reasons to wait that the progress deadline bounds; going from one to another does not start it anew."""
+SILENT = frozenset({NO_DATA, UNAVAILABLE})
+"""Reasons to wait of a rollout whose metrics tell nothing; going from one to another does not start its time anew."""
 
-CATCH_UP = timedelta(minutes=1)
-"""How long nodes and Kubernetes' own controllers may take to tell what happened while the API server was away."""
+HOLDS = SILENT | {WAITING_FOR_PODS}
+"""Reasons to wait that have a deadline: pods have the progress deadline, metrics `Situation.patience`."""
 
 
 def progress(s: Situation) -> Decision:
@@ -49,7 +50,7 @@ def progress(s: Situation) -> Decision:
     if (s.split.canary or s.status.canary_weight) and not target.serving:
         return _retreat(s)
     if target.readiness.desired == 0:
-        return s.stay("the canary is scaled up", actions=s.wake())
+        return _scale_from_nothing(s, target.readiness)
     step = s.plan.current(s.status)
     if (step.split.canary, step.iteration) != (s.status.canary_weight, s.status.iterations) and s.can_route(step.split):
         return _change_plan(s, step)
@@ -57,6 +58,23 @@ def progress(s: Situation) -> Decision:
     if due is None or s.now < due:
         return _wait(s, due)
     return _look(s)
+
+
+def _scale_from_nothing(s: Situation, seen: Readiness) -> Decision:
+    """The canary has no pods and gets some; whoever takes them away again has until the deadline to stop."""
+    why = "the canary is scaled up" if not seen.total else "the canary is scaled up once its former pods are gone"
+    if s.status.reason != WAITING_FOR_PODS:
+        return Decision(
+            status=s.evolve(reason=WAITING_FOR_PODS, message=why, last_progress_time=s.now),
+            reason=why,
+            actions=s.wake(),
+            wake=s.now + s.canary.progress_deadline,
+        )
+    until = deadline(s)
+    if s.now < until:
+        return s.stay(why, actions=s.wake(), wake=until)
+    kept = f"{s.target_name} is kept at 0 replicas" if not seen.total else f"{seen.total} former pods don't go"
+    return roll_back(s, f"progress deadline exceeded {kept}", deadline=True)
 
 
 def _change_plan(s: Situation, step: Step) -> Decision:
@@ -87,13 +105,12 @@ def _look_due(s: Situation) -> datetime | None:
         # Somebody who wants to roll back by hook must not have to wait for pods that never come.
         return s.now if s.canary_ready or s.hooks(HookType.ROLLBACK) else None
     due = s.due(last, s.canary.analysis_interval)
-    # A hold ends at its deadline, with a last look: an interval may be much longer.
-    return min(due, deadline(s)) if s.status.reason in (NO_DATA, UNAVAILABLE) else due
+    return min(due, hold_ends(s)) if s.status.reason in SILENT else due
 
 
 def _wait(s: Situation, due: datetime | None) -> Decision:
     """Until the next look: keep the route as the status says it is, and mind the deadline of the pods."""
-    waits_for_pods = s.status.reason == WAITING_FOR_PODS and not s.canary_ready
+    waits_for_pods = not s.canary_ready and (s.status.reason == WAITING_FOR_PODS or due is None)
     if waits_for_pods and s.now >= deadline(s):
         return give_up_on_pods(s)
     wakes = [due] if due is not None else []
@@ -106,11 +123,13 @@ def _wait(s: Situation, due: datetime | None) -> Decision:
     return s.stay(why, actions=actions, wake=min(wakes) if wakes else None)
 
 
-def deadline(s: Situation) -> datetime:
-    """When a rollout that makes no progress has failed: not before it could be seen for a while whether it does."""
-    spoken = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
-    blind = s.facts.blind_until
-    return spoken if blind is None else max(spoken, blind + min(s.canary.progress_deadline, CATCH_UP))
+def hold_ends(s: Situation) -> datetime:
+    """When a hold has lasted long enough. It ends with a last look, whatever is left of the interval."""
+    silent = s.status.reason in SILENT
+    ends = [seen_for(s, s.status.held_since, s.patience)] if silent else []
+    if not silent or not s.canary_ready:
+        ends.append(deadline(s))
+    return min(ends)
 
 
 def give_up_on_pods(s: Situation) -> Decision:
@@ -242,25 +261,28 @@ def count_failure(s: Situation, events: tuple[Event, ...], checks: tuple[CheckSt
 def hold(
     s: Situation, reason: str, message: str, checks: tuple[CheckStatus, ...], *, events: tuple[Event, ...]
 ) -> Decision:
-    """Neither good nor bad: stay where the rollout is, until the progress deadline."""
-    holding = s.status.reason in HOLDS
-    since = s.status.last_progress_time if holding and s.status.last_progress_time is not None else s.now
-    until = deadline(s) if holding else s.now + s.canary.progress_deadline
+    """Neither good nor bad: stay where the rollout is, pods for the progress deadline, metrics for `s.patience`.
+
+    Each has its own time, so that pods that are lost for a moment don't end what metrics hold, nor the other way round.
+    """
+    before = s.status.reason
+    progressed = s.now if s.canary_ready or before not in HOLDS else s.status.last_progress_time
+    held = s.status.held_since
+    if reason in SILENT:
+        held = held or s.now
+    holding = replace(
+        s, canary=s.canary.replace(status=s.evolve(reason=reason, last_progress_time=progressed, held_since=held))
+    )
+    if not s.canary_ready and s.now >= deadline(holding):
+        return give_up_on_pods(s)
+    until = hold_ends(holding)
     if s.now >= until:
-        if reason == WAITING_FOR_PODS:
-            return give_up_on_pods(s)
         return roll_back(s, f"progress deadline exceeded {message}", deadline=True, events=events, checks=checks)
     alerts: tuple[Alert, ...] = ()
-    if reason == UNAVAILABLE and s.status.reason != UNAVAILABLE:
+    if reason == UNAVAILABLE and before != UNAVAILABLE:
         alerts = (Alert(f"Canary analysis is held, metrics are unavailable: {message}", Severity.WARN),)
     return Decision(
-        status=s.evolve(
-            checks=checks or s.status.checks,
-            reason=reason,
-            message=message,
-            last_check_time=s.now,
-            last_progress_time=since,
-        ),
+        status=holding.status.replace(checks=checks or s.status.checks, message=message, last_check_time=s.now),
         reason=message,
         actions=s.keep_share(),
         events=events,
@@ -282,11 +304,12 @@ def _go_on(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, .
         if s.unanswered(loads):
             return s.stay("calling the rollout hooks", asks=tuple(loads))
     step = s.plan.next(s.status)
-    opened = through(s, gates_to(s, step), checks, events=passed)
+    if step is None:
+        opened = to_promotion(s, checks, events=passed, weights=not s.plan.iterations)
+        return opened if isinstance(opened, Decision) else _promote(s, opened, checks)
+    opened = to_step(s, step, checks, events=passed)
     if isinstance(opened, Decision):
         return opened
-    if step is None:
-        return _promote(s, opened, checks)
     target = s.facts.target
     if step.count is not None and target is not None and target.readiness.desired < step.count.pods:
         return _scale_up(s, step, step.count, checks)

@@ -12,6 +12,7 @@ from canary.api.analysis import HookType, OnFailure, Severity, Webhook
 from canary.api.durations import duration_text
 from canary.api.status import BakeStatus, CheckStatus, Phase
 from canary.rollout import messages
+from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Action, Alert, Decision, Ending, Event, KeepRevision, RestorePrimary
 from canary.rollout.situation import HELD, PRIMARY_NOT_READY, Situation, warning
 from canary.rollout.verdicts import UNAVAILABLE, Doubt, judge, metric_questions
@@ -75,11 +76,13 @@ def look_after(s: Situation, at_rest: Decision) -> Decision:
         at_rest: what is decided without a bake, nothing to store.
     """
     bake, span = s.status.bake, s.canary.analysis.bake
-    if bake is None or bake.start_time is None or s.promoted != s.status.last_promoted_spec:
+    if bake is None or bake.start_time is None:
         return at_rest
     if span is None or s.canary.skip_analysis:
         return _over(s, at_rest)
     end = s.due(bake.start_time, span)
+    if s.promoted != s.status.last_promoted_spec:
+        return _wait_for_promoted(s, at_rest, end + s.patience)
     last = max(s.status.last_check_time or bake.start_time, bake.start_time)
     due = s.due(last, s.canary.analysis_interval)
     if last < end:
@@ -88,6 +91,15 @@ def look_after(s: Situation, at_rest: Decision) -> Decision:
         wakes = (due, at_rest.wake or due)
         return replace(at_rest, reason="the promoted version is looked at again later", wake=min(wakes))
     return _look(s, at_rest, bake, end)
+
+
+def _wait_for_promoted(s: Situation, at_rest: Decision, until: datetime) -> Decision:
+    """The primary carries something else, which somebody has set it to: what it does says nothing of what is baked."""
+    if s.now < until:
+        wakes = (until, at_rest.wake or until)
+        return replace(at_rest, reason="the primary does not carry what was promoted", wake=min(wakes))
+    told = warning(f"Bake of {s.full_name} ended without an answer: the primary does not carry what was promoted")
+    return _over(s, at_rest, told)
 
 
 def _look(s: Situation, at_rest: Decision, bake: BakeStatus, end: datetime) -> Decision:
@@ -190,12 +202,12 @@ def _hold(
     checks: tuple[CheckStatus, ...],
     end: datetime,
 ) -> Decision:
-    """Neither good nor bad. Its time is not over before something tells, or nothing has told for the whole deadline.
+    """Neither good nor bad. Its time is not over before something tells, or nothing has told for all of `s.patience`.
 
     Of a version that was found good before its promotion, silence proves nothing: it stays.
     """
     since = bake.held_since or s.now
-    if s.now >= max(end, since + s.canary.progress_deadline):
+    if s.now >= max(end, since + s.patience):
         told = warning(f"Bake of {s.full_name} ended without an answer: {doubt.message}")
         return _over(s, at_rest, told, checks)
     decision = _go_on(s, at_rest, bake.replace(held_since=since), checks, doubt.message)
@@ -266,7 +278,7 @@ def restore(s: Situation) -> Decision | None:
     good, primary = s.status.last_promoted_spec, s.facts.primary
     if primary is None or primary.revision != good:
         if good in s.facts.kept:
-            return s.stay("the last good version is put back", actions=(RestorePrimary(good),))
+            return _wait_for_good(s, "the last good version is put back", (RestorePrimary(good),))
         carried = primary.revision if primary is not None else good
         message = f"{s.status.message}; the last good version is not kept any more"
         return Decision(
@@ -281,12 +293,15 @@ def restore(s: Situation) -> Decision | None:
     if s.primary_ready:
         told = f"{name} is back at the last good version"
         return Decision(status=s.evolve(reason=BAKE_FAILED), reason=told, events=(Event(told),), wake=s.now)
-    why = messages.pending(primary.readiness)
-    deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
-    if s.now < deadline or s.status.reason == PRIMARY_NOT_READY:
-        wake = deadline if s.now < deadline else None
-        return s.stay(why, actions=s.keep_all_on_primary(), wake=wake)
-    message = f"The last good version is put back, and {name} is not ready: {why}"
+    return _wait_for_good(s, messages.pending(primary.readiness), s.keep_all_on_primary())
+
+
+def _wait_for_good(s: Situation, why: str, actions: tuple[Action, ...]) -> Decision:
+    """Until the primary is the last good version, and ready; people are called where that takes too long."""
+    until = deadline(s)
+    if s.now < until or s.status.reason == PRIMARY_NOT_READY:
+        return s.stay(why, actions=actions, wake=until if s.now < until else None)
+    message = f"The last good version is put back, and {s.canary.primary_name}.{s.canary.namespace} is not ready: {why}"
     return Decision(
         status=s.evolve(reason=PRIMARY_NOT_READY),
         reason=message,

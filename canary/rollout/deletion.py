@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from canary.api.meta import utc
 from canary.api.status import Phase
+from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Action, Decision, DropFinalizer, Event, HandBack, Orphan, ScaleTarget
 from canary.rollout.situation import Situation
 
@@ -52,8 +53,8 @@ def leave(s: Situation) -> Decision:
             actions=(HandBack(),),
             wake=s.settled_at(s.now),
         )
-    deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
-    return _wait_for_target(s, deadline, lost=lost) if s.now < deadline else _give_up(s, lost=lost)
+    until = deadline(s)
+    return _wait_for_target(s, until, lost=lost) if s.now < until else _give_up(s, lost=lost)
 
 
 def _without_target(s: Situation) -> Decision:
@@ -104,13 +105,13 @@ def _strong_enough(s: Situation) -> bool:
     return _strengthened(s) <= s.now or not any(isinstance(action, ScaleTarget) for action in s.wake_for_all())
 
 
-def _wait_for_target(s: Situation, deadline: datetime, *, lost: bool) -> Decision:
+def _wait_for_target(s: Situation, until: datetime, *, lost: bool) -> Decision:
     """Until the target can serve the primary does, where it can."""
     return Decision(
         status=s.evolve(canary_weight=0, traffic_removed_time=None) if lost else s.status,
         reason="waiting for the target's pods",
         actions=(*(s.keep_all_on_primary() if lost else ()), *s.wake_for_all()),
-        wake=min(deadline, _strengthened(s)) if s.now < _strengthened(s) else deadline,
+        wake=min(until, _strengthened(s)) if s.now < _strengthened(s) else until,
     )
 
 

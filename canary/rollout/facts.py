@@ -139,6 +139,7 @@ class Facts:
     Args:
         now: the time, with a time zone.
         blind_until: when the cluster could be watched again after an outage; None where nothing was missed.
+        clock_set: when the clock was last set, as it tells the time now; None where nobody has noticed that it was.
         target: the workload that the spec names; None when there is none.
         primary: the workload that serves the promoted version; None when there is none.
         split: the division of traffic that the router's own objects carry; None when they don't exist or say nothing.
@@ -178,6 +179,7 @@ class Facts:
     unseen: tuple[Unseen, ...] = ()
     contested: bool = False
     told: int = 0
+    clock_set: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.now.tzinfo is None:

@@ -1,6 +1,7 @@
 """Gates: webhooks that people or programs open before a rollout goes on."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from canary.api.analysis import HookType, Severity, Webhook
 from canary.api.status import CheckStatus, Phase
@@ -12,6 +13,9 @@ from canary.rollout.situation import Situation
 
 WAITING_FOR_APPROVAL = "WaitingForApproval"
 
+Passage: TypeAlias = Decision | tuple[Event, ...]
+"""The decision to wait for a gate, or what is told when all are open."""
+
 
 def through(
     s: Situation,
@@ -19,8 +23,8 @@ def through(
     checks: tuple[CheckStatus, ...],
     *,
     events: tuple[Event, ...],
-) -> Decision | tuple[Event, ...]:
-    """Ask the gates on the way to what is next: the decision to wait for one, or what is told when all are open."""
+) -> Passage:
+    """Ask these gates."""
     if s.unanswered(gates):
         return s.stay("asking the gates", asks=tuple(gates))
     for question, hook in gates.items():
@@ -32,14 +36,28 @@ def through(
     return events
 
 
-def gates_to(s: Situation, step: Step | None) -> dict[HookQuestion, Webhook]:
-    """The gates on the way to this step, or to promotion where it is None.
+def to_step(s: Situation, step: Step, checks: tuple[CheckStatus, ...], *, events: tuple[Event, ...]) -> Passage:
+    """Ask the gates on the way to this step.
 
     To give a version to everybody, as blue/green does before it is copied, is to promote it in the eyes of its users.
     """
-    if step is None or (s.plan.iterations and step.split == EVERYBODY):
-        return s.hooks(HookType.CONFIRM_PROMOTION)
-    return {} if s.plan.iterations else s.hooks(HookType.CONFIRM_TRAFFIC_INCREASE)
+    if s.plan.iterations and step.split == EVERYBODY:
+        return to_promotion(s, checks, events=events, weights=False)
+    return through(s, {} if s.plan.iterations else s.hooks(HookType.CONFIRM_TRAFFIC_INCREASE), checks, events=events)
+
+
+def to_promotion(s: Situation, checks: tuple[CheckStatus, ...], *, events: tuple[Event, ...], weights: bool) -> Passage:
+    """Ask the gates on the way to promotion.
+
+    Where traffic goes by weights, promotion is the largest increase of all, from the last weight to everybody. Whoever
+    confirms promotions is asked once it is allowed, and from then on alone.
+    """
+    if weights and s.status.phase is not Phase.WAITING_PROMOTION:
+        allowed = through(s, s.hooks(HookType.CONFIRM_TRAFFIC_INCREASE), checks, events=events)
+        if isinstance(allowed, Decision):
+            return allowed
+        events = allowed
+    return through(s, s.hooks(HookType.CONFIRM_PROMOTION), checks, events=events)
 
 
 def _wait_for_gate(

@@ -5,12 +5,13 @@ from dataclasses import replace
 from canary.api.analysis import Severity
 from canary.api.partitions import NO_POD
 from canary.api.status import Phase
-from canary.rollout.analysis import deadline
+from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Alert, Decision, DeletePod, DropFinalizer, Event, SetPartition
 from canary.rollout.deletion import FINALIZER
 from canary.rollout.in_place import InPlaceSituation
 from canary.rollout.situation import warning
 
+NOT_SEEN = "waiting for Kubernetes to see that no further pod is to be updated"
 NOT_YET = "waiting for all pods to be available before the next one goes back"
 
 
@@ -18,17 +19,23 @@ def come_back(s: InPlaceSituation) -> Decision:
     """Bring the next pod back to the promoted version, when it is its turn."""
     actions = s.keep_all_on_primary()
     if not s.observed or s.pods.partition != NO_POD:
-        return s.stay("no further pod is updated", actions=actions)
+        return _wait(s, NOT_SEEN, over=s.now >= s.back_until)
     pod = s.next_to_go_back()
     if pod is not None:
         return s.stay(f"{pod.name} goes back", actions=(*actions, DeletePod(pod.name, pod.uid)))
-    if not s.held_back:
-        return s.stay(NOT_YET, actions=actions, wake=s.back_until)
-    if s.status.message.endswith(NOT_YET):
-        return s.stay(NOT_YET, actions=actions)
-    message = f"Rollback of {s.target_name} is held, {len(s.pods.strays)} pods are still to go back: {NOT_YET}"
+    return _wait(s, NOT_YET, over=s.held_back)
+
+
+def _wait(s: InPlaceSituation, why: str, *, over: bool) -> Decision:
+    """No pod can go back for now; people are called once that has lasted too long."""
+    actions = s.keep_all_on_primary()
+    if not over:
+        return s.stay(why, actions=actions, wake=s.back_until)
+    if s.status.message.endswith(why):
+        return s.stay(why, actions=actions)
+    message = f"Rollback of {s.target_name} is held, {len(s.pods.strays)} pods are still to go back: {why}"
     return Decision(
-        status=s.evolve(message=f"{s.status.message}; {NOT_YET}"),
+        status=s.evolve(message=f"{_before(s.status.message)}; {why}"),
         reason=message,
         actions=actions,
         events=(warning(message),),
@@ -36,10 +43,15 @@ def come_back(s: InPlaceSituation) -> Decision:
     )
 
 
+def _before(message: str) -> str:
+    """What was said before pods could not go back."""
+    return message.removesuffix(f"; {NOT_YET}").removesuffix(f"; {NOT_SEEN}")
+
+
 def back(s: InPlaceSituation) -> Decision:
     """No pod is left of what was taken back."""
     return Decision(
-        status=s.evolve(traffic_removed_time=None, message=s.status.message.removesuffix(f"; {NOT_YET}")),
+        status=s.evolve(traffic_removed_time=None, message=_before(s.status.message)),
         reason="all pods run the promoted revision",
         actions=s.keep_all_on_primary(),
     )

@@ -43,15 +43,17 @@ from canary.rollout.analysis import (
     HOLDS,
     PROMOTING,
     WAITING_FOR_PODS,
-    deadline,
     examine,
     give_up_on_pods,
+    hold_ends,
 )
+from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Alert, Decision, Ending, Event, SetPartition
 from canary.rollout.ending import by_hook, held, roll_back
-from canary.rollout.gates import WAITING_FOR_APPROVAL, through
+from canary.rollout.gates import WAITING_FOR_APPROVAL, through, to_promotion
 from canary.rollout.in_place import InPlaceSituation
 from canary.rollout.partitioned_rollback import back, come_back, current_all_the_same
+from canary.rollout.partitioned_waits import NOT_SEEN, TOO_FEW_PODS, wait_for_more_pods, wait_to_be_seen
 from canary.rollout.situation import HELD, warning
 
 UPDATING = "UpdatingPods"
@@ -107,7 +109,8 @@ def rest(s: InPlaceSituation) -> Decision:
                 s.evolve(message=message), message, s.keep_all_on_primary(), (warning(message),), wake=s.now
             )
     if not s.observed:
-        return s.stay(s.pending, actions=s.keep_all_on_primary())
+        going_back = s.status.traffic_removed_time is not None
+        return come_back(s) if going_back else s.stay(s.pending, actions=s.keep_all_on_primary())
     if s.pods.strays:
         return _at_once(s, start.start(s)) if s.gives_way else come_back(s)
     if s.reverted:
@@ -135,7 +138,12 @@ def progress(s: InPlaceSituation) -> Decision:
     if s.canary.skip_analysis:
         return _promote(s, (), ())
     if not s.steps and not s.hopeless:
-        return s.stay("one pod alone leaves nothing to judge the new version by", actions=s.keep_share())
+        return wait_for_more_pods(s)
+    if s.status.reason == TOO_FEW_PODS:
+        why = UPDATING if s.started else WAITING_FOR_PODS
+        last = s.status.last_check_time if s.started else None
+        status = s.evolve(reason=why, message="", last_check_time=last, last_progress_time=s.now)
+        return Decision(status, "there are pods to judge the new version by", wake=s.now)
     if not s.started:
         return _before_the_first_step(s)
     if not s.released:
@@ -163,7 +171,9 @@ def _beforehand(s: InPlaceSituation) -> Decision | None:
     if s.changed or (s.status.reason == HELD and s.retry_asked):
         return _anew(s)
     if not s.observed:
-        return s.stay(s.pending, actions=s.keep_share())
+        return wait_to_be_seen(s)
+    if s.status.message == NOT_SEEN:
+        return Decision(s.evolve(message="", last_progress_time=s.now), "Kubernetes sees the target again", wake=s.now)
     if s.completed:
         return _finish(s)
     if s.share != s.status.canary_weight:
@@ -275,7 +285,7 @@ def _due(s: InPlaceSituation) -> datetime:
     if s.status.reason == WAITING_FOR_PODS and s.canary_ready:
         return s.now
     due = s.due(s.status.last_check_time or s.now, s.canary.analysis_interval)
-    return min(due, deadline(s)) if s.status.reason in HOLDS else due
+    return min(due, hold_ends(s)) if s.status.reason in HOLDS else due
 
 
 def _look(s: InPlaceSituation, due: datetime, *, started: bool) -> Decision:
@@ -291,11 +301,11 @@ def _go_on(s: InPlaceSituation, passed: tuple[Event, ...], checks: tuple[CheckSt
         told = s.status.reason == WAITING_FOR_APPROVAL
         passed = () if told else (Event(f"Starting canary analysis for {s.target_name}"), *passed)
     pods = None if s.hopeless else s.next_step
-    gate = HookType.CONFIRM_PROMOTION if pods is None else HookType.CONFIRM_TRAFFIC_INCREASE
-    opened = through(s, s.hooks(gate), checks, events=passed)
-    if isinstance(opened, Decision):
-        return opened
-    return _promote(s, opened, checks) if pods is None else _take(s, pods, opened, checks)
+    if pods is None:
+        opened = to_promotion(s, checks, events=passed, weights=True)
+        return opened if isinstance(opened, Decision) else _promote(s, opened, checks)
+    opened = through(s, s.hooks(HookType.CONFIRM_TRAFFIC_INCREASE), checks, events=passed)
+    return opened if isinstance(opened, Decision) else _take(s, pods, opened, checks)
 
 
 def _take(s: InPlaceSituation, pods: int, events: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:

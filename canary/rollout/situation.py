@@ -66,6 +66,7 @@ class StatusChange(TypedDict, total=False):
     last_promoted_spec: str
     last_check_time: datetime | None
     last_progress_time: datetime | None
+    held_since: datetime | None
     analysis_start_time: datetime | None
     traffic_removed_time: datetime | None
     checks: tuple[CheckStatus, ...]
@@ -103,12 +104,20 @@ class Situation:
 
         The clock of another controller may be a little ahead, which must not cut a wait short.
         """
+        since = self.counted(since)
         return since + span if since - self.now <= SKEW else self.now
+
+    def counted(self, since: datetime) -> datetime:
+        """From when on a wait counts: from when the clock was set, where it began before that; it looks longer now."""
+        at = self.facts.clock_set
+        if at is None:
+            return since
+        return at if since > self.now else max(since, at)
 
     @property
     def patience(self) -> timedelta:
-        """How long a rollout is held for what is not its version's fault."""
-        return max(self.canary.progress_deadline, self.canary.threshold * self.canary.analysis_interval)
+        """How long a rollout is held by what says nothing of its version, such as metrics without data."""
+        return self.canary.patience
 
     def refuses(self, *actions: Action) -> bool:
         """Whether one of these was refused a moment ago, and it is too early to try again."""
@@ -244,7 +253,9 @@ class Situation:
         return "/".join(str(part) for part in parts)
 
     def evolve(self, **change: Unpack[StatusChange]) -> CanaryStatus:
-        """The status with these fields changed."""
+        """The status with these fields changed; another reason to stand where it does ends a hold."""
+        if "reason" in change:
+            change.setdefault("held_since", None)
         return self.status.replace(**change)
 
     def stay(

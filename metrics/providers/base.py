@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -17,7 +17,7 @@ from metrics.errors import (
     UnauthorizedError,
     UnreadableError,
 )
-from metrics.question import Question, Sample
+from metrics.question import Empty, Number, Question, Sample
 from metrics.wire import Request, Response
 
 Json: TypeAlias = dict[str, Any]
@@ -141,6 +141,20 @@ def number(value: object) -> float | None:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
+
+
+def of_series(numbers: Sequence[float], series: int, *, empty: str) -> Sample:
+    """What an answer of any number of series says.
+
+    Args:
+        numbers: the number of each series that has one; NaN is none.
+        series: how many series there are.
+        empty: why there is no number, where no series has one.
+    """
+    match [value for value in numbers if not math.isnan(value)]:
+        case [value, *others]:
+            return Number(value, series, tuple(others))
+    return Empty(empty)
 
 
 def unexpected(response: Response) -> UnreadableError:

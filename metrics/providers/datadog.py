@@ -1,6 +1,6 @@
 """Datadog's timeseries query API.
 
-The number is the newest value of the first series but for its last bucket: that one is still being filled. Buckets
+The number of a series is its newest value but for its last bucket: that one is still being filled. Buckets
 are looked for over ten intervals, since Datadog widens them as it sees fit.
 """
 
@@ -10,8 +10,8 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from metrics.errors import MisconfiguredError, QueryError
-from metrics.providers.base import Provider, credential, number, raise_for_status, read_object, unexpected
-from metrics.question import Empty, Number, Question, Sample
+from metrics.providers.base import Provider, credential, number, of_series, raise_for_status, read_object, unexpected
+from metrics.question import Empty, Question, Sample
 from metrics.wire import Headers, Request, Response, join
 
 _ADDRESS = "https://api.datadoghq.com"
@@ -41,7 +41,7 @@ def accept(response: Response) -> None:
 
 
 def parse(response: Response) -> Sample:
-    """Read the first series."""
+    """Read all series."""
     raise_for_status(response)
     answer = read_object(response)
     if answer.get("status") == "error":
@@ -49,11 +49,16 @@ def parse(response: Response) -> Sample:
     match answer.get("series"):
         case []:
             return Empty("no series matches the query")
-        case [{"pointlist": list(points)}, *others]:
-            filled = [value for value in map(_value, points[:-1] or points) if value is not None]
-            if not filled:
-                return Empty("the series has no values")
-            return Number(filled[-1], 1 + len(others))
+        case list(series):
+            newest = [value for each in series if (value := _newest(each, response)) is not None]
+            return of_series(newest, len(series), empty="no series has a value")
+    raise unexpected(response)
+
+
+def _newest(series: object, response: Response) -> float | None:
+    match series:
+        case {"pointlist": list(points)}:
+            return next((value for value in map(_value, reversed(points[:-1] or points)) if value is not None), None)
     raise unexpected(response)
 
 

@@ -6,8 +6,17 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from metrics.errors import MisconfiguredError
-from metrics.providers.base import Provider, address_of, credential, number, raise_for_status, read_object, unexpected
-from metrics.question import Empty, Number, Question, Sample
+from metrics.providers.base import (
+    Provider,
+    address_of,
+    credential,
+    number,
+    of_series,
+    raise_for_status,
+    read_object,
+    unexpected,
+)
+from metrics.question import Empty, Question, Sample
 from metrics.wire import Headers, Request, Response, join
 
 _TOKEN = "dynatrace_token"  # noqa: S105 - the key's name, not the token
@@ -34,21 +43,29 @@ def accept(response: Response) -> None:
 
 
 def parse(response: Response) -> Sample:
-    """Read the first series that has a value."""
+    """Read all series, of every metric that the selector names."""
     raise_for_status(response)
     match read_object(response).get("result"):
         case []:
             return Empty("the selector gives no result")
-        case [{"data": list(series)}, *_]:
-            for entry in series:
-                match entry:
-                    case {"values": list(values)}:
-                        numbers = [value for value in map(number, values) if value is not None]
-                        if numbers:
-                            return Number(numbers[0], len(series))
-                    case _:
-                        raise unexpected(response)
-            return Empty("no series has a value")
+        case list(results):
+            series = [each for result in results for each in _data(result, response)]
+            values = [value for each in series if (value := _value(each, response)) is not None]
+            return of_series(values, len(series), empty="no series has a value")
+    raise unexpected(response)
+
+
+def _data(result: object, response: Response) -> list[object]:
+    match result:
+        case {"data": list(series)}:
+            return series
+    raise unexpected(response)
+
+
+def _value(series: object, response: Response) -> float | None:
+    match series:
+        case {"values": list(values)}:
+            return next((value for value in map(number, values) if value is not None), None)
     raise unexpected(response)
 
 

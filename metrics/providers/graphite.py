@@ -1,6 +1,6 @@
 """Graphite's render API. The query is what stands behind `/render?`, such as `target=...&from=-5min`.
 
-The number is the newest value of the first target that has one.
+The number of a target is its newest value.
 """
 
 from __future__ import annotations
@@ -9,8 +9,17 @@ from datetime import datetime
 from urllib.parse import parse_qsl, urlencode
 
 from metrics.errors import MisconfiguredError
-from metrics.providers.base import Provider, address_of, credential, number, raise_for_status, read_json, unexpected
-from metrics.question import Empty, Number, Question, Sample
+from metrics.providers.base import (
+    Provider,
+    address_of,
+    credential,
+    number,
+    of_series,
+    raise_for_status,
+    read_json,
+    unexpected,
+)
+from metrics.question import Question, Sample
 from metrics.wire import Headers, Request, Response, basic, join
 
 
@@ -35,15 +44,15 @@ def parse(response: Response) -> Sample:
     targets = read_json(response)
     if not isinstance(targets, list):
         raise unexpected(response)
-    for target in targets:
-        match target:
-            case {"datapoints": list(points)}:
-                values = [value for value in map(_value, points) if value is not None]
-            case _:
-                raise unexpected(response)
-        if values:
-            return Number(values[-1], len(targets))
-    return Empty("no target has a value")
+    newest = [value for target in targets if (value := _newest(target, response)) is not None]
+    return of_series(newest, len(targets), empty="no target has a value")
+
+
+def _newest(target: object, response: Response) -> float | None:
+    match target:
+        case {"datapoints": list(points)}:
+            return next((value for value in map(_value, reversed(points)) if value is not None), None)
+    raise unexpected(response)
 
 
 def _value(point: object) -> float | None:

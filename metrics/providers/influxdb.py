@@ -1,4 +1,4 @@
-"""InfluxDB's query API v2. The query is Flux; the number is the `_value` of its first row."""
+"""InfluxDB's query API v2. The query is Flux; the number of a table of its answer is the `_value` of its first row."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from metrics.errors import QueryError, UnreadableError
-from metrics.providers.base import Provider, address_of, credential, raise_for_status, read_object, unexpected
-from metrics.question import Empty, Number, Question, Sample
+from metrics.providers.base import (
+    Provider,
+    address_of,
+    credential,
+    of_series,
+    raise_for_status,
+    read_object,
+    unexpected,
+)
+from metrics.question import Empty, Question, Sample
 from metrics.wire import Headers, Request, Response, join
 
 _DEADLINE = 15.0
@@ -31,7 +39,7 @@ def accept(response: Response) -> None:
 
 
 def parse(response: Response) -> Sample:
-    """Read the first row of the first table."""
+    """Read the first row of each table."""
     _raise_for_error(response)
     try:
         rows = [row for row in csv.reader(response.body.decode("utf-8").splitlines()) if any(row)]
@@ -46,13 +54,18 @@ def parse(response: Response) -> Sample:
         raise unexpected(response)
     if len(rows) == 1:
         return Empty("the query gives no rows")
-    value = dict(zip(names, rows[1], strict=False)).get("_value", "")
-    if not value:
-        return Empty("the first row has no value")
+    first: dict[str, str] = {}
+    for row in rows[1:]:
+        cells = dict(zip(names, row, strict=False))
+        first.setdefault(cells.get("table", ""), cells.get("_value", ""))
+    return of_series([_number(value) for value in first.values() if value], len(first), empty="no table has a value")
+
+
+def _number(text: str) -> float:
     try:
-        return Number(float(value), len(rows) - 1)
+        return float(text)
     except ValueError as error:
-        raise QueryError(f"the query gives {value!r}, not a number") from error
+        raise QueryError(f"the query gives {text!r}, not a number") from error
 
 
 def _request(question: Question, query: str) -> Request:

@@ -1,12 +1,10 @@
 """Prometheus, and whatever speaks its query API: Thanos, Mimir, VictoriaMetrics, managed services.
 
-The number is that of the scalar, or of the first series of the vector; a query that may give several series
-should aggregate. NaN is an empty answer: it comes from dividing by no requests.
+The numbers are those of the scalar, or of all series of the vector. NaN is none: it comes from dividing by no requests.
 """
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -16,16 +14,18 @@ from metrics.providers.base import (
     Provider,
     address_of,
     credential,
+    of_series,
     quoted,
     raise_for_status,
     read_object,
     unexpected,
 )
-from metrics.question import Empty, Number, Question, Sample
+from metrics.question import Empty, Question, Sample
 from metrics.wire import Headers, Request, Response, basic, join
 
 _PATH = "/api/v1/query"
 _LONGEST_QUERY = 1000
+_NAN = "the answer is not a number (NaN), as when the canary gets no requests"
 _FORM = ("Content-Type", "application/x-www-form-urlencoded")
 
 
@@ -48,16 +48,11 @@ def parse(response: Response) -> Sample:
     kind, result = data.get("resultType"), data.get("result")
     match kind, result:
         case "scalar", [_, str(value)]:
-            return _number(value, 1, response)
+            return of_series([_number(value, response)], 1, empty=_NAN)
         case "vector", []:
             return Empty("no time series matches the query, as when the canary gets no requests")
-        case "vector", [dict(first), *others]:
-            match first.get("value"):
-                case [_, str(value)]:
-                    return _number(value, 1 + len(others), response)
-            if "histogram" in first:
-                msg = "the query gives a histogram, not a number; use histogram_quantile or the like"
-                raise QueryError(msg)
+        case "vector", list(series):
+            return of_series([_value(each, response) for each in series], len(series), empty=_NAN)
         case (("matrix" | "string"), _):
             msg = f"the query gives a {kind}, not a number"
             raise QueryError(msg)
@@ -125,14 +120,21 @@ def raise_for_error(response: Response) -> None:
     raise_for_status(response, detail)
 
 
-def _number(text: str, series: int, response: Response) -> Sample:
+def _value(series: object, response: Response) -> float:
+    match series:
+        case {"value": [_, str(value)]}:
+            return _number(value, response)
+        case {"histogram": _}:
+            msg = "the query gives a histogram, not a number; use histogram_quantile or the like"
+            raise QueryError(msg)
+    raise unexpected(response)
+
+
+def _number(text: str, response: Response) -> float:
     try:
-        value = float(text)
+        return float(text)
     except ValueError as error:
         raise unexpected(response) from error
-    if math.isnan(value):
-        return Empty("the answer is not a number (NaN), as when the canary gets no requests")
-    return Number(value, series)
 
 
 PROMETHEUS = Provider(

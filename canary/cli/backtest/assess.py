@@ -189,8 +189,8 @@ def _notes(subject: Subject, gathered: Gathered) -> Iterator[str]:
         recorded = gathered.metrics[index]
         if recorded is not None and recorded.series > 1:
             yield (
-                f"The query of {metric.name} gives {recorded.series} series. The controller takes the first of an "
-                "answer; aggregate them, such as with sum or max, so that it is always the same."
+                f"The query of {metric.name} gives {recorded.series} series. The worst of an answer counts; "
+                "aggregate them, such as with sum, where one of them may be bad."
             )
         if recorded is not None and metric.interval > canary.analysis_interval:
             yield (

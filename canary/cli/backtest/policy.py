@@ -57,7 +57,7 @@ class End(IntEnum):
     FAILED_CHECKS = 1
     """So many checks failed that it was rolled back."""
     DEADLINE = 2
-    """It was held until the progress deadline, and rolled back."""
+    """It was held for as long as a rollout may be, and rolled back."""
     UNFINISHED = 3
     """The window was over first."""
 
@@ -183,9 +183,11 @@ class Policy:
     def _state(self, status: CanaryStatus, now: datetime) -> int:
         """A number for where a rollout stands, the same whenever it stands there."""
         ago = now - (status.last_progress_time or now)
+        held = _BEGINNING - (now - status.held_since) if status.held_since is not None else None
         bare = status.replace(
             last_check_time=_BEGINNING,
             last_progress_time=_BEGINNING - ago,
+            held_since=held,
             last_transition_time=None,
             conditions=(),
             checks=(),

@@ -14,6 +14,7 @@ from canary.cli.backtest.grid import Grid
 from metrics.errors import EmptyRangeError, ProviderError, QueryError, TimedOutError
 from metrics.question import Question
 from metrics.ranges import Series
+from metrics.threshold import Threshold
 
 MOST_POINTS = 11_000
 """Values that Prometheus gives for one series at most."""
@@ -79,7 +80,7 @@ class Recorded:
 
     Args:
         values: by look; NaN is none.
-        series: how many series the query gave; the controller takes the first.
+        series: how many series the query gave; of several the worst counts, as in the controller.
     """
 
     values: array[float]
@@ -150,7 +151,7 @@ async def _fill(server: Server, question: Question, grid: Grid, looks: range, va
         middle = len(looks) // 2
         halves = [await _fill(server, question, grid, half, values) for half in (looks[:middle], looks[middle:])]
         return max(halves)
-    _place(found, grid, values)
+    _place(found, grid, values, question.threshold)
     return len(found)
 
 
@@ -164,14 +165,15 @@ def _smallest(error: ProviderError) -> float:
     return math.inf
 
 
-def _place(found: Iterable[Series], grid: Grid, values: array[float]) -> None:
-    """The first series that has a value at a look gives it, as in an answer to the controller."""
+def _place(found: Iterable[Series], grid: Grid, values: array[float], threshold: Threshold) -> None:
+    """Of several series the worst value at a look counts, as in an answer to the controller."""
     start, step = grid.start.timestamp(), grid.step.total_seconds()
     for series in found:
         for moment, value in series.points:
             look = round((moment.timestamp() - start) / step)
-            if 0 <= look < len(values) and math.isnan(values[look]):
-                values[look] = value
+            if 0 <= look < len(values):
+                before = values[look]
+                values[look] = value if math.isnan(before) else threshold.worst((before, value))
 
 
 def span(recorded: Sequence[bool]) -> range:

@@ -126,7 +126,7 @@ class Report:
         rolled_back: those that were rolled back.
         failed: those of them whose checks failed.
         unrecorded: those of them that were rolled back for nothing but a time in which nothing was recorded; the rest
-            was held until the progress deadline by a metric without data.
+            was held for too long by a metric without data.
         unfinished: rollouts that were still under way at the end of what is recorded.
         metrics: in the order of the spec.
         failures: in order of time.

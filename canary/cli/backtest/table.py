@@ -68,7 +68,7 @@ def _head(report: Report) -> Iterator[str]:
     held = report.rolled_back - report.failed - report.unrecorded
     for count, why in (
         (report.failed, "because checks failed"),
-        (held, "because a metric had no data until the progress deadline"),
+        (held, "because a metric had no data for as long as a rollout is held"),
         (report.unrecorded, "because Prometheus recorded nothing at that time"),
     ):
         if count:

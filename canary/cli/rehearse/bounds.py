@@ -23,7 +23,7 @@ class Bounds:
     Args:
         shortest: nothing holds it up, gates are open, webhooks answer at once.
         longest: it uses every deadline and every failed check that the spec allows, and is promoted still: pods and
-            primary are ready just in time, each check comes just before the deadline, webhooks take all their time.
+            primary are ready just in time, each check comes just before its hold ends, webhooks take all their time.
             Not counted: closed gates, pods that are lost on the way, changes by others.
             None for pods that are rolled out in place.
         gates: the webhooks that make it wait as long as they say no, without a deadline.
@@ -45,9 +45,9 @@ def bounds_of(canary: Canary, stage: Stage) -> Bounds:
     shortest = ready + steps * interval + grown * ready + ready + ending
     longest = _patience(canary, HookType.CONFIRM_ROLLOUT) + deadline + deadline + ending
     if judged:
-        hold = deadline if _can_hold(canary) else NOTHING
+        hold = canary.patience if _can_hold(canary) else NOTHING
         longest += steps * (interval + hold) + (canary.threshold - 1) * (interval + hold)
-        longest += grown * deadline + _asked(canary, steps + grown)
+        longest += grown * (deadline + hold) + _asked(canary, steps + grown)
     return Bounds(shortest, longest, gates_of(canary))
 
 
@@ -63,11 +63,13 @@ def _asked(canary: Canary, steps: int) -> timedelta:
     looked = _patience(canary, HookType.ROLLOUT, HookType.ROLLBACK)
     first = tested + _patience(canary, HookType.ROLLOUT) + _patience(canary, HookType.CONFIRM_TRAFFIC_INCREASE)
     later = looked + _patience(canary, HookType.CONFIRM_TRAFFIC_INCREASE, HookType.CONFIRM_PROMOTION)
-    return first + steps * later + (canary.threshold - 1) * max(tested, looked)
+    # Who confirms the promotion is asked after who confirms the increase of traffic that it is.
+    last = min(_patience(canary, gate) for gate in (HookType.CONFIRM_TRAFFIC_INCREASE, HookType.CONFIRM_PROMOTION))
+    return first + steps * later + last + (canary.threshold - 1) * max(tested, looked)
 
 
 def _can_hold(canary: Canary) -> bool:
-    """Whether a metric can hold a step until the progress deadline."""
+    """Whether a metric can hold a step by saying nothing."""
     return any(
         metric.no_data is NoDataPolicy.HOLD or metric.unavailable is UnavailablePolicy.HOLD
         for metric in canary.analysis.metrics

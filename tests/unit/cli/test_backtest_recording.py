@@ -109,7 +109,7 @@ async def test_another_error_ends_it_at_once(error: ProviderError) -> None:
     assert len(prometheus.sizes) < 5
 
 
-async def test_of_many_series_the_first_one_counts_and_stretches_are_smaller() -> None:
+async def test_of_many_series_the_worst_one_counts_and_stretches_are_smaller() -> None:
     prometheus = Prometheus(series=400)
     recorded = await fetched(prometheus, Grid(START, MINUTE, 600), series=400)
     assert (recorded.series, recorded.values[7]) == (400, 7)
@@ -121,12 +121,12 @@ async def test_a_look_that_only_a_later_series_has_is_filled_by_it() -> None:
         question: Question, *, start: datetime, end: datetime, step: timedelta, deadline: float
     ) -> list[Series]:
         return [
-            Series({"series": "a"}, (Point(START, 1.0),)),
+            Series({"series": "a"}, (Point(START, 3.0),)),
             Series({"series": "b"}, (Point(START, 2.0), Point(START + MINUTE, 2.0))),
         ]
 
     recorded = await fetch(Server(ask), QUESTION, Grid(START, MINUTE, 3))
-    assert list(recorded.values)[:2] == [1.0, 2.0]
+    assert list(recorded.values)[:2] == [3.0, 2.0]
     assert math.isnan(recorded.values[2])
 
 

@@ -71,7 +71,7 @@ def test_steps_that_add_pods_wait_for_them(
 
 
 class Delaying(World):
-    """A world in which each check comes as late as the deadline lets it, and fails as often as the threshold does."""
+    """A world in which each check comes as late as its hold lets it, and fails as often as the threshold does."""
 
     fails = 0
 
@@ -79,8 +79,8 @@ class Delaying(World):
         status = self.canary.status
         if not isinstance(question, MetricQuestion):
             return super().answer(question)
-        since = status.last_progress_time if status.reason == "MetricsUnavailable" else None
-        if since is None or self.now < since + self.canary.progress_deadline:
+        since = status.held_since
+        if since is None or self.now < since + self.canary.patience:
             return CheckStatus(name="m", verdict=Verdict.UNAVAILABLE)
         return CheckStatus(name="m", verdict=Verdict.FAIL if status.failed_checks < self.fails else Verdict.PASS)
 

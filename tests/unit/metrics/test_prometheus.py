@@ -1,5 +1,6 @@
 """The answers in `recorded/prometheus` are those of Prometheus 3.15."""
 
+import json
 from base64 import b64decode
 from collections.abc import Callable
 from datetime import datetime
@@ -34,15 +35,31 @@ class Ask(Protocol):
     [
         ("scalar", Number(42.5, 1)),
         ("vector_one", Number(1, 1)),
-        ("vector_many", Number(1, 2)),
+        ("vector_many", Number(1, 2, (1.0,))),
         ("infinity", Number(float("inf"), 1)),
         ("constant", Number(1, 1)),
     ],
 )
-def test_the_number_is_the_scalar_or_that_of_the_first_series(
+def test_the_numbers_are_the_scalar_or_those_of_all_series(
     name: str, sample: Number, recorded: Callable[[str], bytes]
 ) -> None:
     assert PROMETHEUS.parse(Response(200, recorded(f"prometheus/{name}.json"))) == sample
+
+
+@pytest.mark.parametrize(
+    ("values", "sample"),
+    [
+        (("NaN", "20"), Number(20, 2)),
+        (("20", "NaN", "100"), Number(20, 3, (100.0,))),
+        (("NaN", "NaN"), Empty("the answer is not a number (NaN), as when the canary gets no requests")),
+    ],
+)
+def test_a_series_that_is_not_a_number_says_nothing_wherever_it_stands(
+    values: tuple[str, ...], sample: Number | Empty
+) -> None:
+    result = [{"metric": {"pod": str(n)}, "value": [1, value]} for n, value in enumerate(values)]
+    body = {"status": "success", "data": {"resultType": "vector", "result": result}}
+    assert PROMETHEUS.parse(Response(200, json.dumps(body).encode())) == sample
 
 
 @pytest.mark.parametrize("name", ["empty", "nan"])

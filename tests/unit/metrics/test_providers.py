@@ -1,7 +1,9 @@
 """Each provider's mapping on answers as its own documentation shows them. Prometheus has a file of its own."""
 
+import itertools
 import json
 from base64 import b64encode
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
@@ -11,6 +13,8 @@ import pytest
 from metrics.errors import MisconfiguredError, ProviderError, QueryError, UnauthorizedError, UnreadableError
 from metrics.providers import PROVIDERS
 from metrics.question import Empty, Number, Question
+from metrics.threshold import Threshold
+from metrics.verdict import Fail, Pass, judge
 from metrics.wire import Request, Response
 
 SECRETS = {
@@ -69,7 +73,7 @@ def test_a_hosted_provider_has_an_address_of_its_own(provider: str, ask: Ask, no
 )
 def test_datadog_s_number_is_the_newest_whose_bucket_is_full(points: list[object], value: float) -> None:
     series = {"metric": "m", "pointlist": points}
-    assert parse("datadog", {"status": "ok", "series": [series, series]}) == Number(value, 2)
+    assert parse("datadog", {"status": "ok", "series": [series]}) == Number(value, 1)
 
 
 def test_datadog_refuses_a_query_with_status_200() -> None:
@@ -90,10 +94,10 @@ def test_graphite_s_query_must_name_a_target(ask: Ask, now: datetime) -> None:
         build(ask, now, "graphite", query="stats.errors")
 
 
-def test_graphite_s_number_is_the_newest_of_the_first_target_that_has_one() -> None:
+def test_graphite_s_number_of_a_target_is_its_newest() -> None:
     nothing = {"target": "a", "datapoints": [[None, 1], [None, 2]]}
     values = {"target": "b", "datapoints": [[1.0, 1], ["2.5", 2], [None, 3]]}
-    assert parse("graphite", [nothing, values, {"target": "c", "datapoints": [[9, 1]]}]) == Number(2.5, 3)
+    assert parse("graphite", [nothing, values, {"target": "c", "datapoints": [[9, 1]]}]) == Number(2.5, 3, (9.0,))
 
 
 def test_new_relic_s_query_ends_with_the_interval(ask: Ask, now: datetime) -> None:
@@ -121,9 +125,41 @@ def test_dynatrace_is_asked_for_one_value_over_ten_intervals(ask: Ask, now: date
     assert request.headers == (("Authorization", "Api-Token tok"),)
 
 
-def test_dynatrace_s_number_is_that_of_the_first_series_that_has_one() -> None:
+def test_dynatrace_s_numbers_are_those_of_every_series_of_every_metric() -> None:
     data = [{"timestamps": [1], "values": [None]}, {"timestamps": [1], "values": [3.5]}]
-    assert parse("dynatrace", {"totalCount": 1, "result": [{"metricId": "m", "data": data}]}) == Number(3.5, 2)
+    more = {"metricId": "n", "data": [{"timestamps": [1], "values": [7]}]}
+    answer = parse("dynatrace", {"totalCount": 2, "result": [{"metricId": "m", "data": data}, more]})
+    assert answer == Number(3.5, 3, (7.0,))
+
+
+SEVERAL: dict[str, Callable[[list[float]], object]] = {
+    "prometheus": lambda values: {
+        "status": "success",
+        "data": {"resultType": "vector", "result": [{"metric": {}, "value": [1, str(each)]} for each in values]},
+    },
+    "datadog": lambda values: {"status": "ok", "series": [{"pointlist": [[1, each], [2, 0]]} for each in values]},
+    "graphite": lambda values: [{"target": "t", "datapoints": [[each, 1]]} for each in values],
+    "dynatrace": lambda values: {"result": [{"data": [{"values": [each]} for each in values]}]},
+    "influxdb": lambda values: ",result,table,_value\r\n" + "".join(f",,{n},{v}\r\n" for n, v in enumerate(values)),
+}
+
+
+@pytest.mark.parametrize("provider", sorted(SEVERAL))
+def test_several_series_pass_only_if_all_do_in_whatever_order_they_come(provider: str, ask: Ask, now: datetime) -> None:
+    """One pod at 20 % is not made up for by another at 100 %, nor by its place in the answer."""
+    question = asked(ask, provider, threshold=Threshold(min=99))
+    for values in itertools.permutations([100.0, 20.0, 99.5]):
+        verdict = judge(question, parse(provider, SEVERAL[provider](list(values))), now)
+        assert isinstance(verdict, Fail)
+        assert (verdict.value, verdict.samples) == (20.0, 3)
+        assert verdict.message.endswith("in the worst of 3 series")
+    assert isinstance(judge(question, parse(provider, SEVERAL[provider]([100.0, 99.5])), now), Pass)
+
+
+@pytest.mark.parametrize("body", [{"facets": [{"results": [{"count": 5}]}]}, {"results": [{"count": 5}, {"count": 6}]}])
+def test_new_relic_s_answer_of_several_numbers_is_none(body: object) -> None:
+    with pytest.raises(UnreadableError):
+        parse("newrelic", body)
 
 
 def test_influxdb_is_asked_in_flux_for_plain_csv(ask: Ask, now: datetime) -> None:
@@ -140,15 +176,21 @@ def test_influxdb_is_asked_in_flux_for_plain_csv(ask: Ask, now: datetime) -> Non
     [
         (",result,table,_time,_value,_field\r\n,,0,2026-01-01T00:00:00Z,15.43,mem\r\n,,1,,52.62,mem\r\n", 15.43),
         (",result,table,_value\r\n,,0,12\r\n\r\n", 12.0),
+        (",result,table,_value\r\n,,0,12\r\n,,0,13\r\n", 12.0),
         (",result,table,_value\r\n,,0,\r\n", None),
         (",result,table,_value\r\n", None),
         ("\r\n", None),
         ("", None),
     ],
 )
-def test_influxdb_s_number_is_that_of_the_first_row(text: str, sample: float | None) -> None:
+def test_influxdb_s_number_of_a_table_is_that_of_its_first_row(text: str, sample: float | None) -> None:
     answer = parse("influxdb", text)
     assert (answer.value if isinstance(answer, Number) else None) == sample
+
+
+def test_influxdb_s_tables_are_several_series() -> None:
+    text = ",result,table,_value\r\n,,0,12\r\n,,0,13\r\n,,1,\r\n,,2,7\r\n"
+    assert parse("influxdb", text) == Number(12.0, 3, (7.0,))
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,29 @@ def test_pods_are_named_after_the_target_unless_told() -> None:
     assert render("{{ pods }}", replace(MODEL, pods="app-(1|2)")) == "app-(1|2)"
 
 
+HASHES = ["6d4b75cb6d", "6d4b75cb6", "9", "c5d9f8b4"]
+
+
+def pod(workload: str, ending: str = "x2v9k") -> str:
+    """As Kubernetes names it: cut to 58 characters, and then its ending."""
+    return f"{workload}-"[:58] + ending
+
+
+@pytest.mark.parametrize("length", range(1, 56))
+def test_pods_are_found_however_long_the_target_s_name_is_and_the_primary_s_are_not(length: int) -> None:
+    """Up to the 55 characters of which `NAME-primary` is still a name."""
+    target = "pr-of-a-long-name-with-many-words-in-it-and-more-of-them-in-it"[:length].rstrip("-")
+    canary, primary = (
+        re.compile(render("{{ pods }}", replace(MODEL, target=name))) for name in (target, f"{target}-primary")
+    )
+    for made in ("", *(f"-{each}" for each in HASHES)):
+        for ending in ("x2v9k", "prprp", "44444"):
+            assert canary.fullmatch(pod(f"{target}{made}", ending))
+            assert not canary.fullmatch(pod(f"{target}-primary{made}", ending))
+            assert primary.fullmatch(pod(f"{target}-primary{made}", ending))
+            assert not primary.fullmatch(pod(f"{target}{made}", ending))
+
+
 texts = {name: st.text(min_size=1 if name == "pods" else 0) for name in sorted(NAMES - {"variables"})}
 
 

@@ -51,11 +51,44 @@ def test_a_number_passes_exactly_when_it_is_accepted_and_the_verdict_carries_all
     if low is not None and high is not None:
         low, high = min(low, high), max(low, high)
     question = asked(Threshold(low, high))
-    verdict = judge(question, Number(value, samples=3), NOW)
+    verdict = judge(question, Number(value, samples=1), NOW)
     assert isinstance(verdict, Pass if question.threshold.accepts(value) else Fail)
     assert verdict.value == value
     assert (verdict.name, verdict.query, verdict.threshold) == (question.name, question.query, question.threshold)
-    assert (verdict.time, verdict.interval, verdict.samples) == (NOW, question.interval, 3)
+    assert (verdict.time, verdict.interval, verdict.samples) == (NOW, question.interval, 1)
+
+
+@given(values=st.lists(numbers, min_size=1), low=st.none() | numbers, high=st.none() | numbers, data=st.data())
+def test_several_numbers_pass_exactly_when_all_are_accepted_in_any_order(
+    values: list[float], low: float | None, high: float | None, data: st.DataObject
+) -> None:
+    if low is not None and high is not None:
+        low, high = min(low, high), max(low, high)
+    question = asked(Threshold(low, high))
+    first, *others = values
+    again, *rest = data.draw(st.permutations(values))
+    verdict = judge(question, Number(first, len(values), tuple(others)), NOW)
+    other = judge(question, Number(again, len(values), tuple(rest)), NOW)
+
+    assert type(verdict) is type(other)
+    assert isinstance(verdict, Pass) is all(question.threshold.accepts(value) for value in values)
+    assert isinstance(verdict, Pass) or verdict.value == other.value
+
+
+@pytest.mark.parametrize(
+    ("threshold", "values", "worst"),
+    [
+        (Threshold(min=99), (100, 20, 99), 20),
+        (Threshold(max=500), (900, 100), 900),
+        (Threshold(min=1, max=10), (0, 12, 5), 12),
+        (Threshold(min=1, max=10), (5, 9.5, 3), 9.5),
+        (Threshold(max=5), (-math.inf, math.inf, 3), math.inf),
+    ],
+)
+def test_the_worst_is_farthest_outside_or_else_nearest_to_a_bound(
+    threshold: Threshold, values: tuple[float, ...], worst: float
+) -> None:
+    assert threshold.worst(values) == worst
 
 
 @given(

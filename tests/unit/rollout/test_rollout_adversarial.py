@@ -21,6 +21,7 @@ from canary.rollout.simulation import (
     Kill,
     Reading,
     SafeWorld,
+    Scale,
     Scenario,
     SetClock,
     Side,
@@ -300,6 +301,48 @@ class TestClock:
         made = canary(interval="1s", spec={"progressDeadlineSeconds": 1})
         Watching(story(made, V2, (70, Kill(Side.CANARY, timedelta(seconds=1))))).run()
         Watching(story(canary(), V2, (62, SetClock(timedelta(hours=-1))), (150, Edit(canary(threshold=9).spec)))).run()
+
+
+class TestNoPods:
+    """A canary that somebody, or something, keeps from having any pods."""
+
+    @pytest.mark.parametrize(
+        ("seen", "why"), [(pods(0), "app.prod is kept at 0 replicas"), (pods(0, total=2), "2 former pods don't go")]
+    )
+    def test_it_is_taken_back_at_the_deadline_with_words(self, canary: Make, seen: Readiness, why: str) -> None:
+        waiting = progressing(
+            canary(), reason="WaitingForPods", canary_weight=0, last_check_time=None, last_progress_time=NOW
+        )
+        for later, phase in ((MINUTE, Phase.PROGRESSING), (timedelta(days=9), Phase.FAILED)):
+            decision = decide(waiting, facts(now=NOW + later, target=Workload("v2", seen)))
+            assert decision.status.phase is phase
+            assert phase is Phase.FAILED or decision.wake == NOW + 5 * MINUTE
+
+        assert decision.status.message == f"progress deadline exceeded {why}"
+        assert [alert.message for alert in decision.alerts] == [f"Progress deadline exceeded {why}"]
+
+    def test_one_that_loses_them_late_has_all_of_the_deadline(self, canary: Make) -> None:
+        """However long ago its last step was."""
+        made = progressing(canary(iterations=3), canary_weight=0, iterations=2, last_progress_time=NOW - 60 * MINUTE)
+        decision = decide(made, facts(target=Workload("v2", pods(0))))
+
+        assert decision.status.phase is Phase.PROGRESSING
+        assert ScaleTarget(2) in decision.actions
+        assert decision.wake == NOW + 5 * MINUTE
+        assert decision.status.last_progress_time == NOW
+
+    def test_one_that_is_given_some_goes_on(self, canary: Make, play: Play) -> None:
+        line = play(canary(iterations=3), V2, (130, Scale(Side.CANARY, 0)))
+
+        assert line.status.phase is Phase.SUCCEEDED
+
+    def test_pods_are_waited_for_whatever_was_waited_for_before(self, canary: Make) -> None:
+        """A revision that came while the primary could not serve, and was set back: the pods have a deadline still."""
+        made = progressing(canary(), reason="PrimaryNotReady", canary_weight=0, last_check_time=None)
+        unready = facts(target=Workload("v2", pods(2, ready=0, available=0)))
+
+        assert decide(made, unready).wake == NOW + 4 * MINUTE
+        assert decide(made, replace(unready, now=NOW + timedelta(hours=1))).asks
 
 
 class TestBlindness:

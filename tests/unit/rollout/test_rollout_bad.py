@@ -10,7 +10,16 @@ from canary.api.canary import Canary
 from canary.api.meta import ConditionStatus
 from canary.api.status import Phase, Verdict
 from canary.rollout.decision import Ending
-from canary.rollout.simulation import Deploy, Kill, Reading, Remove, Reply, Side, Timeline, Version, Window
+from canary.rollout.simulation import (
+    Deploy,
+    Kill,
+    Reading,
+    Remove,
+    Reply,
+    Side,
+    Timeline,
+    Version,
+)
 
 V2 = (60, Deploy("v2"))
 ANSWERS = timedelta(seconds=1)
@@ -271,84 +280,6 @@ class TestDeadline:
         line = play(canary(spec={"progressDeadlineSeconds": 70}), V2)
 
         assert line.status.phase is Phase.SUCCEEDED
-
-
-class TestNoAnswer:
-    """No data and no metrics server: neither good nor bad."""
-
-    def test_no_data_holds_and_ends_at_the_deadline(self, canary: Make, play: Play) -> None:
-        line = play(canary(), V2, versions=bad(Reading(None)))
-
-        assert_rolled_back(line)
-        assert line.weights == (0, 10, 0)
-        begun, out = (at for at, _ in line.weight_changes[1:])
-        assert timedelta(seconds=360) <= out - begun <= timedelta(seconds=360) + 3 * ANSWERS
-        assert line.status.failed_checks == 0
-        assert line.status.reason == "ProgressDeadlineExceeded"
-
-    def test_the_deadline_ends_a_hold_though_the_interval_is_longer(self, canary: Make, play: Play) -> None:
-        """It looks a last time at the deadline, and does not wait for the next interval."""
-        line = play(canary(interval="1h"), V2, versions=bad(Reading(None)))
-
-        begun, out = (at for at, _ in line.weight_changes[1:])
-        assert timedelta(seconds=3900) <= out - begun <= timedelta(seconds=3900) + 3 * ANSWERS
-
-    def test_no_data_says_that_there_is_no_traffic(self, canary: Make, play: Play) -> None:
-        line = play(canary(), V2, versions=bad(Reading(None)))
-
-        told = "Halt advancement no values found for metric request-success-rate probably app.prod is not receiving"
-        assert f"{told} traffic" in line.events
-
-    def test_an_outage_of_the_metrics_server_holds_and_goes_on_after_it(self, canary: Make, play: Play) -> None:
-        down = (Window(timedelta(seconds=100), timedelta(seconds=330)),)
-        line = play(canary(), V2, metrics_down=down)
-
-        assert line.weights == (0, 10, 20, 30, 40, 50, 0)
-        assert line.status.phase is Phase.SUCCEEDED
-        assert line.status.failed_checks == 0
-
-    def test_an_outage_calls_people_once(self, canary: Make, play: Play) -> None:
-        down = (Window(timedelta(seconds=100), timedelta(seconds=330)),)
-        line = play(canary(), V2, metrics_down=down)
-
-        assert line.alerts[2:-1] == (
-            "Canary analysis is held, metrics are unavailable: the metrics server can't be reached",
-        )
-
-    def test_an_outage_ends_at_the_deadline(self, canary: Make, play: Play) -> None:
-        line = play(canary(), V2, metrics_down=(Window(timedelta(seconds=100), timedelta(days=1)),))
-
-        assert_rolled_back(line)
-        assert line.status.reason == "ProgressDeadlineExceeded"
-
-    def test_going_from_one_hold_to_another_does_not_start_the_deadline_anew(self, canary: Make, play: Play) -> None:
-        down = (Window(timedelta(seconds=250), timedelta(days=1)),)
-        line = play(canary(), V2, versions=bad(Reading(None)), metrics_down=down)
-
-        begun, out = (at for at, _ in line.weight_changes[1:])
-        assert timedelta(seconds=360) <= out - begun <= timedelta(seconds=360) + 3 * ANSWERS
-
-    @pytest.mark.parametrize(
-        ("policy", "phase", "weights"),
-        [("Fail", Phase.FAILED, (0, 10, 0)), ("Pass", Phase.SUCCEEDED, (0, 10, 20, 30, 40, 50, 0))],
-    )
-    def test_the_spec_says_what_no_data_is(
-        self, canary: Make, play: Play, policy: str, phase: Phase, weights: tuple[int, ...]
-    ) -> None:
-        metrics = [{"name": "request-success-rate", "threshold": 99, "noData": policy}]
-        line = play(canary(metrics=metrics), V2, versions=bad(Reading(None)))
-
-        assert line.status.phase is phase
-        assert line.weights == weights
-        assert line.status.reason != "ProgressDeadlineExceeded"
-
-    def test_the_spec_may_count_an_outage_as_failed(self, canary: Make, play: Play) -> None:
-        metrics = [{"name": "request-success-rate", "threshold": 99, "unavailable": "Fail"}]
-        line = play(canary(metrics=metrics), V2, metrics_down=(Window(timedelta(seconds=100), timedelta(days=1)),))
-
-        assert_rolled_back(line)
-        assert line.status.failed_checks == 2
-        assert line.status.reason == "RolledBack"
 
 
 class TestPods:

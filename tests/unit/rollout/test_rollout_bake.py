@@ -1,14 +1,18 @@
 """Checks go on after promotion; a version that turns bad is replaced by the last good one, by itself."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from canary.api.canary import Canary
-from canary.api.status import BakeStatus, Phase
-from canary.rollout.decision import Ending
+from canary.api.status import BakeStatus, CanaryStatus, Phase
+from canary.api.traffic import ALL_PRIMARY, Readiness
+from canary.rollout.decide import decide
+from canary.rollout.decision import Ending, RestorePrimary
+from canary.rollout.facts import Facts, Workload
 from canary.rollout.simulation import (
     Annotate,
     Deploy,
@@ -26,6 +30,7 @@ from canary.rollout.simulation import (
     Window,
 )
 
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 V2 = (60, Deploy("v2"))
 QUICK: dict[str, Any] = {"stepWeight": 50, "maxWeight": 50, "bake": "10m"}
@@ -43,6 +48,16 @@ Hook = Callable[..., dict[str, Any]]
 def turning_bad(after: float = 180, value: float | None = 90.0) -> Version:
     """A version that is bad once it has been in the primary for so many seconds."""
     return Version(readings=(Reading(value, side=Side.PRIMARY, after=timedelta(seconds=after)),))
+
+
+def at_rest(canary: Canary, **status: Any) -> Canary:
+    given = {"phase": Phase.SUCCEEDED, "observed_generation": 1, "last_applied_spec": "v2", **status}
+    return canary.replace(status=CanaryStatus(**given))
+
+
+def facts_of(target: str, primary: str, now: datetime) -> Facts:
+    pods = Readiness(2, 2, 2, 2, 2)
+    return Facts(now=now, target=Workload(target, pods), primary=Workload(primary, pods), split=ALL_PRIMARY)
 
 
 def primary_of(world: SafeWorld) -> str:
@@ -199,6 +214,21 @@ class TestBad:
         assert (line.status.phase, line.status.reason) == (Phase.FAILED, "PrimaryNotReady")
         assert sum("is not ready" in each for each in line.alerts) == 1
 
+    def test_people_hear_of_a_good_version_that_can_t_be_put_back(self, canary: Make) -> None:
+        """Whatever keeps the primary from carrying it, such as somebody who undoes it."""
+        failed = at_rest(
+            canary(**QUICK), phase=Phase.FAILED, reason="Restoring", last_promoted_spec="v1", last_progress_time=NOW
+        )
+        seen = replace(facts_of("v2", "v2", NOW + 6 * MINUTE), kept=frozenset({"v1"}))
+        before, after = decide(failed, replace(seen, now=NOW)), decide(failed, seen)
+        again = decide(failed.replace(status=after.status), seen)
+
+        assert (before.alerts, before.wake) == ((), NOW + 5 * MINUTE)
+        assert RestorePrimary("v1") in before.actions
+        assert len(after.alerts) == 1
+        assert RestorePrimary("v1") in again.actions
+        assert again.alerts == ()
+
 
 class TestDoubt:
     """No data and no metrics server: neither good nor bad."""
@@ -232,6 +262,25 @@ class TestDoubt:
         assert (line.status.phase, line.status.reason) == (Phase.SUCCEEDED, "Succeeded")
         assert line.events[-1] == "Bake of app.prod ended without an answer: no values found"
         assert line.entries[-1].at == PROMOTED + 10 * MINUTE
+
+    def test_silence_ends_no_bake_sooner_than_failed_checks_would(self, canary: Make, play: Play) -> None:
+        """The progress deadline is for pods, here as in the analysis."""
+        made = canary(**{**QUICK, "bake": "2m"}, threshold=5, spec={"progressDeadlineSeconds": 60})
+        line = play(made, V2, versions={"v2": turning_bad(0, None)}, latency=AT_ONCE)
+
+        assert line.events[-1] == "Bake of app.prod ended without an answer: no values found"
+        assert line.entries[-1].at == PROMOTED + 6 * MINUTE
+
+    def test_a_primary_that_somebody_has_set_to_something_else_is_not_waited_for_in_silence(self, canary: Make) -> None:
+        bake = BakeStatus(last_good_spec="v1", start_time=NOW)
+        promoted = at_rest(canary(**QUICK), reason="Baking", last_promoted_spec="v2", bake=bake)
+        before, after = (
+            decide(promoted, facts_of("v2", "v7", NOW + later)) for later in (MINUTE, timedelta(minutes=15))
+        )
+
+        assert before.wake == NOW + timedelta(minutes=15)
+        assert after.status.bake is None
+        assert after.events[-1].message.endswith("the primary does not carry what was promoted")
 
     @pytest.mark.parametrize(("policy", "phase"), [("Fail", Phase.FAILED), ("Pass", Phase.SUCCEEDED)])
     def test_the_policy_of_a_metric_counts_as_in_the_analysis(

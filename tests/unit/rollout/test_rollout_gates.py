@@ -15,6 +15,7 @@ from canary.rollout.simulation import Deploy, Reading, Reply, SafeWorld, Scenari
 
 V2 = (60, Deploy("v2"))
 MINUTE = timedelta(minutes=1)
+MATCH = [{"headers": {"x-canary": {"exact": "yes"}}}]
 
 Make = Callable[..., Canary]
 Play = Callable[..., Timeline]
@@ -143,6 +144,56 @@ def test_a_gate_may_open_and_close_between_steps(canary: Make, play: Play, hook:
     assert line.weights == (0, 25, 50, 0)
     steps = {weight: at for at, weight in line.weight_changes}
     assert timedelta(seconds=100) <= steps[25] < timedelta(seconds=200)
+
+
+class TestBeforePromotion:
+    """From the last weight to everybody is the largest increase of all."""
+
+    def test_traffic_grows_to_everybody_only_if_the_gate_of_traffic_is_open(
+        self, canary: Make, play: Play, hook: Hook
+    ) -> None:
+        closed_late = (Reply(approved=False, start=timedelta(seconds=150), end=timedelta(hours=2), message="not yet"),)
+        made = canary(stepWeight=25, webhooks=[hook("confirm-traffic-increase")])
+        waiting = play(made, V2, replies=closed_late, limit=timedelta(hours=1))
+        line = play(made, V2, replies=closed_late)
+
+        assert waiting.weights == (0, 25, 50)
+        assert (waiting.status.phase, waiting.status.reason) == (Phase.PROGRESSING, "WaitingForApproval")
+        assert line.status.phase is Phase.SUCCEEDED
+        assert line.weights == (0, 25, 50, 0)
+        assert timedelta(hours=2) < line.lasted < timedelta(hours=2, minutes=2)
+
+    def test_who_confirms_promotions_is_asked_once_traffic_may_grow_and_then_alone(
+        self, canary: Make, story: Story, hook: Hook
+    ) -> None:
+        asked: list[tuple[timedelta, str]] = []
+
+        class Noting(SafeWorld):
+            def answer(self, question: Any) -> Any:
+                if isinstance(question, HookQuestion):
+                    asked.append((self.now - self.scenario.start, self.canary.analysis.webhooks[question.index].name))
+                return super().answer(question)
+
+        hooks = [hook("confirm-promotion", "boss"), hook("confirm-traffic-increase", "more")]
+        replies = (
+            Reply(approved=False, name="more", start=timedelta(seconds=100), end=timedelta(seconds=400)),
+            Reply(approved=False, name="more", start=timedelta(seconds=470)),
+            Reply(approved=False, name="boss", end=timedelta(seconds=700)),
+        )
+        line = Noting(story(canary(stepWeight=50, webhooks=hooks), V2, replies=replies)).run()
+        first = min(at for at, name in asked if name == "boss")
+
+        assert line.status.phase is Phase.SUCCEEDED
+        assert timedelta(seconds=400) < first < timedelta(seconds=460)
+        assert not [at for at, name in asked if name == "more" and at > first]
+
+    @pytest.mark.parametrize("analysis", [{"iterations": 2}, {"iterations": 2, "match": MATCH}])
+    def test_without_weights_no_traffic_grows(
+        self, canary: Make, play: Play, hook: Hook, analysis: dict[str, Any]
+    ) -> None:
+        line = play(canary(**analysis, webhooks=[hook("confirm-traffic-increase")]), V2, replies=closed())
+
+        assert line.status.phase is Phase.SUCCEEDED
 
 
 def test_all_gates_of_a_kind_must_open(canary: Make, play: Play, hook: Hook) -> None:

@@ -141,6 +141,7 @@ def test_hooks_are_told_as_they_pass(canary: Make, play: Play, hook: Hook) -> No
         "Pre-rollout check pre-rollout passed",
         "Confirm-traffic-increase check confirm-traffic-increase passed",
         "Advance app.prod canary weight 50",
+        "Confirm-traffic-increase check confirm-traffic-increase passed",
         "Confirm-promotion check confirm-promotion passed",
         "Copying app.prod template spec to app-primary.prod",
         "Routing all traffic to primary",
