@@ -16,6 +16,7 @@ from canary.workloads.base import (
     REVISION_ANNOTATION,
     annotations_of,
     is_owned,
+    keep_selector,
     labels_of,
     mapping,
     name_of,
@@ -127,12 +128,13 @@ def primary(record: Json, resource: Resource, canary: Canary, *, existing: Json 
     }
     if is_owned(canary, existing) or was_left(existing):
         metadata["ownerReferences"] = [owner_reference(canary)]
-    return {
+    made = {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
         "metadata": metadata,
         "spec": mapping(data.get("spec")),
     }
+    return keep_selector(made, existing) if "template" in made["spec"] else made
 
 
 def config(obj: Json, record: Json, canary: Canary) -> Json:

@@ -141,9 +141,7 @@ def sharing_problems(canary: Canary, template: Json) -> tuple[Problem, ...]:
     )
 
 
-def problems(
-    canary: Canary, observed: Mapping[str, Json], template: Json = MappingProxyType({})
-) -> tuple[Problem, ...]:
+def problems(canary: Canary, observed: Mapping[str, Json], template: Json | None = None) -> tuple[Problem, ...]:
     """What keeps the Services from being as the spec asks.
 
     Args:
@@ -154,7 +152,7 @@ def problems(
     found = []
     for name in canary.services:
         if name in observed:
-            found += _conflicts(canary, name, observed[name], template)
+            found += _conflicts(canary, name, observed[name], template or {})
     return tuple(found)
 
 

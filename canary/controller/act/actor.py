@@ -142,7 +142,9 @@ class Actor:
         parts, seen = self._parts(), self._seen
         apex = isinstance(which, KeepApexService)
         wanted = parts.kind.apex_services if apex else parts.kind.version_services
-        for service in wanted(parts.target, seen.canary, rules=self._rules, observed=seen.services):
+        for service in wanted(
+            parts.target, seen.canary, rules=self._rules, observed=seen.services, primary=seen.primary
+        ):
             await self._apply(as_shifted(self._caches, seen.canary, parts.router, service) if apex else service)
 
     def _parts(self) -> _Parts:

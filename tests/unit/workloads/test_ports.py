@@ -119,7 +119,9 @@ class TestDiscovery:
         ]
 
     def test_the_same_number_of_another_protocol_is_another_port(self, make_canary: Callable[..., Canary]) -> None:
-        dns = template({"name": "dns-tcp", "containerPort": 53}, {"name": "dns", "containerPort": 53, "protocol": "UDP"})
+        dns = template(
+            {"name": "dns-tcp", "containerPort": 53}, {"name": "dns", "containerPort": 53, "protocol": "UDP"}
+        )
         (found,) = ports.discovered_ports(make_canary(port=53, portDiscovery=True), dns)
         assert (found.name, found.protocol) == ("dns", "UDP")
 
@@ -127,7 +129,9 @@ class TestDiscovery:
     def test_a_port_without_a_name_gets_one_that_a_service_may_have(
         self, make_canary: Callable[..., Canary], container: str
     ) -> None:
-        bare: Json = {"spec": {"containers": [{"name": container, "ports": [{"containerPort": 1}, {"containerPort": 2}]}]}}
+        bare: Json = {
+            "spec": {"containers": [{"name": container, "ports": [{"containerPort": 1}, {"containerPort": 2}]}]}
+        }
         found = ports.discovered_ports(make_canary(portDiscovery=True), bare)
         names = [port.name for port in found]
         assert len(set(names)) == 2

@@ -75,7 +75,9 @@ class TestServicesOfOthers:
         assert [(port["name"], port["port"]) for port in made] == [("web", 9898), ("metrics-9797", 9797)]
 
     @given(
-        theirs=st.lists(st.tuples(st.sampled_from([80, 81, 9898, 9797]), st.sampled_from(["http", "a", "b", "http-80"]))),
+        theirs=st.lists(
+            st.tuples(st.sampled_from([80, 81, 9898, 9797]), st.sampled_from(["http", "a", "b", "http-80"]))
+        ),
         port=st.sampled_from([80, 81, 9898]),
         discovery=st.booleans(),
     )
@@ -144,7 +146,7 @@ class TestProblems:
     def test_a_port_of_somebody_else_that_would_lead_where_nobody_listens(
         self, make_canary: Callable[..., Canary]
     ) -> None:
-        """A spec without targetPort would turn port 80 from 8080 to 80, unless a container says that it listens there."""
+        """Without targetPort port 80 would turn from 8080 to 80, unless a container says that it listens there."""
         there = existing(ports=[{"port": 80, "targetPort": 8080}])
         (problem,) = services.problems(make_canary(port=80), there)
         assert problem.field == "spec.service.targetPort"
