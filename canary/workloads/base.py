@@ -21,6 +21,9 @@ ROLL_ANNOTATION = "flagger-id"
 LABEL_VALUE_LIMIT = 63
 """Characters that Kubernetes allows in a label's value."""
 
+NAME_LIMIT = 253
+"""Characters that Kubernetes allows in the name of an object."""
+
 _GITOPS_MARK = "toolkit.fluxcd.io"
 # Written by a client or a controller about the one object that carries them: wrong on any copy.
 _OWN_ANNOTATIONS = ("kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/")

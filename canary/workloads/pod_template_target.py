@@ -11,6 +11,7 @@ from canary.kube.types import Json, Resource
 from canary.workloads import ports, primary_template, services
 from canary.workloads.base import (
     LABEL_VALUE_LIMIT,
+    NAME_LIMIT,
     REVISION_ANNOTATION,
     Rules,
     SelectorLabel,
@@ -209,6 +210,9 @@ class PodTemplates(ABC):
 
     def _label_problems(self, label: SelectorLabel | None, canary: Canary, rules: Rules) -> tuple[Problem, ...]:
         name = canary.target_name
+        if len(canary.primary_name) > NAME_LIMIT:
+            message = f"{canary.primary_name} would be a name of more than {NAME_LIMIT} characters"
+            return (Problem("spec.targetRef.name", message, f"give {self.resource.kind} {name} a shorter name"),)
         if label is None:
             allowed = ", ".join(rules.selector_labels)
             message = f"{self.resource.kind} {name} selects its pods by none of the labels {allowed}"

@@ -11,8 +11,10 @@ from canary.api.status import Phase
 from canary.controller.ask import metric_templates
 from canary.controller.configs import RESOURCE, ConfigReader, Shared
 from canary.controller.observe.caches import Caches, Freshness
+from canary.controller.observe.foreign import ForeignObjects
 from canary.controller.observe.index import Index, Ref
 from canary.controller.observe.kept_revisions import askable, kept
+from canary.controller.observe.rivals import rival_problems
 from canary.controller.observe.surroundings import Contents, Surroundings, Told
 from canary.controller.options import Options
 from canary.kube.client import KubeClient
@@ -36,7 +38,7 @@ from canary.routers.base import Granularity, Router, route_names
 from canary.routers.registry import provider_of, router_of
 from canary.routers.registry import supported as supported_providers
 from canary.routers.replicas import ReplicaRouter
-from canary.workloads import autoscalers, config_sync
+from canary.workloads import autoscalers, config_sync, configs
 from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.base import Target, owners_of, primary_name
 from canary.workloads.configs import ConfigRef, references
@@ -83,6 +85,7 @@ class Observer:
         self._reads: Memo[frozenset[ConfigRef]] = Memo(2 * _KEPT)
         self._unfit: Memo[tuple[Problem, ...]] = Memo(_KEPT)
         self._carried: Memo[str] = Memo(_KEPT)
+        self._foreign = ForeignObjects(client, caches)
         self._unread_since: dict[str, datetime] = {}
 
     def forget(self, key: str) -> None:
@@ -119,11 +122,12 @@ class Observer:
         )
         states = {each: self._caches.state(each) for each in needed}
         # Before anything is waited for: what changes meanwhile wakes the Canary again.
-        self._index.put(canary.key, _watched(canary, refs | own_refs, routes))
+        copied = frozenset(ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs)
+        self._index.put(canary.key, _watched(canary, refs | own_refs | copied, routes))
         services = self._caches.named(SERVICE, namespace, canary.services)
         unmarked = kind is not None and primary is not None and kind.primary_revision(primary) is None
-        copies = [ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs] if unmarked else []
-        contents = await self._contents(canary, beside, target, primary, refs, copies)
+        contents = await self._contents(canary, beside, target, primary, refs, copied if unmarked else ())
+        foreign = await self._foreign.find(canary, beside, primary, services, contents.configs, scaler_kind)
         return Surroundings(
             canary=canary,
             raw=raw,
@@ -149,7 +153,8 @@ class Observer:
                 and self._caches.get(RESOURCE[each.kind], namespace, each.name) is None
             ),
             unseen={each: state for each, state in states.items() if state.freshness not in KNOWN},
-            unread=contents.unread,
+            unread=contents.unread or foreign.unread,
+            foreign=foreign.problems,
         )
 
     async def _contents(
@@ -306,6 +311,8 @@ class Observer:
                 found.append(Problem("spec.targetRef", message, "create it, or mark the reference as optional"))
             found += _taken(seen)
             found += config_sync.problems(canary, seen.shared.refs, tracking=self._options.track_configs)
+        found += (*seen.foreign, *configs.problems(seen.configs))
+        found += rival_problems(self._caches, self._index.claims, canary)
         if seen.autoscaler_kind is None or seen.autoscaler_kind.resource not in seen.unseen:
             found += autoscalers.problems(canary, seen.autoscaler, needed=canary.status.phase not in AT_WORK)
         found += metric_templates.problems(canary, self._template, cross_namespace=self._options.cross_namespace_refs)
