@@ -104,6 +104,29 @@ def problems(canary: Canary, template: Json) -> tuple[Problem, ...]:
     return tuple(problem for problem in found if problem is not None)
 
 
+def unknown_to_primary(canary: Canary, template: Json, primary: Json) -> tuple[Problem, ...]:
+    """Names of ports that the target's containers declare and the primary's don't yet: its Services would lead nowhere.
+
+    Args:
+        canary: the Canary.
+        template: the target's pod template.
+        primary: the pod template of a primary that serves.
+    """
+    known = {port.declared_name for port in container_ports(primary) if port.protocol == TCP}
+    numbers = {port.declared_name: port.number for port in container_ports(template) if port.protocol == TCP}
+    service = canary.spec.service
+    named = [("spec.service", service.first_port)]
+    named += [(f"spec.service.ports[{index}]", port) for index, port in enumerate(service.ports)]
+    found = []
+    for field, port in named:
+        target = port.effective_target_port
+        if isinstance(target, str) and target in numbers and target not in known:
+            message = f"no container of {canary.primary_name}, which serves, has a port {target} yet"
+            remedy = f"write its number, {numbers[target]}, until a version with that name is promoted"
+            found.append(Problem(f"{field}.targetPort", message, remedy))
+    return tuple(found)
+
+
 def _problem(canary: Canary, field: str, port: ServicePort, declared: list[ContainerPort]) -> Problem | None:
     target, field = port.effective_target_port, f"{field}.targetPort"
     if not isinstance(target, str) or any(_is_target(each, target) for each in declared):

@@ -25,6 +25,7 @@ class Shape:
         provider: the Canary's provider.
         service: the Canary's `service`.
         ports: the ports of the Service afterwards: number, name and target.
+        target: the kind of the Canary's target.
     """
 
     port: Json
@@ -32,10 +33,15 @@ class Shape:
     provider: str
     service: Json = field(default_factory=lambda: {"port": PORT})
     ports: Sequence[tuple[int, str, object]] = ((PORT, "", PORT),)
+    target: str = "Deployment"
 
     @property
     def kind(self) -> Resource:
         return HTTP_ROUTE if self.route == "HTTPRoute" else TRAEFIK_SERVICE
+
+    @property
+    def reference(self) -> Json:
+        return {"kind": self.target, "apiVersion": "v1" if self.target == "Service" else "apps/v1"}
 
     def routes(self, namespace: str, host: str) -> list[Json]:
         direct = ingress_route(NAME, namespace, host, PORT)
@@ -68,6 +74,7 @@ SHAPES = {
         "gatewayapi:v1",
         {"port": PORT, "gatewayRefs": GATEWAY},
     ),
+    "a Service as target": Shape({"port": PORT, "targetPort": PORT}, "TraefikService", "traefik", target="Service"),
     "a port that the Canary does not name": Shape(
         {"name": "http", "port": PORT, "targetPort": "http"},
         "by number",
@@ -92,11 +99,14 @@ async def test_no_request_is_lost_when_a_canary_is_made(rig: Rig, shape: Shape) 
         await eventually(lambda: reached(scenario), bool)
 
         async with scenario.traffic(100) as traffic:
-            canary = canary_of(rig.namespace, {"iterations": 1}, provider=shape.provider, service=service)
+            analysis = {"iterations": 1} if shape.provider == "kubernetes" else {}
+            canary = canary_of(rig.namespace, analysis, provider=shape.provider, service=service)
+            canary["spec"]["targetRef"] = {**canary["spec"]["targetRef"], **shape.reference}
             await rig.apply(canary)
             await scenario.phase("Initialized", within=READY_SECONDS)
-            await scenario.asleep()
-            await scenario.gone_to_the_last()
+            if shape.target == "Deployment":
+                await scenario.asleep()
+                await scenario.gone_to_the_last()
 
         assert lost(traffic) == []
         ports = [(port["port"], port.get("name", ""), port["targetPort"]) for port in apex.last["spec"]["ports"]]

@@ -38,7 +38,7 @@ from canary.routers.base import Granularity, Router, route_names
 from canary.routers.registry import provider_of, router_of
 from canary.routers.registry import supported as supported_providers
 from canary.routers.replicas import ReplicaRouter
-from canary.workloads import autoscalers, config_sync, configs
+from canary.workloads import autoscalers, config_sync, configs, ports
 from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.base import Target, owners_of, primary_name
 from canary.workloads.configs import ConfigRef, references
@@ -302,6 +302,8 @@ class Observer:
             found.append(Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}"))
         elif seen.target is not None:
             found += self._unfit_for(kind, seen.target, seen)
+            if seen.primary is not None and kind.readiness(seen.primary).ready:
+                found += ports.unknown_to_primary(canary, kind.template(seen.target), kind.template(seen.primary))
         elif canary.status.phase not in AT_WORK and kind.resource not in seen.unseen:
             message = f"{canary.spec.target_ref.kind} {canary.target_name} does not exist in {canary.namespace}"
             found.append(Problem("spec.targetRef", message, "create it, or correct its name"))

@@ -82,6 +82,25 @@ class TestProblems:
         assert problem.remedy == "write 8080 without quotes"
 
 
+class TestPrimary:
+    """The users' Service leads to the primary's pods, which are of the version before."""
+
+    def test_a_name_that_only_the_new_version_has_would_lead_nowhere(self, make_canary: Callable[..., Canary]) -> None:
+        web = template({"name": "web", "containerPort": 9898})
+        canary = make_canary(targetPort="web", ports=[{"name": "x", "port": 81, "targetPort": "web"}])
+        first, second = ports.unknown_to_primary(canary, web, template(HTTP))
+        assert (first.field, second.field) == ("spec.service.targetPort", "spec.service.ports[0].targetPort")
+        assert "my-app-primary" in first.message
+        assert first.remedy.startswith("write its number, 9898")
+
+    @pytest.mark.parametrize("target", ["web", 9898, "gone"])
+    def test_what_both_have_or_none_is_no_concern_of_it(
+        self, make_canary: Callable[..., Canary], target: int | str
+    ) -> None:
+        web = template({"name": "web", "containerPort": 9898})
+        assert ports.unknown_to_primary(make_canary(targetPort=target), web, web) == ()
+
+
 class TestDiscovery:
     def test_takes_nothing_unless_asked(self, make_canary: Callable[..., Canary]) -> None:
         assert ports.discovered_ports(make_canary(), template(HTTP, METRICS)) == ()
