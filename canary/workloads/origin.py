@@ -52,9 +52,14 @@ def is_evident(canary: Canary, each: Namesake) -> bool:
     """
     if any(owner.get("name") == canary.name or each.resource in _SHARED for owner in _canaries_of(each.obj)):
         return True
-    if not _canaries_of(each.obj) and {REVISION_ANNOTATION, APPLIED_ANNOTATION} & annotations_of(each.obj).keys():
+    if not _canaries_of(each.obj) and is_marked(each.obj):
         return True
     return labels_of(each.obj).get(revisions.LABEL) == revisions.label_value(canary)
+
+
+def is_marked(obj: Json) -> bool:
+    """Whether this controller has left its mark on an object."""
+    return bool({REVISION_ANNOTATION, APPLIED_ANNOTATION} & annotations_of(obj).keys())
 
 
 def is_made_by_us(obj: Json) -> bool:

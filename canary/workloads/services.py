@@ -1,7 +1,7 @@
 """The Services that lead to each version, and the one that users call."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from canary.api.canary import Canary
@@ -10,6 +10,7 @@ from canary.api.service import CustomMetadata
 from canary.api.traffic import SERVICE_LABEL
 from canary.kube.types import Json
 from canary.workloads.base import (
+    PRIMARY_SUFFIX,
     SelectorLabel,
     annotations_of,
     is_owned,
@@ -17,6 +18,7 @@ from canary.workloads.base import (
     mapping,
     owner_reference,
 )
+from canary.workloads.origin import is_marked
 from canary.workloads.service_ports import conflicts, service_ports
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -174,7 +176,22 @@ def _conflicts(canary: Canary, name: str, existing: Json, template: Json) -> lis
         found.append(Problem("spec.service.headless", message, f"delete Service {name}, and it is made anew"))
     if not is_owned(canary, existing):
         found += conflicts(canary, name, existing, template)
+    if name == canary.service_name and not is_owned(canary, existing) and not is_marked(existing):
+        found += _strangers(canary, name, existing, template)
     return found
+
+
+def _strangers(canary: Canary, name: str, existing: Json, template: Json) -> Iterator[Problem]:
+    """A Service whose users are another application's: it leads to pods of neither version."""
+    labels = mapping(mapping(template.get("metadata")).get("labels"))
+    selector = mapping(mapping(existing.get("spec")).get("selector"))
+    known = {key: (value, value + PRIMARY_SUFFIX) for key, value in labels.items()}
+    if all(key == SERVICE_LABEL or value in known.get(key, ()) for key, value in selector.items()):
+        return
+    selected = ", ".join(f"{key}={value}" for key, value in selector.items())
+    message = f"Service {name} leads to other pods than those of {canary.target_name}: {selected}"
+    remedy = f"write another name, or have that Service select the pods of {canary.target_name}"
+    yield Problem("spec.service.name", message, remedy)
 
 
 def _manifest(

@@ -11,6 +11,7 @@ from canary.api.status import Phase
 from canary.controller.ask import metric_templates
 from canary.controller.configs import RESOURCE, ConfigReader, Shared
 from canary.controller.observe.caches import Caches, Freshness
+from canary.controller.observe.conflicts import conflicts
 from canary.controller.observe.foreign import ForeignObjects
 from canary.controller.observe.index import Index, Ref
 from canary.controller.observe.kept_revisions import askable, kept
@@ -21,7 +22,6 @@ from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, NotLeading
 from canary.kube.memo import Memo
 from canary.kube.types import (
-    CANARY,
     CONTROLLER_REVISION,
     HTTP_ROUTE,
     METRIC_TEMPLATE,
@@ -40,7 +40,7 @@ from canary.routers.registry import supported as supported_providers
 from canary.routers.replicas import ReplicaRouter
 from canary.workloads import autoscalers, config_sync, configs, ports
 from canary.workloads.autoscalers import AUTOSCALERS
-from canary.workloads.base import Target, owners_of, primary_name
+from canary.workloads.base import Target, primary_name
 from canary.workloads.configs import ConfigRef, references
 from canary.workloads.registry import kind_of, target_for
 from canary.workloads.registry import supported as supported_kinds
@@ -311,7 +311,7 @@ class Observer:
             for name in seen.missing:
                 message = f"the target's pods need {name}, which does not exist in {canary.namespace}"
                 found.append(Problem("spec.targetRef", message, "create it, or mark the reference as optional"))
-            found += _taken(seen)
+            found += conflicts(seen)
             found += config_sync.problems(canary, seen.shared.refs, tracking=self._options.track_configs)
         found += (*seen.foreign, *configs.problems(seen.configs))
         found += rival_problems(self._caches, self._index.claims, canary)
@@ -343,16 +343,6 @@ def _refused(canary: Canary, default: str) -> Iterator[Problem]:
         yield Problem(field, message, f"write one of {', '.join(supported_providers())}")
     else:
         yield from router.unsupported(canary)
-
-
-def _taken(seen: Surroundings) -> Iterator[Problem]:
-    """Services and routes by the names that this Canary needs, of another one: the two would undo each other's."""
-    objects = {**seen.routes, **{(SERVICE.kind, name): service for name, service in seen.services.items()}}
-    for (kind, name), obj in objects.items():
-        for owner in owners_of(obj):
-            if owner.get("kind") == CANARY.kind and owner.get("name") != seen.canary.name:
-                message = f"{kind} {name} belongs to Canary {owner.get('name')}"
-                yield Problem("spec.service", message, "choose another name, or other names of ports")
 
 
 def _divides(seen: Surroundings, router: Router) -> bool:

@@ -133,6 +133,30 @@ class TestProblems:
         assert problem.field == "spec.service.headless"
         assert "delete Service my-app-primary" in problem.remedy
 
+    @pytest.mark.parametrize("selector", [{"app": "other"}, {"team": "shop"}, {"app": "my-app", "tier": "web"}])
+    def test_users_of_another_application_are_not_led_here(
+        self, make_canary: Callable[..., Canary], selector: Json
+    ) -> None:
+        """A Service that has the right name by chance, or by a slip in `service.name`."""
+        template: Json = {"metadata": {"labels": {"app": "my-app", "version": "1"}}}
+        (problem,) = services.problems(make_canary(), existing(selector=selector), template)
+        assert problem.field == "spec.service.name"
+        assert "leads to other pods than those of my-app" in problem.message
+        marked = existing(selector=selector)
+        marked["my-app"]["metadata"]["annotations"] = {"flagger.app/applied": "abc"}
+        assert services.problems(make_canary(), marked, template) == ()
+        assert services.problems(make_canary(), existing(owned=True, selector=selector), template) == ()
+
+    @pytest.mark.parametrize(
+        "selector",
+        [{}, {"app": "my-app"}, {"version": "1"}, {"app": "my-app-primary"}, {"flagger.app/service": "my-app"}],
+    )
+    def test_users_of_either_version_stay_where_they_are(
+        self, make_canary: Callable[..., Canary], selector: Json
+    ) -> None:
+        template: Json = {"metadata": {"labels": {"app": "my-app", "version": "1"}}}
+        assert services.problems(make_canary(), existing(selector=selector), template) == ()
+
     def test_a_port_without_a_name_has_no_other_beside_it(self, make_canary: Callable[..., Canary]) -> None:
         """The API server wants a name for each of several ports, and to name one of somebody else loses requests."""
         nameless = existing(ports=[{"port": 9898, "targetPort": 9898}])
