@@ -185,6 +185,13 @@ class TestSelectorLabel:
         assert not problems(make_canary(), make_deployment(labels={"app": "x" * 55}))
 
 
+def test_a_name_that_leaves_no_room_for_the_suffix_is_a_problem(make_deployment: Callable[..., Json]) -> None:
+    target = make_deployment()
+    target["metadata"]["name"] = "d" * 246
+    (problem,) = problems(canary_of(target), target)
+    assert problem.field == "spec.targetRef.name"
+
+
 def test_a_port_declared_twice_is_a_problem_as_it_cannot_be_applied(
     make_deployment: Callable[..., Json], make_canary: Callable[..., Canary]
 ) -> None:
