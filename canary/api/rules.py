@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-from canary.api import field_conflicts, in_place, ports
+from canary.api import field_conflicts, in_place, names, ports
 from canary.api.analysis import MAX_ITERATIONS, Metric, ThresholdRange, Webhook
 from canary.api.canary import MIN_INTERVAL, Canary
 from canary.api.durations import duration_text, parse_duration
@@ -314,6 +314,7 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _service_target,
     in_place.references,
     _service,
+    names.services,
     ports.further,
     _provider_references,
     ports.listeners,

@@ -153,7 +153,8 @@ class Controller:
     def _changed(self, resource: Resource, change: Change[Json]) -> None:
         """Wake the Canaries that a change concerns."""
         if resource is CANARY:
-            self._queue.add(f"{change.key.namespace}/{change.key.name}")
+            for key in (f"{change.key.namespace}/{change.key.name}", *self._index.claims.take(change)):
+                self._queue.add(key)
             return
         for key in self._index.concerned(Ref(resource.kind, change.key.namespace, change.key.name)):
             self._queue.add(key)

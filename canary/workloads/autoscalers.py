@@ -13,6 +13,7 @@ from canary.api.canary import AutoscalerReference, Canary
 from canary.api.problems import Problem
 from canary.kube.types import HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT, Json, Resource
 from canary.workloads.base import (
+    NAME_LIMIT,
     annotations_of,
     is_owned,
     items,
@@ -190,6 +191,9 @@ def problems(canary: Canary, scaler: Json | None, *, needed: bool) -> tuple[Prob
         message = f"autoscalers of kind {ref.kind} are not supported"
         remedy = f"write one of {', '.join(sorted(AUTOSCALERS))}, or take it out"
         return (Problem("spec.autoscalerRef.kind", message, remedy),)
+    if len(primary_name(ref.name)) > NAME_LIMIT:
+        message = f"{ref.kind} {primary_name(ref.name)} would have a name of more than {NAME_LIMIT} characters"
+        return (Problem("spec.autoscalerRef.name", message, f"give {ref.kind} {ref.name} a shorter name"),)
     if scaler is not None:
         return kind.problems(scaler, ref)
     if not needed:

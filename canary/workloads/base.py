@@ -21,6 +21,9 @@ ROLL_ANNOTATION = "flagger-id"
 LABEL_VALUE_LIMIT = 63
 """Characters that Kubernetes allows in a label's value."""
 
+NAME_LIMIT = 253
+"""Characters that Kubernetes allows in the name of an object."""
+
 _GITOPS_MARK = "toolkit.fluxcd.io"
 # Written by a client or a controller about the one object that carries them: wrong on any copy.
 _OWN_ANNOTATIONS = ("kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/")
@@ -119,15 +122,33 @@ class Target(Protocol):
     def essence(self, primary: Json) -> Json:
         """The part of a primary's spec that makes it what it is: all but what scales it."""
 
-    def version_services(self, target: Json, canary: Canary, *, rules: Rules, observed: Services) -> tuple[Json, ...]:
+    def version_services(
+        self, target: Json, canary: Canary, *, rules: Rules, observed: Services, primary: Json | None = None
+    ) -> tuple[Json, ...]:
         """The manifests to apply so that a Service leads to each version alone.
+
+        Args:
+            target: the workload that the spec names.
+            canary: the Canary.
+            rules: which label tells the two versions apart.
+            observed: the Services that are there already.
+            primary: the primary that is there; None where it is still to be made.
 
         Raises:
             ValueError: the target has no selector label (`problems` tells beforehand).
         """
 
-    def apex_services(self, target: Json, canary: Canary, *, rules: Rules, observed: Services) -> tuple[Json, ...]:
+    def apex_services(
+        self, target: Json, canary: Canary, *, rules: Rules, observed: Services, primary: Json | None = None
+    ) -> tuple[Json, ...]:
         """The manifest to apply so that the Service that users call leads to the primary; none where it isn't ours.
+
+        Args:
+            target: the workload that the spec names.
+            canary: the Canary.
+            rules: which label tells the two versions apart.
+            observed: the Services that are there already.
+            primary: the primary that is there; None where it is still to be made.
 
         Raises:
             ValueError: the target has no selector label.
@@ -179,6 +200,27 @@ def annotations_of(obj: Json) -> dict[str, str]:
 def owners_of(obj: Json) -> list[Json]:
     """The object's owner references."""
     return items(mapping(obj.get("metadata")).get("ownerReferences"))
+
+
+def selected_by(workload: Json | None) -> dict[str, str]:
+    """The labels that a workload selects its pods by; none where there is no workload."""
+    selector = mapping(mapping((workload or {}).get("spec")).get("selector"))
+    return mapping(selector.get("matchLabels"))
+
+
+def keep_selector(manifest: Json, existing: Json | None) -> Json:
+    """The manifest of a workload with the selector that it has already, and with pods that it selects.
+
+    To the API server a selector can't be changed once it is there, whatever the copied one has become.
+    """
+    if existing is None or not selected_by(existing):
+        return manifest
+    spec = manifest["spec"]
+    metadata = mapping(spec["template"].get("metadata"))
+    labels = {**mapping(metadata.get("labels")), **selected_by(existing)}
+    pod_template = {**spec["template"], "metadata": {**metadata, "labels": labels}}
+    selector = without_nulls(mapping(existing.get("spec"))["selector"])
+    return {**manifest, "spec": {**spec, "selector": selector, "template": pod_template}}
 
 
 def owner_reference(canary: Canary, *, controller: bool = True) -> Json:

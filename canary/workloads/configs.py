@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from canary.api.canary import Canary
+from canary.api.problems import Problem
 from canary.kube.types import Json
 from canary.workloads.base import (
+    NAME_LIMIT,
     Rules,
     annotations_of,
     included,
@@ -26,8 +28,9 @@ TRACKING_ANNOTATION = "flagger.app/config-tracking"
 """On a ConfigMap or Secret: a value that begins with "disable" lets primary and target share the object."""
 
 _CHECKSUM_BYTES = 8
+_OPAQUE = "Opaque"
 # Others, such as those of registries and service accounts, are used by name and never copied.
-_TRACKED_SECRET_TYPES = frozenset({"Opaque", "kubernetes.io/basic-auth", "kubernetes.io/ssh-auth", "kubernetes.io/tls"})
+_TRACKED_SECRET_TYPES = frozenset({_OPAQUE, "kubernetes.io/basic-auth", "kubernetes.io/ssh-auth", "kubernetes.io/tls"})
 # What the checksums in existing statuses have escaped in their JSON, beyond what JSON asks for.
 _ESCAPES = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 
@@ -62,6 +65,12 @@ class ConfigRef:
     def key(self) -> str:
         """The reference as `status.trackedConfigs` spells it, such as `configmap/app`."""
         return f"{self.kind}/{self.name}"
+
+    @classmethod
+    def of(cls, key: str) -> "ConfigRef":
+        """The reference of a key."""
+        kind, _, name = key.partition("/")
+        return cls(ConfigKind(kind), name)
 
 
 def references(template: Json) -> frozenset[ConfigRef]:
@@ -111,7 +120,7 @@ def is_tracked(obj: Json) -> bool:
     """Whether the primary gets its own copy: not opted out, and no secret of a type that is used by name."""
     if annotations_of(obj).get(TRACKING_ANNOTATION, "").startswith("disable"):
         return False
-    return obj.get("kind") != "Secret" or obj.get("type", "Opaque") in _TRACKED_SECRET_TYPES
+    return obj.get("kind") != "Secret" or obj.get("type", _OPAQUE) in _TRACKED_SECRET_TYPES
 
 
 def tracked_configs(refs: Iterable[ConfigRef], objects: Mapping[str, Json]) -> dict[str, str]:
@@ -126,6 +135,20 @@ def tracked_configs(refs: Iterable[ConfigRef], objects: Mapping[str, Json]) -> d
         for ref in sorted(refs)
         if ref.key in objects and is_tracked(objects[ref.key])
     }
+
+
+def problems(keys: Iterable[str]) -> tuple[Problem, ...]:
+    """What keeps the primary from having copies of these `kind/name` keys: names have a limit."""
+    found = (ConfigRef.of(key) for key in keys)
+    return tuple(
+        Problem(
+            "spec.targetRef",
+            f"{ref.kind.kind} {primary_name(ref.name)} would have a name of more than {NAME_LIMIT} characters",
+            f"shorten the name of {ref.kind.kind} {ref.name}, or share it: name it in spec.configRefs with mode follow",
+        )
+        for ref in found
+        if len(primary_name(ref.name)) > NAME_LIMIT
+    )
 
 
 def missing(refs: Iterable[ConfigRef], objects: Mapping[str, Json]) -> tuple[ConfigRef, ...]:
@@ -169,6 +192,13 @@ def primary_copy(obj: Json, canary: Canary, *, rules: Rules, existing: Json | No
         if obj.get(field):
             copy[field] = without_nulls(obj[field])
     return copy
+
+
+def is_fixed(existing: Json, copy: Json) -> bool:
+    """Whether an object can't become this copy: a Secret's type can't be changed, and nothing of an immutable one."""
+    if existing.get("immutable"):
+        return True
+    return existing.get("kind") == "Secret" and existing.get("type", _OPAQUE) != copy.get("type", _OPAQUE)
 
 
 def _shared_owners(canary: Canary, existing: Json | None) -> list[Json]:

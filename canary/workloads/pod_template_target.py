@@ -11,6 +11,7 @@ from canary.kube.types import Json, Resource
 from canary.workloads import ports, primary_template, services
 from canary.workloads.base import (
     LABEL_VALUE_LIMIT,
+    NAME_LIMIT,
     REVISION_ANNOTATION,
     Rules,
     SelectorLabel,
@@ -18,11 +19,13 @@ from canary.workloads.base import (
     annotations_of,
     included,
     is_owned,
+    keep_selector,
     labels_of,
     mapping,
     name_of,
     owner_reference,
     primary_name,
+    selected_by,
     was_left,
     without_nulls,
 )
@@ -89,11 +92,12 @@ class PodTemplates(ABC):
             ValueError: the target has no selector label; `problems` tells beforehand.
         """
         label = self._label(target, rules)
+        value = selected_by(existing).get(label.key, label.primary)
         carried = self.carried(target, tracked)
         metadata: Json = {
             "name": primary_name(name_of(target)),
             "namespace": canary.metadata.namespace,
-            "labels": {**included(labels_of(target), rules.include_label_prefixes), label.key: label.primary},
+            "labels": {**included(labels_of(target), rules.include_label_prefixes), label.key: value},
             "annotations": {
                 **included(annotations_of(target), rules.include_label_prefixes),
                 REVISION_ANNOTATION: carried,
@@ -102,18 +106,19 @@ class PodTemplates(ABC):
         if is_owned(canary, existing) or was_left(existing):
             metadata["ownerReferences"] = [owner_reference(canary)]
         spec = mapping(target.get("spec"))
-        return {
+        made = {
             "apiVersion": self.resource.api_version,
             "kind": self.resource.kind,
             "metadata": metadata,
             "spec": {
                 "selector": {"matchLabels": {label.key: label.primary}},
                 "template": primary_template.primary_template(
-                    self.template(target), label, tracked=tracked, roll=carried
+                    self.template(target), label, tracked=tracked, roll=carried, value=value
                 ),
                 **{field: without_nulls(spec[field]) for field in self.cloned if spec.get(field) is not None},
             },
         }
+        return keep_selector(made, existing)
 
     def primary_revision(self, primary: Json) -> str | None:
         """What `carried` was when the primary was last written; None where we have not written it."""
@@ -134,7 +139,12 @@ class PodTemplates(ABC):
         label = self.selector_label(target, rules)
         if label is None or any(copies.get(primary_name(key)) != tracked[key] for key in tracked):
             return False
-        return primary_template.same_pods(self.template(primary), self.template(target), label, tracked=tracked)
+        return primary_template.same_pods(
+            self.template(primary),
+            self.template(target),
+            tracked=tracked,
+            selected={label.key, *selected_by(primary)},
+        )
 
     def selector_label(self, target: Json, rules: Rules) -> SelectorLabel | None:
         """The label that tells this target's pods from the primary's: the first allowed that it selects by."""
@@ -148,21 +158,27 @@ class PodTemplates(ABC):
         made: Json = without_nulls({**kept, "template": self.template(primary)})
         return made
 
-    def version_services(self, target: Json, canary: Canary, *, rules: Rules, observed: Services) -> tuple[Json, ...]:
+    def version_services(
+        self, target: Json, canary: Canary, *, rules: Rules, observed: Services, primary: Json | None = None
+    ) -> tuple[Json, ...]:
         """The manifests to apply for `NAME-primary` and `NAME-canary`, which lead to one version each.
 
         Raises:
             ValueError: the target has no selector label.
         """
-        return services.versions(canary, self._label(target, rules), self.template(target), observed)
+        label, selected = self._label(target, rules), selected_by(primary)
+        return services.versions(canary, label, self.template(target), observed, selected)
 
-    def apex_services(self, target: Json, canary: Canary, *, rules: Rules, observed: Services) -> tuple[Json, ...]:
+    def apex_services(
+        self, target: Json, canary: Canary, *, rules: Rules, observed: Services, primary: Json | None = None
+    ) -> tuple[Json, ...]:
         """The manifest to apply for `NAME`, the Service that users call.
 
         Raises:
             ValueError: the target has no selector label.
         """
-        return (services.apex(canary, self._label(target, rules), self.template(target), observed),)
+        label, selected = self._label(target, rules), selected_by(primary)
+        return (services.apex(canary, label, self.template(target), observed, selected),)
 
     def handed_back_services(
         self, target: Json, canary: Canary, *, rules: Rules, observed: Services
@@ -180,7 +196,7 @@ class PodTemplates(ABC):
             *self._label_problems(self.selector_label(target, rules), canary, rules),
             *ports.problems(canary, self.template(target)),
             *_repeated_port_problems(canary, self.template(target)),
-            *services.problems(canary, observed),
+            *services.problems(canary, observed, self.template(target)),
             *services.sharing_problems(canary, self.template(target)),
         )
 
@@ -194,6 +210,9 @@ class PodTemplates(ABC):
 
     def _label_problems(self, label: SelectorLabel | None, canary: Canary, rules: Rules) -> tuple[Problem, ...]:
         name = canary.target_name
+        if len(canary.primary_name) > NAME_LIMIT:
+            message = f"{canary.primary_name} would be a name of more than {NAME_LIMIT} characters"
+            return (Problem("spec.targetRef.name", message, f"give {self.resource.kind} {name} a shorter name"),)
         if label is None:
             allowed = ", ".join(rules.selector_labels)
             message = f"{self.resource.kind} {name} selects its pods by none of the labels {allowed}"

@@ -36,7 +36,9 @@ def digest(value: Any, digits: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:digits]
 
 
-def primary_template(template: Json, label: SelectorLabel, *, tracked: Collection[str], roll: str) -> Json:
+def primary_template(
+    template: Json, label: SelectorLabel, *, tracked: Collection[str], roll: str, value: str = ""
+) -> Json:
     """The pod template of the primary.
 
     It differs from the target's in what would make the two share pods or configuration: the selector label, also
@@ -47,20 +49,22 @@ def primary_template(template: Json, label: SelectorLabel, *, tracked: Collectio
         label: tells the target's pods.
         tracked: `configmap/NAME` and `secret/NAME` of which the primary reads its own copies.
         roll: changes whenever the primary's pods must be made anew.
+        value: the label's value on the primary's pods, where that is not made of the target's.
     """
+    value = value or label.primary
     clone = _normal(template)
     metadata = clone.setdefault("metadata", {})
-    metadata["labels"] = {**portable(mapping(metadata.get("labels"))), label.key: label.primary}
+    metadata["labels"] = {**portable(mapping(metadata.get("labels"))), label.key: value}
     metadata["annotations"] = {**portable(mapping(metadata.get("annotations"))), ROLL_ANNOTATION: roll}
     spec = clone.setdefault("spec", {})
     configs.rename(spec, tracked)
     for selector in _pod_selectors(spec):
-        _select_primary(selector, label)
+        _select_primary(selector, label, value)
     _merge_repeated(spec)
     return clone
 
 
-def same_pods(primary: Json, target: Json, label: SelectorLabel, *, tracked: Collection[str]) -> bool:
+def same_pods(primary: Json, target: Json, *, tracked: Collection[str], selected: Collection[str]) -> bool:
     """Whether two pod templates differ in nothing but what makes one a primary's, whoever has made it that.
 
     Not every controller gives a primary's affinities and spread constraints selectors of its own, or those of the same
@@ -69,17 +73,17 @@ def same_pods(primary: Json, target: Json, label: SelectorLabel, *, tracked: Col
     Args:
         primary: the primary's pod template.
         target: the target's pod template.
-        label: tells the target's pods.
         tracked: `configmap/NAME` and `secret/NAME` of which the primary reads its own copies.
+        selected: keys of the labels by which each selects its own pods.
     """
-    return _neutral(primary, label, tracked) == _neutral(target, label, tracked)
+    return _neutral(primary, selected, tracked) == _neutral(target, selected, tracked)
 
 
-def _neutral(template: Json, label: SelectorLabel, tracked: Collection[str]) -> Json:
+def _neutral(template: Json, selected: Collection[str], tracked: Collection[str]) -> Json:
     """A pod template without what tells a primary's from a target's."""
     clone = _normal(template)
     spec, metadata = mapping(clone.get("spec")), mapping(clone.pop("metadata", None))
-    labels = {key: value for key, value in portable(mapping(metadata.get("labels"))).items() if key != label.key}
+    labels = {key: value for key, value in portable(mapping(metadata.get("labels"))).items() if key not in selected}
     annotations = portable(mapping(metadata.get("annotations")))
     annotations.pop(ROLL_ANNOTATION, None)
     configs.rename(spec, tracked)
@@ -128,14 +132,14 @@ def _pod_selectors(spec: Json) -> Iterator[Json]:
         yield mapping(constraint.get("labelSelector"))
 
 
-def _select_primary(selector: Json, label: SelectorLabel) -> None:
+def _select_primary(selector: Json, label: SelectorLabel, primary: str) -> None:
     wanted = mapping(selector.get("matchLabels"))
     if wanted.get(label.key) == label.value:
-        wanted[label.key] = label.primary
+        wanted[label.key] = primary
     for expression in items(selector.get("matchExpressions")):
         if expression.get("key") == label.key:
             values = expression.get("values") or []
-            expression["values"] = [label.primary if value == label.value else value for value in values]
+            expression["values"] = [primary if value == label.value else value for value in values]
 
 
 def _select_either(selector: Json) -> None:

@@ -12,10 +12,12 @@ from canary.api.canary import Canary
 from canary.kube.types import CONTROLLER_REVISION, Json, Resource
 from canary.workloads.base import (
     LABEL_VALUE_LIMIT,
+    NAME_LIMIT,
     PRIMARY_SUFFIX,
     REVISION_ANNOTATION,
     annotations_of,
     is_owned,
+    keep_selector,
     labels_of,
     mapping,
     name_of,
@@ -24,7 +26,7 @@ from canary.workloads.base import (
     was_left,
     without_nulls,
 )
-from canary.workloads.configs import ConfigKind, ConfigRef
+from canary.workloads.configs import ConfigRef
 
 HISTORY = 2
 """How many revisions are kept beside those that are needed."""
@@ -34,8 +36,6 @@ LABEL = "flagger.app/canary"
 
 CONFIGS_ANNOTATION = "flagger.app/configs"
 """On a ControllerRevision: the configuration that the primary's pods read at it, such as `configmap/app-primary`."""
-
-_NAME_LIMIT = 253
 
 
 def label_value(canary: Canary) -> str:
@@ -104,8 +104,7 @@ def revision_of(record: Json) -> str:
 def configs_of(record: Json) -> tuple[ConfigRef, ...]:
     """The primary's ConfigMaps and Secrets that its pods read at this revision."""
     keys = filter(None, annotations_of(record).get(CONFIGS_ANNOTATION, "").split(","))
-    parts = (key.partition("/") for key in keys)
-    return tuple(ConfigRef(ConfigKind(kind), name) for kind, _, name in parts)
+    return tuple(map(ConfigRef.of, keys))
 
 
 def primary(record: Json, resource: Resource, canary: Canary, *, existing: Json | None) -> Json:
@@ -127,12 +126,13 @@ def primary(record: Json, resource: Resource, canary: Canary, *, existing: Json 
     }
     if is_owned(canary, existing) or was_left(existing):
         metadata["ownerReferences"] = [owner_reference(canary)]
-    return {
+    made = {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
         "metadata": metadata,
         "spec": mapping(data.get("spec")),
     }
+    return keep_selector(made, existing) if "template" in made["spec"] else made
 
 
 def config(obj: Json, record: Json, canary: Canary) -> Json:
@@ -172,4 +172,4 @@ def _number(record: Json) -> int:
 
 def _joined(name: str, revision: str) -> str:
     """A name that says both; of a long name as much as fits."""
-    return f"{name[: _NAME_LIMIT - len(revision) - 1]}-{revision}"
+    return f"{name[: NAME_LIMIT - len(revision) - 1]}-{revision}"

@@ -114,20 +114,24 @@ class ServiceTarget:
         """The part of a primary's spec that says where it leads."""
         return _copied(primary)
 
-    def version_services(self, target: Json, canary: Canary, *, rules: Rules, observed: Services) -> tuple[Json, ...]:
+    def version_services(
+        self, target: Json, canary: Canary, *, rules: Rules, observed: Services, primary: Json | None = None
+    ) -> tuple[Json, ...]:
         """The manifest to apply for `NAME-canary`, which leads where the target does.
 
         `NAME-primary` is the primary itself. What the Canary writes on it is kept in force between promotions too.
         """
         custom, name = canary.spec.service, canary.service_canary_name
         follower = _copy(target, canary, name, custom.canary, observed.get(name), rules)
-        primary = observed.get(canary.primary_name)
-        revision = self.primary_revision(primary) if primary is not None else None
-        if primary is None or revision is None:
+        copied = observed.get(canary.primary_name)
+        revision = self.primary_revision(copied) if copied is not None else None
+        if copied is None or revision is None:
             return (follower,)
-        return (_copy(primary, canary, canary.primary_name, custom.primary, primary, rules, revision), follower)
+        return (_copy(copied, canary, canary.primary_name, custom.primary, copied, rules, revision), follower)
 
-    def apex_services(self, target: Json, canary: Canary, *, rules: Rules, observed: Services) -> tuple[Json, ...]:
+    def apex_services(
+        self, target: Json, canary: Canary, *, rules: Rules, observed: Services, primary: Json | None = None
+    ) -> tuple[Json, ...]:
         """None: the Service `NAME` is the target, and its author's."""
         return ()
 

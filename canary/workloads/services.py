@@ -1,24 +1,25 @@
 """The Services that lead to each version, and the one that users call."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
-from canary.api.service import CustomMetadata, ServicePort
+from canary.api.service import CustomMetadata
 from canary.api.traffic import SERVICE_LABEL
 from canary.kube.types import Json
 from canary.workloads.base import (
+    PRIMARY_SUFFIX,
     SelectorLabel,
     annotations_of,
     is_owned,
-    items,
     labels_of,
     mapping,
     owner_reference,
 )
-from canary.workloads.ports import discovered_ports
+from canary.workloads.origin import is_marked
+from canary.workloads.service_ports import conflicts, service_ports
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 HEADLESS = "None"
@@ -31,7 +32,13 @@ _GITOPS_OFF = {
 }
 
 
-def versions(canary: Canary, label: SelectorLabel, template: Json, observed: Mapping[str, Json]) -> tuple[Json, Json]:
+def versions(
+    canary: Canary,
+    label: SelectorLabel,
+    template: Json,
+    observed: Mapping[str, Json],
+    selected: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Json, Json]:
     """The manifests to apply for `NAME-primary` and `NAME-canary`, which lead to one version each.
 
     Args:
@@ -39,23 +46,30 @@ def versions(canary: Canary, label: SelectorLabel, template: Json, observed: Map
         label: tells the target's pods.
         template: the target's pod template.
         observed: the Services that are there already, by name.
+        selected: the labels that the primary that is there selects its pods by; none where it is still to be made.
     """
-    service = canary.spec.service
-    primary = _manifest(canary, canary.service_primary_name, service.primary, label, observed)
-    primary["spec"].update(_spec(canary, label.key, label.primary, template))
-    follower = _manifest(canary, canary.service_canary_name, service.canary, label, observed)
-    follower["spec"].update(_spec(canary, label.key, label.value, template))
+    service, leads_to = canary.spec.service, dict(selected) or {label.key: label.primary}
+    primary = _manifest(canary, canary.service_primary_name, service.primary, label, template, observed)
+    primary["spec"]["selector"] = leads_to
+    follower = _manifest(canary, canary.service_canary_name, service.canary, label, template, observed)
+    follower["spec"]["selector"] = {label.key: label.value}
     return primary, follower
 
 
-def apex(canary: Canary, label: SelectorLabel, template: Json, observed: Mapping[str, Json]) -> Json:
+def apex(
+    canary: Canary,
+    label: SelectorLabel,
+    template: Json,
+    observed: Mapping[str, Json],
+    selected: Mapping[str, str] = MappingProxyType({}),
+) -> Json:
     """The manifest to apply for `NAME`, the Service that users call: it leads to the primary.
 
-    A Service of that name that was there before the Canary keeps its type, labels, other ports and author. Its
-    selector is replaced as a whole: to the API server a Service's selector is one value.
+    A Service of that name that was there before the Canary keeps its type, labels, ports and author, and its ports
+    their names. Its selector is replaced as a whole: to the API server a Service's selector is one value.
     """
-    manifest = _manifest(canary, canary.service_name, canary.spec.service.apex, label, observed)
-    manifest["spec"].update(_spec(canary, label.key, label.primary, template))
+    manifest = _manifest(canary, canary.service_name, canary.spec.service.apex, label, template, observed)
+    manifest["spec"]["selector"] = dict(selected) or {label.key: label.primary}
     return manifest
 
 
@@ -129,21 +143,22 @@ def sharing_problems(canary: Canary, template: Json) -> tuple[Problem, ...]:
     )
 
 
-def problems(canary: Canary, observed: Mapping[str, Json]) -> tuple[Problem, ...]:
+def problems(canary: Canary, observed: Mapping[str, Json], template: Json | None = None) -> tuple[Problem, ...]:
     """What keeps the Services from being as the spec asks.
 
     Args:
         canary: the Canary.
         observed: the Services that are there already, by name.
+        template: the target's pod template.
     """
     found = []
     for name in canary.services:
         if name in observed:
-            found += _conflicts(canary, name, observed[name])
+            found += _conflicts(canary, name, observed[name], template or {})
     return tuple(found)
 
 
-def _conflicts(canary: Canary, name: str, existing: Json) -> list[Problem]:
+def _conflicts(canary: Canary, name: str, existing: Json, template: Json) -> list[Problem]:
     service = canary.spec.service
     spec = mapping(existing.get("spec"))
     if spec.get("type") == "ExternalName":
@@ -160,34 +175,42 @@ def _conflicts(canary: Canary, name: str, existing: Json) -> list[Problem]:
         message = f"Service {name} {has} headless, and that can't be changed"
         found.append(Problem("spec.service.headless", message, f"delete Service {name}, and it is made anew"))
     if not is_owned(canary, existing):
-        found += _port_conflicts(canary, name, items(spec.get("ports")))
+        found += conflicts(canary, name, existing, template)
+    if name == canary.service_name and not is_owned(canary, existing) and not is_marked(existing):
+        found += _strangers(canary, name, existing, template)
     return found
 
 
-def _port_conflicts(canary: Canary, name: str, theirs: list[Json]) -> list[Problem]:
-    """Ports of somebody else's Service that ours can't stand beside: all but one have names, and no two the same."""
-    ours = canary.spec.service.all_ports
-    found = []
-    for port in theirs:
-        if any((port.get("port"), port.get("protocol", "TCP")) == (each.port, "TCP") for each in ours):
-            continue
-        if port.get("name", "") in {"", *(each.name for each in ours)}:
-            message = f"Service {name} has a port {port.get('port')} named {port.get('name') or 'nothing'} already"
-            remedy = "write its number as spec.service.port, or name that port differently"
-            found.append(Problem("spec.service.port", message, remedy))
-    return found
+def _strangers(canary: Canary, name: str, existing: Json, template: Json) -> Iterator[Problem]:
+    """A Service whose users are another application's: it leads to pods of neither version."""
+    labels = mapping(mapping(template.get("metadata")).get("labels"))
+    selector = mapping(mapping(existing.get("spec")).get("selector"))
+    known = {key: (value, value + PRIMARY_SUFFIX) for key, value in labels.items()}
+    if all(key == SERVICE_LABEL or value in known.get(key, ()) for key, value in selector.items()):
+        return
+    selected = ", ".join(f"{key}={value}" for key, value in selector.items())
+    message = f"Service {name} leads to other pods than those of {canary.target_name}: {selected}"
+    remedy = f"write another name, or have that Service select the pods of {canary.target_name}"
+    yield Problem("spec.service.name", message, remedy)
 
 
 def _manifest(
-    canary: Canary, name: str, custom: CustomMetadata, label: SelectorLabel, observed: Mapping[str, Json]
+    canary: Canary,
+    name: str,
+    custom: CustomMetadata,
+    label: SelectorLabel,
+    template: Json,
+    observed: Mapping[str, Json],
 ) -> Json:
-    """A Service without selector and ports. Of one that isn't the Canary's, nothing but these is ours."""
-    existing = observed.get(name)
+    """A Service without selector. Of one that isn't the Canary's, nothing but its ports is ours beside that."""
+    existing, service = observed.get(name), canary.spec.service
     made = metadata(canary, name, custom, existing, labels={label.key: name})
-    spec: Json = {}
+    spec: Json = {"ports": service_ports(canary, template, existing)}
+    if service.traffic_distribution:
+        spec["trafficDistribution"] = service.traffic_distribution
     if is_owned(canary, existing):
         spec["type"] = "ClusterIP"
-        if canary.spec.service.headless:
+        if service.headless:
             spec["clusterIP"] = HEADLESS
     return {"apiVersion": "v1", "kind": "Service", "metadata": made, "spec": spec}
 
@@ -195,29 +218,6 @@ def _manifest(
 def _leaving(wanted: Mapping[str, str], unmanaged: tuple[str, ...], there: Mapping[str, str]) -> dict[str, str]:
     """The labels or annotations that we set, with the values that others gave to the unmanaged ones."""
     return {key: there.get(key, value) if key in unmanaged else value for key, value in wanted.items()}
-
-
-def _spec(canary: Canary, key: str, value: str, template: Json) -> Json:
-    service = canary.spec.service
-    own = [_port(port) for port in service.all_ports]
-    others = [
-        {"name": other.name, "protocol": other.protocol, "port": other.number, "targetPort": other.number}
-        for other in discovered_ports(canary, template)
-    ]
-    spec: Json = {"selector": {key: value}, "ports": [*own, *others]}
-    if service.traffic_distribution:
-        spec["trafficDistribution"] = service.traffic_distribution
-    return spec
-
-
-def _port(port: ServicePort) -> Json:
-    made: Json = {
-        "name": port.name,
-        "protocol": "TCP",
-        "port": port.port,
-        "targetPort": port.effective_target_port,
-    }
-    return {**made, "appProtocol": port.app_protocol} if port.app_protocol else made
 
 
 def _applied_selector(existing: Json) -> dict[str, str]:

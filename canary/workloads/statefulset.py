@@ -92,11 +92,15 @@ class StatefulSet:
         """The pod template."""
         return mapping(mapping(workload.get("spec")).get("template"))
 
-    def version_services(self, target: Json, canary: Canary, *, rules: Rules, observed: Services) -> tuple[Json, ...]:
+    def version_services(
+        self, target: Json, canary: Canary, *, rules: Rules, observed: Services, primary: Json | None = None
+    ) -> tuple[Json, ...]:
         """None: its own Services lead to its pods."""
         return ()
 
-    def apex_services(self, target: Json, canary: Canary, *, rules: Rules, observed: Services) -> tuple[Json, ...]:
+    def apex_services(
+        self, target: Json, canary: Canary, *, rules: Rules, observed: Services, primary: Json | None = None
+    ) -> tuple[Json, ...]:
         """None: users call what its author gave them."""
         return ()
 

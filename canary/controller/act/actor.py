@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from canary.api.traffic import Split
+from canary.controller.act.config_copies import apply_copy
 from canary.controller.act.owned_objects import is_owner, owned_objects
 from canary.controller.act.partitions import replace_pods
 from canary.controller.act.revision_history import RevisionHistory
@@ -45,15 +46,9 @@ from canary.rollout.deletion import FINALIZER
 from canary.routers.base import Router
 from canary.workloads import config_sync, configs
 from canary.workloads.base import Rules, Target, owners_of, primary_name
-
-FLAGGER = "flagger"
-"""The field manager of what Flagger has written: the name of its program."""
+from canary.workloads.origin import APPLIED_ANNOTATION, FLAGGER
 
 REPLICAS = ("spec", "replicas")
-
-
-APPLIED_ANNOTATION = "flagger.app/applied"
-"""On Services, routes and the primary's autoscaler: a digest of what was applied last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +137,9 @@ class Actor:
         parts, seen = self._parts(), self._seen
         apex = isinstance(which, KeepApexService)
         wanted = parts.kind.apex_services if apex else parts.kind.version_services
-        for service in wanted(parts.target, seen.canary, rules=self._rules, observed=seen.services):
+        for service in wanted(
+            parts.target, seen.canary, rules=self._rules, observed=seen.services, primary=seen.primary
+        ):
             await self._apply(as_shifted(self._caches, seen.canary, parts.router, service) if apex else service)
 
     def _parts(self) -> _Parts:
@@ -191,7 +188,7 @@ class Actor:
             name = primary_name(ref.name)
             existing = self._caches.get(RESOURCE[ref.kind], canary.namespace, name)
             copy = configs.primary_copy(obj, canary, rules=self._rules, existing=existing)
-            self._wrote(await self._client.apply(RESOURCE[ref.kind], copy))
+            self._wrote(await apply_copy(self._client, RESOURCE[ref.kind], copy))
         manifest = parts.kind.primary(
             parts.target, canary, tracked=tracked, rules=self._rules, existing=self._seen.primary
         )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 
+from canary.controller.act.config_copies import apply_copy
 from canary.controller.act.owned_objects import is_owner
 from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.observe.caches import Caches
@@ -132,7 +133,7 @@ class RevisionHistory:
             existing = self._caches.get(resource, namespace, ref.name)
             source = revisions.put_back(kept, ref)
             copy = configs.primary_copy(source, canary, rules=self._rules, existing=existing)
-            self._wrote(await self._client.apply(resource, copy))
+            self._wrote(await apply_copy(self._client, resource, copy))
         manifest = revisions.primary(record, kind.resource, canary, existing=self._seen.primary)
         shared = await self._configs.shared(canary, {}, manifest["spec"].get("template") or {})
         manifest = config_sync.marked(manifest, shared.followed)

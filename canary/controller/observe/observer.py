@@ -11,15 +11,17 @@ from canary.api.status import Phase
 from canary.controller.ask import metric_templates
 from canary.controller.configs import RESOURCE, ConfigReader, Shared
 from canary.controller.observe.caches import Caches, Freshness
+from canary.controller.observe.conflicts import conflicts
+from canary.controller.observe.foreign import ForeignObjects
 from canary.controller.observe.index import Index, Ref
 from canary.controller.observe.kept_revisions import askable, kept
+from canary.controller.observe.rivals import rival_problems
 from canary.controller.observe.surroundings import Contents, Surroundings, Told
 from canary.controller.options import Options
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, NotLeading
 from canary.kube.memo import Memo
 from canary.kube.types import (
-    CANARY,
     CONTROLLER_REVISION,
     HTTP_ROUTE,
     METRIC_TEMPLATE,
@@ -36,9 +38,9 @@ from canary.routers.base import Granularity, Router, route_names
 from canary.routers.registry import provider_of, router_of
 from canary.routers.registry import supported as supported_providers
 from canary.routers.replicas import ReplicaRouter
-from canary.workloads import autoscalers, config_sync
+from canary.workloads import autoscalers, config_sync, configs, ports
 from canary.workloads.autoscalers import AUTOSCALERS
-from canary.workloads.base import Target, owners_of, primary_name
+from canary.workloads.base import Target, primary_name
 from canary.workloads.configs import ConfigRef, references
 from canary.workloads.registry import kind_of, target_for
 from canary.workloads.registry import supported as supported_kinds
@@ -83,6 +85,7 @@ class Observer:
         self._reads: Memo[frozenset[ConfigRef]] = Memo(2 * _KEPT)
         self._unfit: Memo[tuple[Problem, ...]] = Memo(_KEPT)
         self._carried: Memo[str] = Memo(_KEPT)
+        self._foreign = ForeignObjects(client, caches)
         self._unread_since: dict[str, datetime] = {}
 
     def forget(self, key: str) -> None:
@@ -119,11 +122,12 @@ class Observer:
         )
         states = {each: self._caches.state(each) for each in needed}
         # Before anything is waited for: what changes meanwhile wakes the Canary again.
-        self._index.put(canary.key, _watched(canary, refs | own_refs, routes))
+        copied = frozenset(ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs)
+        self._index.put(canary.key, _watched(canary, refs | own_refs | copied, routes))
         services = self._caches.named(SERVICE, namespace, canary.services)
         unmarked = kind is not None and primary is not None and kind.primary_revision(primary) is None
-        copies = [ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs] if unmarked else []
-        contents = await self._contents(canary, beside, target, primary, refs, copies)
+        contents = await self._contents(canary, beside, target, primary, refs, copied if unmarked else ())
+        foreign = await self._foreign.find(canary, beside, primary, services, contents.configs, scaler_kind)
         return Surroundings(
             canary=canary,
             raw=raw,
@@ -149,7 +153,8 @@ class Observer:
                 and self._caches.get(RESOURCE[each.kind], namespace, each.name) is None
             ),
             unseen={each: state for each, state in states.items() if state.freshness not in KNOWN},
-            unread=contents.unread,
+            unread=contents.unread or foreign.unread,
+            foreign=foreign.problems,
         )
 
     async def _contents(
@@ -297,6 +302,8 @@ class Observer:
             found.append(Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}"))
         elif seen.target is not None:
             found += self._unfit_for(kind, seen.target, seen)
+            if seen.primary is not None and kind.readiness(seen.primary).ready:
+                found += ports.unknown_to_primary(canary, kind.template(seen.target), kind.template(seen.primary))
         elif canary.status.phase not in AT_WORK and kind.resource not in seen.unseen:
             message = f"{canary.spec.target_ref.kind} {canary.target_name} does not exist in {canary.namespace}"
             found.append(Problem("spec.targetRef", message, "create it, or correct its name"))
@@ -304,8 +311,10 @@ class Observer:
             for name in seen.missing:
                 message = f"the target's pods need {name}, which does not exist in {canary.namespace}"
                 found.append(Problem("spec.targetRef", message, "create it, or mark the reference as optional"))
-            found += _taken(seen)
+            found += conflicts(seen)
             found += config_sync.problems(canary, seen.shared.refs, tracking=self._options.track_configs)
+        found += (*seen.foreign, *configs.problems(seen.configs))
+        found += rival_problems(self._caches, self._index.claims, canary)
         if seen.autoscaler_kind is None or seen.autoscaler_kind.resource not in seen.unseen:
             found += autoscalers.problems(canary, seen.autoscaler, needed=canary.status.phase not in AT_WORK)
         found += metric_templates.problems(canary, self._template, cross_namespace=self._options.cross_namespace_refs)
@@ -334,16 +343,6 @@ def _refused(canary: Canary, default: str) -> Iterator[Problem]:
         yield Problem(field, message, f"write one of {', '.join(supported_providers())}")
     else:
         yield from router.unsupported(canary)
-
-
-def _taken(seen: Surroundings) -> Iterator[Problem]:
-    """Services and routes by the names that this Canary needs, of another one: the two would undo each other's."""
-    objects = {**seen.routes, **{(SERVICE.kind, name): service for name, service in seen.services.items()}}
-    for (kind, name), obj in objects.items():
-        for owner in owners_of(obj):
-            if owner.get("kind") == CANARY.kind and owner.get("name") != seen.canary.name:
-                message = f"{kind} {name} belongs to Canary {owner.get('name')}"
-                yield Problem("spec.service", message, "choose another name, or other names of ports")
 
 
 def _divides(seen: Surroundings, router: Router) -> bool:

@@ -54,6 +54,7 @@ class Surroundings:
         missing: `configmap/NAME` or `secret/NAME` of what its pods can't start without and does not exist.
         unseen: the kinds that it needs and that can't be looked at now.
         unread: why contents of its configuration could not be read; empty where they could.
+        foreign: what is wrong with objects of others that have the names of what is made for it.
     """
 
     canary: Canary
@@ -75,6 +76,7 @@ class Surroundings:
     missing: tuple[str, ...]
     unseen: Mapping[Resource, KindState]
     unread: str = ""
+    foreign: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,14 @@ class TestProblems:
         )
         assert autoscalers.problems(canary_of(), None, needed=False) == ()
 
+    def test_a_name_without_room_for_the_suffix_is_one(self) -> None:
+        canary = canary_of("HorizontalPodAutoscaler")
+        ref = canary.spec.autoscaler_ref
+        assert ref is not None
+        long = canary.replace(spec=canary.spec.replace(autoscaler_ref=ref.replace(name="a" * 246)))
+        (problem,) = autoscalers.problems(long, {"spec": {}}, needed=True)
+        assert problem.field == "spec.autoscalerRef.name"
+
     def test_a_vertical_pod_autoscaler_works_by_itself_and_is_no_reference(self) -> None:
         (problem,) = autoscalers.problems(canary_of("VerticalPodAutoscaler"), None, needed=False)
         assert problem.field == "spec.autoscalerRef.kind"

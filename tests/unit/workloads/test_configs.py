@@ -144,3 +144,24 @@ def test_copies_of_two_canaries_settle(make_canary: Callable[..., Canary]) -> No
     settled = configs.primary_copy(source, one, rules=Rules(), existing=both)
     assert {owner["uid"] for owner in settled["metadata"]["ownerReferences"]} == {"uid-1", "uid-2"}
     assert configs.primary_copy(source, two, rules=Rules(), existing=settled) == both
+
+
+def test_a_name_without_room_for_the_suffix_is_a_problem_beforehand() -> None:
+    longest, longer = "c" * 245, "c" * 246
+    assert configs.problems([f"configmap/{longest}", f"secret/{longest}"]) == ()
+    (problem,) = configs.problems([f"configmap/{longest}", f"secret/{longer}"])
+    assert problem.message.startswith(f"Secret {longer}-primary would have a name of more than 253 characters")
+    assert "mode follow" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("existing", "copy", "fixed"),
+    [
+        ({"kind": "Secret", "type": "Opaque"}, {"kind": "Secret"}, False),
+        ({"kind": "Secret", "type": "Opaque"}, {"kind": "Secret", "type": "kubernetes.io/tls"}, True),
+        ({"kind": "ConfigMap"}, {"kind": "ConfigMap"}, False),
+        ({"kind": "ConfigMap", "immutable": True}, {"kind": "ConfigMap"}, True),
+    ],
+)
+def test_what_can_not_be_changed_is_made_anew(existing: Json, copy: Json, *, fixed: bool) -> None:
+    assert configs.is_fixed(existing, copy) is fixed

@@ -1,6 +1,6 @@
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -185,6 +185,13 @@ class TestSelectorLabel:
         assert not problems(make_canary(), make_deployment(labels={"app": "x" * 55}))
 
 
+def test_a_name_that_leaves_no_room_for_the_suffix_is_a_problem(make_deployment: Callable[..., Json]) -> None:
+    target = make_deployment()
+    target["metadata"]["name"] = "d" * 246
+    (problem,) = problems(canary_of(target), target)
+    assert problem.field == "spec.targetRef.name"
+
+
 def test_a_port_declared_twice_is_a_problem_as_it_cannot_be_applied(
     make_deployment: Callable[..., Json], make_canary: Callable[..., Canary]
 ) -> None:
@@ -260,3 +267,59 @@ def stalled_status(generation: int) -> Json:
 def test_scaling_patches_replicas_alone_and_nothing_where_they_are_so(make_deployment: Callable[..., Json]) -> None:
     assert DEPLOYMENT.scaled(make_deployment(), 0) == {"spec": {"replicas": 0}}
     assert DEPLOYMENT.scaled(make_deployment(), 2) == {}
+
+
+class TestPrimaryThatIsThere:
+    """A selector can't be changed: the primary keeps the one that it was made with, and Services go by that."""
+
+    OLD: ClassVar[dict[str, str]] = {"app": "my-app-primary"}
+
+    def primary(self, canary: Canary, target: Json, existing: Json | None) -> Json:
+        return DEPLOYMENT.primary(target, canary, tracked={}, rules=RULES, existing=existing)
+
+    @pytest.mark.parametrize(
+        ("labels", "rules"),
+        [
+            ({"app": "other"}, RULES),
+            ({"name": "my-app"}, RULES),
+            ({"app": "my-app", "tier": "web"}, Rules(selector_labels=("tier", "app"))),
+        ],
+        ids=["the target has another value", "the target has another label", "the controller prefers another label"],
+    )
+    def test_its_pods_and_services_follow_its_own_selector(
+        self, make_canary: Callable[..., Canary], make_deployment: Callable[..., Json], labels: Json, rules: Rules
+    ) -> None:
+        canary = make_canary()
+        before = self.primary(canary, make_deployment(), None)
+        target = make_deployment(labels=labels)
+        made = DEPLOYMENT.primary(target, canary, tracked={}, rules=rules, existing=before)
+        (apex,) = DEPLOYMENT.apex_services(target, canary, rules=rules, observed={}, primary=before)
+        first, follower = DEPLOYMENT.version_services(target, canary, rules=rules, observed={}, primary=before)
+
+        pods = made["spec"]["template"]["metadata"]["labels"]
+        assert made["spec"]["selector"] == before["spec"]["selector"] == {"matchLabels": self.OLD}
+        assert self.OLD.items() <= pods.items()
+        assert apex["spec"]["selector"] == first["spec"]["selector"] == self.OLD
+        assert not labels.items() <= pods.items(), "the target would take the primary's pods for its own"
+        assert follower["spec"]["selector"].items() <= labels.items()
+        assert not follower["spec"]["selector"].items() <= pods.items()
+
+    def test_its_pods_keep_away_from_each_other_by_the_label_that_they_have(
+        self, make_canary: Callable[..., Canary], make_deployment: Callable[..., Json]
+    ) -> None:
+        term = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "other"}}}
+        affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+        target = make_deployment(labels={"app": "other"}, affinity=affinity)
+        before = self.primary(make_canary(), make_deployment(), None)
+        made = self.primary(make_canary(), target, before)["spec"]["template"]["spec"]["affinity"]
+        (kept,) = made["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert kept["labelSelector"]["matchLabels"] == self.OLD
+
+    def test_it_carries_the_target_whatever_label_is_preferred_now(
+        self, make_canary: Callable[..., Canary], make_deployment: Callable[..., Json]
+    ) -> None:
+        """Taken over from Flagger with other --selector-labels, no rollout begins."""
+        target = make_deployment(labels={"app": "my-app", "tier": "web"})
+        before = self.primary(make_canary(), target, None)
+        rules = Rules(selector_labels=("tier",))
+        assert DEPLOYMENT.carries(before, target, tracked={}, copies={}, rules=rules)

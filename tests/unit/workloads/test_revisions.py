@@ -37,6 +37,17 @@ def test_a_primary_is_made_again_as_it_was_applied(make_canary: Make, make_deplo
     assert revisions.primary(record, DEPLOYMENT, canary, existing=stored) == applied
 
 
+def test_one_that_is_there_keeps_its_selector(make_canary: Make, make_deployment: MakeJson) -> None:
+    """It was made anew since, of a target that selects its pods by another label."""
+    canary = make_canary()
+    old = Deployment().primary(make_deployment(labels={"name": "old"}), canary, tracked={}, rules=RULES)
+    there = Deployment().primary(make_deployment(), canary, tracked={}, rules=RULES)
+    made = revisions.primary(kept(old, canary), DEPLOYMENT, canary, existing=there)
+
+    assert made["spec"]["selector"] == {"matchLabels": {"app": "my-app-primary"}}
+    assert made["spec"]["template"]["metadata"]["labels"]["app"] == "my-app-primary"
+
+
 def test_replicas_are_no_part_of_it(make_canary: Make, make_deployment: MakeJson) -> None:
     """They belong to whoever scales."""
     record = kept(make_deployment(), make_canary())
