@@ -24,6 +24,7 @@ from typing import Any, TypeAlias
 
 import httpx
 
+from canary.api.addresses import is_web_address
 from canary.api.analysis import MAX_HOOK_RETRIES, MAX_HOOK_TIMEOUT, HookType, Webhook
 from canary.api.canary import Canary
 
@@ -300,6 +301,8 @@ async def call(clients: Clients, hook: Webhook, body: Json) -> Outcome:
         hook: address, timeout of one try (10 s where not given, `MAX_HOOK_TIMEOUT` at most), number of retries.
         body: from `payload` or `event_payload`.
     """
+    if not is_web_address(hook.url):
+        return Unreachable("its url is not an http or https address")
     content = json.dumps(body, separators=(",", ":")).encode()
     client = clients.of(hook)
     for retry in range(min(max(hook.retries, 0), MAX_HOOK_RETRIES)):
@@ -317,10 +320,7 @@ async def _attempt(client: httpx.AsyncClient, hook: Webhook, content: bytes) -> 
             return await _ask(client, hook.url, content)
     except TimeoutError:
         return Attempt(Unreachable(f"not within {limit.total_seconds():g}s"), again=True)
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
-        # UnicodeError: a host that neither IDNA nor a resolver takes.
-        return Attempt(Unreachable(f"its url is not an http or https address: {error}"))
-    except (httpx.LocalProtocolError, ValueError) as error:
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, ValueError) as error:
         return Attempt(Unreachable(f"its url can't be asked ({type(error).__name__})"))
     except (httpx.HTTPError, OSError) as error:
         reason = str(error) or type(error).__name__
