@@ -114,7 +114,10 @@ async def _ask(question: Question, request: Request, clients: Clients, deadline:
                         raise
     except TimeoutError as error:
         raise TimedOutError(f"no answer within {deadline:g} s") from error
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError) as error:
+    except (httpx.LocalProtocolError, UnicodeError) as error:
+        # Their words hold what can't be sent, such as a token.
+        raise MisconfiguredError(f"the request can't be made ({type(error).__name__})") from None
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise MisconfiguredError(f"the request can't be made: {error}") from error
     except httpx.TooManyRedirects as error:
         raise UnreadableError("it redirects without end") from error

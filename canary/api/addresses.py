@@ -26,3 +26,11 @@ def is_web_address(address: str) -> bool:
 def is_header_value(value: str) -> bool:
     """Whether a header can carry it as it is: printable ASCII, which has no line breaks."""
     return value.isascii() and value.isprintable()
+
+
+def host_of(address: str) -> str:
+    """Host and port of an address, without what lets one in; empty where there is none."""
+    try:
+        return urlsplit(address).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""
