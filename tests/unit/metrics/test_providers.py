@@ -10,6 +10,7 @@ import pytest
 
 from metrics.errors import MisconfiguredError, ProviderError, QueryError, UnauthorizedError, UnreadableError
 from metrics.providers import PROVIDERS
+from metrics.providers.base import Provider
 from metrics.question import Empty, Number, Question
 from metrics.wire import Request, Response
 
@@ -261,3 +262,17 @@ def test_the_probe_s_answer_is_accepted(provider: str, body: object) -> None:
 def test_a_login_page_is_no_working_server(provider: str) -> None:
     with pytest.raises(ProviderError):
         PROVIDERS[provider].accept(Response(200, b"<html>"))
+
+
+@pytest.mark.parametrize(("provider", "key"), [(each, key) for each in PROVIDERS.values() for key in each.credentials])
+def test_no_key_of_a_secret_breaks_a_request_or_is_told(provider: Provider, key: str, ask: Ask, now: datetime) -> None:
+    """What no header can carry is told by its key; what is encoded may hold anything."""
+    credentials = {each: "fine" for each in provider.credentials if each != "token" or key == "token"}
+    question = asked(ask, provider.name, credentials=credentials | {key: "SECRET\n\u00e9"})
+    try:
+        request = provider.build(question, now)
+    except MisconfiguredError as error:
+        assert key in str(error)
+        assert "SECRET" not in str(error)
+    else:
+        assert all(value.isascii() and value.isprintable() for _, value in request.headers)
