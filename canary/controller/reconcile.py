@@ -84,6 +84,7 @@ class Reconciler:
         self._options = options
         self._now = now
         self._configs = ConfigReader(client, caches)
+        index.let_go = self._configs.forget
         self._observer = Observer(client, caches, self._configs, index, options)
         self._applied: Memo[bool] = Memo(_APPLIED)
         self._moves: defaultdict[str, int] = defaultdict(int)

@@ -1,7 +1,7 @@
 """Which Canaries an object concerns, so that its change wakes these and no others."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 
@@ -19,6 +19,8 @@ class Index:
     def __init__(self) -> None:
         self._objects: dict[str, frozenset[Ref]] = {}
         self._canaries: dict[Ref, set[str]] = defaultdict(set)
+        self.let_go: Callable[[Ref], None] = lambda _: None
+        """Is told of each object that no Canary looks at any more."""
 
     def put(self, key: str, refs: Iterable[Ref]) -> None:
         """A Canary looks at these objects, and at none that it looked at before."""
@@ -30,6 +32,7 @@ class Index:
             self._canaries[ref].discard(key)
             if not self._canaries[ref]:
                 del self._canaries[ref]
+                self.let_go(ref)
         for ref in new - old:
             self._canaries[ref].add(key)
         if new:
