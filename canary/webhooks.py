@@ -293,12 +293,13 @@ def event_hooks(hooks: Sequence[Webhook], default: Webhook | None) -> Sequence[W
 async def call(clients: Clients, hook: Webhook, body: Json) -> Outcome:
     """Call a hook, again where that may help, and return what came of it; never raises for outside trouble.
 
-    It takes at most (retries + 1) times the hook's timeout, and the waits between the tries; of `MAX_HOOK_RETRIES` at most. Cancelling it
+    It takes at most (retries + 1) times the hook's timeout, and the waits between the tries. Cancelling it
     drops the connection.
 
     Args:
         clients: from `clients()`.
-        hook: address, timeout of one try (10 s where not given, `MAX_HOOK_TIMEOUT` at most), number of retries.
+        hook: address, timeout of one try (10 s where not given, `MAX_HOOK_TIMEOUT` at most), number of retries
+            (`MAX_HOOK_RETRIES` at most).
         body: from `payload` or `event_payload`.
     """
     if not is_web_address(hook.url):

@@ -48,4 +48,3 @@ def request(alert: Alert, to: Destination) -> Request | Misconfigured:
     if not is_header_value(to.token):
         return Misconfigured("its token holds characters that no header can carry; write it on one line, as issued")
     return messenger.message(alert, to)
-

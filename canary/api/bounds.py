@@ -30,7 +30,7 @@ class _Limits(NamedTuple):
 
 
 def problems(canary: Canary, _provider: str) -> Iterator[Problem]:
-    """Numbers and durations of a spec that are out of bounds; those of an analysis that is skipped are of no account."""
+    """Numbers and durations of a spec that are out of bounds; those of a skipped analysis are of no account."""
     analyses = frozenset({"analysis", "canary_analysis"}) if canary.skip_analysis else frozenset[str]()
     yield from _in(canary.spec, "spec", analyses)
 

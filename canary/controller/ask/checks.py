@@ -15,7 +15,7 @@ from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestio
 log = structlog.get_logger(__name__)
 
 Asker = Callable[[Canary, Question], Awaitable[Answer]]
-"""Asks one question; outside trouble is an answer too: it raises for bugs, and Retryable where it is to be asked again."""
+"""Asks one question; outside trouble is an answer too. It raises for bugs, and Retryable to be asked again."""
 
 LONGEST_WAIT = 30.0
 """Seconds between two tries of a question that the API server keeps from being answered, at most."""

@@ -50,7 +50,9 @@ def _of_reference(
         template = parse_metric_template(raw)
         found = list(_of_template(template))
         if strays(canary, template):
-            message = f"the Secret and headers of MetricTemplate {ref.name} in {namespace} would go to spec.metricsServer"
+            message = (
+                f"the Secret and headers of MetricTemplate {ref.name} in {namespace} would go to spec.metricsServer"
+            )
             yield Problem(field, message, STRAYS)
     except InvalidResource as error:
         found = list(error.problems)

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import structlog
 
-from canary.alerts.alert import Destination, Misconfigured, alert_about, destination, recipients
 from canary.alerts.alert import Alert as Message
+from canary.alerts.alert import Destination, Misconfigured, alert_about, destination, recipients
 from canary.alerts.send import NotSent, Outcome, Sender, Sent
 from canary.api.alertprovider import parse_alert_provider
 from canary.api.canary import Canary
@@ -148,10 +148,11 @@ async def _in_time(sending: Coroutine[None, None, Outcome]) -> Outcome:
             return await sending
     except TimeoutError:
         return NotSent(f"not within {DEADLINE.total_seconds():g}s", passing=True)
-    except Exception as error:
-        # Without its words and its frames, which may hold an address or a token.
+    except Exception as error:  # noqa: BLE001 - told below, without its words: they may hold an address or a token
         where = traceback.extract_tb(error.__traceback__)[-1]
-        log.error("telling a messenger failed by a bug", error=type(error).__name__, at=f"{where.filename}:{where.lineno}")
+        log.error(
+            "telling a messenger failed by a bug", error=type(error).__name__, at=f"{where.filename}:{where.lineno}"
+        )
         return NotSent(f"internal error: {type(error).__name__}")
 
 

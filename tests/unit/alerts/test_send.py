@@ -137,7 +137,12 @@ async def test_a_token_that_no_header_can_carry_is_told_by_its_key_and_not_its_v
     assert not messenger.requests
 
 
-UNUSABLE = ["http://user:PASSWORD@prox\u00e9\u0301..x:1", "http://u:PASSWORD@proxy host:1", "http://p:99999", "http://xn--"]
+UNUSABLE = [
+    "http://user:PASSWORD@prox\u00e9\u0301..x:1",
+    "http://u:PASSWORD@proxy host:1",
+    "http://p:99999",
+    "http://xn--",
+]
 
 
 @pytest.mark.parametrize("proxy", UNUSABLE)

@@ -12,7 +12,13 @@ from canary.api.problems import InvalidResource
 from canary.api.tolerant import readable
 
 TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}
-METRICS: list[Any] = [{"name": "a"}, {"interval": "1m"}, {"name": "b", "interval": "soon"}, {"noData": 1, "name": 2}, {}]
+METRICS: list[Any] = [
+    {"name": "a"},
+    {"interval": "1m"},
+    {"name": "b", "interval": "soon"},
+    {"noData": 1, "name": 2},
+    {},
+]
 
 
 def raw(spec: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
@@ -72,7 +78,9 @@ FIELDS = st.sampled_from(["interval", "threshold", "metrics", "webhooks", "alert
 
 
 @given(
-    spec=st.dictionaries(st.sampled_from(["service", "analysis", "autoscalerRef", "configRefs", "provider"]), SOMETHING),
+    spec=st.dictionaries(
+        st.sampled_from(["service", "analysis", "autoscalerRef", "configRefs", "provider"]), SOMETHING
+    ),
     analysis=st.dictionaries(FIELDS, SOMETHING),
     status=SOMETHING,
 )

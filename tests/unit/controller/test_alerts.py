@@ -97,7 +97,9 @@ async def test_trouble_with_one_keeps_none_of_the_others_from_hearing() -> None:
             {"wrong": Misconfigured("it has no address"), "bug": RuntimeError("Bearer xoxb-1"), "well": Sent()}
         )
 
-    assert delivery == Delivery(1, (missed("wrong", "it has no address"), missed("bug", "internal error: RuntimeError")))
+    assert delivery == Delivery(
+        1, (missed("wrong", "it has no address"), missed("bug", "internal error: RuntimeError"))
+    )
     assert [each["rules"] for each in logged if "rules" in each] == [["rule of wrong"], ["rule of bug"]]
     assert "xoxb" not in str(logged)
 

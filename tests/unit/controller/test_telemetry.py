@@ -14,7 +14,9 @@ from canary.rollout.decision import Ending
 def canary(name: str = "app", target: str = "app", namespace: str = "prod") -> Canary:
     spec: dict[str, Any] = {"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": target}}
     checks = [{"name": "m", "verdict": "Pass", "value": 1.0}]
-    return parse_canary({"metadata": {"name": name, "namespace": namespace}, "spec": spec, "status": {"checks": checks}})
+    return parse_canary(
+        {"metadata": {"name": name, "namespace": namespace}, "spec": spec, "status": {"checks": checks}}
+    )
 
 
 def lived(telemetry: Telemetry, subject: Canary) -> None:

@@ -1,4 +1,4 @@
-"""Nothing that the CRD takes is more than a rollout can reckon with: what is accepted is read, judged and decided on."""
+"""Nothing that the CRD takes is more than a rollout can reckon with: what it accepts is read and decided on."""
 
 import re
 from collections.abc import Mapping
@@ -40,7 +40,9 @@ def durations(rule: str) -> st.SearchStrategy[str]:
     longest = parse_duration(limit[1]) if limit else timedelta.max
     texts = st.one_of(
         st.sampled_from(["0s", "1ns", "1s", "1m30s", "24h", "720h", "8760h", "9999999h", "99999h", "999999999s" * 6]),
-        st.tuples(st.integers(0, 10**9), st.sampled_from(["ms", "s", "m", "h"])).map(lambda pair: f"{pair[0]}{pair[1]}"),
+        st.tuples(st.integers(0, 10**9), st.sampled_from(["ms", "s", "m", "h"])).map(
+            lambda pair: f"{pair[0]}{pair[1]}"
+        ),
     )
 
     def accepted(text: str) -> bool:
@@ -148,8 +150,8 @@ def test_what_the_crd_takes_is_read_judged_and_decided_on(
 def numbers(schema: Schema, path: str = "spec") -> dict[str, Schema]:
     """Each number and duration of a schema, by its path."""
     found = {}
-    for name, inner in schema.get("properties", {}).items():
-        where = f"{path}.{name}"
+    for name, field in schema.get("properties", {}).items():
+        where, inner = f"{path}.{name}", field
         while "items" in inner or isinstance(inner.get("additionalProperties"), dict):
             inner = inner.get("items") or inner["additionalProperties"]
         rules = inner.get("x-kubernetes-validations", [])
@@ -181,7 +183,10 @@ def test_every_number_and_duration_of_a_spec_has_an_end(definition: Any) -> None
         ({"analysis": {"metrics": [{"name": "m", "interval": "8761h"}]}}, "spec.analysis.metrics[0].interval"),
         ({"analysis": {"webhooks": [{"name": "h", "retries": 101}]}}, "spec.analysis.webhooks[0].retries"),
         ({"analysis": {"webhooks": [{"name": "h", "timeout": "25h"}]}}, "spec.analysis.webhooks[0].timeout"),
-        ({"analysis": {"sessionAffinity": {"cookieName": "c", "maxAge": 2**31}}}, "spec.analysis.sessionAffinity.maxAge"),
+        (
+            {"analysis": {"sessionAffinity": {"cookieName": "c", "maxAge": 2**31}}},
+            "spec.analysis.sessionAffinity.maxAge",
+        ),
         (
             {"autoscalerRef": {"name": "a", "primaryScalerReplicas": {"maxReplicas": 2**31}}},
             "spec.autoscalerRef.primaryScalerReplicas.maxReplicas",
