@@ -139,9 +139,9 @@ class Webhook(Model):
     url: str = Field(default="", json_schema_extra={"x-crd-required": True, "maxLength": 4096})
     """Address, http or https."""
     timeout: GoDuration = Field(default=timedelta(seconds=10), json_schema_extra={"x-crd-longest": "24h"})
-    """Time limit of one call; 10s where absent."""
+    """Time limit of one call; 10s where absent, 24h at most."""
     retries: int = Field(default=0, json_schema_extra={"minimum": 0, "maximum": MAX_HOOK_RETRIES})
-    """How many times a call that failed is repeated."""
+    """How many times a call that failed is repeated, 100 at most."""
     mute_alert: bool = False
     """Whether no alert tells of this webhook."""
     disable_tls: bool = Field(default=False, alias="disableTLS")
@@ -202,7 +202,7 @@ class Analysis(Model):
     interval: GoDuration | None = Field(
         default=None, json_schema_extra={"x-crd-required": True, "x-crd-longest": "720h"}
     )
-    """Time between two steps, 1s at least; 1m where absent."""
+    """Time between two steps, 1s to 720h; 1m where absent."""
     threshold: int = Field(default=0, json_schema_extra={"x-crd-required": True, "maximum": MAX_THRESHOLD})
     """Failed checks after which the new version is rolled back; 1 where absent."""
     iterations: int = Field(default=0, json_schema_extra={"minimum": 0, "maximum": MAX_ITERATIONS})

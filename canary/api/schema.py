@@ -2,8 +2,8 @@
 
 A field's `json_schema_extra` goes into the schema as it is, but for four words of ours: `x-crd-required` (absent is
 read, but not accepted by the API server), `x-crd-default` (the API server fills the default in), `x-crd-allow-empty`
-(the enum has an empty word too), `x-crd-longest` (the longest duration). A default that isn't marked stays out: it would
-be written into objects from Git.
+(the enum has an empty word too), `x-crd-longest` (the longest duration). A default that isn't marked stays out: it
+would be written into objects from Git.
 """
 
 import ast
