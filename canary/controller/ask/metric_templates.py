@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from canary.api.addresses import is_header_value
+from canary.api.addresses import is_header_value, is_web_address
 from canary.api.canary import Canary
 from canary.api.meta import NamespacedName
 from canary.api.metrictemplate import MetricTemplate, parse_metric_template
@@ -67,6 +67,9 @@ def _of_template(template: MetricTemplate) -> Iterator[Problem]:
         yield Problem("spec.provider.type", f"{provider.type} can't be asked", remedy)
     elif provider.region:
         yield Problem("spec.provider.region", f"{provider.type} has no regions", "take it out")
+    if provider.address and not is_web_address(provider.address):
+        # It may hold a password.
+        yield Problem("spec.provider.address", "is no address", "write one such as http://prometheus:9090")
     for name, values in provider.headers.items():
         if not (_NAME.fullmatch(name) and all(map(is_header_value, values))):
             message = "holds characters that no header can carry"
