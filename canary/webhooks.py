@@ -24,7 +24,8 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from canary.api.analysis import HookType, Webhook
+from canary.api.addresses import is_web_address
+from canary.api.analysis import MAX_HOOK_RETRIES, MAX_HOOK_TIMEOUT, HookType, Webhook
 from canary.api.canary import Canary
 
 Json: TypeAlias = dict[str, Any]
@@ -42,6 +43,11 @@ BODY_LIMIT = 1024
 """Bytes of an answer that are kept: enough for a reason, short enough for an event."""
 
 MOST_REDIRECTS = 5
+
+IDLE = 3.0
+"""Seconds that a connection is kept for the next call; the servers in use close idle ones after 5 s or more."""
+
+IDLE_CONNECTIONS = 50
 
 
 # --- What is sent -------------------------------------------------------------------------------------------
@@ -227,7 +233,7 @@ def next_hop(url: httpx.URL, status: int, location: str | None) -> httpx.URL | N
         return None
     try:
         target = url.join(location)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, ValueError):
         return None
     upgraded = url.scheme == "http" and target.scheme == "https" and url.port is None and target.port is None
     if target.host != url.host or not (upgraded or (target.scheme, target.port) == (url.scheme, url.port)):
@@ -262,9 +268,8 @@ class Clients:
 async def clients(*, verify: ssl.SSLContext | bool = True) -> AsyncIterator[Clients]:
     """Open the clients for all hooks.
 
-    They keep nothing between calls: no cookies, so that no receiver's state reaches another team's hook, and
-    no idle connection, since one that the receiver has just closed would fail a POST that may not be
-    repeated.
+    They keep no cookies, so that no receiver's state reaches another team's hook, and idle connections for less
+    time than receivers do: one that is closed just when it is used again fails a POST that may not be repeated.
 
     Args:
         verify: how certificates are checked, for hooks that don't turn that off.
@@ -275,7 +280,7 @@ async def clients(*, verify: ssl.SSLContext | bool = True) -> AsyncIterator[Clie
 
 def _client(verify: ssl.SSLContext | bool) -> httpx.AsyncClient:
     no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=IDLE_CONNECTIONS, keepalive_expiry=IDLE)
     return httpx.AsyncClient(verify=verify, cookies=no_cookies, follow_redirects=False, limits=limits)
 
 
@@ -293,12 +298,15 @@ async def call(clients: Clients, hook: Webhook, body: Json) -> Outcome:
 
     Args:
         clients: from `clients()`.
-        hook: address, timeout of one try (10 s where not given), number of retries.
+        hook: address, timeout of one try (10 s where not given, `MAX_HOOK_TIMEOUT` at most), number of retries
+            (`MAX_HOOK_RETRIES` at most).
         body: from `payload` or `event_payload`.
     """
+    if not is_web_address(hook.url):
+        return Unreachable("its url is not an http or https address")
     content = json.dumps(body, separators=(",", ":")).encode()
     client = clients.of(hook)
-    for retry in range(max(hook.retries, 0)):
+    for retry in range(min(max(hook.retries, 0), MAX_HOOK_RETRIES)):
         attempt = await _attempt(client, hook, content)
         if not attempt.again:
             return attempt.outcome
@@ -307,14 +315,14 @@ async def call(clients: Clients, hook: Webhook, body: Json) -> Outcome:
 
 
 async def _attempt(client: httpx.AsyncClient, hook: Webhook, content: bytes) -> Attempt:
-    limit = hook.timeout or DEFAULT_TIMEOUT
+    limit = min(hook.timeout or DEFAULT_TIMEOUT, MAX_HOOK_TIMEOUT)
     try:
         async with asyncio.timeout(limit.total_seconds()):
             return await _ask(client, hook.url, content)
     except TimeoutError:
         return Attempt(Unreachable(f"not within {limit.total_seconds():g}s"), again=True)
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        return Attempt(Unreachable(f"its url is not an http or https address: {error}"))
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, ValueError) as error:
+        return Attempt(Unreachable(f"its url can't be asked ({type(error).__name__})"))
     except (httpx.HTTPError, OSError) as error:
         reason = str(error) or type(error).__name__
         return Attempt(Unreachable(reason), again=not _bad_certificate(error))

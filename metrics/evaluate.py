@@ -19,6 +19,7 @@ from metrics.wire import Request, Response, place
 
 _LARGEST_ANSWER = 4 * 1024 * 1024
 _TRIES = 2
+_MOST_REDIRECTS = 10
 
 
 class Clients:
@@ -47,7 +48,6 @@ class Clients:
                 verify=False if insecure else self._trust or True,
                 transport=self._transport,
                 timeout=None,  # noqa: S113 - the deadline of the whole question holds
-                follow_redirects=True,
                 headers={"User-Agent": "canary-controller", "Accept": "application/json"},
                 limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=90),
             )
@@ -107,25 +107,40 @@ async def _ask(question: Question, request: Request, clients: Clients, deadline:
         async with asyncio.timeout(deadline):
             for attempt in range(_TRIES):
                 try:
-                    return await _send(client, request)
+                    return await _send(client, request, private=bool(question.credentials or question.headers))
                 except (httpx.NetworkError, httpx.RemoteProtocolError):
                     # A kept connection that the server has closed meanwhile shows only now.
                     if attempt + 1 == _TRIES:
                         raise
     except TimeoutError as error:
         raise TimedOutError(f"no answer within {deadline:g} s") from error
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError) as error:
+    except (httpx.LocalProtocolError, UnicodeError) as error:
+        # Their words hold what can't be sent, such as a token.
+        raise MisconfiguredError(f"the request can't be made ({type(error).__name__})") from None
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise MisconfiguredError(f"the request can't be made: {error}") from error
-    except httpx.TooManyRedirects as error:
-        raise UnreadableError("it redirects without end") from error
     except httpx.HTTPError as error:
         raise UnreachableError(_why(error)) from error
     raise AssertionError
 
 
-async def _send(client: httpx.AsyncClient, request: Request) -> Response:
+async def _send(client: httpx.AsyncClient, request: Request, *, private: bool) -> Response:
+    """Send a request, and follow where it leads; what lets it in, where it is private, leaves its host for no other."""
     outgoing = client.build_request(request.method, request.url, headers=request.headers, content=request.body)
-    answer = await client.send(outgoing, stream=True)
+    for _ in range(_MOST_REDIRECTS):
+        answer = await client.send(outgoing, stream=True)
+        onward = answer.next_request
+        if onward is None:
+            return await _read(answer)
+        await answer.aclose()
+        strange = onward.url.host != outgoing.url.host or (outgoing.url.scheme, onward.url.scheme) == ("https", "http")
+        if private and strange:
+            raise UnreadableError(f"it redirects to {onward.url.host}, where its headers and credentials must not go")
+        outgoing = onward
+    raise UnreadableError("it redirects without end")
+
+
+async def _read(answer: httpx.Response) -> Response:
     try:
         body = bytearray()
         async for chunk in answer.aiter_bytes():

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from canary.alerts import discord, gchat, msteams, rocket, slack
 from canary.alerts.alert import Alert, Destination, Misconfigured, Request
+from canary.api.addresses import is_header_value, is_web_address
 
 
 def _takes_every_2xx(body: str) -> str | None:
@@ -43,14 +43,8 @@ def request(alert: Alert, to: Destination) -> Request | Misconfigured:
     if messenger is None:
         return Misconfigured(f"there is no messenger {to.type!r}, only {', '.join(sorted(MESSENGERS))}")
     for name, address in (("address", to.address), ("proxy", to.proxy)):
-        if address and not _is_web_address(address):
+        if address and not is_web_address(address):
             return Misconfigured(f"its {name} is not an http or https address")
+    if not is_header_value(to.token):
+        return Misconfigured("its token holds characters that no header can carry; write it on one line, as issued")
     return messenger.message(alert, to)
-
-
-def _is_web_address(address: str) -> bool:
-    try:
-        parts = urlsplit(address)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False

@@ -77,7 +77,11 @@ class Sender:
         asked = request(alert, to)
         if isinstance(asked, Misconfigured):
             return asked
-        client = self._client(asked.proxy)
+        try:
+            client = self._client(asked.proxy)
+        except (ValueError, httpx.InvalidURL):
+            # Their words hold the proxy's password.
+            return Misconfigured("its proxy can't be used; write it as http://HOST:PORT")
         for wait in WAITS:
             outcome = await _attempt(client, asked, MESSENGERS[to.type])
             if isinstance(outcome, Sent) or not outcome.passing:
@@ -109,7 +113,10 @@ async def _attempt(client: httpx.AsyncClient, asked: Request, messenger: Messeng
             return judge(response.status_code, await _beginning(response), messenger)
     except (TimeoutError, httpx.TimeoutException):
         return NotSent(f"no answer within {TIMEOUT.total_seconds():g}s", passing=True)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+    except (httpx.LocalProtocolError, httpx.InvalidURL, ValueError) as error:
+        # Their words hold what can't be sent, such as a token or the address.
+        return NotSent(f"the request can't be made ({type(error).__name__})")
+    except (httpx.HTTPError, OSError) as error:
         # The words of some of these errors hold the address, which is a secret.
         return NotSent(str(error).replace(asked.address, "its address") or type(error).__name__, passing=True)
 

@@ -9,7 +9,7 @@ from pydantic.config import JsonDict
 
 from canary.api.durations import GoDuration
 from canary.api.istio import AnalysisMatch
-from canary.api.meta import Model, NamespacedName, StringMap
+from canary.api.meta import INT32, Model, NamespacedName, StringMap
 
 DAY_SECONDS = 86_400
 
@@ -20,6 +20,17 @@ BUILT_IN_METRICS = frozenset({REQUEST_SUCCESS_RATE, REQUEST_DURATION})
 
 MAX_ITERATIONS = 10_000
 """A rollout of more steps is a slip of the pen: one a minute, it would take a week."""
+
+MAX_THRESHOLD = 10_000
+"""Failed checks that nobody would ever count to; times the longest interval, still a time that there is a date for."""
+
+MAX_INTERVAL = timedelta(hours=720)
+"""30 days."""
+
+MAX_HOOK_TIMEOUT = timedelta(hours=24)
+
+MAX_HOOK_RETRIES = 100
+"""With waits of half a minute, the best part of an hour; whoever calls for longer never lets go of an event."""
 
 Percent = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 100})]
 """Percent, 0 to 100; the API server and the rules say so, a model takes any number."""
@@ -60,7 +71,7 @@ class Metric(Model):
 
     name: str = Field(json_schema_extra={"maxLength": 253})
     """Name of the metric; request-success-rate and request-duration are built in."""
-    interval: GoDuration = timedelta(minutes=1)
+    interval: GoDuration = Field(default=timedelta(minutes=1), json_schema_extra={"x-crd-longest": "8760h"})
     """Window that the number is taken over; 1m where absent."""
     threshold: FiniteFloat | None = None
     """Limit: the least for request-success-rate (percent), the most for all others (request-duration: ms)."""
@@ -127,10 +138,10 @@ class Webhook(Model):
     """When the webhook is called; rollout where absent."""
     url: str = Field(default="", json_schema_extra={"x-crd-required": True, "maxLength": 4096})
     """Address, http or https."""
-    timeout: GoDuration = timedelta(seconds=10)
-    """Time limit of one call; 10s where absent."""
-    retries: int = 0
-    """How many times a call that failed is repeated."""
+    timeout: GoDuration = Field(default=timedelta(seconds=10), json_schema_extra={"x-crd-longest": "24h"})
+    """Time limit of one call; 10s where absent, 24h at most."""
+    retries: int = Field(default=0, json_schema_extra={"minimum": 0, "maximum": MAX_HOOK_RETRIES})
+    """How many times a call that failed is repeated, 100 at most."""
     mute_alert: bool = False
     """Whether no alert tells of this webhook."""
     disable_tls: bool = Field(default=False, alias="disableTLS")
@@ -172,7 +183,7 @@ class SessionAffinity(Model):
     http_only: bool = False
     """Whether the cookie is hidden from JavaScript."""
     max_age: Annotated[int, BeforeValidator(lambda value: value or DAY_SECONDS)] = Field(
-        default=DAY_SECONDS, json_schema_extra={"x-crd-default": True}
+        default=DAY_SECONDS, json_schema_extra={"x-crd-default": True, "minimum": 0, "maximum": INT32}
     )
     """Seconds until the cookie expires; a day where absent."""
     partitioned: bool = False
@@ -188,11 +199,13 @@ class SessionAffinity(Model):
 class Analysis(Model):
     """How a new version is judged, step by step."""
 
-    interval: GoDuration | None = Field(default=None, json_schema_extra={"x-crd-required": True})
-    """Time between two steps, 1s at least; 1m where absent."""
-    threshold: int = Field(default=0, json_schema_extra={"x-crd-required": True})
+    interval: GoDuration | None = Field(
+        default=None, json_schema_extra={"x-crd-required": True, "x-crd-longest": "720h"}
+    )
+    """Time between two steps, 1s to 720h; 1m where absent."""
+    threshold: int = Field(default=0, json_schema_extra={"x-crd-required": True, "maximum": MAX_THRESHOLD})
     """Failed checks after which the new version is rolled back; 1 where absent."""
-    iterations: int = 0
+    iterations: int = Field(default=0, json_schema_extra={"minimum": 0, "maximum": MAX_ITERATIONS})
     """Number of steps of a blue/green or A/B analysis."""
     max_weight: Percent = 0
     """Percent of requests that the canary gets in the last step; 100 where absent."""
@@ -216,7 +229,7 @@ class Analysis(Model):
     """Percent of the canary's pods that must be available; 100 where absent."""
     on_failure: OnFailure = OnFailure.ROLLBACK
     """What is done with a version that has failed: taken back, or held at its weight until people decide."""
-    bake: GoDuration | None = None
+    bake: GoDuration | None = Field(default=None, json_schema_extra={"x-crd-longest": "8760h"})
     """Time after promotion in which checks go on, and bring the last good version back; none where absent."""
     match: tuple[AnalysisMatch, ...] = ()
     """Which requests reach the canary in an A/B analysis; any of them."""

@@ -5,8 +5,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from canary.api.analysis import Analysis, HookType, Webhook
-from canary.api.meta import JsonObject, LocalReference, Model, Resource, StringMap
+from canary.api.analysis import MAX_INTERVAL, MAX_THRESHOLD, Analysis, HookType, Webhook
+from canary.api.meta import INT32, JsonObject, LocalReference, Model, Resource, StringMap
 from canary.api.parsing import parse
 from canary.api.service import Service
 from canary.api.status import CanaryStatus
@@ -53,9 +53,9 @@ class Strategy(StrEnum):
 class ScalerReplicas(Model):
     """Limits of the primary's autoscaler where they differ from the canary's."""
 
-    min_replicas: int | None = Field(default=None, json_schema_extra={"minimum": 1})
+    min_replicas: int | None = Field(default=None, json_schema_extra={"minimum": 1, "maximum": INT32})
     """Least number of replicas."""
-    max_replicas: int | None = Field(default=None, json_schema_extra={"minimum": 1})
+    max_replicas: int | None = Field(default=None, json_schema_extra={"minimum": 1, "maximum": INT32})
     """Greatest number of replicas."""
 
 
@@ -174,7 +174,7 @@ class CanarySpec(Model):
         default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["kind", "name"]}
     )
     """How changes of ConfigMaps and Secrets reach the primary, where not by a rollout."""
-    progress_deadline_seconds: int | None = None
+    progress_deadline_seconds: int | None = Field(default=None, json_schema_extra={"minimum": 1, "maximum": INT32})
     """Seconds without progress after which a rollout has failed; 600 where absent."""
     skip_analysis: bool = False
     """Whether new versions are promoted without being judged."""
@@ -252,20 +252,20 @@ class Canary(Resource):
 
     @property
     def analysis_interval(self) -> timedelta:
-        """Time between two steps: 1 minute where absent, 1 second at least."""
+        """Time between two steps: 1 minute where absent, 1 second at least and 30 days at most."""
         interval = self.analysis.interval
-        return DEFAULT_INTERVAL if interval is None else max(interval, MIN_INTERVAL)
+        return DEFAULT_INTERVAL if interval is None else min(max(interval, MIN_INTERVAL), MAX_INTERVAL)
 
     @property
     def threshold(self) -> int:
-        """Failed checks after which a rollout is rolled back, 1 at least."""
-        return max(self.analysis.threshold, 1)
+        """Failed checks after which a rollout is rolled back, 1 at least and 10,000 at most."""
+        return min(max(self.analysis.threshold, 1), MAX_THRESHOLD)
 
     @property
     def progress_deadline(self) -> timedelta:
-        """Time without progress after which a rollout has failed."""
+        """Time without progress after which a rollout has failed; 68 years at most."""
         seconds = self.spec.progress_deadline_seconds
-        return DEFAULT_PROGRESS_DEADLINE if seconds is None else timedelta(seconds=seconds)
+        return DEFAULT_PROGRESS_DEADLINE if seconds is None else timedelta(seconds=min(max(seconds, 0), INT32))
 
     @property
     def patience(self) -> timedelta:

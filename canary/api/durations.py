@@ -5,11 +5,20 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, JsonValue, PlainSerializer, WithJsonSchema
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-PATTERN: Final = r"^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$"
-"""What the CRDs accept for a duration, none of them negative."""
+LONGEST_TEXT: Final = 64
+"""Characters of a duration at most, where the API server checks it."""
+
+_DIGITS: Final = {"h": 5, "m": 7, "s": 9, "ms": 12, "(us|µs|μs)": 15, "ns": 18}
+_PARTS: Final = "|".join(rf"(0*[0-9]{{1,{most}}}(\.[0-9]*)?|\.[0-9]+){unit}" for unit, most in _DIGITS.items())
+PATTERN: Final = rf"^\+?({_PARTS})+$"
+"""What the CRDs accept for a duration, none of them negative.
+
+No number of it is more than 32 years, so that no text of `LONGEST_TEXT` characters is longer than Go's 292.
+"""
 
 REMEDY: Final = "write a duration such as 30s, 1m30s, 500ms or 1.5h"
 
@@ -122,13 +131,20 @@ def _validate(value: object) -> timedelta:
     raise PydanticCustomError("go_duration", "{value} is not a duration", {"value": repr(value)})
 
 
-# A rule in place of `pattern`: its message can name the remedy.
-_CEL_RULE: Final = {"rule": f"self.matches(r'{PATTERN}')", "message": f"is not a duration; {REMEDY}"}
+def duration_schema(longest: str = "") -> JsonDict:
+    """The schema of a duration, with a limit where one is given: by a rule, as its message can name the remedy."""
+    rule, message = f"self.matches(r'{PATTERN}')", f"is not a duration; {REMEDY}"
+    if longest:
+        rule = f"{rule} && duration(self) <= duration('{longest}')"
+        message = f"is not a duration of {longest} at most; {REMEDY}"
+    rules: list[JsonValue] = [{"rule": rule, "message": message}]
+    return {"type": "string", "maxLength": LONGEST_TEXT, "x-kubernetes-validations": rules}
+
 
 GoDuration = Annotated[
     timedelta,
     BeforeValidator(_validate),
     PlainSerializer(duration_text, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "maxLength": 64, "x-kubernetes-validations": [_CEL_RULE]}),
+    WithJsonSchema(duration_schema()),
 ]
 """A `timedelta` in a model, a Go-style string in JSON."""

@@ -1,8 +1,12 @@
 """The parts of Istio's API that a Canary's `spec.service` and `spec.analysis` embed."""
 
-from pydantic import ConfigDict, Field
+from typing import Annotated
 
-from canary.api.meta import Model, StringMap
+from pydantic import ConfigDict, Field, WithJsonSchema
+
+from canary.api.meta import Count, Model, StringMap
+
+Percent = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 100})]
 
 
 class StringMatch(Model):
@@ -46,7 +50,7 @@ class HTTPMatch(AnalysisMatch):
     """Condition on the method."""
     authority: StringMatch | None = None
     """Condition on the host."""
-    port: int | None = None
+    port: int | None = Field(default=None, json_schema_extra={"minimum": 1, "maximum": 65535})
     """Port that the request came to."""
     gateways: tuple[str, ...] = ()
     """Gateways that the match applies to (Istio only)."""
@@ -59,7 +63,7 @@ class HTTPMatch(AnalysisMatch):
 class Retries(Model):
     """When the data plane asks again."""
 
-    attempts: int | None = None
+    attempts: Count | None = None
     """How many times to ask again."""
     per_try_timeout: str = ""
     """Time limit of one attempt, such as 2s."""
@@ -115,15 +119,15 @@ class HTTPConnections(Model):
         json_schema_extra={"enum": ["DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"]},
     )
     """Whether connections are upgraded to HTTP/2."""
-    http1_max_pending_requests: int | None = Field(default=None, alias="http1MaxPendingRequests")
+    http1_max_pending_requests: Count | None = Field(default=None, alias="http1MaxPendingRequests")
     """Requests that may wait for a connection."""
-    http2_max_requests: int | None = Field(default=None, alias="http2MaxRequests")
+    http2_max_requests: Count | None = Field(default=None, alias="http2MaxRequests")
     """Requests that may be under way."""
     idle_timeout: str | None = None
     """How long an idle connection is kept, such as 1h."""
-    max_requests_per_connection: int | None = None
+    max_requests_per_connection: Count | None = None
     """Requests after which a connection is closed."""
-    max_retries: int | None = None
+    max_retries: Count | None = None
     """Retries that may be under way."""
 
 
@@ -154,7 +158,7 @@ class ConsistentHash(Model):
     """A header."""
     http_query_parameter_name: str | None = None
     """A query parameter."""
-    minimum_ring_size: int | None = None
+    minimum_ring_size: Count | None = None
     """Least number of virtual nodes of the ring."""
     use_source_ip: bool | None = None
     """The caller's address."""
@@ -165,7 +169,7 @@ class LocalityDistribution(Model):
 
     from_: str | None = Field(default=None, alias="from")
     """The locality that traffic comes from."""
-    to: dict[str, int] = Field(default_factory=dict)
+    to: dict[str, Percent] = Field(default_factory=dict)
     """Percent of it that goes to each locality."""
 
 
@@ -212,19 +216,19 @@ class OutlierDetection(Model):
 
     base_ejection_time: str | None = None
     """Least time an endpoint stays out, such as 30s."""
-    consecutive5xx_errors: int | None = Field(default=None, alias="consecutive5xxErrors")
+    consecutive5xx_errors: Count | None = Field(default=None, alias="consecutive5xxErrors")
     """5xx answers in a row."""
-    consecutive_errors: int | None = None
+    consecutive_errors: Count | None = None
     """Errors in a row (older form)."""
-    consecutive_gateway_errors: int | None = None
+    consecutive_gateway_errors: Count | None = None
     """Gateway errors in a row."""
-    consecutive_local_origin_failures: int | None = None
+    consecutive_local_origin_failures: Count | None = None
     """Local failures in a row."""
     interval: str | None = None
     """Time between two looks, such as 10s."""
-    max_ejection_percent: int | None = None
+    max_ejection_percent: Percent | None = None
     """Most endpoints that may be out, in percent."""
-    min_health_percent: int | None = None
+    min_health_percent: Percent | None = None
     """Healthy endpoints below which this is not in force, in percent."""
     split_external_local_origin_errors: bool | None = None
     """Whether local failures count by themselves."""

@@ -14,6 +14,9 @@ JsonObject = dict[str, Any]
 GROUP = "flagger.app"
 API_VERSION = "flagger.app/v1beta1"
 
+INT32 = 2**31 - 1
+"""The most that Kubernetes and its kin keep in most of their numbers."""
+
 StringMap = dict[str, str]
 
 
@@ -86,6 +89,10 @@ MicroTime = Annotated[
     datetime, BeforeValidator(_as_utc), PlainSerializer(format_micro_time, when_used="json"), _DATE_TIME
 ]
 """An instant in UTC, written in microseconds."""
+
+
+Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": INT32})]
+"""A number of things, as the APIs that it is passed on to keep it."""
 
 
 class Metadata(Model):

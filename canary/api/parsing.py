@@ -22,17 +22,31 @@ def parse(model: type[M], raw: JsonObject) -> M:
         InvalidResource: it can't be read; the error holds every problem.
     """
     try:
-        return model.model_validate(_without_nulls(raw))
+        return model.model_validate(without_nulls(raw))
     except ValidationError as error:
         found = (_problem(each) for each in error.errors(include_url=False))
         raise InvalidResource(dict.fromkeys(found)) from error
 
 
-def _without_nulls(value: Any) -> Any:
+Location = tuple[int | str, ...]
+"""Where a part of an object is: names of fields, and places in lists."""
+
+
+def unreadable_parts(model: type[Model], raw: JsonObject) -> list[Location]:
+    """Where an object without nulls can't be read; empty where it can."""
+    try:
+        model.model_validate(raw)
+    except ValidationError as error:
+        return [each["loc"] for each in error.errors(include_url=False)]
+    return []
+
+
+def without_nulls(value: Any) -> Any:
+    """A copy in which a null is the same as an absent field."""
     if isinstance(value, dict):
-        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+        return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
     if isinstance(value, list):
-        return [_without_nulls(inner) for inner in value]
+        return [without_nulls(inner) for inner in value]
     return value
 
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
+from canary.api.addresses import MAX_PORT
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.service import ListenerReference
-
-MAX_PORT = 65_535
 
 
 def number(field: str, port: int) -> Iterator[Problem]:

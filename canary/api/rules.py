@@ -7,16 +7,16 @@ Which strategies and fields a traffic provider can do is the providers' own stat
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final
-from urllib.parse import urlsplit
 
-from canary.api import field_conflicts, in_place, names, ports
+from canary.api import bounds, field_conflicts, in_place, names, ports
+from canary.api.addresses import is_web_address
 from canary.api.analysis import MAX_ITERATIONS, Metric, ThresholdRange, Webhook
 from canary.api.canary import MIN_INTERVAL, Canary
 from canary.api.durations import duration_text, parse_duration
+from canary.api.meta import INT32
 from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT
 
-MAX_REPLICAS: Final = 2**31 - 1
 MAX_SERVICE_NAME: Final = 63 - len("-primary")
 """A Service's name has 63 characters at most, and the longest generated one ends in `-primary`."""
 
@@ -31,7 +31,11 @@ def problems(canary: Canary, provider: str) -> tuple[Problem, ...]:
         provider: the provider in force: the spec's own, else the controller's.
     """
     rules = _RULES if canary.skip_analysis else (*_RULES, *_ANALYSIS_RULES)
-    return tuple(problem for rule in rules for problem in rule(canary, provider))
+    found = [problem for rule in rules for problem in rule(canary, provider)]
+    named = {problem.field for problem in found}
+    # A rule of its own has the better words.
+    found += [problem for problem in bounds.problems(canary, provider) if problem.field not in named]
+    return tuple(found)
 
 
 def _target(canary: Canary, _provider: str) -> Iterator[Problem]:
@@ -134,27 +138,19 @@ def _limits(canary: Canary, _provider: str) -> Iterator[Problem]:
             f"{spec.progress_deadline_seconds} leaves no time to make progress",
             "write a number of seconds such as 600",
         )
-    if spec.metrics_server and not _is_http(spec.metrics_server):
+    if spec.metrics_server and not is_web_address(spec.metrics_server):
         yield Problem(
             "spec.metricsServer",
             f"{spec.metrics_server!r} is no address",
             "write one such as http://prometheus:9090",
         )
     replicas = spec.autoscaler_ref and spec.autoscaler_ref.primary_scaler_replicas
-    if replicas and (replicas.min_replicas or 0) > (replicas.max_replicas or MAX_REPLICAS):
+    if replicas and (replicas.min_replicas or 0) > (replicas.max_replicas or INT32):
         yield Problem(
             "spec.autoscalerRef.primaryScalerReplicas",
             f"minReplicas {replicas.min_replicas} is more than maxReplicas {replicas.max_replicas}",
             "write minReplicas that is at most maxReplicas",
         )
-
-
-def _is_http(address: str) -> bool:
-    try:
-        parts = urlsplit(address)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _interval(canary: Canary, _provider: str) -> Iterator[Problem]:
@@ -278,7 +274,7 @@ def _webhooks(canary: Canary, _provider: str) -> Iterator[Problem]:
 
 
 def _webhook(field: str, hook: Webhook) -> Iterator[Problem]:
-    if not _is_http(hook.url):
+    if not is_web_address(hook.url):
         yield Problem(f"{field}.url", f"{hook.url!r} is no address", "write one such as http://loadtester.test/")
     if hook.timeout <= timedelta(0):
         text = duration_text(hook.timeout)

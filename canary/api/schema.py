@@ -1,8 +1,9 @@
 """From a model to the structural OpenAPI schema that a CRD wants: no references, no null, descriptions from the source.
 
-A field's `json_schema_extra` goes into the schema as it is, but for three words of our own: `x-crd-required` (absent is
+A field's `json_schema_extra` goes into the schema as it is, but for four words of ours: `x-crd-required` (absent is
 read, but not accepted by the API server), `x-crd-default` (the API server fills the default in), `x-crd-allow-empty`
-(the enum has an empty word too). A default that isn't marked stays out: it would be written into objects from Git.
+(the enum has an empty word too), `x-crd-longest` (the longest duration). A default that isn't marked stays out: it
+would be written into objects from Git.
 """
 
 import ast
@@ -17,6 +18,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import WithJsonSchema
 from pydantic.fields import FieldInfo
 
+from canary.api.bounds import LONGEST
+from canary.api.durations import duration_schema
 from canary.api.meta import JsonObject, Model
 
 _PLAIN: dict[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -60,6 +63,8 @@ def _field_schema(field: FieldInfo, doc: str) -> JsonObject:
     if extra.pop("x-crd-default", False):
         schema["default"] = field.default
     extra.pop("x-crd-required", None)
+    if longest := extra.pop(LONGEST, ""):
+        schema |= duration_schema(longest)
     described = {"description": doc} if doc else {}
     return schema | described | extra
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from canary.api.canary import Canary
 from canary.controller.observe.caches import Caches
+from canary.controller.observe.index import Ref
 from canary.kube.client import KubeClient
 from canary.kube.errors import NotFound
 from canary.kube.types import CONFIG_MAP, SECRET, Json, Resource
@@ -49,7 +50,11 @@ class ConfigReader:
     def __init__(self, client: KubeClient, caches: Caches) -> None:
         self._client = client
         self._caches = caches
-        self._known: dict[tuple[Resource, str, str], _Known] = {}
+        self._known: dict[Ref, _Known] = {}
+
+    def forget(self, ref: Ref) -> None:
+        """Forget an object that no Canary names any more."""
+        self._known.pop(ref, None)
 
     async def checksums(self, namespace: str, refs: Iterable[ConfigRef]) -> dict[str, str]:
         """The checksum of each of these that exists and is tracked, by `configmap/NAME` or `secret/NAME`.
@@ -93,7 +98,7 @@ class ConfigReader:
         return await self._fetch(RESOURCE[ref.kind], namespace, ref.name)
 
     async def _read(self, resource: Resource, namespace: str, name: str) -> _Known | None:
-        key = (resource, namespace, name)
+        key = Ref(resource.kind, namespace, name)
         seen = self._caches.get(resource, namespace, name)
         if seen is None:
             self._known.pop(key, None)

@@ -27,7 +27,10 @@ def configure(level: str, encoding: Literal["json", "console"] = "json") -> None
                 if encoding == "json"
                 else ()
             ),
-            structlog.processors.JSONRenderer() if encoding == "json" else structlog.dev.ConsoleRenderer(),
+            # Plain, as the other kinds of traceback show local variables, credentials among them.
+            structlog.processors.JSONRenderer()
+            if encoding == "json"
+            else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

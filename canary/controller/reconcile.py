@@ -12,6 +12,7 @@ import structlog
 
 from canary.api.canary import Canary
 from canary.api.problems import InvalidResource
+from canary.controller import unreadable
 from canary.controller.act.actor import Actor
 from canary.controller.ask.checks import OpenChecks
 from canary.controller.configs import ConfigReader
@@ -84,6 +85,7 @@ class Reconciler:
         self._options = options
         self._now = now
         self._configs = ConfigReader(client, caches)
+        index.let_go = self._configs.forget
         self._observer = Observer(client, caches, self._configs, index, options)
         self._applied: Memo[bool] = Memo(_APPLIED)
         self._moves: defaultdict[str, int] = defaultdict(int)
@@ -171,6 +173,7 @@ class Reconciler:
         if raw is None:
             self._forget(key)
             return Outcome(Kind.DONE, "the Canary is gone")
+        raw = unreadable.leaving(raw)
         seen = await self._observer.look(raw)
         self._invalid.pop(key, None)
         refusals, now = self._refusals.get(key) or Refusals(), self._now()
@@ -242,6 +245,8 @@ class Reconciler:
     async def _unreadable(self, key: str, error: InvalidResource) -> Outcome:
         """A Canary that can't even be read: say so once, and go on when it changes."""
         await self._complain(key, INVALID, str(error))
+        namespace, _, name = key.partition("/")
+        await unreadable.let_go(self._client, self._caches.get(CANARY, namespace, name))
         return Outcome(Kind.DONE, str(error))
 
     async def _complain(self, key: str, reason: str, message: str) -> None:

@@ -137,7 +137,11 @@ class Controller:
             events = EventRecorder(client, COMPONENT, instance=self._identity)
             sender = await stack.enter_async_context(Sender())
             alerter = Alerter(client, caches, sender, options)
-            board = OpenChecks(Asker(client, caches, options, hooks, servers, _now), self._queue.urge)
+            board = OpenChecks(
+                Asker(client, caches, options, hooks, servers, _now),
+                self._queue.urge,
+                failed=lambda _question: self._telemetry.question_failed(),
+            )
             stack.push_async_callback(board.close)
             courier = Courier(events, alerter, self._telemetry, hooks, options, _now, self._queue.add)
             recorder = Recorder(client, caches, courier, self._telemetry, _now)

@@ -61,18 +61,28 @@ def address_of(question: Question) -> str:
     return question.address
 
 
-def credential(credentials: Mapping[str, str], key: str, provider: str) -> str:
+def credential(credentials: Mapping[str, str], key: str, provider: str, *, encoded: bool = False) -> str:
     """One key of the Secret.
 
+    Args:
+        credentials: keys and values of the Secret.
+        key: the key.
+        provider: who needs it.
+        encoded: whether it is encoded before it is sent, so that it may hold any characters.
+
     Raises:
-        MisconfiguredError: the Secret lacks it.
+        MisconfiguredError: the Secret lacks it, or no header can carry it.
     """
     value = credentials.get(key)
     if value is None:
         there = ", ".join(sorted(credentials)) or "no keys"
         msg = f"the {provider} provider needs {key} in its Secret, which has {there}"
         raise MisconfiguredError(msg)
-    return value.strip()
+    value = value.strip()
+    if not (encoded or (value.isascii() and value.isprintable())):
+        msg = f"{key} in its Secret holds characters that no header can carry; write it on one line, as it was issued"
+        raise MisconfiguredError(msg)
+    return value
 
 
 def raise_for_status(response: Response, detail: str = "") -> None:

@@ -78,8 +78,8 @@ def _request(question: Question, query: str) -> Request:
 def _headers(question: Question) -> Headers:
     if not question.credentials:
         return question.headers
-    username = credential(question.credentials, "username", "graphite")
-    password = credential(question.credentials, "password", "graphite")
+    username = credential(question.credentials, "username", "graphite", encoded=True)
+    password = credential(question.credentials, "password", "graphite", encoded=True)
     return (*question.headers, basic(username, password))
 
 

@@ -83,7 +83,7 @@ def _request(question: Question, query: str) -> Request:
 def _headers(question: Question) -> Headers:
     if not question.credentials:
         return question.headers
-    credential(question.credentials, "org", "influxdb")
+    credential(question.credentials, "org", "influxdb", encoded=True)
     token = credential(question.credentials, "token", "influxdb")
     return (*question.headers, ("Authorization", f"Token {token}"))
 

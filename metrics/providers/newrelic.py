@@ -52,7 +52,7 @@ def _request(question: Question, query: str) -> Request:
     credentials = question.credentials
     if not credentials:
         raise MisconfiguredError(f"the newrelic provider needs a Secret with {_ACCOUNT} and {_KEY}")
-    path = f"/v1/accounts/{quote(credential(credentials, _ACCOUNT, 'newrelic'), safe='')}/query"
+    path = f"/v1/accounts/{quote(credential(credentials, _ACCOUNT, 'newrelic', encoded=True), safe='')}/query"
     nrql = f"{query} SINCE {int(question.interval.total_seconds())} seconds ago"
     headers = (*question.headers, ("X-Query-Key", credential(credentials, _KEY, "newrelic")))
     return Request("GET", join(question.address or _ADDRESS, path, urlencode({"nrql": nrql})), headers)

@@ -79,8 +79,8 @@ def authorization(question: Question) -> Headers:
     if "username" not in credentials and "password" not in credentials:
         msg = f"the {question.provider} provider needs token, or username and password, in its Secret"
         raise MisconfiguredError(msg)
-    username = credential(credentials, "username", question.provider)
-    password = credential(credentials, "password", question.provider)
+    username = credential(credentials, "username", question.provider, encoded=True)
+    password = credential(credentials, "password", question.provider, encoded=True)
     return (*question.headers, basic(username, password))
 
 

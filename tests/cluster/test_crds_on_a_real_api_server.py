@@ -131,8 +131,15 @@ REFUSED: list[tuple[str, str, object, tuple[str, ...]]] = [
         "my-app",
         "spec.analysis.interval",
         "1min",
-        ("spec.analysis.interval", "is not a duration; write a duration such as"),
+        ("spec.analysis.interval", "is not a duration of 720h at most; write a duration such as"),
     ),
+    ("my-app", "spec.analysis.interval", "9999999h", ("spec.analysis.interval", "is not a duration of 720h at most")),
+    ("my-app", "spec.analysis.interval", "721h", ("spec.analysis.interval", "is not a duration of 720h at most")),
+    ("my-app", "spec.analysis.bake", "8760h1ns", ("spec.analysis.bake", "is not a duration of 8760h at most")),
+    ("my-app", "spec.analysis.webhooks.0.timeout", "25h", ("webhooks[0].timeout", "is not a duration of 24h at most")),
+    ("my-app", "spec.analysis.webhooks.0.retries", 101, ("webhooks[0].retries", "less than or equal to 100")),
+    ("my-app", "spec.analysis.threshold", 10_001, ("spec.analysis.threshold", "less than or equal to 10000")),
+    ("my-app", "spec.progressDeadlineSeconds", 10**12, ("spec.progressDeadlineSeconds", "less than or equal to")),
     ("my-app", "spec.analysis.threshold", None, ("spec.analysis.threshold: Required value",)),
     ("my-app", "spec.analysis.stepWeight", None, ("spec.analysis.stepWeight is missing", "stepWeights")),
     ("my-app", "spec.analysis.stepWeight", 0, ("spec.analysis.stepWeight is missing", "stepWeights")),
@@ -200,6 +207,11 @@ ACCEPTED: list[tuple[str, dict[str, object]]] = [
     ("my-app", {"spec.analysis.webhooks.0.url": "HTTP://loadtester.test/"}),
     ("my-app", {"spec.analysis.threshold": 0}),
     ("my-app", {"spec.analysis.interval": "500ms"}),
+    *(
+        ("my-app", dict[str, object]({"spec.analysis.interval": text}))
+        for text in ("720h", "+1.5h", ".5s", "1.s", "1h2m3s4ms5us6µs7μs8ns", "000000060s", "2592000000ms")
+    ),
+    ("my-app", {"spec.analysis.webhooks.0.timeout": "24h", "spec.analysis.webhooks.0.retries": 100}),
     ("my-app", {"spec.analysis.metrics.0": {"name": "errors", "templateRef": {"name": "errors"}}}),
     ("my-app", {"spec.analysis.stepWeight": 0, "spec.skipAnalysis": True}),
     ("my-app", {"spec.futureField": True}),

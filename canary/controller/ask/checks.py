@@ -2,12 +2,23 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from itertools import count
+from typing import assert_never
+
+import structlog
 
 from canary.api.canary import Canary
-from canary.rollout.facts import Answer, Question
+from canary.api.status import CheckStatus, Verdict
+from canary.kube.errors import Retryable
+from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion, Question
+
+log = structlog.get_logger(__name__)
 
 Asker = Callable[[Canary, Question], Awaitable[Answer]]
-"""Asks one question; outside trouble is an answer too, so it raises for bugs only."""
+"""Asks one question; outside trouble is an answer too. It raises for bugs, and Retryable to be asked again."""
+
+LONGEST_WAIT = 30.0
+"""Seconds between two tries of a question that the API server keeps from being answered, at most."""
 
 
 class OpenChecks:
@@ -20,28 +31,25 @@ class OpenChecks:
     Args:
         asker: asks one question.
         answered: is told the key of a Canary for which all answers have come: no decision is made of some.
+        failed: is told of each question that could not be asked by a bug of ours.
     """
 
-    def __init__(self, asker: Asker, answered: Callable[[str], None]) -> None:
+    def __init__(
+        self, asker: Asker, answered: Callable[[str], None], failed: Callable[[Question], None] = lambda _: None
+    ) -> None:
         self._asker = asker
         self._answered = answered
+        self._failed = failed
         self._asked: dict[str, dict[Question, asyncio.Task[Answer]]] = {}
         self._wanted: dict[str, tuple[Question, ...]] = {}
 
     def answers(self, key: str) -> Mapping[Question, Answer]:
-        """The answers that have come for a Canary.
-
-        Raises:
-            Exception: asking failed by a bug; the question is forgotten and can be asked again.
-        """
+        """The answers that have come for a Canary; one that was given up by itself is forgotten, to be asked again."""
         answers: dict[Question, Answer] = {}
         for question, task in tuple(self._asked.get(key, {}).items()):
-            if not task.done():
-                continue
-            if task.cancelled() or task.exception() is not None:
+            if task.cancelled():
                 del self._asked[key][question]
-            # Given up by itself, it is asked again: its cancellation is none of the caller's.
-            if not task.cancelled():
+            elif task.done():
                 answers[question] = task.result()
         return answers
 
@@ -81,12 +89,23 @@ class OpenChecks:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start(self, canary: Canary, question: Question) -> asyncio.Task[Answer]:
-        async def ask() -> Answer:
-            return await self._asker(canary, question)
-
-        task = asyncio.create_task(ask(), name=f"ask {canary.key}")
+        task = asyncio.create_task(self._ask(canary, question), name=f"ask {canary.key}")
         task.add_done_callback(lambda done: self._ended(canary.key, question, done))
         return task
+
+    async def _ask(self, canary: Canary, question: Question) -> Answer:
+        """An answer in any case: a bug in asking must not keep a rollout from being decided on."""
+        for tries in count():
+            try:
+                return await self._asker(canary, question)
+            except Retryable as error:
+                log.warning("a question waits for the API server", canary=canary.key, reason=str(error))
+                await asyncio.sleep(min(2.0 ** min(tries, 10), LONGEST_WAIT))
+            except Exception as error:
+                log.exception("a question could not be asked by a bug", canary=canary.key, question=question)
+                self._failed(question)
+                return _by_a_bug(canary, question, error)
+        raise AssertionError
 
     def _ended(self, key: str, question: Question, task: asyncio.Task[Answer]) -> None:
         """Tell of the last answer that somebody waits for."""
@@ -97,3 +116,19 @@ class OpenChecks:
         """Whether all that is wanted has been answered."""
         asked = self._asked.get(key, {})
         return all(question in asked and asked[question].done() for question in self._wanted.get(key, ()))
+
+
+def _by_a_bug(canary: Canary, question: Question, error: Exception) -> Answer:
+    """What a question comes to that could not be asked: nothing is approved and nothing is known."""
+    words = f"internal error: {type(error).__name__}"
+    match question:
+        case HookQuestion():
+            return HookAnswer(approved=False, message=words)
+        case MetricQuestion(index=index):
+            metrics = canary.analysis.metrics
+            name = metrics[index].name if index < len(metrics) else ""
+            return CheckStatus(name=name, verdict=Verdict.UNAVAILABLE, message=words)
+        case PodsQuestion():
+            return PodsAnswer("")
+        case _:
+            assert_never(question)

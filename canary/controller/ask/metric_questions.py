@@ -10,8 +10,12 @@ from canary.api.canary import Canary
 from canary.api.durations import duration_text
 from canary.api.metrictemplate import MetricTemplate
 from metrics import builtin, templates
+from metrics.errors import MisconfiguredError
 from metrics.question import Question
 from metrics.threshold import Threshold
+
+STRAYS = "set the address in the MetricTemplate, beside them, or take metricsServer out"
+"""The remedy where they would."""
 
 Rewrite = Callable[[str, templates.Model], tuple[str, templates.Model]]
 """Turns a query template and what it is told into others, to ask about another workload than the canary."""
@@ -42,7 +46,7 @@ def question_of(canary: Canary, metric: Metric, asking: Asking) -> Question:
     """The question behind one metric of a Canary.
 
     Raises:
-        MisconfiguredError: there is no such built-in metric for the traffic provider.
+        MisconfiguredError: there is no such built-in metric for the traffic provider, or a Secret would stray.
         TemplateError: the query can't be filled in.
     """
     limits = Threshold(metric.limits.min, metric.limits.max)
@@ -114,7 +118,21 @@ def _filled(text: str, model: templates.Model, asking: Asking) -> str:
     return templates.render(text, model)
 
 
+def strays(canary: Canary, template: MetricTemplate) -> bool:
+    """Whether what lets a template in would go to the address of a Canary, which its author may choose.
+
+    Secrets and headers go only where the template says, or the controller's own flag: whoever writes a Canary need not
+    be whoever may read the Secret.
+    """
+    provider = template.spec.provider
+    secrets = provider.secret_ref is not None or any(provider.headers.values())
+    return provider.type == "prometheus" and not provider.address and bool(canary.spec.metrics_server) and secrets
+
+
 def _templated(canary: Canary, metric: Metric, asking: Asking, template: MetricTemplate, limits: Threshold) -> Question:
+    if strays(canary, template):
+        msg = f"the Secret and headers of MetricTemplate {template.name} don't go to spec.metricsServer; {STRAYS}"
+        raise MisconfiguredError(msg)
     provider = template.spec.provider
     prometheus = canary.spec.metrics_server or asking.server
     return Question(

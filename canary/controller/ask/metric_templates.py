@@ -1,13 +1,19 @@
 """What keeps the MetricTemplates that a Canary names from being asked."""
 
+import re
 from collections.abc import Callable, Iterator
 
+from canary.api.addresses import is_header_value, is_web_address
 from canary.api.canary import Canary
 from canary.api.meta import NamespacedName
 from canary.api.metrictemplate import MetricTemplate, parse_metric_template
 from canary.api.problems import InvalidResource, Problem
+from canary.controller.ask.metric_questions import STRAYS, strays
 from canary.kube.types import Json
 from metrics.providers import SUPPORTED
+
+_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+"""A header's name (RFC 9110)."""
 
 Find = Callable[[str, str], Json | None]
 """A MetricTemplate by namespace and name; None where there is none."""
@@ -41,7 +47,13 @@ def _of_reference(
         yield Problem(field, message, "create it, or correct its name")
         return
     try:
-        found = list(_of_template(parse_metric_template(raw)))
+        template = parse_metric_template(raw)
+        found = list(_of_template(template))
+        if strays(canary, template):
+            message = (
+                f"the Secret and headers of MetricTemplate {ref.name} in {namespace} would go to spec.metricsServer"
+            )
+            yield Problem(field, message, STRAYS)
     except InvalidResource as error:
         found = list(error.problems)
     for each in found:
@@ -55,3 +67,10 @@ def _of_template(template: MetricTemplate) -> Iterator[Problem]:
         yield Problem("spec.provider.type", f"{provider.type} can't be asked", remedy)
     elif provider.region:
         yield Problem("spec.provider.region", f"{provider.type} has no regions", "take it out")
+    if provider.address and not is_web_address(provider.address):
+        # It may hold a password.
+        yield Problem("spec.provider.address", "is no address", "write one such as http://prometheus:9090")
+    for name, values in provider.headers.items():
+        if not (_NAME.fullmatch(name) and all(map(is_header_value, values))):
+            message = "holds characters that no header can carry"
+            yield Problem(f"spec.provider.headers.{name}", message, "write printable ASCII, on one line")

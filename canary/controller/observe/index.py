@@ -1,7 +1,7 @@
 """Which Canaries an object concerns, so that its change wakes these and no others; and which want the same workload."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,6 +25,8 @@ class Index:
         self._objects: dict[str, frozenset[Ref]] = {}
         self._canaries: dict[Ref, set[str]] = defaultdict(set)
         self.claims = Claims()
+        self.let_go: Callable[[Ref], None] = lambda _: None
+        """Is told of each object that no Canary looks at any more."""
 
     def put(self, key: str, refs: Iterable[Ref]) -> None:
         """A Canary looks at these objects, and at none that it looked at before."""
@@ -36,6 +38,7 @@ class Index:
             self._canaries[ref].discard(key)
             if not self._canaries[ref]:
                 del self._canaries[ref]
+                self.let_go(ref)
         for ref in new - old:
             self._canaries[ref].add(key)
         if new:

@@ -78,16 +78,18 @@ class Recorder:
     async def complain(self, raw: Json, reason: str, message: str) -> None:
         """Tell the owner of a Canary of which no decision can be made: by a condition and an event on the object.
 
+        Where the same is said there already, nothing is written: a restart has nothing new to tell.
+
         Raises:
             KubeError: it could not be stored.
         """
         status = raw.get("status")
-        kept = [
-            each
-            for each in (status.get("conditions") if isinstance(status, dict) else None) or ()
-            if isinstance(each, dict) and each.get("type") != STALLED
-        ]
+        said = (status.get("conditions") if isinstance(status, dict) else None) or ()
+        conditions = [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
+        kept = [each for each in conditions if each.get("type") != STALLED]
         stalled = Condition(type=STALLED, status=ConditionStatus.TRUE, reason=reason, message=message)
+        if any(stalled.to_json().items() <= each.items() for each in conditions):
+            return
         when = self._now()
         stalled = stalled.replace(last_update_time=when, last_transition_time=when)
         self._courier.warn(raw, message)

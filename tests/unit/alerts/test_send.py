@@ -122,3 +122,46 @@ async def test_each_proxy_has_a_client_of_its_own() -> None:
 
     assert len(clients) == 3
     await sender.close()
+
+
+@pytest.mark.parametrize("token", ["xoxb-1\nxoxb-2", "xoxb-é", "xoxb-\x00", "\ufffd"])
+async def test_a_token_that_no_header_can_carry_is_told_by_its_key_and_not_its_value(token: str) -> None:
+    messenger = Messenger()
+
+    outcome = await send(messenger, Destination("slack", SLACK.address, token=token))
+
+    assert isinstance(outcome, Misconfigured)
+    assert "token" in outcome.reason
+    assert token not in outcome.reason
+    assert "xoxb" not in outcome.reason
+    assert not messenger.requests
+
+
+UNUSABLE = [
+    "http://user:PASSWORD@prox\u00e9\u0301..x:1",
+    "http://u:PASSWORD@proxy host:1",
+    "http://p:99999",
+    "http://xn--",
+]
+
+
+@pytest.mark.parametrize("proxy", UNUSABLE)
+async def test_a_proxy_that_cant_be_used_is_told_without_its_password(proxy: str) -> None:
+    async with Sender() as sender:
+        outcome = await sender.send(ALERT, Destination("slack", SLACK.address, proxy=proxy))
+
+    assert isinstance(outcome, Misconfigured)
+    assert "proxy" in outcome.reason
+    assert "PASSWORD" not in outcome.reason
+
+
+@pytest.mark.parametrize("address", ["http://xn--/", "http://a..b/", f"http://{'a' * 64}.test/", "http://a\nb/"])
+async def test_an_address_that_cant_be_asked_is_misconfigured(address: str) -> None:
+    async with Sender() as sender:
+        assert isinstance(await sender.send(ALERT, Destination("slack", address)), Misconfigured)
+
+
+async def test_what_an_error_says_of_a_request_that_cant_be_made_is_not_told() -> None:
+    error = httpx.LocalProtocolError("Illegal header value b'Bearer T'")
+
+    assert await send(Messenger(error)) == NotSent("the request can't be made (LocalProtocolError)")

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.api.durations import PATTERN, REMEDY, Duration, GoDuration, duration_text, format_duration, parse_duration
+from canary.api.durations import (
+    LONGEST_TEXT,
+    PATTERN,
+    REMEDY,
+    Duration,
+    GoDuration,
+    duration_text,
+    format_duration,
+    parse_duration,
+)
 from canary.api.meta import Model
 
 SPANS = st.timedeltas(min_value=timedelta(days=-90_000), max_value=timedelta(days=90_000))
@@ -81,6 +90,15 @@ UNITS = st.sampled_from(["ns", "us", "µs", "μs", "ms", "s", "m", "h"])
 def test_the_crds_pattern_lets_every_duration_through(text: str) -> None:
     assert re.fullmatch(PATTERN, text, re.ASCII)
     assert parse_duration(text) >= timedelta(0)
+
+
+LONG = st.lists(st.tuples(st.integers(0, 10**18).map(str), UNITS).map("".join), min_size=1, max_size=30).map("".join)
+
+
+@given(st.one_of(LONG, st.sampled_from(["9999999h", "999999999s" * 6, "99999h" * 10, "9999999m" * 8])))
+def test_what_the_crds_take_is_no_longer_than_a_duration_can_be(text: str) -> None:
+    if len(text) <= LONGEST_TEXT and re.fullmatch(PATTERN, text, re.ASCII):
+        parse_duration(text)
 
 
 @pytest.mark.parametrize("text", ["1min", "1m\n", "-1m", "m", "", "1m 30s", "soon"])

@@ -107,6 +107,9 @@ BAD: list[tuple[str, Changes, str, str]] = [
         "spec.service.delegation",
         "hosts",
     ),
+    ("kubernetes", {"spec.metricsServer": "http://xn--/"}, "spec.metricsServer", "http://prometheus:9090"),
+    ("kubernetes", {"spec.analysis.webhooks.0.url": "http://xn--/"}, "spec.analysis.webhooks[0].url", "http://"),
+    ("kubernetes", {"spec.analysis.webhooks.0.url": "http://a..b/"}, "spec.analysis.webhooks[0].url", "http://"),
     ("kubernetes", {"spec.progressDeadlineSeconds": 0}, "spec.progressDeadlineSeconds", "600"),
     ("kubernetes", {"spec.metricsServer": "prometheus:9090"}, "spec.metricsServer", "http://"),
     (

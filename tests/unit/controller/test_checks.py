@@ -3,12 +3,14 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from canary.api.analysis import HookType
 from canary.api.canary import Canary, parse_canary
-from canary.api.status import Phase
+from canary.api.status import CheckStatus, Phase, Verdict
 from canary.controller.ask.checks import OpenChecks
-from canary.rollout.facts import Answer, HookAnswer, HookQuestion, PodsAnswer, PodsQuestion, Question
+from canary.kube.errors import Unreachable
+from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion, Question
 
 FIRST, SECOND = PodsQuestion("first look"), PodsQuestion("second look")
 
@@ -31,7 +33,8 @@ class World:
 
 def canary() -> Canary:
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}
-    return parse_canary({"metadata": {"name": "app", "namespace": "test"}, "spec": {"targetRef": target}})
+    spec = {"targetRef": target, "analysis": {"interval": "1s", "threshold": 1, "metrics": [{"name": "m"}]}}
+    return parse_canary({"metadata": {"name": "app", "namespace": "test"}, "spec": spec})
 
 
 async def turns() -> None:
@@ -124,22 +127,49 @@ async def test_another_look_drops_what_is_under_way() -> None:
     assert board.answers("test/app") == {SECOND: PodsAnswer("")}
 
 
-async def test_a_failure_is_raised_once_and_the_question_can_be_asked_again() -> None:
-    world = World()
-    board = world.board()
-    board.ask(canary(), [FIRST])
-    world.outcome.set_exception(RuntimeError("a bug"))
-    await turns()
+METRIC = MetricQuestion(look="1", index=0)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        (HOOK, HookAnswer(approved=False, message="internal error: RuntimeError")),
+        (METRIC, CheckStatus(name="m", verdict=Verdict.UNAVAILABLE, message="internal error: RuntimeError")),
+        (PODS, PodsAnswer("")),
+    ],
+)
+async def test_a_bug_in_asking_is_an_answer_that_approves_nothing(question: Question, answer: Answer) -> None:
+    """It is logged and counted; the rollout goes on being decided on."""
+    world, failed = World(), list[Question]()
+    board = OpenChecks(world.ask, world.told.append, failed.append)
+    board.ask(canary(), [question])
+    world.outcome.set_exception(RuntimeError("SECRET"))
+    with capture_logs() as logged:
+        await turns()
 
     assert world.told == ["test/app"]
-    with pytest.raises(RuntimeError, match="a bug"):
-        board.answers("test/app")
-    assert board.answers("test/app") == {}
-    board.ask(canary(), [FIRST])
-    await turns()
-    assert world.asked == [FIRST, FIRST]
-    with pytest.raises(RuntimeError):
-        board.answers("test/app")
+    assert board.answers("test/app") == {question: answer}
+    assert failed == [question]
+    assert [(each["log_level"], each["canary"]) for each in logged] == [("error", "test/app")]
+
+
+@pytest.mark.looptime
+async def test_a_question_is_asked_until_the_api_server_lets_it_be_answered() -> None:
+    """An outage is no reason to give up on pods."""
+    away, told = [Unreachable("GET", "/pods", "refused")] * 7, list[str]()
+
+    async def ask(canary: Canary, question: Question) -> Answer:
+        if away:
+            raise away.pop()
+        return PodsAnswer("no room")
+
+    board = OpenChecks(ask, told.append)
+    board.ask(canary(), [PODS])
+    await asyncio.sleep(1 + 2 + 4 + 8 + 16 + 30 + 29)
+    assert not told
+    await asyncio.sleep(2)
+
+    assert board.answers("test/app") == {PODS: PodsAnswer("no room")}
 
 
 async def test_a_question_that_gives_up_by_itself_does_not_take_its_asker_along() -> None:

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from canary.api.canary import Canary, parse_canary
-from canary.api.metrictemplate import parse_metric_template
+from canary.api.metrictemplate import MetricTemplate, parse_metric_template
+from canary.api.problems import Problem
+from canary.controller.ask import metric_templates
 from canary.controller.ask.metric_questions import Asking, question_of
 from metrics.errors import MisconfiguredError
 from metrics.templates import Model, TemplateError
@@ -101,3 +103,49 @@ def test_what_can_t_be_asked_says_why() -> None:
     wrong = canary({"name": "lag", "query": "{{ nothing }}"})
     with pytest.raises(TemplateError, match="nothing"):
         question_of(wrong, wrong.analysis.metrics[0], ASKING)
+
+
+def template(namespace: str = "metrics", **provider: Any) -> MetricTemplate:
+    spec = {"provider": {"type": "prometheus", **provider}, "query": "up"}
+    return parse_metric_template({"metadata": {"name": "t", "namespace": namespace}, "spec": spec})
+
+
+SECRET, HEADERS = {"secretRef": {"name": "token"}}, {"headers": {"Authorization": ["Bearer x"]}}
+ELSEWHERE = {"metricsServer": "http://own:9090"}
+NAMING = {"name": "errors", "templateRef": {"name": "t", "namespace": "metrics"}}
+
+
+def refused(subject: Canary, found: MetricTemplate) -> list[Problem]:
+    raw = {"metadata": found.metadata.to_json(), "spec": found.spec.to_json()}
+    return list(metric_templates.problems(subject, lambda _namespace, _name: raw, cross_namespace=True))
+
+
+@pytest.mark.parametrize("secrets", [SECRET, HEADERS])
+@pytest.mark.parametrize("namespace", ["metrics", "shop"])
+def test_a_secret_goes_only_to_an_address_that_its_template_or_the_controller_names(
+    secrets: dict[str, Any], namespace: str
+) -> None:
+    """Whoever writes a Canary may choose its metricsServer, and need not be whoever may read the Secret."""
+    asking, subject = replace(ASKING, credentials={"token": "T"}), canary(NAMING, **ELSEWHERE)
+    stray = template(namespace, **secrets)
+    (problem,) = refused(subject, stray)
+    assert "spec.metricsServer" in problem.message
+    with pytest.raises(MisconfiguredError, match=r"metricsServer"):
+        question_of(subject, subject.analysis.metrics[0], replace(asking, template=stray))
+
+    for named, at, address in (
+        (template(address="http://team:9090", **secrets), subject, "http://team:9090"),
+        (stray, canary(NAMING), "http://prometheus:9090"),
+        (template(), subject, "http://own:9090"),
+    ):
+        assert refused(at, named) == []
+        asked = replace(asking, template=named, credentials={"token": "T"} if named.spec.provider.secret_ref else {})
+        assert question_of(at, at.analysis.metrics[0], asked).address == address
+
+
+@pytest.mark.parametrize("headers", [{"X-Key": ["SECRET\nX: y"]}, {"X-Key": ["SECRET\u00e9"]}, {"X Key": ["SECRET"]}])
+def test_a_header_that_cant_be_sent_is_told_by_its_name_and_not_its_value(headers: dict[str, list[str]]) -> None:
+    (problem,) = refused(canary(NAMING), template(headers=headers))
+
+    assert next(iter(headers)) in problem.message
+    assert "SECRET" not in str(problem)

@@ -196,3 +196,34 @@ async def test_every_verdict_carries_the_window(ask: Ask, now: datetime, recorde
         verdict = await evaluate(ask(interval=timedelta(seconds=90)), clients, now)
     assert isinstance(verdict, NoData)
     assert "over 1m30s" in verdict.message
+
+
+def onward(to: str) -> httpx.Response:
+    return httpx.Response(307, headers={"Location": to})
+
+
+async def test_a_question_follows_where_it_is_led(ask: Ask, now: datetime) -> None:
+    server = Server([onward("http://other:9090/x"), vector("4")])
+    async with Clients(server) as clients:
+        assert isinstance(await evaluate(ask(), clients, now), Pass)
+    assert [request.url.host for request in server.asked] == ["prometheus", "other"]
+
+
+@pytest.mark.parametrize("secret", [{"credentials": {"token": "T"}}, {"headers": (("X-Key", "T"),)}])
+async def test_what_lets_a_question_in_leaves_its_host_for_no_other(
+    secret: dict[str, object], ask: Ask, now: datetime
+) -> None:
+    server = Server([onward("/x"), vector("4"), onward("http://other:9090/x")])
+    async with Clients(server) as clients:
+        assert isinstance(await evaluate(ask(**secret), clients, now), Pass)
+        verdict = await evaluate(ask(**secret), clients, now)
+    assert isinstance(verdict, Unavailable)
+    assert "redirects to other" in verdict.message
+    assert {request.url.host for request in server.asked} == {"prometheus"}
+
+
+async def test_a_circle_of_redirects_ends(ask: Ask, now: datetime) -> None:
+    async with Clients(Server([onward("/x")] * 20)) as clients:
+        verdict = await evaluate(ask(), clients, now)
+    assert isinstance(verdict, Unavailable)
+    assert "redirects without end" in verdict.message

@@ -12,6 +12,7 @@ import pytest
 
 from metrics.errors import MisconfiguredError, ProviderError, QueryError, UnauthorizedError, UnreadableError
 from metrics.providers import PROVIDERS
+from metrics.providers.base import Provider
 from metrics.question import Empty, Number, Question
 from metrics.threshold import Threshold
 from metrics.verdict import Fail, Pass, judge
@@ -303,3 +304,22 @@ def test_the_probe_s_answer_is_accepted(provider: str, body: object) -> None:
 def test_a_login_page_is_no_working_server(provider: str) -> None:
     with pytest.raises(ProviderError):
         PROVIDERS[provider].accept(Response(200, b"<html>"))
+
+
+ENCODED = {"username", "password", "org", "newrelic_account_id"}
+
+
+@pytest.mark.parametrize(("provider", "key"), [(each, key) for each in PROVIDERS.values() for key in each.credentials])
+def test_no_key_of_a_secret_breaks_a_request_or_is_told(provider: Provider, key: str, ask: Ask, now: datetime) -> None:
+    """What no header can carry is told by its key; what is encoded may hold anything."""
+    credentials = {
+        each: "fine" for each in provider.credentials if each != "token" or key not in {"username", "password"}
+    }
+    question = asked(ask, provider.name, credentials=credentials | {key: "SECRET\n\u00e9"})
+    if key in ENCODED:
+        request = provider.build(question, now)
+        assert all(value.isascii() and value.isprintable() for _, value in request.headers)
+        return
+    with pytest.raises(MisconfiguredError, match=key) as refused:
+        provider.build(question, now)
+    assert "SECRET" not in str(refused.value)

@@ -67,7 +67,7 @@ def test_what_people_were_called_for_goes_at_once(canary: Make, story: Story) ->
     world = SafeWorld(story(canary(), V2))
     world.run(timedelta(seconds=60))
 
-    assert world.canary.status.outbox == ()
+    assert not world.canary.status.outbox
 
 
 def test_what_was_only_an_event_waits_for_the_next_write(canary: Make, story: Story) -> None:
@@ -85,7 +85,7 @@ def test_at_rest_it_goes_after_a_while(canary: Make, story: Story) -> None:
     assert len(world.canary.status.outbox) == 1
 
     world.run(KEPT + timedelta(seconds=1))
-    assert world.canary.status.outbox == ()
+    assert not world.canary.status.outbox
 
 
 def test_numbers_go_on_where_the_status_was_lost(canary: Make, story: Story) -> None:

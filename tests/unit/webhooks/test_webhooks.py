@@ -211,7 +211,11 @@ async def test_trouble_on_the_way_is_a_value(error: Exception) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "gate", "ftp://gate.test/", "http://", "http://[::1", "http://\x00/"],
+    [
+        *("", "gate", "ftp://gate.test/", "http://", "http://[::1", "http://\x00/"),
+        # Neither IDNA nor a resolver takes these.
+        *("http://xn--/", "http://a..b/", f"http://{'a' * 64}.test/"),
+    ],
 )
 async def test_an_address_that_is_none_is_a_value_and_not_tried_again(url: str) -> None:
     hook = a_hook(url=url, retries=3)
@@ -221,12 +225,27 @@ async def test_an_address_that_is_none_is_a_value_and_not_tried_again(url: str) 
     assert isinstance(outcome, Unreachable)
 
 
+async def test_what_no_request_can_carry_is_a_value_and_not_tried_again() -> None:
+    outcome = await ask(Receiver(httpx.LocalProtocolError("Illegal header value b'Basic x'")), a_hook(retries=3))
+
+    assert outcome == Unreachable("its url can't be asked (LocalProtocolError)")
+
+
 # --- Again, and for how long --------------------------------------------------------------------------------
 
 
 async def hang(request: httpx.Request) -> httpx.Response:
     await asyncio.Event().wait()
     raise AssertionError
+
+
+@pytest.mark.looptime
+async def test_a_hook_is_given_up_after_a_hundred_retries_however_many_it_asks_for() -> None:
+    receiver = Receiver(*[httpx.Response(500)] * 200)
+
+    await ask(receiver, a_hook(retries=10**6))
+
+    assert len(receiver.answers) == 200 - 101
 
 
 @pytest.mark.looptime

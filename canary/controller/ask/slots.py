@@ -1,0 +1,91 @@
+"""How many questions are under way at once, in all and to one host: one server that is dead starves nobody."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class Slots:
+    """Turns at asking, given to the hosts in a circle and not in the order of coming.
+
+    Args:
+        total: questions under way at once.
+        per_host: those of one host.
+    """
+
+    def __init__(self, total: int, per_host: int) -> None:
+        self._free = total
+        self._per_host = per_host
+        self._taken: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._last: dict[str, int] = {}
+        self._given = 0
+
+    @asynccontextmanager
+    async def of(self, host: str, patience: float | None = None) -> AsyncIterator[None]:
+        """Hold a turn at a host.
+
+        Args:
+            host: whom to ask.
+            patience: seconds to wait for a turn; None for as long as it takes.
+
+        Raises:
+            TimeoutError: there was no turn in that time.
+        """
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(host, deque()).append(turn)
+        self._give()
+        try:
+            async with asyncio.timeout(patience):
+                await turn
+        except BaseException:
+            self._withdraw(host, turn)
+            raise
+        try:
+            yield
+        finally:
+            self._return(host)
+
+    def _give(self) -> None:
+        """Give what is free to the hosts that have the fewest turns, and of those to who has waited longest for one."""
+        while self._free:
+            hosts = [each for each in self._waiting if self._taken[each] < self._per_host]
+            if not hosts:
+                return
+            host = min(hosts, key=lambda each: (self._taken[each], self._last.get(each, 0)))
+            turn = self._waiting[host].popleft()
+            if not self._waiting[host]:
+                del self._waiting[host]
+            if turn.done():
+                # Whoever waited was cancelled, and has not come to withdraw it yet.
+                continue
+            self._free -= 1
+            self._taken[host] += 1
+            self._given += 1
+            self._last[host] = self._given
+            turn.set_result(None)
+
+    def _withdraw(self, host: str, turn: asyncio.Future[None]) -> None:
+        """Nobody waits for a turn any more, which may just have been given."""
+        if turn.done() and not turn.cancelled():
+            self._return(host)
+            return
+        waiting = self._waiting.get(host)
+        if waiting is not None and turn in waiting:
+            waiting.remove(turn)
+            if not waiting:
+                del self._waiting[host]
+        self._forget(host)
+
+    def _return(self, host: str) -> None:
+        self._free += 1
+        self._taken[host] -= 1
+        self._give()
+        self._forget(host)
+
+    def _forget(self, host: str) -> None:
+        """Keep nothing of a host that nobody asks."""
+        if not self._taken[host] and host not in self._waiting:
+            del self._taken[host]
+            self._last.pop(host, None)
