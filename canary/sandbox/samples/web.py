@@ -1,9 +1,9 @@
 """A small web service with faults to switch on: the sandbox's image `sample/web:VERSION` (also `podinfo`).
 
-It listens at `HOST:PORT` (`--port` wins), and at the port that `--port-metrics` names as well (any other option is
-ignored), and answers `/` (its version and pod, as JSON), `/health`, `/healthz`, `/readyz`, `/metrics`, `/version`,
-`/status/CODE`, `/delay/SECONDS`, `/headers`, `/echo`, `/token`: what specs made for podinfo ask it for. For some seconds after SIGTERM it serves on, as real services do with a preStop
-hook.
+It listens at `HOST:PORT` (`--port` wins), and at the port that `--port-metrics` names as well; any other option is
+ignored. It answers `/` (its version and pod, as JSON), `/health`, `/healthz`, `/readyz`, `/metrics`, `/version`,
+`/status/CODE`, `/delay/SECONDS`, `/headers`, `/echo`, `/token`: what specs made for podinfo ask it for. For some
+seconds after SIGTERM it serves on, as real services do with a preStop hook.
 
 Environment:
     VERSION: what it says its version is.

@@ -40,7 +40,13 @@ def test_the_port_is_an_option_or_the_pods(monkeypatch: pytest.MonkeyPatch, argu
 
 @pytest.mark.parametrize(
     ("arguments", "value"),
-    [([], None), (["--port-metrics=1"], "1"), (["--port-metrics", "2"], "2"), (["--port=3"], None), (["--port-metrics"], None)],
+    [
+        ([], None),
+        (["--port-metrics=1"], "1"),
+        (["--port-metrics", "2"], "2"),
+        (["--port=3"], None),
+        (["--port-metrics"], None),
+    ],
 )
 def test_an_option_is_written_in_one_word_or_two(arguments: list[str], value: str | None) -> None:
     assert option(arguments, "--port-metrics") == value

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -49,9 +50,8 @@ async def test_it_gives_a_token_as_podinfo_does(service: Service) -> None:
 
 
 async def test_metrics_have_a_port_of_their_own_where_podinfos_option_names_one(
-    monkeypatch: pytest.MonkeyPatch, unused_tcp_port_factory: object
+    monkeypatch: pytest.MonkeyPatch, unused_tcp_port_factory: Callable[[], int]
 ) -> None:
-    assert callable(unused_tcp_port_factory)
     port, metrics = unused_tcp_port_factory(), unused_tcp_port_factory()
     monkeypatch.setenv("TERM_SECONDS", "0")
     serving = asyncio.create_task(serve([f"--port={port}", f"--port-metrics={metrics}"]))
