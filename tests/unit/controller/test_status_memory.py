@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.controller.record.status_memory import StatusMemory, dropped
+from canary.controller.status_memory import StatusMemory, dropped
 from canary.kube.types import Json
 
 Value = str | int | dict[str, "Value"] | list["Value"]

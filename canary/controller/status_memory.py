@@ -79,6 +79,16 @@ def dropped(sent: Json, stored: Json) -> tuple[str, ...]:
     return tuple(sorted(set(_dropped(sent, stored, ""))))
 
 
+def advice(fields: tuple[str, ...]) -> str:
+    """What to do about it, in words, for an event and the log."""
+    named = ", ".join(fields)
+    return (
+        f"the definition of Canary in this cluster is not this controller's: it drops {named} of the status;"
+        " rollouts go on, but nobody sees these, and a controller that starts anew begins the current step again;"
+        " apply the definitions of this release: kubectl apply -k crds"
+    )
+
+
 def _dropped(sent: object, stored: object, path: str) -> Iterator[str]:
     if isinstance(sent, dict) and isinstance(stored, dict):
         for name, value in sent.items():
