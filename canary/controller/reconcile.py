@@ -80,7 +80,7 @@ class Reconciler:
         self._options = options
         self._now = now
         self._configs = ConfigReader(client, caches)
-        self._observer = Observer(client, caches, self._configs, index, options)
+        self._observer = Observer(client, caches, self._configs, index, options, recorder.statuses)
         self._applied: Memo[bool] = Memo(_APPLIED)
         self._moves: defaultdict[str, int] = defaultdict(int)
         self._looking: dict[str, float] = {}
@@ -202,6 +202,7 @@ class Reconciler:
         self._index.drop(key)
         self._queue.forget(key)
         self._telemetry.forget(key)
+        self._recorder.forget(key)
         self._looking.pop(key, None)
         self._invalid.pop(key, None)
 

@@ -13,6 +13,7 @@ from canary.api.meta import Condition, ConditionStatus
 from canary.api.status import Phase
 from canary.controller.options import Options
 from canary.controller.record.alerts import Alerter
+from canary.controller.status_memory import StatusMemory, advice
 from canary.controller.telemetry import Telemetry
 from canary.kube.client import KubeClient
 from canary.kube.events import EventRecorder
@@ -38,6 +39,9 @@ class Recorder:
         hooks: connections for event and post-rollout webhooks.
         options: the controller's settings.
         now: the clock.
+
+    Attributes:
+        statuses: what the API server does not keep of the statuses that are stored.
     """
 
     def __init__(
@@ -60,6 +64,8 @@ class Recorder:
             Webhook(name="events", url=options.event_webhook, type=HookType.EVENT) if options.event_webhook else None
         )
         self._telling: set[asyncio.Task[None]] = set()
+        self.statuses = StatusMemory()
+        self._advised: set[str] = set()
 
     async def store(self, raw: Json, canary: Canary, decision: Decision) -> Json:
         """Write the status where it has changed, and return the Canary as it is stored now.
@@ -70,11 +76,24 @@ class Recorder:
         """
         if decision.status == canary.status:
             return raw
+        status = decision.status.to_json()
         patch = {
             "metadata": {"resourceVersion": raw["metadata"]["resourceVersion"]},
-            "status": merge_patch(raw.get("status") or {}, decision.status.to_json()),
+            "status": merge_patch(raw.get("status") or {}, status),
         }
-        return await self._client.merge_patch(CANARY, canary.namespace, canary.name, patch, subresource="status")
+        stored = await self._client.merge_patch(CANARY, canary.namespace, canary.name, patch, subresource="status")
+        if fields := self.statuses.keep(stored, status):
+            self._advise(stored, canary, advice(fields))
+        return stored
+
+    def _advise(self, raw: Json, canary: Canary, message: str) -> None:
+        """Say once of each Canary, and as an error of the first, that its definition is not ours."""
+        if canary.key in self._advised:
+            return
+        if not self._advised:
+            log.error(message)
+        self._advised.add(canary.key)
+        self._events.record(raw, type=EventType.WARNING.value, reason=EVENT_REASON, message=message)
 
     def tell(self, raw: Json, canary: Canary, decision: Decision) -> None:
         """Say what has happened, once it is stored; whatever takes time goes on beside."""
@@ -112,6 +131,11 @@ class Recorder:
         await self._client.merge_patch(CANARY, metadata["namespace"], metadata["name"], patch, subresource="status")
         log.warning(message, canary=f"{metadata['name']}.{metadata['namespace']}")
         self._events.record(raw, type=EventType.WARNING.value, reason=EVENT_REASON, message=message)
+
+    def forget(self, key: str) -> None:
+        """A Canary is gone: what is kept of it goes too."""
+        self.statuses.forget(key)
+        self._advised.discard(key)
 
     async def close(self) -> None:
         """Stop telling; what has not gone out by now is lost."""
