@@ -83,9 +83,9 @@ def advice(fields: tuple[str, ...]) -> str:
     """What to do about it, in words, for an event and the log."""
     named = ", ".join(fields)
     return (
-        f"the definition of Canary in this cluster is not this controller's: it drops {named} of the status;"
-        " rollouts go on, but nobody sees these, and a controller that starts anew begins the current step again;"
-        " apply the definitions of this release: kubectl apply -k crds"
+        "the definition of Canary in this cluster is not this controller's: it drops fields of the status, such as"
+        f" {named}; rollouts go on, but nobody sees these, and a controller that starts anew begins the current step"
+        " again; apply the definitions of this release: kubectl apply -k crds"
     )
 
 
