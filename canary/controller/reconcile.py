@@ -86,7 +86,7 @@ class Reconciler:
         self._now = now
         self._configs = ConfigReader(client, caches)
         index.let_go = self._configs.forget
-        self._observer = Observer(client, caches, self._configs, index, options)
+        self._observer = Observer(client, caches, self._configs, index, options, recorder.statuses)
         self._applied: Memo[bool] = Memo(_APPLIED)
         self._moves: defaultdict[str, int] = defaultdict(int)
         self._refusals: dict[str, Refusals] = {}
@@ -266,6 +266,7 @@ class Reconciler:
         self._index.drop(key)
         self._queue.forget(key)
         self._telemetry.forget(key)
+        self._recorder.forget(key)
         self._looking.pop(key, None)
         self._invalid.pop(key, None)
         self._refusals.pop(key, None)

@@ -23,6 +23,9 @@ UNDER_WAY = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTI
 BEGUN = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.FAILED})
 """Phases in which the target's revision is the one that the last rollout was, or is, about."""
 
+ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED})
+"""Phases in which the target has no pods of its own."""
+
 _REASONS = {
     Phase.WAITING: WAITING_FOR_APPROVAL,
     Phase.WAITING_PROMOTION: WAITING_FOR_APPROVAL,
@@ -74,12 +77,20 @@ def _adopted(s: Situation) -> CanaryStatus:
         # A step that was begun elsewhere lasts a whole interval here: it is judged by what is seen of it.
         last_check_time=s.now if asked else None,
         last_progress_time=s.now,
-        traffic_removed_time=s.now if phase is Phase.FINALISING else None,
+        traffic_removed_time=s.now if phase is Phase.FINALISING or _left_behind(s, phase) else None,
+        # What stands in the annotation was heeded, or came while nobody was there to heed it.
+        last_retry=s.retry,
         primary_replicas=replicas_wanted(s.facts.primary) if moving else None,
         checks=(),
         reason=reason,
         message="taken over from Flagger",
     )
+
+
+def _left_behind(s: Situation, phase: Phase) -> bool:
+    """Whether a rollout has ended and the pods of its canary have not been let go."""
+    target = s.facts.target
+    return phase in ENDED and target is not None and target.readiness.desired > 0 and not s.split.canary
 
 
 def _carries(s: Situation) -> bool:

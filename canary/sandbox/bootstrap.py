@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from canary.kube.client import KubeClient
-from canary.kube.errors import KubeError
+from canary.kube.errors import KubeError, Retryable
 from canary.kube.types import NAMESPACE, Json, Resource
 from canary.sandbox import gateway
 
@@ -21,20 +21,29 @@ MANAGER = "canary-sandbox"
 async def prepare(client: KubeClient, namespaces: Sequence[str], until: Until, *, with_gateway: bool) -> None:
     """Create the namespaces, and what the gateway needs."""
     names = [*namespaces, *([gateway.NAMESPACE] if with_gateway else [])]
-    await asyncio.gather(*(_apply(client, NAMESPACE, {"metadata": {"name": name}}) for name in names))
+    await asyncio.gather(*(_apply(client, NAMESPACE, {"metadata": {"name": name}}, until) for name in names))
     if with_gateway:
         await install(client, gateway.schemas(), until)
         for resource, obj in gateway.objects():
-            await _apply(client, resource, obj)
+            await _apply(client, resource, obj, until)
 
 
-async def _apply(client: KubeClient, resource: Resource, obj: Json) -> None:
-    await client.apply(resource, obj, field_manager=MANAGER)
+async def _apply(client: KubeClient, resource: Resource, obj: Json, until: Until) -> None:
+    """Apply an object, again and again where a server that has just started is too busy to answer."""
+
+    async def applied() -> bool:
+        try:
+            await client.apply(resource, obj, field_manager=MANAGER)
+        except Retryable:
+            return False
+        return True
+
+    await until(applied, f"does not take {resource.kind} {obj['metadata']['name']}")
 
 
 async def install(client: KubeClient, definitions: Sequence[Json], until: Until) -> None:
     """Install CustomResourceDefinitions and wait until their resources are served."""
-    await asyncio.gather(*(_apply(client, DEFINITION, definition) for definition in definitions))
+    await asyncio.gather(*(_apply(client, DEFINITION, definition, until) for definition in definitions))
     wanted = _served(definitions)
 
     async def served() -> bool:

@@ -18,6 +18,7 @@ from canary.controller.observe.kept_revisions import askable, kept
 from canary.controller.observe.rivals import rival_problems
 from canary.controller.observe.surroundings import Contents, Surroundings, Told
 from canary.controller.options import Options
+from canary.controller.status_memory import StatusMemory
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, NotLeading
 from canary.kube.memo import Memo
@@ -70,16 +71,24 @@ class Observer:
         configs: checksums of tracked configuration.
         index: is kept up to date with which objects each Canary looks at.
         options: the controller's settings.
+        statuses: what the API server has not kept of the statuses that were stored.
     """
 
     def __init__(
-        self, client: KubeClient, caches: Caches, configs: ConfigReader, index: Index, options: Options
+        self,
+        client: KubeClient,
+        caches: Caches,
+        configs: ConfigReader,
+        index: Index,
+        options: Options,
+        statuses: StatusMemory,
     ) -> None:
         self._client = client
         self._caches = caches
         self._configs = configs
         self._index = index
         self._options = options
+        self._statuses = statuses
         self._read: Memo[Canary] = Memo(_KEPT)
         self._refused: Memo[tuple[Problem, ...]] = Memo(_KEPT)
         self._reads: Memo[frozenset[ConfigRef]] = Memo(2 * _KEPT)
@@ -99,7 +108,8 @@ class Observer:
             InvalidResource: the Canary can't be read.
         """
         key = (namespace_of(raw), name_of(raw))
-        canary = self._read.of(key, (raw,), lambda: parse_canary(raw))
+        whole = self._statuses.whole(raw)
+        canary = self._read.of(key, (whole,), lambda: parse_canary(whole))
         default, namespace = self._options.mesh_provider, canary.namespace
         kind, router = target_for(canary), router_of(canary, default)
         beside = kind if not canary.in_place else None

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
+import structlog
+
 from canary.api.canary import Canary, parse_canary
 from canary.api.meta import Condition, ConditionStatus
 from canary.api.problems import InvalidResource
 from canary.controller.observe.caches import Caches
 from canary.controller.record.courier import Courier
+from canary.controller.status_memory import StatusMemory, advice
 from canary.controller.telemetry import Telemetry
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError
@@ -17,6 +20,8 @@ from canary.kube.types import CANARY, Json
 from canary.rollout.decision import Decision
 from canary.rollout.hindrances import STALLED
 from canary.rollout.outbox import told_of
+
+log = structlog.get_logger(__name__)
 
 MARK_SECONDS = 5.0
 """How long a stop may take to store what was told."""
@@ -31,6 +36,9 @@ class Recorder:
         courier: tells.
         telemetry: the controller's metrics.
         now: the clock.
+
+    Attributes:
+        statuses: what the API server does not keep of the statuses that are stored.
     """
 
     def __init__(
@@ -46,6 +54,8 @@ class Recorder:
         self._courier = courier
         self._telemetry = telemetry
         self._now = now
+        self.statuses = StatusMemory()
+        self._advised: set[str] = set()
 
     async def store(self, raw: Json, canary: Canary, decision: Decision) -> Json:
         """Write the status where it has changed, and return the Canary as it is stored now.
@@ -56,7 +66,20 @@ class Recorder:
         """
         if decision.status == canary.status:
             return raw
-        return await self._patch(raw, merge_patch(raw.get("status") or {}, decision.status.to_json()))
+        status = decision.status.to_json()
+        stored = await self._patch(raw, merge_patch(raw.get("status") or {}, status))
+        if fields := self.statuses.keep(stored, status):
+            self._advise(stored, canary, advice(fields))
+        return stored
+
+    def _advise(self, raw: Json, canary: Canary, message: str) -> None:
+        """Say once of each Canary, and as an error of the first, that its definition is not ours."""
+        if canary.key in self._advised:
+            return
+        if not self._advised:
+            log.error(message)
+        self._advised.add(canary.key)
+        self._courier.warn(raw, message)
 
     def tell(self, raw: Json, canary: Canary) -> None:
         """Tell what a stored status has to tell, and show where the Canary stands.
@@ -94,6 +117,11 @@ class Recorder:
         stalled = stalled.replace(last_update_time=when, last_transition_time=when)
         self._courier.warn(raw, message)
         await self._patch(raw, {"conditions": [*kept, stalled.to_json()]})
+
+    def forget(self, key: str) -> None:
+        """A Canary is gone: what is kept of it goes too."""
+        self.statuses.forget(key)
+        self._advised.discard(key)
 
     async def close(self) -> None:
         """Wait for what is on its way, for a while, and store what was told, so that nobody tells it again."""

@@ -20,14 +20,19 @@ def seconds(name: str, default: float = 0.0) -> float:
     return float("inf") if value == "never" else float(value or default)
 
 
+def option(arguments: Sequence[str], name: str) -> str | None:
+    """The value of an option, written `--name=value` or `--name value`; None where it is not given."""
+    for index, argument in enumerate(arguments):
+        if argument.startswith(f"{name}="):
+            return argument.partition("=")[2]
+        if argument == name and index + 1 < len(arguments):
+            return arguments[index + 1]
+    return None
+
+
 def port_of(arguments: Sequence[str], default: int) -> int:
     """The port of `--port`, else of the variable PORT; all other options are ignored."""
-    for index, argument in enumerate(arguments):
-        if argument.startswith("--port="):
-            return int(argument.partition("=")[2])
-        if argument == "--port" and index + 1 < len(arguments):
-            return int(arguments[index + 1])
-    return int(os.environ.get("PORT") or default)
+    return int(option(arguments, "--port") or os.environ.get("PORT") or default)
 
 
 @dataclass(frozen=True, slots=True)

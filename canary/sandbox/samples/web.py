@@ -1,9 +1,9 @@
 """A small web service with faults to switch on: the sandbox's image `sample/web:VERSION` (also `podinfo`).
 
-It listens at `HOST:PORT` (`--port` wins; any other option is ignored) and answers
-`/` (its version and pod, as JSON), `/health`, `/healthz`, `/readyz`, `/metrics`, `/version`, `/status/CODE`,
-`/delay/SECONDS`, `/headers`, `/echo`. For some seconds after SIGTERM it serves on, as real services do with a preStop
-hook.
+It listens at `HOST:PORT` (`--port` wins), and at the port that `--port-metrics` names as well; any other option is
+ignored. It answers `/` (its version and pod, as JSON), `/health`, `/healthz`, `/readyz`, `/metrics`, `/version`,
+`/status/CODE`, `/delay/SECONDS`, `/headers`, `/echo`, `/token`: what specs made for podinfo ask it for. For some
+seconds after SIGTERM it serves on, as real services do with a preStop hook.
 
 Environment:
     VERSION: what it says its version is.
@@ -19,12 +19,14 @@ Environment:
 import asyncio
 import json
 import os
+import secrets
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from canary.sandbox.samples.http1 import Answer, host, listen, metrics_page, ready_page
-from canary.sandbox.samples.life import Ending, Faults, port_of, seconds
+from canary.sandbox.samples.life import Ending, Faults, option, port_of, seconds
 from canary.sandbox.samples.metrics import Histogram
 
 _QUIET = {"/health", "/healthz", "/readyz", "/metrics"}
@@ -69,6 +71,8 @@ class Service:
             return _json({"version": self.version})
         if first == "headers":
             return _json(headers)
+        if first == "token":
+            return _json({"token": secrets.token_urlsafe(), "expires_at": _expiry()})
         if first == "echo":
             return 200, headers.get("content-type", "text/plain"), body
         try:
@@ -82,6 +86,10 @@ class Service:
         return 404, "text/plain", b"no such page\n"
 
 
+def _expiry() -> str:
+    return (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+
+
 def _json(value: object) -> Answer:
     return 200, "application/json", json.dumps(value).encode() + b"\n"
 
@@ -93,12 +101,16 @@ async def serve(arguments: list[str]) -> int:
     await asyncio.sleep(seconds("START_DELAY"))
     port = port_of(arguments, _PORT)
     server = await listen(service, port)
+    metrics_port = option(arguments, "--port-metrics")
+    metrics_server = await listen(service, int(metrics_port)) if metrics_port else None
     print(f"version {service.version} serves at {host()}:{port}", flush=True)  # noqa: T201 - its log
     if await ending.crashes():
         return 1
     service.stopping = True
     await asyncio.sleep(seconds("TERM_SECONDS", 3))
     server.close()
+    if metrics_server is not None:
+        metrics_server.close()
     return 0
 
 

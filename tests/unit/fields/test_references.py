@@ -14,6 +14,7 @@ from canary.controller.observe.index import Index
 from canary.controller.observe.observer import Observer
 from canary.controller.observe.surroundings import Surroundings
 from canary.controller.options import Options
+from canary.controller.status_memory import StatusMemory
 from canary.kube.client import KubeClient
 from canary.kube.types import DAEMON_SET, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT, Json, Resource
 from canary.routers.kubernetes import KubernetesRouter
@@ -72,7 +73,9 @@ class NoConfigs:
 def look(raw: Json) -> Surroundings:
     """What the controller, whose own provider is traefik, sees around a Canary."""
     client, caches = cast("KubeClient", None), cast("Caches", Known())
-    observer = Observer(client, caches, cast("ConfigReader", NoConfigs()), Index(), Options(mesh_provider="traefik"))
+    observer = Observer(
+        client, caches, cast("ConfigReader", NoConfigs()), Index(), Options(mesh_provider="traefik"), StatusMemory()
+    )
     return asyncio.run(observer.look(raw))
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from canary.sandbox.samples.http1 import StatusPages
-from canary.sandbox.samples.life import Faults, port_of
+from canary.sandbox.samples.life import Faults, option, port_of
 from canary.sandbox.samples.metrics import Histogram
 
 
@@ -36,6 +36,20 @@ def test_totals_add_up_what_the_other_labels_tell_apart() -> None:
 def test_the_port_is_an_option_or_the_pods(monkeypatch: pytest.MonkeyPatch, arguments: list[str], port: int) -> None:
     monkeypatch.setenv("PORT", "8080")
     assert port_of(arguments, 9898) == port
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [
+        ([], None),
+        (["--port-metrics=1"], "1"),
+        (["--port-metrics", "2"], "2"),
+        (["--port=3"], None),
+        (["--port-metrics"], None),
+    ],
+)
+def test_an_option_is_written_in_one_word_or_two(arguments: list[str], value: str | None) -> None:
+    assert option(arguments, "--port-metrics") == value
 
 
 async def test_faults_are_off_unless_they_are_switched_on() -> None:

@@ -1,10 +1,15 @@
 """The sample web service: what it answers, and the faults that can be switched on."""
 
+import asyncio
 import json
+import os
+import signal
+from collections.abc import Callable
 
+import httpx
 import pytest
 
-from canary.sandbox.samples.web import Service
+from canary.sandbox.samples.web import Service, serve
 
 
 async def get(service: Service, path: str, method: str = "GET", body: bytes = b"") -> tuple[int, bytes]:
@@ -35,6 +40,28 @@ async def test_pages(service: Service, path: str, status: int) -> None:
 
 async def test_it_gives_back_what_it_is_sent(service: Service) -> None:
     assert await get(service, "/echo", "POST", b"body") == (200, b"body")
+
+
+async def test_it_gives_a_token_as_podinfo_does(service: Service) -> None:
+    """Acceptance tests of many Canaries ask for one, and look for the word in the answer."""
+    status, content = await get(service, "/token", "POST", b"somebody")
+    assert status == 200
+    assert json.loads(content)["token"]
+
+
+async def test_metrics_have_a_port_of_their_own_where_podinfos_option_names_one(
+    monkeypatch: pytest.MonkeyPatch, unused_tcp_port_factory: Callable[[], int]
+) -> None:
+    port, metrics = unused_tcp_port_factory(), unused_tcp_port_factory()
+    monkeypatch.setenv("TERM_SECONDS", "0")
+    serving = asyncio.create_task(serve([f"--port={port}", f"--port-metrics={metrics}"]))
+    transport = httpx.AsyncHTTPTransport(retries=5)
+    async with httpx.AsyncClient(transport=transport) as client:
+        assert (await client.get(f"http://127.0.0.1:{port}/version")).status_code == 200
+        page = (await client.get(f"http://127.0.0.1:{metrics}/metrics")).text
+    assert 'http_requests_total{status="200"} 1' in page.splitlines()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await serving == 0
 
 
 async def test_faults_spare_health_and_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
