@@ -46,14 +46,19 @@ def leave(s: Situation) -> Decision:
         actions: tuple[Action, ...] = (HandBack(), *s.release_autoscaler(), DropFinalizer()) if done else (HandBack(),)
         return s.stay("the target has its traffic back", actions=actions, wake=None if done else settled)
     if s.canary_ready and _strong_enough(s):
-        return Decision(
-            status=s.evolve(traffic_removed_time=s.now, canary_weight=0),
-            reason="the target gets its traffic back",
-            actions=(HandBack(),),
-            wake=s.settled_at(s.now),
-        )
+        return _give_back(s, "the target gets its traffic back")
     deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
     return _wait_for_target(s, deadline, lost=lost) if s.now < deadline else _give_up(s, lost=lost)
+
+
+def _give_back(s: Situation, why: str) -> Decision:
+    """The target gets the traffic; what it came from goes once the data plane has followed."""
+    return Decision(
+        status=s.evolve(traffic_removed_time=s.now, canary_weight=0),
+        reason=why,
+        actions=(HandBack(),),
+        wake=s.now + s.facts.settle,
+    )
 
 
 def _without_target(s: Situation) -> Decision:
@@ -117,7 +122,7 @@ def _wait_for_target(s: Situation, deadline: datetime, *, lost: bool) -> Decisio
 def _give_up(s: Situation, *, lost: bool) -> Decision:
     """The target is not what it should be, and people have waited long enough: what serves goes on serving."""
     if s.canary_serving and not s.primary_serving:
-        return s.stay("the target serves, if not with all its pods", actions=(HandBack(), DropFinalizer()))
+        return _give_back(s, "the target serves, if not with all its pods")
     # The primary can serve: it must outlive the Canary rather than take the users with it.
     actions = (*(s.keep_all_on_primary() if lost else ()), *_release(s))
     return s.stay("the target never became ready; the primary goes on serving", actions=actions)

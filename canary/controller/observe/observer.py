@@ -11,6 +11,7 @@ from canary.api.status import Phase
 from canary.controller.ask import metric_templates
 from canary.controller.configs import RESOURCE, ConfigReader, Shared
 from canary.controller.observe.caches import Caches, Freshness
+from canary.controller.observe.caught_up import CaughtUp
 from canary.controller.observe.index import Index, Ref
 from canary.controller.observe.kept_revisions import askable, kept
 from canary.controller.observe.surroundings import Contents, Surroundings, Told
@@ -33,7 +34,7 @@ from canary.kube.types import (
 )
 from canary.rollout.facts import Answer, Facts, Question, Unseen, Workload
 from canary.routers.base import Granularity, Router, route_names
-from canary.routers.registry import provider_of, router_of
+from canary.routers.registry import provider_of, router_of, settle_of
 from canary.routers.registry import supported as supported_providers
 from canary.routers.replicas import ReplicaRouter
 from canary.workloads import autoscalers, config_sync
@@ -78,6 +79,7 @@ class Observer:
         self._configs = configs
         self._index = index
         self._options = options
+        self._caught_up = CaughtUp()
         self._read: Memo[Canary] = Memo(_KEPT)
         self._refused: Memo[tuple[Problem, ...]] = Memo(_KEPT)
         self._reads: Memo[frozenset[ConfigRef]] = Memo(2 * _KEPT)
@@ -88,6 +90,7 @@ class Observer:
     def forget(self, key: str) -> None:
         """A Canary is gone."""
         self._unread_since.pop(key, None)
+        self._caught_up.forget(key)
 
     async def look(self, raw: Json) -> Surroundings:
         """Collect the objects around a Canary.
@@ -223,12 +226,16 @@ class Observer:
             primary = Workload(revision, kind.readiness(seen.primary), followed=reads)
         if isinstance(kind, StatefulSet):
             partitions = kind.partitions(seen.target, seen.pods, now) if seen.target else Partitions()
+        unsettled = router.unsettled(seen.canary, seen.routes) if router else ""
+        settle = settle_of(seen.canary, self._options.mesh_provider, self._options.settle)
         return Facts(
             now=now,
             target=target,
             primary=primary,
             split=router.observed_split(seen.canary, seen.routes) if router else None,
-            unsettled=router.unsettled(seen.canary, seen.routes) if router else "",
+            settle=settle,
+            unsettled=unsettled,
+            caught_up=self._caught_up.at(seen.canary.key, unsettled, now, settle),
             partitions=partitions,
             followed=seen.shared.followed,
             autoscaler_minimum=(

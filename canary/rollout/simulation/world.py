@@ -245,12 +245,15 @@ class World:
 
     def facts(self) -> Facts:
         """What the controller sees now."""
-        cluster, now = self.cluster, self.now
+        cluster, now, taken = self.cluster, self.now, self.cluster.taken_at
         return Facts(
             now=now + self.clock,
             target=None if cluster.target is None else cluster.target.observe(now),
             primary=None if cluster.primary is None else cluster.primary.observe(now),
             split=(cluster.split if self.scenario.weighted else ALL_PRIMARY) if cluster.managed else None,
+            settle=self.scenario.settle,
+            unsettled="the gateway has not yet seen the route" if taken is not None and now < taken else "",
+            caught_up=taken + self.clock if taken is not None and now >= taken else None,
             partitions=cluster.partitions(now),
             weighted=self.scenario.weighted,
             followed=cluster.followed,

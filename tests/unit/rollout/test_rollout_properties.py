@@ -171,6 +171,9 @@ def stories(draw: st.DrawFn, make: Make, story: Story) -> Scenario:
         metrics_down=tuple(Window(at, at + timedelta(minutes=2)) for at in draw(st.lists(seconds, max_size=1))),
         api_down=tuple(Window(at, at + timedelta(seconds=40)) for at in draw(st.lists(seconds, max_size=2))),
         latency=draw(st.sampled_from([0, 0.1, 30])) * timedelta(seconds=1),
+        settle=10 * timedelta(seconds=1),
+        lag=draw(st.sampled_from([0, 2, 10])) * timedelta(seconds=1),
+        tells=draw(st.sampled_from([None, None, timedelta(milliseconds=20), timedelta(seconds=15)])),
         weighted=draw(st.sampled_from([True, True, True, False])),
         limit=timedelta(days=2),
     )
