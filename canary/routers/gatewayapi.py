@@ -6,7 +6,7 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.service import ListenerReference, ServicePort
 from canary.api.traffic import TOTAL_WEIGHT, Split
-from canary.routers import affinity, filters, matches
+from canary.routers import affinity, filters, limits, matches
 from canary.routers.base import (
     TRAEFIK_FOLLOWS,
     Capabilities,
@@ -107,6 +107,7 @@ class GatewayRouter:
             *refused(canary, canary.spec.provider or "gatewayapi:v1", self.capabilities),
             *matches.problems(canary),
             *filters.problems(canary),
+            *limits.problems(canary),
         )
 
 

@@ -11,7 +11,7 @@ from itertools import cycle
 import pytest
 
 from canary.kube.types import ENDPOINT_SLICE, HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, Resource
-from canary.sandbox.harness import Rig, application, weight_of
+from canary.sandbox.harness import Rig, application
 from canary.sandbox.scenario import NAME, PORT, Scenario, canary_of, hook
 from canary.sandbox.traffic import Traffic
 
@@ -91,11 +91,6 @@ def lost(traffic: Traffic) -> list[str]:
     return [str(answer) for answer in traffic.answers if answer.status != 200]
 
 
-def last(traffic: Traffic, version: str) -> float:
-    """The loop time of the last request that a version has answered."""
-    return max(answer.at for answer in traffic.answers if answer.version == version)
-
-
 @PROVIDERS
 async def test_no_request_is_lost_in_a_promotion_and_a_rollback(rig: Rig, provider: str, route: Resource) -> None:
     async with Scenario.on(rig, route) as scenario, busy(rig, scenario.host):
@@ -119,5 +114,3 @@ async def test_no_request_is_lost_in_a_promotion_and_a_rollback(rig: Rig, provid
             await asyncio.sleep(1)
         await scenario.gate("rollback/close")
         assert lost(traffic) == [], "in the rollback"
-        moved = max(moment.at for moment in scenario.route.moments if weight_of(moment.value or {}) == 0)
-        print(f"the canary got its last request {last(traffic, '1.0.2') - moved:.2f} s after the route")

@@ -119,7 +119,8 @@ def late(draw: st.DrawFn, make: Make, story: Story) -> Scenario:
     """A rollout on a data plane that follows within the time that its provider names, or that after it has told."""
     settle, tells = draw(spans), draw(st.one_of(st.none(), spans))
     lag = draw(st.integers(0, 100)) / 100 * (settle + (tells or timedelta(0)))
-    plan = draw(st.sampled_from([{}, {"stepWeights": [100]}, {"iterations": 2}, {"bake": "20s"}]))
+    plans: list[dict[str, object]] = [{}, {"stepWeights": [100]}, {"iterations": 2}, {"bake": "20s"}]
+    plan = draw(st.sampled_from(plans))
     spec = {"revertOnDeletion": draw(st.booleans())}
     made = make(**{"interval": "5s", "threshold": 1, **plan}, spec=spec)
     changes = draw(st.sampled_from(sorted(STORIES)).map(STORIES.__getitem__))
