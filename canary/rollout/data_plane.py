@@ -1,9 +1,22 @@
-"""What is waited for before pods go: a data plane does what its route says some time after it was written."""
+"""Routes before pods: a data plane does what its route says some time after it was written."""
 
+from dataclasses import replace
 from datetime import datetime
 
-from canary.rollout.decision import Action, Decision
-from canary.rollout.situation import Situation
+from canary.rollout.decision import Action, Decision, LeaveRoutes
+from canary.rollout.situation import SKEW, Situation
+
+
+def clock_was_set_back(s: Situation, moved: datetime) -> bool:
+    """Whether a time that was stored tells nothing of how long it has been."""
+    return moved - s.now > SKEW
+
+
+def leave_routes(s: Situation, decision: Decision) -> Decision:
+    """The decision, and no requests for the canary by routes that the spec named before an edit, if that harms nobody."""
+    if not s.facts.left or not s.primary_can_take_over:
+        return decision
+    return replace(decision, actions=(LeaveRoutes(), *decision.actions))
 
 
 def follow_routes(s: Situation, moved: datetime, actions: tuple[Action, ...]) -> Decision | None:
@@ -11,10 +24,12 @@ def follow_routes(s: Situation, moved: datetime, actions: tuple[Action, ...]) ->
 
     What has led requests back to the canary since is undone by the actions, and waited for from now on.
     """
-    if s.facts.target is not None and (s.split.canary or s.facts.left):
+    led_back = s.facts.target is not None and (s.split.canary or s.facts.left)
+    if led_back or clock_was_set_back(s, moved):
+        why = "requests were led back to the canary, and leave it again" if led_back else "the clock was set back"
         return Decision(
             status=s.evolve(traffic_removed_time=s.now),
-            reason="requests were led back to the canary, and leave it again",
+            reason=f"{why}; waiting for the routers to follow",
             actions=actions,
             wake=s.now + s.facts.settle,
         )

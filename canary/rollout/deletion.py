@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from canary.api.meta import utc
 from canary.api.status import Phase
+from canary.rollout.data_plane import clock_was_set_back
 from canary.rollout.decision import Action, Decision, DropFinalizer, Event, HandBack, Orphan, ScaleTarget
 from canary.rollout.situation import Situation
 
@@ -40,6 +41,8 @@ def leave(s: Situation) -> Decision:
     if moved is None and _target_is_unpromoted(s):
         return _leave_primary(s)
     lost = s.primary_serving and not s.canary_serving
+    if moved is not None and not lost and clock_was_set_back(s, moved):
+        return _give_back(s, "the clock was set back; waiting for the routers to follow")
     if moved is not None and not lost:
         settled = s.settled_at(moved)
         done = s.now >= settled

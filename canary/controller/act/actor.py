@@ -11,6 +11,7 @@ from canary.controller.act.revision_history import RevisionHistory
 from canary.controller.act.shared_service import as_shifted, shift
 from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.observe.caches import Caches
+from canary.controller.observe.former_routes import APPLIED_ANNOTATION
 from canary.controller.observe.surroundings import Surroundings
 from canary.kube.applied import marked
 from canary.kube.client import KubeClient
@@ -31,6 +32,7 @@ from canary.rollout.decision import (
     KeepAutoscaler,
     KeepRevision,
     KeepVersionServices,
+    LeaveRoutes,
     Orphan,
     RestAutoscaler,
     RestorePrimary,
@@ -50,10 +52,6 @@ FLAGGER = "flagger"
 """The field manager of what Flagger has written: the name of its program."""
 
 REPLICAS = ("spec", "replicas")
-
-
-APPLIED_ANNOTATION = "flagger.app/applied"
-"""On Services, routes and the primary's autoscaler: a digest of what was applied last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +112,8 @@ class Actor:
                 await self._copy_autoscaler(floor)
             case RestAutoscaler() | WakeAutoscaler():
                 await self._autoscaler(action)
-            case Route(split):
-                await self._route(split)
+            case Route() | LeaveRoutes():
+                await self._lead(action)
             case SetPartition() | DeletePod():
                 self.writes += await replace_pods(self._client, self._caches, self._seen, action)
             case Adopt():
@@ -137,6 +135,20 @@ class Actor:
             self._wrote(shifted)
         for route in self._seen.router.desired(self._seen.canary, split, self._seen.routes):
             await self._apply(route)
+
+    async def _lead(self, action: Route | LeaveRoutes) -> None:
+        match action:
+            case Route(split):
+                await self._route(split)
+            case LeaveRoutes():
+                await self._leave_routes()
+
+    async def _leave_routes(self) -> None:
+        """They stay as they are but for the canary, for those who still use them; one that is gone needs nothing."""
+        for each in self._seen.left:
+            with suppress(NotFound):
+                namespace = self._seen.canary.namespace
+                self._wrote(await self._client.merge_patch(each.resource, namespace, each.name, each.patch))
 
     async def _services(self, which: KeepVersionServices | KeepApexService) -> None:
         parts, seen = self._parts(), self._seen

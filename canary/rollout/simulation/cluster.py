@@ -3,8 +3,9 @@
 import copy
 from collections.abc import Mapping
 from datetime import datetime
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
+from canary.api.canary import CanarySpec
 from canary.api.partitions import Partitions
 from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
 from canary.rollout.decision import (
@@ -19,6 +20,7 @@ from canary.rollout.decision import (
     KeepAutoscaler,
     KeepRevision,
     KeepVersionServices,
+    LeaveRoutes,
     Orphan,
     RestAutoscaler,
     RestorePrimary,
@@ -32,6 +34,14 @@ from canary.rollout.decision import (
 from canary.rollout.simulation.deployment import Deployment, Pods
 from canary.rollout.simulation.scenario import ClusterChange, Deploy, Drift, Forget, Kill, Remove, Scale, Scenario, Side
 from canary.rollout.simulation.statefulset import Spec, StatefulSet
+
+
+class _Way(NamedTuple):
+    """Where requests go by the objects that say so."""
+
+    managed: bool
+    split: Split | None
+    former: Split | None
 
 
 class Refused(Exception):  # noqa: N818 - reads as what it is where it is caught
@@ -59,8 +69,10 @@ class Cluster:
         self.split: Split | None = None
         self.managed = False
         """Whether the users' Service leads where the route and the primary are, and no longer to the target."""
-        self._led: list[tuple[datetime, bool, Split | None]] = []
-        """Where Service and route led before, each with when that ended; the data plane may still go by it."""
+        self.former: Split | None = None
+        """How routes divide requests that the spec named before it was edited; None where there are none."""
+        self._led: list[tuple[datetime, _Way]] = []
+        """Where Service and routes led before, each with when that ended; the data plane may still go by it."""
         self.version_services = False
         self.followed = ""
         """A digest of the followed configuration, as new pods would read it."""
@@ -101,18 +113,33 @@ class Cluster:
 
     def shares(self, now: datetime) -> Mapping[Side, float]:
         """The share of requests that each side is given, 0 to 1."""
-        return self._divided(self.managed, self.split, now)
+        return self._divided(self._way, now)
 
     def reaching(self, now: datetime) -> Mapping[Side, float]:
         """The greatest share of requests that each side may get now, as the data plane follows late."""
-        later = [(managed, split) for ended, managed, split in self._led if ended + self.scenario.lag > now]
-        found = [self._divided(*each, now) for each in ((self.managed, self.split), *later)]
+        later = [way for ended, way in self._led if ended + self.scenario.lag > now]
+        found = [self._divided(each, now) for each in (self._way, *later)]
         return {side: max(each[side] for each in found) for side in Side}
 
-    def _divided(self, managed: bool, split: Split | None, now: datetime) -> Mapping[Side, float]:
-        if not managed:
+    def edited(self, old: CanarySpec, new: CanarySpec, now: datetime) -> None:
+        """Where the spec names other routes from now on, those that there are stay, and are what users go by."""
+        if (old.provider, old.service.name) == (new.provider, new.service.name):
+            return
+        before = self._way
+        self.former = max(
+            (each for each in (self.former, self.split) if each), key=lambda each: each.canary, default=None
+        )
+        self.split = None
+        self._remember(before, now)
+
+    @property
+    def _way(self) -> "_Way":
+        return _Way(self.managed, self.split, self.former)
+
+    def _divided(self, way: "_Way", now: datetime) -> Mapping[Side, float]:
+        if not way.managed:
             return {Side.CANARY: 1.0, Side.PRIMARY: 0.0}
-        split = split or ALL_PRIMARY
+        split = max(way.split or ALL_PRIMARY, way.former or ALL_PRIMARY, key=lambda each: each.canary)
         if self.scenario.canary.analysis.replica_ratio and 0 < split.canary < TOTAL_WEIGHT:
             ready = {side: self._ready(side, now) for side in Side}
             return {side: count / max(1, sum(ready.values())) for side, count in ready.items()}
@@ -142,15 +169,15 @@ class Cluster:
         Raises:
             Refused: it can't be done as things stand.
         """
-        before = (self.managed, self.split)
+        before = self._way
         changed = self._do(action, now)
-        self._remember(*before, now)
+        self._remember(before, now)
         return changed
 
-    def _remember(self, managed: bool, split: Split | None, now: datetime) -> None:
-        if (managed, split) != (self.managed, self.split):
-            self._led = [each for each in self._led if each[0] + self.scenario.lag > now]
-            self._led.append((now, managed, split))
+    def _remember(self, before: "_Way", now: datetime) -> None:
+        if before != self._way:
+            self._led = [(ended, way) for ended, way in self._led if ended + self.scenario.lag > now]
+            self._led.append((now, before))
 
     def _do(self, action: Action, now: datetime) -> bool:
         match action:
@@ -174,12 +201,12 @@ class Cluster:
                 return self._scale(workload, replicas, now)
             case KeepAutoscaler() | RestAutoscaler() | WakeAutoscaler() | Adopt():
                 return False  # nothing scales by itself here, and nobody owns fields
-            case Route(split):
-                return self._route(split)
+            case Route() | LeaveRoutes():
+                return self._lead(action)
             case HandBack():
                 self._target("the Service needs the target's labels and ports")
                 changed = self.managed
-                self.managed, self.split = False, None
+                self.managed, self.split, self.former = False, None, None
                 return changed
             case Orphan():
                 changed, self.orphaned = not self.orphaned, True
@@ -191,9 +218,9 @@ class Cluster:
 
     def happen(self, change: ClusterChange, now: datetime) -> None:
         """Let somebody else change something."""
-        before = (self.managed, self.split)
+        before = self._way
         self._happen(change, now)
-        self._remember(*before, now)
+        self._remember(before, now)
 
     def _happen(self, change: ClusterChange, now: datetime) -> None:
         match change:
@@ -313,6 +340,13 @@ class Cluster:
             return False
         workload.scale(replicas, now)
         return True
+
+    def _lead(self, action: Route | LeaveRoutes) -> bool:
+        if isinstance(action, Route):
+            return self._route(action.split)
+        changed = self.former is not None and self.former != ALL_PRIMARY
+        self.former = ALL_PRIMARY if changed else self.former
+        return changed
 
     def _route(self, split: Split) -> bool:
         if split.canary and not self.scenario.weighted:

@@ -254,6 +254,7 @@ class World:
             settle=self.scenario.settle,
             unsettled="the gateway has not yet seen the route" if taken is not None and now < taken else "",
             caught_up=taken + self.clock if taken is not None and now >= taken else None,
+            left=cluster.former.canary if cluster.former is not None else 0,
             partitions=cluster.partitions(now),
             weighted=self.scenario.weighted,
             followed=cluster.followed,
@@ -307,6 +308,7 @@ class World:
             case Edit(spec):
                 # What is under way was asked of the spec before; no look waits for it any more.
                 self._asked.clear()
+                self.cluster.edited(self.canary.spec, spec, self.now)
                 metadata = self.canary.metadata.replace(generation=self.canary.metadata.generation + 1)
                 self._touch(self.canary.replace(spec=spec, metadata=metadata))
             case Annotate(key, value):

@@ -1,0 +1,118 @@
+"""Finds what still leads requests to a canary by a name, or for a provider, that its spec has no more."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from canary.api.canary import Canary
+from canary.kube.store import Change
+from canary.kube.types import CANARY, HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, Resource, name_of, namespace_of
+from canary.routers import former
+from canary.workloads.base import owners_of
+
+APPLIED_ANNOTATION = "flagger.app/applied"
+"""On Services, routes and the primary's autoscaler: a digest of what was applied last."""
+
+INDEXED = (SERVICE, HTTP_ROUTE, TRAEFIK_SERVICE)
+"""The kinds of object that users' requests go by."""
+
+Place = tuple[Resource, str, str]
+"""A kind, a namespace and a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormerRoute:
+    """What gives requests to the canary, and is no route of the spec as it is.
+
+    Args:
+        resource: its kind.
+        name: its name.
+        share: percent of its requests.
+        patch: the merge patch that has it lead to the primary alone.
+    """
+
+    resource: Resource
+    name: str
+    share: int
+    patch: Json
+
+
+class Owners:
+    """Which Services and routes were made for which Canary, whatever its spec says by now."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, set[Place]] = defaultdict(set)
+
+    def note(self, resource: Resource, change: Change[Json]) -> None:
+        """Take in a change of an object."""
+        place = (resource, change.key.namespace, change.key.name)
+        before, after = _keys(resource, change.old), _keys(resource, change.new)
+        for key in before - after:
+            self._places[key].discard(place)
+            if not self._places[key]:
+                del self._places[key]
+        for key in after - before:
+            self._places[key].add(place)
+
+    def of(self, canary: Canary) -> Collection[Place]:
+        """The objects that a Canary owns, and the routes that we have written which lead to a Service of its canary."""
+        owned = set(self._places.get(canary.metadata.uid, ()))
+        services = {canary.service_canary_name, *(name for resource, _, name in owned if resource is SERVICE)}
+        for name in services:
+            owned |= self._places.get(f"{canary.namespace}/{name}", set())
+        return owned
+
+
+def _keys(resource: Resource, obj: Json | None) -> set[str]:
+    """Under what an object is found: the Canaries that own it, and the canary's Services that it leads to."""
+    if obj is None:
+        return set()
+    keys = {str(owner.get("uid")) for owner in owners_of(obj) if owner.get("kind") == CANARY.kind}
+    if resource is not SERVICE and (keys or APPLIED_ANNOTATION in (obj["metadata"].get("annotations") or {})):
+        keys |= {f"{namespace_of(obj)}/{name}" for name in former.canary_services(obj)}
+    return keys
+
+
+def former_routes(
+    canary: Canary,
+    places: Collection[Place],
+    current: Collection[tuple[str, str]],
+    get: Callable[[Resource, str, str], Json | None],
+) -> Iterator[FormerRoute]:
+    """What still gives requests to the canary beside its route.
+
+    Args:
+        canary: the Canary.
+        places: what was made for it.
+        current: its Services and routes as the spec is, by kind and name.
+        get: the object of a kind, a namespace and a name; None where there is none.
+    """
+    for resource, namespace, name in sorted(places, key=lambda place: (place[0].kind, place[2])):
+        if resource is SERVICE:
+            yield from _former_service(canary, name, get)
+            continue
+        route = get(resource, namespace, name)
+        if route is not None and (resource.kind, name) not in current and (share := former.canary_share(route)):
+            yield FormerRoute(resource, name, share, _guarded(route, former.without_canary(route)))
+
+
+def _former_service(
+    canary: Canary, name: str, get: Callable[[Resource, str, str], Json | None]
+) -> Iterator[FormerRoute]:
+    """Of another name, that which users call: of the three, one is the canary's by its name."""
+    called = name.removesuffix(former.CANARY)
+    if called == name or name in canary.services:
+        return
+    names = (called, called + former.PRIMARY, name)
+    service, primary, own = (get(SERVICE, canary.namespace, each) for each in names)
+    if service is None or primary is None or own is None or called in canary.services:
+        return
+    if share := former.service_share(service, own):
+        patch = _guarded(service, former.service_without_canary(service, primary))
+        yield FormerRoute(SERVICE, name_of(service), share, patch)
+
+
+def _guarded(obj: Json, patch: Json) -> Json:
+    """The patch, for the object as it was looked at."""
+    metadata = {**patch.get("metadata", {}), "resourceVersion": obj["metadata"]["resourceVersion"]}
+    return {**patch, "metadata": metadata}
