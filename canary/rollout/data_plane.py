@@ -13,7 +13,7 @@ def clock_was_set_back(s: Situation, moved: datetime) -> bool:
 
 
 def leave_routes(s: Situation, decision: Decision) -> Decision:
-    """The decision, and no requests for the canary by routes that the spec named before an edit, if that harms nobody."""
+    """The decision, and the canary off the routes that the spec named before an edit, where that harms nobody."""
     if not s.facts.left or not s.primary_can_take_over:
         return decision
     return replace(decision, actions=(LeaveRoutes(), *decision.actions))

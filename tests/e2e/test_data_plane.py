@@ -11,7 +11,7 @@ from itertools import cycle
 import pytest
 
 from canary.kube.types import ENDPOINT_SLICE, HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, Resource
-from canary.sandbox.harness import Rig, application
+from canary.sandbox.harness import Rig, application, backends_of
 from canary.sandbox.scenario import NAME, PORT, Scenario, canary_of, hook
 from canary.sandbox.traffic import Traffic
 
@@ -114,3 +114,36 @@ async def test_no_request_is_lost_in_a_promotion_and_a_rollback(rig: Rig, provid
             await asyncio.sleep(1)
         await scenario.gate("rollback/close")
         assert lost(traffic) == [], "in the rollback"
+
+
+def edited(scenario: Scenario, made: Json, edit: str) -> Json:
+    """The Canary with another name of its Services, or with another provider."""
+    gateway = {"port": PORT, "hosts": [scenario.host], "gatewayRefs": [GATEWAY]}
+    other: Json = {"service": {"port": PORT, "name": "web"}}
+    if edit == "provider":
+        other = {"provider": "gatewayapi:v1", "service": gateway}
+    return {**made, "spec": {**made["spec"], **other}}
+
+
+@pytest.mark.parametrize("edit", ["name", "provider"])
+async def test_no_request_is_lost_when_the_spec_names_another_route_in_mid_rollout(rig: Rig, edit: str) -> None:
+    """People go on by the route of before: it leads to the primary alone before the canary's pods go.
+
+    Its pods serve on for a while, as they are replaced under traffic.
+    """
+    patient = {"TERM_SECONDS": "6"}
+    async with Scenario.on(rig) as scenario, busy(rig, scenario.host):
+        made = canary(scenario, "traefik")
+        await scenario.initialise(made, application(NAME, rig.namespace, "1.0.0", environment=patient))
+        async with scenario.traffic(RATE) as traffic:
+            await scenario.deploy("1.0.1", environment=patient)
+            await scenario.weight(50)
+            await asyncio.sleep(3)
+            await rig.apply(edited(scenario, made, edit))
+            await scenario.weight(0, within=3)
+            assert await scenario.ended() == "Succeeded"
+            await scenario.gone_to_the_last()
+            await asyncio.sleep(1)
+        assert lost(traffic) == []
+        assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
+        assert backends_of(scenario.route.last) == {"app-primary": 100}
