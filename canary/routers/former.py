@@ -45,23 +45,51 @@ def without_canary(route: Json) -> Json:
     return {"spec": {"rules": rules}}
 
 
+def versions_of(route: Json) -> set[str]:
+    """The names of the versions' Services that a route leads to."""
+    return {name for backends in _rules(route) for name in map(_name, backends) if name.endswith((PRIMARY, CANARY))}
+
+
+def past_versions(route: Json) -> Json:
+    """The merge patch that has a route lead to the Service that users call, as the versions' own are to go."""
+    spec = mapping(mapping(without_canary(route)).get("spec"))
+    rules = items(spec.get("rules"))
+    backends = [
+        items(mapping(spec.get("weighted")).get("services")),
+        *(items(rule.get("backendRefs")) for rule in rules),
+    ]
+    for each in (backend for found in backends for backend in found):
+        if _name(each).endswith(PRIMARY):
+            each["name"] = _name(each).removesuffix(PRIMARY)
+    for rule in rules:
+        rule["backendRefs"] = [each for each in items(rule["backendRefs"]) if not _name(each).endswith(CANARY)]
+    return {"spec": spec}
+
+
 def service_share(service: Json, canary: Json) -> int:
     """Percent of the requests to a Service that users call which reach the pods of the canary's Service beside it."""
-    metadata, selector = mapping(service.get("metadata")), mapping(mapping(service.get("spec")).get("selector"))
-    if selector == {SERVICE_LABEL: metadata.get("name")}:
+    metadata = mapping(service.get("metadata"))
+    if _selector(service) == {SERVICE_LABEL: metadata.get("name")}:
         weight = str(mapping(metadata.get("annotations")).get(WEIGHT_ANNOTATION, ""))
         return int(weight) if weight.isascii() and weight.isdigit() else 1
-    return TOTAL_WEIGHT if selector and selector == mapping(mapping(canary.get("spec")).get("selector")) else 0
+    return TOTAL_WEIGHT if leads_as(service, canary) else 0
 
 
-def service_without_canary(service: Json, primary: Json) -> Json:
-    """The merge patch that has a Service that users call lead to the pods of the primary's Service of that name."""
-    now = mapping(mapping(service.get("spec")).get("selector"))
-    wanted = mapping(mapping(primary.get("spec")).get("selector"))
+def leads_as(service: Json, other: Json) -> bool:
+    """Whether two Services lead to the same pods."""
+    return bool(_selector(service)) and _selector(service) == _selector(other)
+
+
+def leading_to(service: Json, other: Json) -> Json:
+    """The merge patch that has a Service lead to the pods of another one."""
     return {
         "metadata": {"annotations": {WEIGHT_ANNOTATION: None}},
-        "spec": {"selector": {**dict.fromkeys(now), **wanted}},
+        "spec": {"selector": {**dict.fromkeys(_selector(service)), **_selector(other)}},
     }
+
+
+def _selector(service: Json) -> Json:
+    return mapping(mapping(service.get("spec")).get("selector"))
 
 
 def _rules(route: Json) -> Iterator[list[Json]]:

@@ -243,7 +243,7 @@ def _listen(port: int) -> list[str]:
 
 
 _PATIENT = {"TERM_SECONDS": "6"}
-"""A gateway that takes one change in two seconds, as Traefik does, leads requests to a pod for so long after its end."""
+"""A gateway that takes one change in two seconds, as Traefik does, leads some to a pod for seconds after its end."""
 
 
 def application(
@@ -256,7 +256,7 @@ def application(
     image: str = "sample/web",
     environment: dict[str, str] | None = None,
 ) -> Json:
-    """The Deployment of the sample web service; it serves on after SIGTERM for longer than the gateway sends requests."""
+    """The Deployment of the sample web service; after SIGTERM it serves on for as long as the gateway may need it."""
     container: Json = {
         "name": "app",
         "image": f"{image}:{version}",

@@ -10,7 +10,7 @@ from itertools import cycle
 
 import pytest
 
-from canary.kube.types import ENDPOINT_SLICE, HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, Resource
+from canary.kube.types import CANARY, ENDPOINT_SLICE, HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, Resource
 from canary.sandbox.harness import Rig, application, backends_of
 from canary.sandbox.scenario import NAME, PORT, Scenario, canary_of, hook
 from canary.sandbox.traffic import Traffic
@@ -144,6 +144,11 @@ async def test_no_request_is_lost_when_the_spec_names_another_route_in_mid_rollo
             assert await scenario.ended() == "Succeeded"
             await scenario.gone_to_the_last()
             await asyncio.sleep(1)
+            assert backends_of(scenario.route.last) == {"app-primary": 100}
+            await rig.client.delete(CANARY, rig.namespace, NAME)
+            await scenario.gone()
+            await scenario.gone_to_the_last()
+            await asyncio.sleep(1)
         assert lost(traffic) == []
         assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
-        assert backends_of(scenario.route.last) == {"app-primary": 100}
+        assert backends_of(scenario.route.last) == {"app": 100}

@@ -11,7 +11,7 @@ from canary.controller.act.revision_history import RevisionHistory
 from canary.controller.act.shared_service import as_shifted, shift
 from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.observe.caches import Caches
-from canary.controller.observe.former_routes import APPLIED_ANNOTATION
+from canary.controller.observe.former_routes import APPLIED_ANNOTATION, handed_back
 from canary.controller.observe.surroundings import Surroundings
 from canary.kube.applied import marked
 from canary.kube.client import KubeClient
@@ -263,6 +263,8 @@ class Actor:
             await self._release(service)
         for route in parts.router.handed_back(seen.canary, seen.routes):
             await self._release(route)
+        for resource, name, patch in handed_back(seen.canary, self._caches.owners.of(seen.canary), self._caches.get):
+            self._wrote(await self._client.merge_patch(resource, seen.canary.namespace, name, patch))
 
     async def _orphan(self) -> None:
         """Nothing that serves traffic is collected with the Canary, nor what its pods need."""

@@ -87,32 +87,62 @@ def former_routes(
         current: its Services and routes as the spec is, by kind and name.
         get: the object of a kind, a namespace and a name; None where there is none.
     """
+    for called in former_services(canary, places):
+        yield from _former_service(canary, called, get)
     for resource, namespace, name in sorted(places, key=lambda place: (place[0].kind, place[2])):
         if resource is SERVICE:
-            yield from _former_service(canary, name, get)
             continue
         route = get(resource, namespace, name)
         if route is not None and (resource.kind, name) not in current and (share := former.canary_share(route)):
             yield FormerRoute(resource, name, share, _guarded(route, former.without_canary(route)))
 
 
+def former_services(canary: Canary, places: Collection[Place]) -> Iterator[str]:
+    """The names of the Services that users called before the spec was edited."""
+    called = {name.removesuffix(former.CANARY) for resource, _, name in places if resource is SERVICE}
+    owned = {name for resource, _, name in places if resource is SERVICE}
+    return (each for each in sorted(called) if f"{each}{former.CANARY}" in owned and each != canary.service_name)
+
+
 def _former_service(
-    canary: Canary, name: str, get: Callable[[Resource, str, str], Json | None]
+    canary: Canary, called: str, get: Callable[[Resource, str, str], Json | None]
 ) -> Iterator[FormerRoute]:
-    """Of another name, that which users call: of the three, one is the canary's by its name."""
-    called = name.removesuffix(former.CANARY)
-    if called == name or name in canary.services:
-        return
-    names = (called, called + former.PRIMARY, name)
+    names = (called, called + former.PRIMARY, called + former.CANARY)
     service, primary, own = (get(SERVICE, canary.namespace, each) for each in names)
-    if service is None or primary is None or own is None or called in canary.services:
+    if service is None or primary is None or own is None:
         return
     if share := former.service_share(service, own):
-        patch = _guarded(service, former.service_without_canary(service, primary))
+        patch = _guarded(service, former.leading_to(service, primary))
         yield FormerRoute(SERVICE, name_of(service), share, patch)
 
 
-def _guarded(obj: Json, patch: Json) -> Json:
-    """The patch, for the object as it was looked at."""
+def handed_back(
+    canary: Canary, places: Collection[Place], get: Callable[[Resource, str, str], Json | None]
+) -> Iterator[tuple[Resource, str, Json]]:
+    """What the spec named before it was edited, each with the merge patch by which it outlives the Canary.
+
+    The Services that users called lead to the target, and the routes to these Services. The route of the spec as it is
+    is handed back before, and leads to none of the versions' Services any more.
+    """
+    for called in former_services(canary, places):
+        own, service = (get(SERVICE, canary.namespace, each) for each in (called + former.CANARY, called))
+        if service is None or own is None:
+            continue
+        if not former.leads_as(service, own) or _owns(canary, service):
+            yield SERVICE, called, _guarded(service, former.leading_to(service, own), without=canary)
+    for resource, namespace, name in sorted(places, key=lambda place: (place[0].kind, place[2])):
+        route = get(resource, namespace, name) if resource is not SERVICE else None
+        if route is not None and former.versions_of(route):
+            yield resource, name, _guarded(route, former.past_versions(route), without=canary)
+
+
+def _owns(canary: Canary, obj: Json) -> bool:
+    return any(owner.get("uid") == canary.metadata.uid for owner in owners_of(obj))
+
+
+def _guarded(obj: Json, patch: Json, *, without: Canary | None = None) -> Json:
+    """The patch, for the object as it was looked at; one that is to outlive the Canary loses it as its owner."""
     metadata = {**patch.get("metadata", {}), "resourceVersion": obj["metadata"]["resourceVersion"]}
+    if without is not None:
+        metadata["ownerReferences"] = [each for each in owners_of(obj) if each.get("uid") != without.metadata.uid]
     return {**patch, "metadata": metadata}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from canary.api.canary import Canary, parse_canary
-from canary.controller.observe.former_routes import APPLIED_ANNOTATION, FormerRoute, Owners, former_routes
+from canary.controller.observe.former_routes import APPLIED_ANNOTATION, FormerRoute, Owners, former_routes, handed_back
 from canary.controller.observe.observer import not_installed
 from canary.kube.store import Change, key_of
 from canary.kube.types import HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, Resource, resource_of
@@ -40,6 +40,15 @@ def left(made: Canary, objects: Iterable[Json], *current: tuple[str, str]) -> li
         owners.note(resource, Change(key, None, each))
     get = {(resource, *key): each for (resource, key), each in known.items()}
     return [*former_routes(made, owners.of(made), current, lambda *place: get.get(place))]
+
+
+def back(made: Canary, objects: Iterable[Json]) -> dict[tuple[str, str], Json]:
+    """The patches by which these objects are handed back."""
+    owners, known = Owners(), {(resource_of(each), *key_of(each)): each for each in objects}
+    for (resource, _, _), each in known.items():
+        owners.note(resource, Change(key_of(each), None, each))
+    found = handed_back(made, owners.of(made), lambda *place: known.get(place))
+    return {(resource.kind, name): patch for resource, name, patch in found}
 
 
 def names(found: list[FormerRoute]) -> list[tuple[str, str, int]]:
@@ -88,6 +97,25 @@ def test_the_service_of_another_name_leads_to_the_primary_again() -> None:
     apex = obj(SERVICE, "app", {"selector": {"app": "app"}})
     (found,) = left(canary("web", "kubernetes"), [apex, *services("app")])
     assert (found.resource, found.name, found.share) == (SERVICE, "app", 100)
+
+
+def test_what_the_spec_named_before_outlives_the_canary_as_well() -> None:
+    """Its Service leads to the target, and its route there; the versions' Services go."""
+    primary, own = (obj(SERVICE, f"app-{each}", {"selector": {"app": each}}) for each in ("primary", "canary"))
+    apex = obj(SERVICE, "app", {"selector": {"app": "primary"}})
+    patches = back(canary("web"), [apex, primary, own, traefik_service("app", "app")])
+    assert set(patches) == {("Service", "app"), ("TraefikService", "app")}
+    assert patches["Service", "app"]["spec"] == {"selector": {"app": "canary"}}
+    assert patches["TraefikService", "app"]["spec"] == {"weighted": {"services": [{"name": "app", "weight": 100}]}}
+    assert all(patch["metadata"]["ownerReferences"] == [] for patch in patches.values())
+    assert all(patch["metadata"]["resourceVersion"] == "7" for patch in patches.values())
+
+
+def test_what_is_handed_back_is_so_once() -> None:
+    own = obj(SERVICE, "app-canary", {"selector": {"app": "canary"}})
+    apex = obj(SERVICE, "app", {"selector": {"app": "canary"}}, owned=False)
+    route = obj(TRAEFIK_SERVICE, "app", {"weighted": {"services": [{"name": "app", "weight": 100}]}}, owned=False)
+    assert back(canary("web"), [apex, own, route]) == {}
 
 
 def test_what_is_gone_is_forgotten() -> None:

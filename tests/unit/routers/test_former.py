@@ -71,6 +71,11 @@ def test_whatever_a_route_is_like_it_leads_to_the_primary_alone_afterwards(name:
             for each in rule.get("filters", [])
         }
         assert left["metadata"] == route["metadata"]
+        back = merged(route, former.past_versions(route))
+        backends = [each["name"] for rule in back["spec"].get("rules", []) for each in rule["backendRefs"]]
+        backends += [each["name"] for each in back["spec"].get("weighted", {}).get("services", [])]
+        assert set(backends) == {"app"}
+        assert former.versions_of(back) == set()
     if name in ("traefik", "gatewayapi"):
         key = {"traefik": "TraefikService", "gatewayapi": "HTTPRoute"}[name]
         routes = router.desired(made, split, {})
@@ -91,4 +96,4 @@ def test_a_service_that_users_call_leads_to_the_primary_again(split: Split) -> N
     assert former.service_share(apex, own) == 0
     led = merged(apex, router.shift(made, split, services))
     assert former.service_share(led, own) == split.canary
-    assert merged(led, former.service_without_canary(led, primary))["spec"] == apex["spec"]
+    assert merged(led, former.leading_to(led, primary))["spec"] == apex["spec"]
