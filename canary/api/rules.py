@@ -4,6 +4,7 @@ Where the analysis is skipped its rules are skipped too: `skipAnalysis` is the w
 Which strategies and fields a traffic provider can do is the providers' own statement, checked elsewhere.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final
@@ -19,6 +20,9 @@ from canary.api.traffic import TOTAL_WEIGHT
 
 MAX_SERVICE_NAME: Final = 63 - len("-primary")
 """A Service's name has 63 characters at most, and the longest generated one ends in `-primary`."""
+
+SERVICE_NAME: Final = re.compile("[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+"""What a Service's name looks like. Older API servers take no digit at its beginning either."""
 
 _Rule = Callable[[Canary, str], Iterator[Problem]]
 
@@ -85,6 +89,12 @@ def _service(canary: Canary, _provider: str) -> Iterator[Problem]:
             yield from ports.number("spec.service.port", service.port)
     if isinstance(service.target_port, int) and service.target_port != 0:
         yield from ports.number("spec.service.targetPort", service.target_port)
+    if not canary.targets_knative and not canary.in_place and not SERVICE_NAME.fullmatch(canary.service_name or "x"):
+        yield Problem(
+            "spec.service.name",
+            f"{canary.service_name!r} can't be the name of a Service",
+            "write a name of lower-case letters, digits and hyphens",
+        )
     if len(canary.service_name) > MAX_SERVICE_NAME:
         yield Problem(
             "spec.service.name",

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from canary.controller.options import Options
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -41,6 +43,14 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
     rollout = parser.add_argument_group("rollouts")
     rollout.add_argument("--mesh-provider", default="istio", help="traffic provider of Canaries that name none")
+    rollout.add_argument(
+        "--traffic-settle-time",
+        type=_spans,
+        default="",
+        metavar="[PROVIDER=]DURATION,...",
+        help="how long pods stay after requests were led away from them, such as 10s or traefik=3s,gatewayapi:v1=30s;"
+        " what the data plane of each provider is known to need where empty",
+    )
     rollout.add_argument("--metrics-server", default="http://prometheus:9090", help="address of Prometheus")
     rollout.add_argument(
         "--selector-labels",
@@ -134,6 +144,7 @@ def options_of(arguments: argparse.Namespace) -> "Options":
         context=arguments.context,
         namespace=arguments.namespace or None,
         mesh_provider=arguments.mesh_provider,
+        settle=arguments.traffic_settle_time,
         metrics_server=arguments.metrics_server,
         address=arguments.address,
         port=arguments.port,
@@ -170,6 +181,28 @@ def _boolean(text: str) -> bool:
         case _:
             msg = f"{text!r} is neither true nor false"
             raise argparse.ArgumentTypeError(msg)
+
+
+def _spans(text: str) -> "dict[str, timedelta]":
+    """Durations by the name of a provider; the one without a name is for all others."""
+    from canary.api.durations import REMEDY, parse_duration  # noqa: PLC0415
+    from canary.routers.registry import supported  # noqa: PLC0415
+
+    spans: dict[str, timedelta] = {}
+    for part in _words(text):
+        provider, _, span = part.rpartition("=")
+        if provider and provider not in supported():
+            msg = f"traffic provider {provider} is not supported; write one of {', '.join(supported())}"
+            raise argparse.ArgumentTypeError(msg)
+        try:
+            spans[provider] = parse_duration(span)
+        except ValueError as error:
+            msg = f"{error}; {REMEDY}"
+            raise argparse.ArgumentTypeError(msg) from error
+        if spans[provider] < parse_duration("0s"):
+            msg = f"{span} is negative; {REMEDY}"
+            raise argparse.ArgumentTypeError(msg)
+    return spans
 
 
 def _positive(text: str) -> int:

@@ -1,6 +1,8 @@
 """How one controller was told to work: the command line as a value."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from canary.alerts.alert import Destination
@@ -16,6 +18,8 @@ class Options:
         context: context of the kubeconfig; None is its current one.
         namespace: the only namespace to work in; None is all.
         mesh_provider: traffic provider of Canaries that name none.
+        settle: how long the data plane of a traffic provider is given to follow, by the provider's name, or under the
+            empty name of every other; of one that isn't named, what is known of it counts.
         metrics_server: address of the Prometheus of Canaries that name none.
         address: where `/metrics`, `/healthz` and `/readyz` are served; empty for all addresses.
         port: TCP port of `/metrics`, `/healthz` and `/readyz`.
@@ -34,6 +38,7 @@ class Options:
     context: str | None = None
     namespace: str | None = None
     mesh_provider: str = "istio"
+    settle: Mapping[str, timedelta] = field(default_factory=dict)
     metrics_server: str = "http://prometheus:9090"
     address: str = ""
     port: int = 8080

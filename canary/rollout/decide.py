@@ -14,6 +14,7 @@ from canary.rollout.adoption import adopt, is_foreign
 from canary.rollout.analysis import ANALYSING, PROMOTING, WAITING_FOR_PODS, progress
 from canary.rollout.capacity import guarded
 from canary.rollout.config_sync import follow
+from canary.rollout.data_plane import leave_routes
 from canary.rollout.decision import Adopt, Decision, DropFinalizer, HoldFinalizer, KeepApexService, Route, SetPartition
 from canary.rollout.deletion import FINALIZER, leave
 from canary.rollout.ending import HANDING_OVER, by_hook, finalising, promoting, roll_back
@@ -88,7 +89,7 @@ def _decide(s: Situation) -> Decision:
         return _held(s, partitioned_rollout.proceed(resumed))
     phase = resumed.status.phase
     decision = PHASES[phase](guarded(resumed) if phase in AT_WORK else resumed)
-    return _held(s, follow(resumed, decision))
+    return _held(s, leave_routes(resumed, follow(resumed, decision)))
 
 
 def _held(s: Situation, decision: Decision) -> Decision:
@@ -130,12 +131,13 @@ def _refuse(s: Situation, problems: tuple[Problem, ...]) -> Decision:
 def _pause(s: Situation, reason: str, message: str) -> Decision:
     """Whatever changes, nothing is done; save that a version without ready pods gets no traffic."""
     status = _paused(s, reason, message)
-    if s.split.canary and not s.canary_serving and s.primary_serving:
-        return Decision(
+    if (s.split.canary or s.facts.left) and not s.canary_serving and s.primary_serving:
+        emptied = Decision(
             status=status.replace(canary_weight=0, iterations=0),
             reason=f"{message}; the canary has no ready pods",
-            actions=(Route(ALL_PRIMARY),),
+            actions=(Route(ALL_PRIMARY),) if s.split.canary else (),
         )
+        return leave_routes(s, emptied)
     return Decision(status=status, reason=message)
 
 

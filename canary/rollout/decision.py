@@ -117,6 +117,11 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveRoutes:
+    """Have routes, and Services, that the spec names no longer lead to the primary alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Adopt:
     """Own what Flagger wrote of the objects around the Canary, so that what later is no part of them goes."""
 
@@ -165,6 +170,7 @@ Action = (
     | RestAutoscaler
     | WakeAutoscaler
     | Route
+    | LeaveRoutes
     | Adopt
     | HandBack
     | Orphan

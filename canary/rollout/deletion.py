@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from canary.api.meta import utc
 from canary.api.status import Phase
+from canary.rollout.data_plane import clock_was_set_back
 from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Action, Decision, DropFinalizer, Event, HandBack, Orphan, ScaleTarget
 from canary.rollout.situation import Situation
@@ -41,20 +42,27 @@ def leave(s: Situation) -> Decision:
     if moved is None and _target_is_unpromoted(s):
         return _leave_primary(s)
     lost = s.primary_serving and not s.canary_serving
+    if moved is not None and not lost and clock_was_set_back(s, moved):
+        return _give_back(s, "the clock was set back; waiting for the routers to follow")
     if moved is not None and not lost:
         settled = s.settled_at(moved)
         done = s.now >= settled
         actions: tuple[Action, ...] = (HandBack(), *s.release_autoscaler(), DropFinalizer()) if done else (HandBack(),)
         return s.stay("the target has its traffic back", actions=actions, wake=None if done else settled)
     if s.canary_ready and _strong_enough(s):
-        return Decision(
-            status=s.evolve(traffic_removed_time=s.now, canary_weight=0),
-            reason="the target gets its traffic back",
-            actions=(HandBack(),),
-            wake=s.settled_at(s.now),
-        )
+        return _give_back(s, "the target gets its traffic back")
     until = deadline(s)
     return _wait_for_target(s, until, lost=lost) if s.now < until else _give_up(s, lost=lost)
+
+
+def _give_back(s: Situation, why: str) -> Decision:
+    """The target gets the traffic; what it came from goes once the data plane has followed."""
+    return Decision(
+        status=s.evolve(traffic_removed_time=s.now, canary_weight=0),
+        reason=why,
+        actions=(HandBack(),),
+        wake=s.now + s.facts.settle,
+    )
 
 
 def _without_target(s: Situation) -> Decision:
@@ -118,7 +126,7 @@ def _wait_for_target(s: Situation, until: datetime, *, lost: bool) -> Decision:
 def _give_up(s: Situation, *, lost: bool) -> Decision:
     """The target is not what it should be, and people have waited long enough: what serves goes on serving."""
     if s.canary_serving and not s.primary_serving:
-        return s.stay("the target serves, if not with all its pods", actions=(HandBack(), DropFinalizer()))
+        return _give_back(s, "the target serves, if not with all its pods")
     # The primary can serve: it must outlive the Canary rather than take the users with it.
     actions = (*(s.keep_all_on_primary() if lost else ()), *_release(s))
     return s.stay("the target never became ready; the primary goes on serving", actions=actions)

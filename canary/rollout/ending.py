@@ -8,6 +8,7 @@ from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
 from canary.rollout import bake, messages
 from canary.rollout.capacity import ROLLING_BACK, floor_at_rest, refill, revive, stays
+from canary.rollout.data_plane import follow_routes
 from canary.rollout.decision import (
     Alert,
     CopyToPrimary,
@@ -18,7 +19,7 @@ from canary.rollout.decision import (
     protecting,
 )
 from canary.rollout.plan import EVERYBODY
-from canary.rollout.situation import HELD, PRIMARY_NOT_READY, SETTLE, Situation, warning
+from canary.rollout.situation import HELD, PRIMARY_NOT_READY, Situation, warning
 from canary.rollout.start import restart, revert
 
 HANDING_OVER = "HandingOver"
@@ -123,7 +124,7 @@ def _all_to_primary(s: Situation) -> Decision:
         reason="the primary is ready and takes the traffic back",
         actions=s.keep_all_on_primary(),
         events=(Event("Routing all traffic to primary"),),
-        wake=s.now + SETTLE,
+        wake=s.now + s.facts.settle,
     )
 
 
@@ -132,10 +133,9 @@ def finalising(s: Situation) -> Decision:
     if not s.primary_can_take_over:
         why = "the canary has traffic, and the primary no ready pods to take it back"
         return s.stay(why, actions=revive(s))
-    settled = s.settled_at(s.status.traffic_removed_time or s.now)
     actions = s.keep_all_on_primary()
-    if s.now < settled:
-        return s.stay("waiting for the routers to follow", actions=actions, wake=settled)
+    if (behind := follow_routes(s, s.status.traffic_removed_time or s.now, actions)) is not None:
+        return behind
     unchecked = s.canary.skip_analysis
     told, alert = (
         (f"Promotion completed! Canary analysis was skipped for {s.target_name}",
@@ -222,7 +222,7 @@ def roll_back(
         ),
         actions=s.keep_all_on_primary(),
         events=(*told.events, warning(s.failing)),
-        wake=s.now + SETTLE,
+        wake=s.now + s.facts.settle,
         ending=Ending.FAILED,
     )
 

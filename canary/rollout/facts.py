@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from canary.api.analysis import HookType
@@ -143,7 +143,10 @@ class Facts:
         target: the workload that the spec names; None when there is none.
         primary: the workload that serves the promoted version; None when there is none.
         split: the division of traffic that the router's own objects carry; None when they don't exist or say nothing.
+        settle: how long requests may still come where they came from, after the router's objects have changed.
         unsettled: why the gateway does not do yet what its route says; empty where it does, or never tells.
+        caught_up: when a gateway that was behind was first seen to have taken its route; None where none was behind.
+        left: percent of requests that routes which the spec names no longer still give the canary.
         partitions: the pods of a target that is rolled out in place; None where a primary is stood beside the target.
         autoscaler_minimum: pods that the target's autoscaler would start it with; None where it has no autoscaler.
         weighted: whether the router can divide traffic by weight.
@@ -165,7 +168,10 @@ class Facts:
     target: Workload | None
     primary: Workload | None
     split: Split | None
+    settle: timedelta = timedelta(seconds=5)
     unsettled: str = ""
+    caught_up: datetime | None = None
+    left: int = 0
     partitions: Partitions | None = None
     autoscaler_minimum: int | None = None
     weighted: bool = True

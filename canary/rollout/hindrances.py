@@ -29,6 +29,7 @@ from canary.rollout.decision import (
     Decision,
     DropFinalizer,
     Ending,
+    LeaveRoutes,
     Orphan,
     Route,
     ScalePrimary,
@@ -179,7 +180,9 @@ def _takes_back(s: Situation, decision: Decision, *, blind: bool) -> bool:
 
 
 def _takes_away(s: Situation, action: Action) -> bool:
-    return isinstance(action, ScalePrimary) or (isinstance(action, Route) and action.split.canary < s.split.canary)
+    return isinstance(action, ScalePrimary | LeaveRoutes) or (
+        isinstance(action, Route) and action.split.canary < s.split.canary
+    )
 
 
 def _only(decision: Decision, kept: list[Action]) -> Decision:

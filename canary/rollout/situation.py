@@ -38,17 +38,11 @@ from canary.rollout.plan import Plan, plan_of
 SETTLE_AT_MOST = timedelta(seconds=30)
 """How long pods are kept for a gateway that says it has not yet followed: it may never say anything else."""
 
-SETTLE = timedelta(seconds=1)
-"""How long pods are kept after traffic left them: routers learn of a change a moment after the API server does."""
-
-
 PRIMARY_NOT_READY = "PrimaryNotReady"
 """Reason to wait: the primary can't do yet what comes next."""
 
-
 HELD = "Held"
 """Reason of a version that has failed and stays where it is, as its spec asks."""
-
 
 SKEW = timedelta(minutes=1)
 """How far the clocks of two controllers may be apart."""
@@ -129,8 +123,14 @@ class Situation:
         return decision
 
     def settled_at(self, moved: datetime) -> datetime:
-        """When the routers have followed a change of that time, as far as is known now."""
-        return self.due(moved, SETTLE_AT_MOST if self.facts.unsettled else SETTLE)
+        """When the data plane has followed a change of that time, as far as is known now.
+
+        A gateway that says it has taken a route has yet to do what it says: the time that this takes counts from then.
+        """
+        settle = self.facts.settle
+        if self.facts.unsettled:
+            return self.due(moved, max(SETTLE_AT_MOST, settle))
+        return self.due(max(moved, self.facts.caught_up or moved), settle)
 
     @property
     def plan(self) -> Plan:
@@ -227,7 +227,7 @@ class Situation:
     @property
     def primary_can_take_over(self) -> bool:
         """Whether nobody is worse off when the primary gets all traffic: it serves, or the canary has none to lose."""
-        return self.primary_serving or not self.split.canary or not self.canary_serving
+        return self.primary_serving or not (self.split.canary or self.facts.left) or not self.canary_serving
 
     def can_route(self, split: Split) -> bool:
         """Whether this division gives no request more than now to a version without ready pods."""

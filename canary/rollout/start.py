@@ -7,6 +7,7 @@ from canary.api.analysis import HookType, Severity
 from canary.api.status import Phase
 from canary.rollout import bake, messages
 from canary.rollout.capacity import floor_at_rest, guarded, revive, settle
+from canary.rollout.data_plane import follow_routes
 from canary.rollout.decision import (
     Action,
     Alert,
@@ -18,7 +19,7 @@ from canary.rollout.decision import (
     RestorePrimary,
     ScalePrimary,
 )
-from canary.rollout.situation import PRIMARY_NOT_READY, SETTLE, Situation, replicas_wanted, warning
+from canary.rollout.situation import PRIMARY_NOT_READY, Situation, replicas_wanted, warning
 
 NOBODY_ELSE = "the canary has traffic that is not its own, and the primary no ready pods to take it back"
 
@@ -82,11 +83,10 @@ def _take_over(s: Situation, actions: tuple[Action, ...]) -> Decision:
             reason="the primary is ready and takes the traffic",
             first=(KeepVersionServices(), KeepApexService()),
             actions=actions,
-            wake=s.now + SETTLE,
+            wake=s.now + s.facts.settle,
         )
-    settled = s.settled_at(moved)
-    if s.now < settled:
-        return s.stay("waiting for the routers to follow", actions=actions, wake=settled)
+    if (behind := follow_routes(s, moved, actions)) is not None:
+        return behind
     target, primary = s.facts.target, s.facts.primary
     configs = dict(target.configs) if target is not None else {}
     revision = (primary.revision if primary is not None else "") or (target.revision if target is not None else "")
@@ -177,9 +177,8 @@ def _tidy(s: Situation) -> Decision:
     moved = s.status.traffic_removed_time
     if moved is None:
         return settle(s, (*actions, *s.rest()))
-    settled = s.settled_at(moved)
-    if s.now < settled:
-        return s.stay("waiting for the routers to follow", actions=actions, wake=settled)
+    if (behind := follow_routes(s, moved, actions)) is not None:
+        return behind
     return Decision(
         status=s.evolve(traffic_removed_time=None, primary_replicas=floor_at_rest(s)),
         reason="the canary's pods are let go",
@@ -213,7 +212,7 @@ def revert(s: Situation) -> Decision:
         reason="the target is back at the promoted revision",
         actions=s.keep_all_on_primary(),
         events=events,
-        wake=s.now + SETTLE,
+        wake=s.now + s.facts.settle,
     )
 
 

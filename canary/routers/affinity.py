@@ -31,7 +31,7 @@ def sticky_rules(canary: Canary, split: Split, weighted: Json) -> list[Json]:
             return [weighted]
         farewell = _only(weighted, previous, canary.service_primary_name)
         gone = f"{previous}; Max-Age=-1" + (f"; Path={affinity.path}" if affinity.path else "")
-        farewell["filters"] = [*farewell.get("filters", []), _set_cookie(gone)]
+        farewell["filters"] = _with_cookie(items(farewell.get("filters")), gone)
         return [farewell, weighted]
     if not status.session_affinity_cookie:
         return [weighted]
@@ -69,6 +69,16 @@ def _told(rule: Json, service: str, cookie: str) -> None:
     for backend in items(rule.get("backendRefs")):
         if backend.get("name") == service:
             backend["filters"] = [*items(backend.get("filters")), _set_cookie(cookie)]
+
+
+def _with_cookie(filters: list[Json], value: str) -> list[Json]:
+    """The filters of a rule, and the cookie set; a rule has one filter at most that changes an answer's headers."""
+    cookie = _set_cookie(value)
+    kind, field = cookie["type"], "responseHeaderModifier"
+    for each in filters:
+        if each.get("type") == kind:
+            cookie[field] = {**each[field], "add": [*each[field].get("add", []), *cookie[field]["add"]]}
+    return [*(each for each in filters if each.get("type") != kind), cookie]
 
 
 def _set_cookie(value: str) -> Json:

@@ -1,15 +1,18 @@
 """No data plane: the Services alone. Users stay on the primary until a version is promoted."""
 
+from datetime import timedelta
+
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
-from canary.routers.base import Capabilities, Granularity, Json, Observed, mapping, refused
+from canary.routers.base import SERVICES_FOLLOW, Capabilities, Granularity, Json, Observed, mapping, refused
 
 
 class KubernetesRouter:
     """Reads what the Service that users call selects; the workloads' Services are all that there is to route."""
 
     capabilities: Capabilities = Capabilities(Granularity.NONE, frozenset({"service.ports"}))
+    settle: timedelta = SERVICES_FOLLOW
 
     def resources(self, canary: Canary) -> tuple[str, ...]:
         """The kinds of object that its functions want to see among the observed."""

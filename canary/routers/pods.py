@@ -1,5 +1,7 @@
 """No route: one Service leads to all pods, and each version gets requests by how many of them are its own."""
 
+from datetime import timedelta
+
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.traffic import Split
@@ -10,6 +12,7 @@ class PodsRouter:
     """Stands where a router is asked for, for targets that are rolled out in place."""
 
     capabilities: Capabilities = Capabilities(Granularity.PERCENT, frozenset({"analysis.stepWeight"}))
+    settle: timedelta = timedelta(0)
 
     def resources(self, canary: Canary) -> tuple[str, ...]:
         """None: nothing is to be seen."""

@@ -1,6 +1,7 @@
 """The traffic providers, by the names that specs and the command line give them."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from types import MappingProxyType
 
 from canary.api.canary import Canary
@@ -43,6 +44,20 @@ def router_of(canary: Canary, default: str) -> Router | None:
     if canary.in_place:
         return _PODS
     return _REPLICAS if provider == "kubernetes" and canary.analysis.replica_ratio else router_for(provider)
+
+
+def settle_of(canary: Canary, default: str, told: Mapping[str, timedelta]) -> timedelta:
+    """How long the data plane of a Canary is given to follow.
+
+    Args:
+        canary: the Canary.
+        default: the controller's own provider, where the spec names none.
+        told: what the controller was told of providers by name, and under the empty name of all others.
+    """
+    router = router_of(canary, default)
+    if canary.in_place or router is None:
+        return timedelta(0)
+    return told.get(provider_of(canary, default), told.get("", router.settle))
 
 
 def router_for(provider: str) -> Router | None:

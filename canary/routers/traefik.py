@@ -1,11 +1,13 @@
 """Traefik: a weighted TraefikService for each port, which the users' IngressRoute names."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.routers.base import (
+    TRAEFIK_FOLLOWS,
     Capabilities,
     Granularity,
     Json,
@@ -36,6 +38,7 @@ class TraefikRouter:
             {"service.ports", "analysis.stepWeight", "analysis.stepWeightPromotion", "analysis.stepWeightRollback"}
         ),
     )
+    settle: timedelta = TRAEFIK_FOLLOWS
 
     def resources(self, canary: Canary) -> tuple[str, ...]:
         """The kinds of object that its functions want to see among the observed."""

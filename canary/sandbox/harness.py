@@ -242,6 +242,10 @@ def _listen(port: int) -> list[str]:
     return [f"--address={addresses.TOOLS}", f"--port={port}"]
 
 
+_PATIENT = {"TERM_SECONDS": "6"}
+"""A gateway that takes one change in two seconds, as Traefik does, leads some to a pod for seconds after its end."""
+
+
 def application(
     name: str,
     namespace: str,
@@ -252,12 +256,12 @@ def application(
     image: str = "sample/web",
     environment: dict[str, str] | None = None,
 ) -> Json:
-    """The Deployment of the sample web service; it serves on for some seconds after SIGTERM."""
+    """The Deployment of the sample web service; after SIGTERM it serves on for as long as the gateway may need it."""
     container: Json = {
         "name": "app",
         "image": f"{image}:{version}",
         "ports": [{"name": "http", "containerPort": port}],
-        "env": [{"name": key, "value": value} for key, value in (environment or {}).items()],
+        "env": [{"name": key, "value": value} for key, value in {**_PATIENT, **(environment or {})}.items()],
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": port}, "periodSeconds": 1},
     }
     template: Json = {

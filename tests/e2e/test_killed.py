@@ -1,5 +1,6 @@
 """A controller that is killed at any phase and started again: the rollout ends as it would have."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -33,6 +34,7 @@ class Kill:
 async def at_rollback(scenario: Scenario) -> None:
     """The rollback is asked for at the first step, and traffic has just left the canary."""
     await scenario.weight(25)
+    await asyncio.sleep(3)
     await scenario.gate("rollback/open")
     await scenario.weight(0)
 
@@ -40,6 +42,7 @@ async def at_rollback(scenario: Scenario) -> None:
 async def at_failed(scenario: Scenario) -> None:
     """The rollback is stored, and the canary's pods are still there."""
     await scenario.weight(25)
+    await asyncio.sleep(3)
     await scenario.gate("rollback/open")
     await scenario.phase("Failed")
 
@@ -94,7 +97,9 @@ async def test_killed_at_every_phase(killable: Rig, name: str) -> None:
     hooks = [hook(kill.gate, "/gate/check")] if kill.gate else []
     hooks += [hook("rollback", "/rollback/check")] if kill.rolled_back else []
     async with Scenario.on(killable) as scenario:
-        await scenario.initialise(canary_of(killable.namespace, {"webhooks": hooks}))
+        # A step that is taken back has to last until the gateway has followed it.
+        interval = "6s" if kill.rolled_back else "1s"
+        await scenario.initialise(canary_of(killable.namespace, {"webhooks": hooks, "interval": interval}))
         async with scenario.traffic() as traffic:
             await scenario.deploy("1.0.1")
             await kill.moment(scenario)

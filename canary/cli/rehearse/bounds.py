@@ -10,7 +10,6 @@ from canary.cli.rehearse.builtin import GATES
 from canary.cli.rehearse.staging import Stage
 from canary.cli.rehearse.story import NOTHING
 from canary.rollout.plan import Plan, plan_of
-from canary.rollout.situation import SETTLE
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=30)
 """The wait before a webhook is asked again; it doubles each time, up to a limit."""
@@ -40,7 +39,7 @@ def bounds_of(canary: Canary, stage: Stage) -> Bounds:
     plan = plan_of(canary, weighted=stage.weighted, replicas=stage.replicas)
     steps, back = (len(plan.steps), _steps_back(canary, plan)) if judged else (0, 0)
     ready, interval, deadline = stage.ready_after, canary.analysis_interval, canary.progress_deadline
-    ending = back * interval + SETTLE
+    ending = back * interval + stage.settle
     grown = _grown(plan) if judged else 0
     shortest = ready + steps * interval + grown * ready + ready + ending
     longest = _patience(canary, HookType.CONFIRM_ROLLOUT) + deadline + deadline + ending

@@ -19,7 +19,7 @@ from canary.cli.rehearse.expectations import (
 )
 from canary.cli.rehearse.play import Rehearsal, Theatre
 from canary.cli.rehearse.reading import UnreadableError, text_of
-from canary.cli.rehearse.refusals import is_weighted, problems_of, unaskable
+from canary.cli.rehearse.refusals import is_weighted, problems_of, settle_of, unaskable
 from canary.cli.rehearse.specs import (
     BESIDE,
     STDIN,
@@ -223,6 +223,7 @@ def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Repor
         return Report(spec.where, canary.key, canary, problems=problems)
     stage = Stage(
         weighted=is_weighted(canary, provider),
+        settle=settle_of(canary, provider),
         ready_after=_ready_after(canary, own, settings),
         replicas=settings.replicas or spec.replicas or REPLICAS,
         unaskable=unaskable(spec, provider),

@@ -1,6 +1,7 @@
 """What the controller would say of a spec before it does anything, as far as that can be told without a cluster."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Final
 
 from canary.api.canary import Canary
@@ -8,7 +9,7 @@ from canary.api.problems import Problem
 from canary.api.rules import problems as spec_problems
 from canary.cli.rehearse.specs import Spec
 from canary.controller.ask.metric_questions import Asking, question_of
-from canary.routers.base import Granularity
+from canary.routers.base import TRAEFIK_FOLLOWS, Granularity
 from canary.routers.registry import router_of
 from canary.routers.registry import supported as supported_providers
 from canary.workloads.registry import kind_of, target_for
@@ -44,6 +45,12 @@ def is_weighted(canary: Canary, provider: str) -> bool:
     """Whether requests are divided by weight; a traffic provider that is not known is taken for one that does."""
     router = router_of(canary, provider)
     return router is None or router.capabilities.weights is not Granularity.NONE
+
+
+def settle_of(canary: Canary, provider: str) -> timedelta:
+    """How long the data plane is given to follow; one that is not known is taken for the slowest that is."""
+    router = router_of(canary, provider)
+    return TRAEFIK_FOLLOWS if router is None else router.settle
 
 
 def unaskable(spec: Spec, provider: str) -> Mapping[str, str]:

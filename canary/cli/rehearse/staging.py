@@ -77,12 +77,14 @@ class Stage:
 
     Args:
         weighted: whether the traffic provider divides requests by weight.
+        settle: how long the traffic provider's data plane is given to follow.
         ready_after: how long pods take to become ready, where a story doesn't say.
         replicas: how many pods the target has.
         unaskable: metrics that can't be asked for, by name, with the reason.
     """
 
     weighted: bool = True
+    settle: timedelta = timedelta(seconds=1)
     ready_after: timedelta = READY_AFTER
     replicas: int = REPLICAS
     unaskable: Mapping[str, str] = field(default_factory=dict)
@@ -129,6 +131,7 @@ def scenario_of(canary: Canary, story: Story, stage: Stage) -> Scenario:
         metrics_down=tuple(_window(each, pace) for each in story.metrics_down),
         api_down=tuple(_window(each, pace) for each in story.api_down),
         latency=NOTHING,
+        settle=stage.settle,
         weighted=stage.weighted,
         in_place=canary.in_place,
         replicas=stage.replicas,

@@ -12,6 +12,7 @@ from canary.controller.act.revision_history import RevisionHistory
 from canary.controller.act.shared_service import as_shifted, shift
 from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.observe.caches import Caches
+from canary.controller.observe.former_routes import handed_back
 from canary.controller.observe.surroundings import Surroundings
 from canary.kube.applied import marked
 from canary.kube.client import KubeClient
@@ -32,6 +33,7 @@ from canary.rollout.decision import (
     KeepAutoscaler,
     KeepRevision,
     KeepVersionServices,
+    LeaveRoutes,
     Orphan,
     RestAutoscaler,
     RestorePrimary,
@@ -109,8 +111,8 @@ class Actor:
                 await self._copy_autoscaler(floor)
             case RestAutoscaler() | WakeAutoscaler():
                 await self._autoscaler(action)
-            case Route(split):
-                await self._route(split)
+            case Route() | LeaveRoutes():
+                await self._lead(action)
             case SetPartition() | DeletePod():
                 self.writes += await replace_pods(self._client, self._caches, self._seen, action)
             case Adopt():
@@ -132,6 +134,20 @@ class Actor:
             self._wrote(shifted)
         for route in self._seen.router.desired(self._seen.canary, split, self._seen.routes):
             await self._apply(route)
+
+    async def _lead(self, action: Route | LeaveRoutes) -> None:
+        match action:
+            case Route(split):
+                await self._route(split)
+            case LeaveRoutes():
+                await self._leave_routes()
+
+    async def _leave_routes(self) -> None:
+        """They stay as they are but for the canary, for those who still use them; one that is gone needs nothing."""
+        for each in self._seen.left:
+            with suppress(NotFound):
+                namespace = self._seen.canary.namespace
+                self._wrote(await self._client.merge_patch(each.resource, namespace, each.name, each.patch))
 
     async def _services(self, which: KeepVersionServices | KeepApexService) -> None:
         parts, seen = self._parts(), self._seen
@@ -248,6 +264,8 @@ class Actor:
             await self._release(service)
         for route in parts.router.handed_back(seen.canary, seen.routes):
             await self._release(route)
+        for resource, name, patch in handed_back(seen.canary, self._caches.owners.of(seen.canary), self._caches.get):
+            self._wrote(await self._client.merge_patch(resource, seen.canary.namespace, name, patch))
 
     async def _orphan(self) -> None:
         """Nothing that serves traffic is collected with the Canary, nor what its pods need."""

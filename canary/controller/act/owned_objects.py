@@ -16,7 +16,8 @@ def owned_objects(caches: Caches, seen: Surroundings) -> Iterator[tuple[Resource
     """The primary with its configuration and its autoscaler, the Services, and what divides traffic.
 
     Services and routes that were there before the Canary are among them; configuration that the primary reads and
-    somebody else has made is not. Routes of every provider count: the spec may name another one by now.
+    somebody else has made is not. Routes of every provider and every name count, and the Services that these lead to:
+    the spec may name others by now.
     """
     canary, kind = seen.canary, seen.kind
     namespace = canary.namespace
@@ -34,9 +35,12 @@ def owned_objects(caches: Caches, seen: Surroundings) -> Iterator[tuple[Resource
     for name, service in seen.services.items():
         if not is_target or name not in (canary.target_name, canary.primary_name):
             yield SERVICE, service
-    for resource in ROUTES.values():
-        for route in caches.named(resource, namespace, route_names(canary)).values():
-            yield resource, route
+    places = {(resource, namespace, name) for resource in ROUTES.values() for name in route_names(canary)}
+    made = {place for place in caches.owners.of(canary) if place[0] is not SERVICE or place[2] not in seen.services}
+    for resource, where, name in sorted(places | made, key=lambda place: (place[0].kind, place[2])):
+        obj = caches.get(resource, where, name)
+        if obj is not None:
+            yield resource, obj
 
 
 def is_owner(seen: Surroundings, obj: Json) -> bool:

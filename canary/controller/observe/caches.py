@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 
+from canary.controller.observe.former_routes import INDEXED, Owners
 from canary.kube.client import KubeClient
 from canary.kube.errors import Forbidden, Unauthorized, Unreachable
 from canary.kube.store import Change
@@ -100,7 +101,11 @@ class Caches:
             )
             for resource in dict.fromkeys((*always, *resources))
         }
+        self.owners = Owners()
+        """Which Services and routes were made for which Canary."""
         for resource, cache in self._caches.items():
+            if resource in INDEXED:
+                cache.subscribe(partial(self.owners.note, resource))
             cache.subscribe(partial(changed, resource))
             cache.on_recovery(self._on_recovery)
 

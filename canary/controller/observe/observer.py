@@ -11,8 +11,10 @@ from canary.api.status import Phase
 from canary.controller.ask import metric_templates
 from canary.controller.configs import RESOURCE, ConfigReader, Shared
 from canary.controller.observe.caches import Caches, Freshness
+from canary.controller.observe.caught_up import CaughtUp
 from canary.controller.observe.conflicts import conflicts
 from canary.controller.observe.foreign import ForeignObjects
+from canary.controller.observe.former_routes import Place, former_routes
 from canary.controller.observe.index import Index, Ref
 from canary.controller.observe.kept_revisions import askable, kept
 from canary.controller.observe.rivals import rival_problems
@@ -36,7 +38,7 @@ from canary.kube.types import (
 )
 from canary.rollout.facts import Answer, Facts, Question, Unseen, Workload
 from canary.routers.base import Granularity, Router, route_names
-from canary.routers.registry import provider_of, router_of
+from canary.routers.registry import provider_of, router_of, settle_of
 from canary.routers.registry import supported as supported_providers
 from canary.routers.replicas import ReplicaRouter
 from canary.workloads import autoscalers, config_sync, configs, ports
@@ -89,6 +91,7 @@ class Observer:
         self._index = index
         self._options = options
         self._statuses = statuses
+        self._caught_up = CaughtUp()
         self._read: Memo[Canary] = Memo(_KEPT)
         self._refused: Memo[tuple[Problem, ...]] = Memo(_KEPT)
         self._reads: Memo[frozenset[ConfigRef]] = Memo(2 * _KEPT)
@@ -100,6 +103,7 @@ class Observer:
     def forget(self, key: str) -> None:
         """A Canary is gone."""
         self._unread_since.pop(key, None)
+        self._caught_up.forget(key)
 
     async def look(self, raw: Json) -> Surroundings:
         """Collect the objects around a Canary.
@@ -132,8 +136,9 @@ class Observer:
         )
         states = {each: self._caches.state(each) for each in needed}
         # Before anything is waited for: what changes meanwhile wakes the Canary again.
+        places = self._caches.owners.of(canary)
         copied = frozenset(ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs)
-        self._index.put(canary.key, _watched(canary, refs | own_refs | copied, routes))
+        self._index.put(canary.key, _watched(canary, refs | own_refs | copied, routes, places))
         services = self._caches.named(SERVICE, namespace, canary.services)
         unmarked = kind is not None and primary is not None and kind.primary_revision(primary) is None
         contents = await self._contents(canary, beside, target, primary, refs, copied if unmarked else ())
@@ -148,6 +153,7 @@ class Observer:
             primary=primary,
             services=services,
             routes=self._routes(canary, routes, services),
+            left=tuple(former_routes(canary, places, _current(canary, routes), self._caches.get)),
             configs=contents.configs,
             shared=contents.shared,
             copies=contents.copies,
@@ -238,12 +244,17 @@ class Observer:
             primary = Workload(revision, kind.readiness(seen.primary), followed=reads)
         if isinstance(kind, StatefulSet):
             partitions = kind.partitions(seen.target, seen.pods, now) if seen.target else Partitions()
+        unsettled = router.unsettled(seen.canary, seen.routes) if router else ""
+        settle = settle_of(seen.canary, self._options.mesh_provider, self._options.settle)
         return Facts(
             now=now,
             target=target,
             primary=primary,
             split=router.observed_split(seen.canary, seen.routes) if router else None,
-            unsettled=router.unsettled(seen.canary, seen.routes) if router else "",
+            settle=settle,
+            unsettled=unsettled,
+            caught_up=self._caught_up.at(seen.canary.key, unsettled, now, settle),
+            left=max((each.share for each in seen.left), default=0),
             partitions=partitions,
             followed=seen.shared.followed,
             autoscaler_minimum=(
@@ -306,7 +317,7 @@ class Observer:
 
     def _problems(self, seen: Surroundings) -> tuple[Problem, ...]:
         canary, kind = seen.canary, seen.kind
-        found = [*seen.refused]
+        found = [*seen.refused, *self._absent(seen)]
         if kind is None:
             message = f"targets of kind {kind_of(canary)} are not supported"
             found.append(Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}"))
@@ -330,6 +341,12 @@ class Observer:
         found += metric_templates.problems(canary, self._template, cross_namespace=self._options.cross_namespace_refs)
         return tuple(found)
 
+    def _absent(self, seen: Surroundings) -> Iterator[Problem]:
+        """The kinds of object that the provider needs, and nobody has installed."""
+        for kind in seen.router.resources(seen.canary) if seen.router is not None else ():
+            if kind in ROUTES and self._caches.state(ROUTES[kind]).freshness is Freshness.ABSENT:
+                yield not_installed(seen.canary, ROUTES[kind])
+
     def _unfit_for(self, kind: Target, target: Json, seen: Surroundings) -> tuple[Problem, ...]:
         """What can't be with this target."""
         rules = self._options.rules
@@ -342,6 +359,16 @@ class Observer:
 
     def _template(self, namespace: str, name: str) -> Json | None:
         return self._caches.get(METRIC_TEMPLATE, namespace, name)
+
+
+def not_installed(canary: Canary, resource: Resource) -> Problem:
+    """What is said of a kind of object that a provider needs and the API server doesn't serve."""
+    return Problem(
+        "spec.provider" if canary.spec.provider else "--mesh-provider",
+        f"{resource.kind} of {resource.api_version} is not installed in this cluster",
+        f"install the CustomResourceDefinition {resource.plural}.{resource.group} with the version {resource.version},"
+        " or set another provider",
+    )
 
 
 def _refused(canary: Canary, default: str) -> Iterator[Problem]:
@@ -362,12 +389,19 @@ def _divides(seen: Surroundings, router: Router) -> bool:
     return router.capabilities.weights is not Granularity.NONE
 
 
-def _watched(canary: Canary, refs: Iterable[ConfigRef], routes: Iterable[Resource]) -> set[Ref]:
+def _current(canary: Canary, routes: Iterable[Resource]) -> set[tuple[str, str]]:
+    """The routes of the spec as it is, by kind and name."""
+    return {(each.kind, name) for each in routes for name in route_names(canary)}
+
+
+def _watched(
+    canary: Canary, refs: Iterable[ConfigRef], routes: Iterable[Resource], places: Iterable[Place]
+) -> set[Ref]:
     """The objects whose changes concern a Canary."""
     namespace, scaler = canary.namespace, canary.spec.autoscaler_ref
     names = [(SERVICE.kind, name) for name in canary.services]
     names += [(canary.spec.target_ref.kind, name) for name in (canary.target_name, canary.primary_name)]
-    names += [(each.kind, name) for each in routes for name in route_names(canary)]
+    names += [*_current(canary, routes), *((resource.kind, name) for resource, _, name in places)]
     names += [(RESOURCE[ref.kind].kind, ref.name) for ref in refs]
     if scaler is not None:
         names += [(scaler.kind, name) for name in (scaler.name, primary_name(scaler.name))]

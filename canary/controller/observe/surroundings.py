@@ -7,6 +7,7 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.controller.configs import Shared
 from canary.controller.observe.caches import KindState
+from canary.controller.observe.former_routes import FormerRoute
 from canary.kube.types import Json, Resource
 from canary.rollout.decision import Action
 from canary.rollout.facts import Refusal
@@ -44,6 +45,7 @@ class Surroundings:
         primary: the primary; None when there is none.
         services: its Services that exist, by name.
         routes: what its router looks at, Services among them, by kind and name.
+        left: what gives requests to the canary by a name, or for a provider, that the spec has no more.
         configs: checksums of the tracked configuration.
         shared: the configuration that the primary shares with the target.
         copies: checksums of the primary's copies of that, where nothing else tells what the primary carries.
@@ -66,6 +68,7 @@ class Surroundings:
     primary: Json | None
     services: Mapping[str, Json]
     routes: Mapping[tuple[str, str], Json]
+    left: tuple[FormerRoute, ...]
     configs: Mapping[str, str]
     shared: Shared
     copies: Mapping[str, str]

@@ -2,12 +2,12 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import assert_never
+from datetime import datetime
+from typing import NamedTuple, assert_never
 
+from canary.api.canary import CanarySpec
 from canary.api.partitions import Partitions
-from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Readiness, Split
+from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
 from canary.rollout.decision import (
     Action,
     Adopt,
@@ -20,6 +20,7 @@ from canary.rollout.decision import (
     KeepAutoscaler,
     KeepRevision,
     KeepVersionServices,
+    LeaveRoutes,
     Orphan,
     RestAutoscaler,
     RestorePrimary,
@@ -30,125 +31,21 @@ from canary.rollout.decision import (
     SetPartition,
     WakeAutoscaler,
 )
-from canary.rollout.facts import Workload
+from canary.rollout.simulation.deployment import Deployment, Pods
 from canary.rollout.simulation.scenario import ClusterChange, Deploy, Drift, Forget, Kill, Remove, Scale, Scenario, Side
 from canary.rollout.simulation.statefulset import Spec, StatefulSet
 
 
+class _Way(NamedTuple):
+    """Where requests go by the objects that say so."""
+
+    managed: bool
+    split: Split | None
+    former: Split | None
+
+
 class Refused(Exception):  # noqa: N818 - reads as what it is where it is caught
     """An action can't be done as things stand."""
-
-
-@dataclass(slots=True)
-class Pods:
-    """Pods of one revision that start together."""
-
-    revision: str
-    count: int
-    ready_at: datetime | None
-
-    def ready(self, now: datetime) -> bool:
-        """Whether they answer requests."""
-        return self.ready_at is not None and self.ready_at <= now
-
-
-@dataclass(slots=True)
-class Deployment:
-    """A workload that replaces its pods without a gap: old ones go when all new ones are ready.
-
-    Args:
-        scenario: how each revision behaves.
-        side: which of the two it is.
-        revision: what it runs, or is becoming.
-        desired: how many pods it should have.
-        pods: what it has.
-        followed: a digest of the followed configuration that its pods have read.
-    """
-
-    scenario: Scenario
-    side: Side
-    revision: str
-    desired: int
-    pods: list[Pods] = field(default_factory=list)
-    followed: str = ""
-
-    def twin(self) -> "Deployment":
-        """One like it, to go another way."""
-        return replace(self, pods=[replace(each) for each in self.pods])
-
-    def deploy(self, revision: str, now: datetime) -> None:
-        """Set its pod template."""
-        self.revision = revision
-        self._start_missing(now)
-
-    def scale(self, replicas: int, now: datetime) -> None:
-        """Set how many pods it should have."""
-        self.desired = replicas
-        if not replicas:
-            self.pods = []
-            return
-        surplus = sum(each.count for each in self.pods if each.revision == self.revision) - replicas
-        for each in reversed(self.pods):
-            gone = min(each.count, max(surplus, 0)) if each.revision == self.revision else 0
-            each.count -= gone
-            surplus -= gone
-        self.pods = [each for each in self.pods if each.count]
-        self._start_missing(now)
-
-    def _start_missing(self, now: datetime) -> None:
-        missing = self.desired - sum(each.count for each in self.pods if each.revision == self.revision)
-        if missing > 0:
-            version = self.scenario.version(self.revision)
-            delay = version.ready_after if version.fits_primary or self.side is Side.CANARY else None
-            self.pods.append(Pods(self.revision, missing, None if delay is None else now + delay))
-        self.settle(now)
-
-    def kill(self, now: datetime, back_after: timedelta | None) -> None:
-        """All its pods stop being ready."""
-        for each in self.pods:
-            each.ready_at = None if back_after is None else now + back_after
-        self.settle(now)
-
-    def settle(self, now: datetime) -> None:
-        """Let old pods go once all new ones are ready."""
-        new = [each for each in self.pods if each.revision == self.revision]
-        if len(new) < len(self.pods) and sum(each.count for each in new if each.ready(now)) >= self.desired:
-            self.pods = new
-
-    def next_change(self, now: datetime) -> datetime | None:
-        """When the next of its pods become ready."""
-        coming = [each.ready_at for each in self.pods if each.ready_at is not None and each.ready_at > now]
-        return min(coming, default=None)
-
-    def readiness(self, now: datetime) -> Readiness:
-        """How far it has come."""
-        ready = updated = total = 0
-        for each in self.pods:
-            total += each.count
-            ready += each.count if each.ready(now) else 0
-            updated += each.count if each.revision == self.revision else 0
-        return Readiness(desired=self.desired, updated=updated, ready=ready, available=ready, total=total)
-
-    def serving(self, now: datetime) -> bool:
-        """Whether a pod of it answers requests."""
-        return any(each.ready(now) for each in self.pods)
-
-    def runs(self, now: datetime) -> bool:
-        """Whether a pod of its current revision answers requests."""
-        return any(each.ready(now) for each in self.pods if each.revision == self.revision)
-
-    def ready_by_revision(self, now: datetime) -> dict[str, int]:
-        """Its ready pods, by what they run."""
-        ready: dict[str, int] = {}
-        for each in self.pods:
-            if each.ready(now):
-                ready[each.revision] = ready.get(each.revision, 0) + each.count
-        return ready
-
-    def observe(self, now: datetime) -> Workload:
-        """What a controller sees of it."""
-        configs = dict(self.scenario.version(self.revision).configs)
-        return Workload(self.revision, self.readiness(now), configs, self.followed)
 
 
 class Cluster:
@@ -172,6 +69,10 @@ class Cluster:
         self.split: Split | None = None
         self.managed = False
         """Whether the users' Service leads where the route and the primary are, and no longer to the target."""
+        self.former: Split | None = None
+        """How routes divide requests that the spec named before it was edited; None where there are none."""
+        self._led: list[tuple[datetime, _Way]] = []
+        """Where Service and routes led before, each with when that ended; the data plane may still go by it."""
         self.version_services = False
         self.followed = ""
         """A digest of the followed configuration, as new pods would read it."""
@@ -183,6 +84,7 @@ class Cluster:
     def twin(self) -> "Cluster":
         """One like it, to go another way."""
         other = copy.copy(self)
+        vars(other).update(_led=list(self._led))
         other.target = None if self.target is None else self.target.twin()
         other.primary = None if self.primary is None else self.primary.twin()
         return other
@@ -194,9 +96,16 @@ class Cluster:
                 each.settle(now)
 
     def next_change(self, now: datetime) -> datetime | None:
-        """When pods next become ready."""
+        """When pods next become ready, or the gateway says that it has taken its route."""
         changes = [each.next_change(now) for each in (self.target, self.primary) if each is not None]
+        changes += [self.taken_at] if self.taken_at is not None and self.taken_at > now else []
         return min((each for each in changes if each is not None), default=None)
+
+    @property
+    def taken_at(self) -> datetime | None:
+        """When the gateway says that it has taken its route; None where it never tells, or nothing was changed."""
+        tells = self.scenario.tells
+        return self._led[-1][0] + tells if self._led and tells is not None else None
 
     def side(self, side: Side) -> Deployment | StatefulSet | None:
         """One of the two workloads."""
@@ -204,9 +113,33 @@ class Cluster:
 
     def shares(self, now: datetime) -> Mapping[Side, float]:
         """The share of requests that each side is given, 0 to 1."""
-        if not self.managed:
+        return self._divided(self._way, now)
+
+    def reaching(self, now: datetime) -> Mapping[Side, float]:
+        """The greatest share of requests that each side may get now, as the data plane follows late."""
+        later = [way for ended, way in self._led if ended + self.scenario.lag > now]
+        found = [self._divided(each, now) for each in (self._way, *later)]
+        return {side: max(each[side] for each in found) for side in Side}
+
+    def edited(self, old: CanarySpec, new: CanarySpec, now: datetime) -> None:
+        """Where the spec names other routes from now on, those that there are stay, and are what users go by."""
+        if (old.provider, old.service.name) == (new.provider, new.service.name):
+            return
+        before = self._way
+        self.former = max(
+            (each for each in (self.former, self.split) if each), key=lambda each: each.canary, default=None
+        )
+        self.split = None
+        self._remember(before, now)
+
+    @property
+    def _way(self) -> "_Way":
+        return _Way(self.managed, self.split, self.former)
+
+    def _divided(self, way: "_Way", now: datetime) -> Mapping[Side, float]:
+        if not way.managed:
             return {Side.CANARY: 1.0, Side.PRIMARY: 0.0}
-        split = self.split or ALL_PRIMARY
+        split = max(way.split or ALL_PRIMARY, way.former or ALL_PRIMARY, key=lambda each: each.canary)
         if self.scenario.canary.analysis.replica_ratio and 0 < split.canary < TOTAL_WEIGHT:
             ready = {side: self._ready(side, now) for side in Side}
             return {side: count / max(1, sum(ready.values())) for side, count in ready.items()}
@@ -236,6 +169,17 @@ class Cluster:
         Raises:
             Refused: it can't be done as things stand.
         """
+        before = self._way
+        changed = self._do(action, now)
+        self._remember(before, now)
+        return changed
+
+    def _remember(self, before: "_Way", now: datetime) -> None:
+        if before != self._way:
+            self._led = [(ended, way) for ended, way in self._led if ended + self.scenario.lag > now]
+            self._led.append((now, before))
+
+    def _do(self, action: Action, now: datetime) -> bool:
         match action:
             case HoldFinalizer() | DropFinalizer():
                 held, self.finalizer = self.finalizer, isinstance(action, HoldFinalizer)
@@ -257,12 +201,12 @@ class Cluster:
                 return self._scale(workload, replicas, now)
             case KeepAutoscaler() | RestAutoscaler() | WakeAutoscaler() | Adopt():
                 return False  # nothing scales by itself here, and nobody owns fields
-            case Route(split):
-                return self._route(split)
+            case Route() | LeaveRoutes():
+                return self._lead(action)
             case HandBack():
                 self._target("the Service needs the target's labels and ports")
                 changed = self.managed
-                self.managed, self.split = False, None
+                self.managed, self.split, self.former = False, None, None
                 return changed
             case Orphan():
                 changed, self.orphaned = not self.orphaned, True
@@ -274,6 +218,11 @@ class Cluster:
 
     def happen(self, change: ClusterChange, now: datetime) -> None:
         """Let somebody else change something."""
+        before = self._way
+        self._happen(change, now)
+        self._remember(before, now)
+
+    def _happen(self, change: ClusterChange, now: datetime) -> None:
         match change:
             case Deploy(revision):
                 if self.target is None:
@@ -391,6 +340,13 @@ class Cluster:
             return False
         workload.scale(replicas, now)
         return True
+
+    def _lead(self, action: Route | LeaveRoutes) -> bool:
+        if isinstance(action, Route):
+            return self._route(action.split)
+        changed = self.former is not None and self.former != ALL_PRIMARY
+        self.former = ALL_PRIMARY if changed else self.former
+        return changed
 
     def _route(self, split: Split) -> bool:
         if split.canary and not self.scenario.weighted:

@@ -24,7 +24,8 @@ class SafeWorld(World):
     """A world that holds every pass against the rules.
 
     - No action deletes a ready pod while another is missing or not ready, nor one that runs the promoted version.
-    - No action gives requests to pods that are not ready while others are, and none takes the pods away from requests.
+    - No action gives requests to pods that are not ready while others are, and none takes the pods away from requests,
+      which reach them for as long as the data plane has not followed the route.
     - What is stored says how traffic is divided, save where nothing can be done about it.
     - What is told is stored, so that it is told once.
     - The same facts lead to the same decision.
@@ -57,8 +58,16 @@ class SafeWorld(World):
         for side, share in shares.items():
             if share > self._shares[side] and not serving[side] and any(serving.values()):
                 self.unsafe(f"{action} gives requests to the {side}, which has no ready pods")
+        for side, share in self.cluster.reaching(self.now).items():
             if share and self._serving[side] and not serving[side]:
                 self.unsafe(f"{action} takes the pods of the {side} from requests")
+
+    def _collect(self) -> None:
+        before = self._who_serves()
+        super()._collect()
+        after, reached = self._who_serves(), self.cluster.reaching(self.now)[Side.PRIMARY]
+        if reached and before[Side.PRIMARY] and not after[Side.PRIMARY] and after[Side.CANARY]:
+            self.unsafe("the primary goes with the Canary, away from requests")
 
     def _before_deletion(self, action: DeletePod) -> None:
         seen, target = self.cluster.partitions(self.now), self.cluster.target

@@ -227,6 +227,9 @@ class Scenario:
         answers_lost: when the status is stored, and nobody hears that it was.
         blind: what can't be seen.
         latency: how long the answer to a question takes.
+        settle: how long the router says that its data plane takes to do what its objects say.
+        lag: how long the data plane takes in fact.
+        tells: after how long the gateway says that it has taken a route; None where it never tells.
         weighted: whether the router can divide traffic by weight.
         in_place: whether the target is rolled out pod by pod, without a primary, as a StatefulSet is.
         replicas: what the target is scaled to at the start.
@@ -245,6 +248,9 @@ class Scenario:
     answers_lost: tuple[Window, ...] = ()
     blind: tuple[Blind, ...] = ()
     latency: timedelta = timedelta(milliseconds=100)
+    settle: timedelta = timedelta(seconds=1)
+    lag: timedelta = NOW
+    tells: timedelta | None = None
     weighted: bool = True
     in_place: bool = False
     replicas: int = 2

@@ -219,12 +219,16 @@ class World:
 
     def facts(self) -> Facts:
         """What the controller sees now."""
-        cluster, now = self.cluster, self.now
+        cluster, now, taken = self.cluster, self.now, self.cluster.taken_at
         return Facts(
             now=now + self.clock,
             target=None if cluster.target is None else cluster.target.observe(now),
             primary=None if cluster.primary is None else cluster.primary.observe(now),
             split=(cluster.split if self.scenario.weighted else ALL_PRIMARY) if cluster.managed else None,
+            settle=self.scenario.settle,
+            unsettled="the gateway has not yet seen the route" if taken is not None and now < taken else "",
+            caught_up=taken + self.clock if taken is not None and now >= taken else None,
+            left=cluster.former.canary if cluster.former is not None else 0,
             partitions=cluster.partitions(now),
             weighted=self.scenario.weighted,
             followed=cluster.followed,
@@ -279,6 +283,7 @@ class World:
             case Edit(spec):
                 # What is under way was asked of the spec before; no look waits for it any more.
                 self._asked.clear()
+                self.cluster.edited(self.canary.spec, spec, self.now)
                 metadata = self.canary.metadata.replace(generation=self.canary.metadata.generation + 1)
                 self._touch(self.canary.replace(spec=spec, metadata=metadata))
             case Annotate(key, value):

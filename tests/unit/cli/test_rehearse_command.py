@@ -57,24 +57,24 @@ def test_one_spec_is_told_at_length(spec: Path, capsys: Out) -> None:
         "   5m5s  Promoting       50%  Copying app.prod template spec to app-primary.prod",
         "   5m5s  Promoting       50%  (the primary takes the new version over)",
         "  5m10s  Finalising       0%  Routing all traffic to primary",
-        "  5m11s  Succeeded        0%  Promotion completed! Scaling down app.prod",
-        "promoted after 5m11s",
+        "  5m15s  Succeeded        0%  Promotion completed! Scaling down app.prod",
+        "promoted after 5m15s",
         "dead-on-arrival: All requests to the new version fail.",
-        "  TIME  PHASE        WEIGHT  EVENT, OR (WHY)",
-        "    0s  Initialized      0%  (version new is deployed)",
-        "    0s  Progressing      0%  New revision detected! Scaling up app.prod",
-        "    5s  Progressing     10%  Starting canary analysis for app.prod",
-        "                             Advance app.prod canary weight 10",
-        "  1m5s  Failed           0%  Halt app.prod advancement success rate 0.00% < 99%",
-        "                             Rolling back app.prod failed checks threshold reached 1",
-        "                             Canary failed! Scaling down app.prod",
-        "  1m6s  Failed           0%  (the canary's pods are let go)",
+        "   TIME  PHASE        WEIGHT  EVENT, OR (WHY)",
+        "     0s  Initialized      0%  (version new is deployed)",
+        "     0s  Progressing      0%  New revision detected! Scaling up app.prod",
+        "     5s  Progressing     10%  Starting canary analysis for app.prod",
+        "                              Advance app.prod canary weight 10",
+        "   1m5s  Failed           0%  Halt app.prod advancement success rate 0.00% < 99%",
+        "                              Rolling back app.prod failed checks threshold reached 1",
+        "                              Canary failed! Scaling down app.prod",
+        "  1m10s  Failed           0%  (the canary's pods are let go)",
         "rolled back after 1m5s: failed checks threshold reached 1; 93 of 1,000 requests reach a bad version",
         "prod/app: 5 steps of 1m: 10, 20, 30, 40, 50 %",
         "  SCENARIO         ENDS         AFTER  BAD REQUESTS  WHY",
-        "  healthy          promoted     5m11s             -",
+        "  healthy          promoted     5m15s             -",
         "  dead-on-arrival  rolled back   1m5s   93 of 1,000  failed checks threshold reached 1",
-        "To promote a version takes 5m11s at least and 40m1s at most.",
+        "To promote a version takes 5m15s at least and 40m5s at most.",
     ]
 
 
@@ -94,9 +94,9 @@ def test_a_folder_is_told_in_lines(folder: Path, capsys: Out) -> None:
 
     *lines, last = capsys.readouterr().out.splitlines()
     assert lines == [
-        f"ok        {folder}/free.yaml  prod/free: 5m11s to 40m1s; 9 scenarios",
-        f"ok        {folder}/good.yaml  prod/good: 5m11s to 40m1s; 9 scenarios, 2 with expectations",
-        f"ok        {folder}/slow.yaml  prod/slow: 5m11s to 40m1s; 9 scenarios",
+        f"ok        {folder}/free.yaml  prod/free: 5m15s to 40m5s; 9 scenarios",
+        f"ok        {folder}/good.yaml  prod/good: 5m15s to 40m5s; 9 scenarios, 2 with expectations",
+        f"ok        {folder}/slow.yaml  prod/slow: 5m15s to 40m5s; 9 scenarios",
     ]
     assert last.startswith("3 Canaries in ")
     assert last.endswith("; all as expected")
@@ -108,7 +108,7 @@ def test_what_is_otherwise_than_expected_fails(folder: Path, capsys: Out) -> Non
     assert main(["rehearse", "-f", str(folder)]) == 1
     out = capsys.readouterr().out
     assert f"FAILED    {folder}/slow.yaml  prod/slow: 3 otherwise than expected\n" in out
-    assert "healthy: maxDuration: it takes 5m11s, 5m at most are expected\n" in out
+    assert "healthy: maxDuration: it takes 5m15s, 5m at most are expected\n" in out
     assert "dead-on-arrival: ending: it ends rolled-back (failed checks threshold reached 1), not promoted\n" in out
     assert "dead-on-arrival: weights: [0, 10, 0], not [0, 20]\n" in out
     assert out.endswith("; 1 otherwise than expected\n")
@@ -118,7 +118,7 @@ def test_one_spec_is_held_against_what_is_written_beside_it(folder: Path, capsys
     (folder / "slow.rehearsal.yaml").write_text(SLOW)
 
     assert main(["rehearse", "-f", str(folder / "slow.yaml")]) == 1
-    assert "FAILED healthy: maxDuration: it takes 5m11s, 5m at most are expected\n" in capsys.readouterr().out
+    assert "FAILED healthy: maxDuration: it takes 5m15s, 5m at most are expected\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_only_the_scenarios_that_are_asked_for_are_looked_at(folder: Path, capsy
     (folder / "slow.rehearsal.yaml").write_text(SLOW)
 
     assert main(["rehearse", "-f", str(folder), "--scenario", "no-traffic"]) == 0
-    assert "prod/slow: 5m11s to 40m1s; 1 scenario\n" in capsys.readouterr().out
+    assert "prod/slow: 5m15s to 40m5s; 1 scenario\n" in capsys.readouterr().out
 
 
 def test_a_gate_is_expected_of_a_spec_without_any(spec: Path, capsys: Out) -> None:
@@ -260,7 +260,7 @@ def test_data_holds_all_there_is(spec: Path, capsys: Out, form: str) -> None:
     told = yaml.safe_load(capsys.readouterr().out)
     (canary,) = told["canaries"]
     assert told["summary"] == {"canaries": 1, "failed": 0, "refused": 0, "unusable": 0}
-    assert (canary["canary"], canary["shortest"], canary["longest"]) == ("prod/app", "5m11s", "40m1s")
+    assert (canary["canary"], canary["shortest"], canary["longest"]) == ("prod/app", "5m15s", "40m5s")
     assert canary["weights"] == [10, 20, 30, 40, 50]
     scenarios = {each["name"]: each for each in canary["scenarios"]}
     assert [*scenarios] == [story.name for story in STORIES if not story.needs_gate]
@@ -314,7 +314,7 @@ def test_a_service_has_no_pods_to_wait_for(tmp_path: Path, raw: Raw, capsys: Out
     main(["rehearse", "-f", str(path), "-o", "json"])
 
     (canary,) = json.loads(capsys.readouterr().out)["canaries"]
-    assert canary["shortest"] == "5m1s"
+    assert canary["shortest"] == "5m5s"
     assert "pods-never-ready" not in [each["name"] for each in canary["scenarios"]]
 
 
@@ -339,7 +339,7 @@ def test_pods_take_as_long_as_the_command_line_says(spec: Path, capsys: Out) -> 
     main(["rehearse", "-f", str(spec), "-o", "json", "--ready-after", "30s", "--scenario", "healthy"])
 
     (canary,) = json.loads(capsys.readouterr().out)["canaries"]
-    assert canary["scenarios"][0]["duration"] == canary["shortest"] == "6m1s"
+    assert canary["scenarios"][0]["duration"] == canary["shortest"] == "6m5s"
 
 
 def test_a_spec_without_provider_is_taken_to_have_weights(tmp_path: Path, raw: Raw, capsys: Out) -> None:

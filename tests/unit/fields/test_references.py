@@ -10,6 +10,7 @@ from canary.api.canary import Canary
 from canary.api.rules import problems
 from canary.controller.configs import ConfigReader, Shared
 from canary.controller.observe.caches import Caches
+from canary.controller.observe.former_routes import Owners
 from canary.controller.observe.index import Index
 from canary.controller.observe.observer import Observer
 from canary.controller.observe.surroundings import Surroundings
@@ -43,6 +44,8 @@ OBJECTS = [
 
 class Known:
     """A cluster that holds these objects."""
+
+    owners = Owners()
 
     def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
         wanted = (resource.kind, namespace, name)

@@ -1,7 +1,7 @@
 """In which order a pass acts: what is behind a Service may have changed since users were sent there."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -37,34 +37,6 @@ def test_traffic_leaves_the_canary_before_its_service_follows_the_target(
     facts = Facts(NOW, Workload(target, READY), Workload("v1", READY), Split(canary=30))
     actions = decide(canary().replace(status=status), facts).actions
     assert actions.index(Route(ALL_PRIMARY)) < actions.index(KeepVersionServices())
-
-
-@pytest.mark.parametrize(("unsettled", "kept"), [("", 1), ("gateway public has not yet seen the route", 30)])
-def test_pods_are_kept_until_the_gateway_has_followed_or_half_a_minute(
-    canary: Callable[..., Canary], unsettled: str, kept: int
-) -> None:
-    """A gateway that tells when it has followed is waited for; one that never does is not waited for without end."""
-    moved = datetime(2026, 1, 1, tzinfo=UTC)
-    status = CanaryStatus(
-        phase=Phase.FAILED,
-        observed_generation=1,
-        last_applied_spec="v2",
-        last_promoted_spec="v1",
-        traffic_removed_time=moved,
-    )
-
-    def gone(seconds: int) -> bool:
-        facts = Facts(
-            now=moved + timedelta(seconds=seconds),
-            target=Workload("v2", Readiness(desired=2, updated=2, ready=2, available=2, total=2)),
-            primary=Workload("v1", Readiness(desired=2, updated=2, ready=2, available=2, total=2)),
-            split=ALL_PRIMARY,
-            unsettled=unsettled,
-        )
-        return ScaleTarget(0) in decide(canary().replace(status=status), facts).actions
-
-    assert not gone(kept - 1)
-    assert gone(kept)
 
 
 @pytest.mark.parametrize(("left", "woken"), [(2, False), (0, True)])

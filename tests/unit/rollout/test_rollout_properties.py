@@ -147,7 +147,8 @@ def changes(draw: st.DrawFn, make: Make) -> Change:
     if kind <= 5:
         return Kill(draw(sides), draw(delays))
     if kind == 6:
-        spec = {"suspend": draw(st.booleans()), "skipAnalysis": draw(st.integers(0, 3)) == 0}
+        service = {"port": 80, "name": draw(st.sampled_from(["", "", "web"]))}
+        spec = {"suspend": draw(st.booleans()), "skipAnalysis": draw(st.integers(0, 3)) == 0, "service": service}
         return Edit(make(**draw(analyses), spec=spec).spec)
     if kind == 7:
         return Drift(draw(st.sampled_from([None, Split(0), Split(40), Split(100), Split(100, matched=True)])))
@@ -171,6 +172,8 @@ def stories(draw: st.DrawFn, make: Make, story: Story) -> Scenario:
         metrics_down=tuple(Window(at, at + timedelta(minutes=2)) for at in draw(st.lists(seconds, max_size=1))),
         api_down=tuple(Window(at, at + timedelta(seconds=40)) for at in draw(st.lists(seconds, max_size=2))),
         latency=draw(st.sampled_from([0, 0.1, 30])) * timedelta(seconds=1),
+        settle=10 * timedelta(seconds=1),
+        tells=draw(st.sampled_from([None, None, timedelta(milliseconds=20), timedelta(seconds=15)])),
         weighted=draw(st.sampled_from([True, True, True, False])),
         limit=timedelta(days=2),
     )
@@ -178,7 +181,10 @@ def stories(draw: st.DrawFn, make: Make, story: Story) -> Scenario:
     for _ in range(draw(st.integers(1, 7))):
         change: Change = draw(changes(make))
         happening.append(Scheduled(draw(seconds), change))
-    return with_changes(scenario, happening)
+    # Nobody can tell a clock that was set forward from time that has passed.
+    forward = any(isinstance(each.change, SetClock) and each.change.by > timedelta(0) for each in happening)
+    lag = timedelta(seconds=0 if forward else draw(st.sampled_from([0, 2, 10])))
+    return replace(with_changes(scenario, happening), lag=lag)
 
 
 def with_changes(scenario: Scenario, happening: list[Scheduled]) -> Scenario:

@@ -9,6 +9,7 @@ from canary.api.canary import Canary, parse_canary
 from canary.api.traffic import ALL_PRIMARY, Split
 from canary.routers.base import Json
 from canary.routers.gatewayapi import GatewayRouter
+from tests.tools.route_limits import STICKY, Case
 
 ROUTER = GatewayRouter()
 ROUTE = ("HTTPRoute", "my-app")
@@ -100,3 +101,16 @@ def test_every_split_can_be_read_back(split: Split, of: Canary) -> None:
     (made,) = ROUTER.desired(of, split, {})
 
     assert ROUTER.observed_split(of, {ROUTE: made}) == split
+
+
+def test_a_cookie_is_taken_back_beside_other_changes_of_an_answer() -> None:
+    """The Gateway API takes one such filter a rule."""
+    raw = Case("", "", {"headers": {"response": {"set": {"x": "1"}, "add": {"y": "2"}}}}, STICKY).canary("shop")
+    made = parse_canary(raw)
+    made = made.replace(status=made.status.replace(previous_session_affinity_cookie="c=1"))
+    (route,) = ROUTER.desired(made, ALL_PRIMARY, {})
+    (changes,) = (each for each in route["spec"]["rules"][0]["filters"] if each["type"] == "ResponseHeaderModifier")
+    assert changes["responseHeaderModifier"] == {
+        "add": [{"name": "y", "value": "2"}, {"name": "Set-Cookie", "value": "c=1; Max-Age=-1"}],
+        "set": [{"name": "x", "value": "1"}],
+    }
