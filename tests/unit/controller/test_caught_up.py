@@ -45,5 +45,5 @@ def test_one_that_falls_behind_again_is_waited_for_again() -> None:
 def test_a_canary_that_is_gone_leaves_nothing() -> None:
     clock = Clock()
     clock.at(0, BEHIND)
-    clock.observer.forget("shop/app")
+    clock.caught_up.forget("shop/app")
     assert clock.at(1) is None

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from canary.api.canary import Canary, parse_canary
-from canary.controller.observe.former_routes import APPLIED_ANNOTATION, FormerRoute, Owners, former_routes, handed_back
+from canary.controller.observe.former_routes import FormerRoute, Owners, former_routes, handed_back
 from canary.controller.observe.observer import not_installed
 from canary.kube.store import Change, key_of
 from canary.kube.types import HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, Resource, resource_of
+from canary.workloads.origin import APPLIED_ANNOTATION
 
 OURS = [{"kind": "Canary", "name": "app", "uid": "0-1"}]
 
