@@ -41,14 +41,11 @@ SETTLE_AT_MOST = timedelta(seconds=30)
 SETTLE = timedelta(seconds=1)
 """How long pods are kept after traffic left them: routers learn of a change a moment after the API server does."""
 
-
 PRIMARY_NOT_READY = "PrimaryNotReady"
 """Reason to wait: the primary can't do yet what comes next."""
 
-
 HELD = "Held"
 """Reason of a version that has failed and stays where it is, as its spec asks."""
-
 
 SKEW = timedelta(minutes=1)
 """How far the clocks of two controllers may be apart."""
@@ -104,15 +101,8 @@ class Situation:
 
         The clock of another controller may be a little ahead, which must not cut a wait short.
         """
-        since = self.counted(since)
+        since = self.facts.counted(since)
         return since + span if since - self.now <= SKEW else self.now
-
-    def counted(self, since: datetime) -> datetime:
-        """From when on a wait counts: from when the clock was set, where it began before that; it looks longer now."""
-        at = self.facts.clock_set
-        if at is None:
-            return since
-        return at if since > self.now else max(since, at)
 
     @property
     def patience(self) -> timedelta:
