@@ -45,13 +45,13 @@ class Threshold:
         """
         return min(values, key=self._room)
 
-    def _room(self, value: float) -> tuple[bool, float]:
-        """Whether a value is accepted, and how far it is from where that changes."""
+    def _room(self, value: float) -> tuple[bool, float, float]:
+        """Whether a value is accepted, and how far it is from where that changes; itself, where that is the same."""
         gaps = [value - self.min] if self.min is not None else []
         if self.max is not None:
             gaps.append(self.max - value)
         # Infinity from infinity is NaN.
-        return self.accepts(value), min((0.0 if math.isnan(gap) else gap for gap in gaps), default=0.0)
+        return self.accepts(value), min((0.0 if math.isnan(gap) else gap for gap in gaps), default=0.0), value
 
     def __str__(self) -> str:
         if self.min is not None and self.max is not None:

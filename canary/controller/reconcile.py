@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -15,6 +14,7 @@ from canary.api.problems import InvalidResource
 from canary.controller import unreadable
 from canary.controller.act.actor import Actor
 from canary.controller.ask.checks import OpenChecks
+from canary.controller.clock import Clock
 from canary.controller.configs import ConfigReader
 from canary.controller.observe.caches import Caches
 from canary.controller.observe.index import Index
@@ -73,7 +73,7 @@ class Reconciler:
         recorder: Recorder,
         telemetry: Telemetry,
         options: Options,
-        now: Callable[[], datetime],
+        now: Clock,
     ) -> None:
         self._client = client
         self._caches = caches
@@ -178,7 +178,8 @@ class Reconciler:
         self._invalid.pop(key, None)
         refusals, now = self._refusals.get(key) or Refusals(), self._now()
         became = Told(refusals.facts(now), self._moves[key] >= MOST_PASSES, self._recorder.told(raw, seen.canary))
-        decision = decide(seen.canary, self._observer.facts(seen, now, self._board.answers(key), became))
+        facts = self._observer.facts(seen, now, self._board.answers(key), became)
+        decision = decide(seen.canary, replace(facts, clock_set=self._now.set_at(now)))
         refusals.heed(seen.canary, decision, now)
         if not refusals:
             self._refusals.pop(key, None)

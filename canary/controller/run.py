@@ -6,7 +6,6 @@ import signal
 import socket
 import uuid
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from importlib.metadata import version
 
 import structlog
@@ -16,6 +15,7 @@ from canary import webhooks
 from canary.alerts.send import Sender
 from canary.controller.ask.asker import Asker
 from canary.controller.ask.checks import OpenChecks
+from canary.controller.clock import Clock
 from canary.controller.observe.caches import Caches
 from canary.controller.observe.index import Index, Ref
 from canary.controller.observe.observer import ROUTES
@@ -51,10 +51,6 @@ LEASE = "flagger-leader-election"
 
 REST_SECONDS = 0.1
 """How long changes around a Canary gather after it was looked at: a workload tells of each pod, many times."""
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 async def run(options: Options) -> None:
@@ -128,7 +124,7 @@ class Controller:
 
     async def _work(self, client: KubeClient, caches: Caches) -> None:
         """Reconcile everything from what is, until cancelled."""
-        options = self._options
+        options, clock = self._options, Clock()
         async with AsyncExitStack() as stack:
             self._telemetry.leader.set(1)
             stack.callback(self._telemetry.stand_by)
@@ -138,16 +134,16 @@ class Controller:
             sender = await stack.enter_async_context(Sender())
             alerter = Alerter(client, caches, sender, options)
             board = OpenChecks(
-                Asker(client, caches, options, hooks, servers, _now),
+                Asker(client, caches, options, hooks, servers, clock),
                 self._queue.urge,
                 failed=lambda _question: self._telemetry.question_failed(),
             )
             stack.push_async_callback(board.close)
-            courier = Courier(events, alerter, self._telemetry, hooks, options, _now, self._queue.add)
-            recorder = Recorder(client, caches, courier, self._telemetry, _now)
+            courier = Courier(events, alerter, self._telemetry, hooks, options, clock, self._queue.add)
+            recorder = Recorder(client, caches, courier, self._telemetry, clock)
             stack.push_async_callback(recorder.close)
             reconciler = Reconciler(
-                client, caches, self._queue, self._index, board, recorder, self._telemetry, options, _now
+                client, caches, self._queue, self._index, board, recorder, self._telemetry, options, clock
             )
             self._wake_all(caches)
             async with asyncio.TaskGroup() as group:

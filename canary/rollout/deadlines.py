@@ -15,5 +15,5 @@ def deadline(s: Situation) -> datetime:
 
 def seen_for(s: Situation, since: datetime | None, span: timedelta) -> datetime:
     """When so much time has passed, and it could be seen for a while what happens."""
-    spoken, blind = s.counted(since or s.now) + span, s.facts.blind_until
+    spoken, blind = s.facts.counted(since or s.now) + span, s.facts.blind_until
     return spoken if blind is None else max(spoken, blind + min(span, CATCH_UP))

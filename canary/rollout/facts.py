@@ -191,3 +191,9 @@ class Facts:
         if self.now.tzinfo is None:
             msg = f"{self.now} has no time zone"
             raise ValueError(msg)
+
+    def counted(self, since: datetime) -> datetime:
+        """From when on a wait counts: from when the clock was set, where that was later; it looks longer since."""
+        if self.clock_set is None:
+            return since
+        return self.clock_set if since > self.now else max(since, self.clock_set)

@@ -98,15 +98,8 @@ class Situation:
 
         The clock of another controller may be a little ahead, which must not cut a wait short.
         """
-        since = self.counted(since)
+        since = self.facts.counted(since)
         return since + span if since - self.now <= SKEW else self.now
-
-    def counted(self, since: datetime) -> datetime:
-        """From when on a wait counts: from when the clock was set, where it began before that; it looks longer now."""
-        at = self.facts.clock_set
-        if at is None:
-            return since
-        return at if since > self.now else max(since, at)
 
     @property
     def patience(self) -> timedelta:
