@@ -180,10 +180,24 @@ class Rig:
         return await self.client.apply(resource, obj, field_manager=AUTHOR)
 
     async def start_controller(
-        self, *flags: str, name: str = "controller", user: str = CONTROLLER, port: int = CONTROLLER_PORT
+        self,
+        *flags: str,
+        name: str = "controller",
+        user: str = CONTROLLER,
+        port: int = CONTROLLER_PORT,
+        kubeconfig: Path | None = None,
     ) -> Part:
-        """Start a controller, and wait until it answers."""
-        command = [sys.executable, "-m", "canary", "run", "--kubeconfig", str(self.cluster.kubeconfig_for(user))]
+        """Start a controller, and wait until it answers.
+
+        Args:
+            flags: further words of its command line.
+            name: what it is called among the cluster's parts.
+            user: who it is to the API server.
+            port: where it serves.
+            kubeconfig: its way to the API server; the user's own where absent.
+        """
+        access = kubeconfig or self.cluster.kubeconfig_for(user)
+        command = [sys.executable, "-m", "canary", "run", "--kubeconfig", str(access)]
         command += [
             "--metrics-server",
             addresses.PROMETHEUS_URL,
