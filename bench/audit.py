@@ -43,7 +43,6 @@ def requests(log: Path, user: str, since: datetime, until: datetime) -> list[Ask
     return found
 
 
-def table(asked: list[Asked]) -> str:
-    """How often each verb was used on each resource, most first."""
-    counts = Counter(f"{each.verb} {each.resource}" for each in asked)
-    return ", ".join(f"{what} {count}" for what, count in counts.most_common())
+def counted(asked: list[Asked]) -> Counter[str]:
+    """How often each verb was used on each resource, where it is work."""
+    return Counter(f"{each.verb} {each.resource}" for each in asked if each.counts)
