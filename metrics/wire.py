@@ -38,10 +38,12 @@ class Response:
     Args:
         status: the status code.
         body: the whole body.
+        location: where a redirect leads to.
     """
 
     status: int
     body: bytes
+    location: str = ""
 
 
 def join(address: str, path: str, parameters: str = "") -> str:

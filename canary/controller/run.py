@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import structlog
 
-import metrics.evaluate
+import metrics.connections
 from canary import webhooks
 from canary.alerts.send import Sender
 from canary.controller.ask.asker import Asker
@@ -129,7 +129,7 @@ class Controller:
             self._telemetry.leader.set(1)
             stack.callback(self._telemetry.stand_by)
             hooks = await stack.enter_async_context(webhooks.clients())
-            servers = await stack.enter_async_context(metrics.evaluate.Clients())
+            servers = await stack.enter_async_context(metrics.connections.Clients())
             events = EventRecorder(client, COMPONENT, instance=self._identity)
             sender = await stack.enter_async_context(Sender())
             alerter = Alerter(client, caches, sender, options)

@@ -18,8 +18,9 @@ from canary.sandbox.harness import Rig, application, ingress_route
 from canary.sandbox.testing import eventually
 from canary.sandbox.traffic import Traffic
 from metrics.builtin import TRAFFIC, UNITS, query_of
+from metrics.connections import Clients
 from metrics.errors import EmptyRangeError, QueryError, UnreachableError
-from metrics.evaluate import Clients, evaluate, trouble
+from metrics.evaluate import evaluate, trouble
 from metrics.question import Question
 from metrics.ranges import query_range
 from metrics.templates import Model, render

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
+import metrics.connections
 import metrics.evaluate
 import metrics.question
 from canary import webhooks
@@ -72,7 +73,7 @@ class Asker:
         caches: Caches,
         options: Options,
         hooks: webhooks.Clients,
-        servers: metrics.evaluate.Clients,
+        servers: metrics.connections.Clients,
         now: Callable[[], datetime],
     ) -> None:
         self._client = client

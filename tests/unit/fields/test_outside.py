@@ -27,7 +27,8 @@ from canary.kube.client import KubeClient
 from canary.kube.types import ALERT_PROVIDER, METRIC_TEMPLATE, SECRET, Json, Resource
 from canary.rollout.decision import Alert
 from canary.rollout.facts import MetricQuestion
-from metrics import evaluate
+from metrics import wire
+from metrics.connections import Clients
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Objects = Mapping[tuple[Resource, str, str], Json]
@@ -65,6 +66,11 @@ class Outside:
     def transport(self) -> httpx.MockTransport:
         return httpx.MockTransport(self)
 
+    async def measure(self, asked: wire.Request, insecure: bool) -> wire.Response:
+        """Play a metrics server."""
+        answer = await self(httpx.Request(asked.method, asked.url, headers=list(asked.headers), content=asked.body))
+        return wire.Response(answer.status_code, answer.content)
+
 
 def secret(**contents: str) -> Json:
     return {"data": {key: b64encode(value.encode()).decode() for key, value in contents.items()}}
@@ -82,7 +88,7 @@ async def answered(canary: Canary, objects: Objects) -> tuple[CheckStatus, list[
     """What becomes of a question about the first metric, and what its server hears."""
     outside = Outside({"status": "success", "data": {"resultType": "scalar", "result": [0, "42"]}})
     client, caches = cast("KubeClient", Readable(objects)), cast("Caches", Known(objects))
-    async with webhooks.clients(verify=False) as hooks, evaluate.Clients(outside.transport) as servers:
+    async with webhooks.clients(verify=False) as hooks, Clients(outside.measure) as servers:
         asker = Asker(client, caches, Options(), hooks, servers, lambda: NOW)
         answer = await asker(canary, MetricQuestion("look", 0))
     assert isinstance(answer, CheckStatus)
