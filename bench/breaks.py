@@ -35,8 +35,7 @@ async def breaks(lanes: Sequence[Lane], figures: Figures, count: int) -> None:
                 label = lane.label
                 figures.add("a watch's break: CPU s", label, used / cuts)
                 figures.add("a watch's break: passes", label, ((await running.passes()).total() - passes) / cuts)
-                figures.add("a watch's break: watches opened", label, sum(e.verb == "watch" for e in asked) / cuts)
-                figures.add("a watch's break: other API requests", label, sum(e.counts for e in asked) / cuts)
+                figures.add("a watch's break: API requests", label, sum(e.counts for e in asked) / cuts)
                 await running.stop()
 
 

@@ -60,7 +60,6 @@ async def _idle(sides: Sequence[_Side], figures: Figures, seconds: float) -> Non
     for side, before in zip(sides, cpu, strict=True):
         asked = side.running.asked(since, until)
         figures.add(f"idle for {seconds:g} s: API requests", side.label, sum(each.counts for each in asked))
-        figures.add("idle: watches opened anew", side.label, sum(each.verb == "watch" for each in asked))
         figures.add("idle: CPU s a minute", side.label, (side.running.cpu() - before) / minutes)
 
 
