@@ -2,7 +2,7 @@
 
 So it is told whether the answer to that write is lost or the controller is: by the next pass, or the next leader. What
 was told is taken out with the next write that there is anyway; at once where people were called, as a crash before that
-would call them twice.
+would call them twice. Where nobody wants alerts, nobody was called.
 """
 
 from dataclasses import replace
@@ -39,7 +39,7 @@ def posted(canary: Canary, facts: Facts, decision: Decision) -> Decision:
     if not done:
         return decision
     until = max(each.time for each in done) + KEPT
-    if facts.now >= until or any(each.alerts or each.ending for each in done):
+    if facts.now >= until or (facts.called and any(each.alerts or each.ending for each in done)):
         return _with(decision, left, told)
     return replace(decision, wake=until if decision.wake is None else min(until, decision.wake))
 

@@ -270,6 +270,7 @@ class Observer:
             unseen=self._unseen(seen, now),
             contested=told.contested,
             told=told.number,
+            called=told.called,
         )
 
     def _unseen(self, seen: Surroundings, now: datetime) -> tuple[Unseen, ...]:

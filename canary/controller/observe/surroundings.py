@@ -24,11 +24,13 @@ class Told:
         refused: what the API server did not do of them, by action.
         contested: whether each of many passes in a row had something to write.
         number: the number of the last notice that was told.
+        called: whether an alert or a post-rollout hook went out for one that stands in the status still.
     """
 
     refused: Mapping[Action, Refusal] = field(default_factory=dict)
     contested: bool = False
     number: int = 0
+    called: bool = True
 
 
 @dataclass(frozen=True, slots=True)

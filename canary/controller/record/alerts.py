@@ -79,6 +79,11 @@ class Alerter:
         self._sender = sender
         self._options = options
 
+    def anybody(self, canary: Canary, alert: Alert) -> bool:
+        """Whether anybody wants to hear of it."""
+        told = recipients(canary, alert.severity)
+        return bool(told.providers or (told.default and self._options.messengers))
+
     async def send(self, canary: Canary, alert: Alert) -> Delivery:
         """Tell those who want to hear of it, side by side, within `DEADLINE`; never raises for outside trouble.
 

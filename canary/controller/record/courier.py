@@ -67,6 +67,8 @@ class Courier:
             Webhook(name="events", url=options.event_webhook, type=HookType.EVENT) if options.event_webhook else None
         )
         self._taken: dict[str, int] = {}
+        # The number of the last notice by which people or hooks were called, which must not happen twice.
+        self._last_called: dict[str, int] = {}
         self._open: dict[str, dict[int, asyncio.Task[None]]] = {}
         self._last_call: dict[tuple[str, str, str], asyncio.Task[None]] = {}
 
@@ -75,6 +77,11 @@ class Courier:
         uid = canary.metadata.uid
         underway = self._open.get(uid)
         return min(underway) - 1 if underway else self._taken.get(uid, 0)
+
+    def called(self, canary: Canary) -> bool:
+        """Whether an alert or a post-rollout hook went out for a notice that stands in the status still."""
+        outbox = canary.status.outbox
+        return bool(outbox) and self._last_called.get(canary.metadata.uid, 0) >= outbox[0].number
 
     def take(self, raw: Json, canary: Canary) -> None:
         """Tell what a stored status has to tell and nobody was told yet; whatever takes time goes on beside."""
@@ -94,6 +101,7 @@ class Courier:
     def forget(self, uid: str) -> None:
         """A Canary is gone; what is on its way about it still goes out."""
         self._taken.pop(uid, None)
+        self._last_called.pop(uid, None)
 
     async def close(self) -> None:
         """Wait for what is on its way, for a while; the rest is told by whoever reads the status next."""
@@ -112,11 +120,13 @@ class Courier:
             self._record(raw, event, notice.phase.value)
         if ending is not None:
             self._telemetry.ended(told, ending)
-        work = [
-            *self._event_hooks(told, events),
-            *(self._alerter.send(told, alert) for alert in alerts_of(notice)),
+        calls = [
+            *(self._alerter.send(told, each) for each in alerts_of(notice) if self._alerter.anybody(told, each)),
             *(self._post_rollout(raw, told, hook, ending) for hook in _post_rollout_hooks(told, ending)),
         ]
+        if calls:
+            self._last_called[uid] = notice.number
+        work = [*self._event_hooks(told, events), *calls]
         if not work:
             self._done(canary.key, uid, notice.number)
             return

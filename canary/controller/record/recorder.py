@@ -91,6 +91,10 @@ class Recorder:
         self._telemetry.observe(canary, canary.status)
         self._courier.take(raw, canary)
 
+    def called(self, canary: Canary) -> bool:
+        """Whether an alert or a post-rollout hook went out for a notice that stands in the status still."""
+        return self._courier.called(canary)
+
     def told(self, raw: Json, canary: Canary) -> int:
         """The number of the last notice that was told; what was stored unheard of is told first."""
         outbox = canary.status.outbox

@@ -88,6 +88,23 @@ def test_at_rest_it_goes_after_a_while(canary: Make, story: Story) -> None:
     assert not world.canary.status.outbox
 
 
+class UncalledWorld(SafeWorld):
+    """Nobody wants alerts."""
+
+    def facts(self) -> Facts:
+        return replace(super().facts(), called=False)
+
+
+def test_what_called_nobody_costs_no_write_of_its_own(canary: Make, story: Story) -> None:
+    world = UncalledWorld(story(canary(), V2))
+    world.run(timedelta(seconds=60))
+    outbox = world.canary.status.outbox
+
+    assert [bool(alerts_of(notice)) for notice in outbox] == [True]
+    world.run(KEPT + timedelta(minutes=10))
+    assert not world.canary.status.outbox
+
+
 def test_numbers_go_on_where_the_status_was_lost(canary: Make, story: Story) -> None:
     """The controller remembers the last one that it has told: what is new must not pass for that."""
     world = SafeWorld(story(canary(stepWeight=0)))
