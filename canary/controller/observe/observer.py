@@ -18,6 +18,7 @@ from canary.controller.observe.former_routes import Place, former_routes
 from canary.controller.observe.index import Index, Ref
 from canary.controller.observe.kept_revisions import askable, kept
 from canary.controller.observe.rivals import rival_problems
+from canary.controller.observe.route_problems import not_installed
 from canary.controller.observe.surroundings import Contents, Surroundings, Told
 from canary.controller.options import Options
 from canary.controller.status_memory import StatusMemory
@@ -360,16 +361,6 @@ class Observer:
 
     def _template(self, namespace: str, name: str) -> Json | None:
         return self._caches.get(METRIC_TEMPLATE, namespace, name)
-
-
-def not_installed(canary: Canary, resource: Resource) -> Problem:
-    """What is said of a kind of object that a provider needs and the API server doesn't serve."""
-    return Problem(
-        "spec.provider" if canary.spec.provider else "--mesh-provider",
-        f"{resource.kind} of {resource.api_version} is not installed in this cluster",
-        f"install the CustomResourceDefinition {resource.plural}.{resource.group} with the version {resource.version},"
-        " or set another provider",
-    )
 
 
 def _refused(canary: Canary, default: str) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ BEHIND = "gateway public has not yet seen the latest HTTPRoute app"
 
 
 class Clock:
-    """What is asked second by second."""
+    """What is remembered, asked second by second."""
 
     def __init__(self) -> None:
         self.caught_up = CaughtUp()

@@ -75,7 +75,7 @@ def test_they_go_once_the_data_plane_has_left_it(canary: Make) -> None:
     decision = decide(resting, facts())
     assert leaves(decision)
     assert ScaleTarget(0) not in decision.actions
-    assert decision.status.traffic_removed_time == NOW
+    assert decision.status.traffic_removed_time == NOW + SECOND
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,17 @@ def test_requests_that_are_led_back_in_the_meantime_are_waited_for_anew(canary: 
     decision = decide(failed(canary()), facts(5, Split(50)))
     assert Route(ALL_PRIMARY) in decision.actions
     assert ScaleTarget(0) not in decision.actions
-    assert decision.status.traffic_removed_time == MOVED + SETTLE
-    assert decision.wake == MOVED + 2 * SETTLE
+    assert decision.status.traffic_removed_time == MOVED + SETTLE + SECOND
+    assert decision.wake == MOVED + 2 * SETTLE + SECOND
+
+
+def test_somebody_who_leads_them_back_each_time_is_not_answered_by_a_status_each_time(canary: Make) -> None:
+    made = failed(canary())
+    undone = decide(made, facts(5, Split(50)))
+    again = decide(made.replace(status=undone.status), facts(5.1, Split(50)))
+    assert Route(ALL_PRIMARY) in again.actions
+    assert ScaleTarget(0) not in again.actions
+    assert again.status == undone.status
 
 
 def test_a_target_that_is_weak_gets_its_traffic_back_before_anything_goes(canary: Make) -> None:
