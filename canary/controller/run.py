@@ -18,7 +18,7 @@ from canary.controller.ask.checks import OpenChecks
 from canary.controller.clock import Clock
 from canary.controller.observe.caches import Caches
 from canary.controller.observe.index import Index, Ref
-from canary.controller.observe.observer import ROUTES
+from canary.controller.observe.routes import ROUTES
 from canary.controller.options import Options
 from canary.controller.reconcile import Reconciler, key_of
 from canary.controller.record.alerts import Alerter

@@ -18,7 +18,7 @@ from canary.controller.observe.former_routes import Place, former_routes
 from canary.controller.observe.index import Index, Ref
 from canary.controller.observe.kept_revisions import askable, kept
 from canary.controller.observe.rivals import rival_problems
-from canary.controller.observe.route_problems import not_installed
+from canary.controller.observe.routes import ROUTES, absent, current_routes
 from canary.controller.observe.surroundings import Contents, Surroundings, Told
 from canary.controller.options import Options
 from canary.controller.status_memory import StatusMemory
@@ -27,11 +27,9 @@ from canary.kube.errors import KubeError, NotLeading
 from canary.kube.memo import Memo
 from canary.kube.types import (
     CONTROLLER_REVISION,
-    HTTP_ROUTE,
     METRIC_TEMPLATE,
     POD,
     SERVICE,
-    TRAEFIK_SERVICE,
     Json,
     Resource,
     name_of,
@@ -51,9 +49,6 @@ from canary.workloads.registry import supported as supported_kinds
 from canary.workloads.revisions import record_name
 from canary.workloads.services import is_shared
 from canary.workloads.statefulset import StatefulSet
-
-ROUTES: Mapping[str, Resource] = {resource.kind: resource for resource in (TRAEFIK_SERVICE, HTTP_ROUTE)}
-"""The kinds of object that divide traffic, by name."""
 
 AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
 """Phases in which a target that disappears is the rollout's concern, not the spec's."""
@@ -154,7 +149,7 @@ class Observer:
             primary=primary,
             services=services,
             routes=self._routes(canary, routes, services),
-            left=tuple(former_routes(canary, places, _current(canary, routes), self._caches.get)),
+            left=tuple(former_routes(canary, places, current_routes(canary, routes), self._caches.get)),
             configs=contents.configs,
             shared=contents.shared,
             copies=contents.copies,
@@ -319,7 +314,7 @@ class Observer:
 
     def _problems(self, seen: Surroundings) -> tuple[Problem, ...]:
         canary, kind = seen.canary, seen.kind
-        found = [*seen.refused, *self._absent(seen)]
+        found = [*seen.refused, *absent(seen, self._caches)]
         if kind is None:
             message = f"targets of kind {kind_of(canary)} are not supported"
             found.append(Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}"))
@@ -342,12 +337,6 @@ class Observer:
             found += autoscalers.problems(canary, seen.autoscaler, needed=canary.status.phase not in AT_WORK)
         found += metric_templates.problems(canary, self._template, cross_namespace=self._options.cross_namespace_refs)
         return tuple(found)
-
-    def _absent(self, seen: Surroundings) -> Iterator[Problem]:
-        """The kinds of object that the provider needs, and nobody has installed."""
-        for kind in seen.router.resources(seen.canary) if seen.router is not None else ():
-            if kind in ROUTES and self._caches.state(ROUTES[kind]).freshness is Freshness.ABSENT:
-                yield not_installed(seen.canary, ROUTES[kind])
 
     def _unfit_for(self, kind: Target, target: Json, seen: Surroundings) -> tuple[Problem, ...]:
         """What can't be with this target."""
@@ -381,11 +370,6 @@ def _divides(seen: Surroundings, router: Router) -> bool:
     return router.capabilities.weights is not Granularity.NONE
 
 
-def _current(canary: Canary, routes: Iterable[Resource]) -> set[tuple[str, str]]:
-    """The routes of the spec as it is, by kind and name."""
-    return {(each.kind, name) for each in routes for name in route_names(canary)}
-
-
 def _watched(
     canary: Canary, refs: Iterable[ConfigRef], routes: Iterable[Resource], places: Iterable[Place]
 ) -> set[Ref]:
@@ -393,7 +377,7 @@ def _watched(
     namespace, scaler = canary.namespace, canary.spec.autoscaler_ref
     names = [(SERVICE.kind, name) for name in canary.services]
     names += [(canary.spec.target_ref.kind, name) for name in (canary.target_name, canary.primary_name)]
-    names += [*_current(canary, routes), *((resource.kind, name) for resource, _, name in places)]
+    names += [*current_routes(canary, routes), *((resource.kind, name) for resource, _, name in places)]
     names += [(RESOURCE[ref.kind].kind, ref.name) for ref in refs]
     if scaler is not None:
         names += [(scaler.kind, name) for name in (scaler.name, primary_name(scaler.name))]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from canary.api.canary import Canary, parse_canary
 from canary.controller.observe.former_routes import FormerRoute, Owners, former_routes, handed_back
-from canary.controller.observe.route_problems import not_installed
+from canary.controller.observe.routes import not_installed
 from canary.kube.store import Change, key_of
 from canary.kube.types import HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, Resource, resource_of
 from canary.workloads.origin import APPLIED_ANNOTATION
