@@ -20,6 +20,7 @@ _CONTROLLERS = (
     "namespace-controller",
     "serviceaccount-controller",
     "disruption-controller",
+    "resourcequota-controller",
 )
 
 
