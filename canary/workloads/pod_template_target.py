@@ -166,8 +166,7 @@ class PodTemplates(ABC):
         Raises:
             ValueError: the target has no selector label.
         """
-        label, selected = self._label(target, rules), selected_by(primary)
-        return services.versions(canary, label, self.template(target), observed, selected)
+        return services.versions(canary, self._label(target, rules), self.template(target), observed, primary)
 
     def apex_services(
         self, target: Json, canary: Canary, *, rules: Rules, observed: Services, primary: Json | None = None
@@ -177,8 +176,7 @@ class PodTemplates(ABC):
         Raises:
             ValueError: the target has no selector label.
         """
-        label, selected = self._label(target, rules), selected_by(primary)
-        return (services.apex(canary, label, self.template(target), observed, selected),)
+        return (services.apex(canary, self._label(target, rules), self.template(target), observed, primary),)
 
     def handed_back_services(
         self, target: Json, canary: Canary, *, rules: Rules, observed: Services

@@ -146,7 +146,7 @@ class ServiceTarget:
         return (
             *_reference_problems(canary, target),
             *_port_problems(canary, target),
-            *_headless_problems(canary, target, observed),
+            *_immutable_problems(canary, target, observed),
         )
 
 
@@ -231,16 +231,27 @@ def _differences(
             yield Problem(f"{path}.{'portName' if field == 'name' else field}", message, remedy)
 
 
-def _headless_problems(canary: Canary, target: Json, observed: Services) -> Iterator[Problem]:
+def _immutable_problems(canary: Canary, target: Json, observed: Services) -> Iterator[Problem]:
     headless = _is_headless(target)
     if canary.spec.service.headless and not headless:
         message = f"Service {canary.target_name} is not headless, and its copies are as it is"
         yield Problem("spec.service.headless", message, "take it out, or make the target headless")
+    families = _families(target)
     for name in (canary.primary_name, canary.service_canary_name):
         there = observed.get(name)
-        if there is not None and is_owned(canary, there) and _is_headless(there) is not headless:
-            which = (
-                f"{canary.target_name} is headless" if headless else f"{canary.target_name} is not headless any more"
-            )
-            message = f"{which}, and Service {name} can't follow"
+        if there is None or not is_owned(canary, there):
+            continue
+        changed = ""
+        if _is_headless(there) is not headless:
+            changed = "headless" if headless else "not headless any more"
+        elif families[:1] != _families(there)[:1] and families and _families(there):
+            changed = f"of the family {families[0]} now"
+        if changed:
+            message = f"{canary.target_name} is {changed}, and Service {name} can't follow"
             yield Problem("spec.targetRef", message, f"delete Service {name}, and it is made anew")
+
+
+def _families(service: Json) -> list[str]:
+    """The families of its addresses: Kubernetes lets nobody change the first one."""
+    found = mapping(service.get("spec")).get("ipFamilies")
+    return [str(each) for each in found] if isinstance(found, list) else []

@@ -17,6 +17,7 @@ from canary.workloads.base import (
     labels_of,
     mapping,
     owner_reference,
+    selected_by,
 )
 from canary.workloads.origin import is_marked
 from canary.workloads.service_ports import conflicts, service_ports
@@ -37,7 +38,7 @@ def versions(
     label: SelectorLabel,
     template: Json,
     observed: Mapping[str, Json],
-    selected: Mapping[str, str] = MappingProxyType({}),
+    primary: Json | None = None,
 ) -> tuple[Json, Json]:
     """The manifests to apply for `NAME-primary` and `NAME-canary`, which lead to one version each.
 
@@ -46,14 +47,13 @@ def versions(
         label: tells the target's pods.
         template: the target's pod template.
         observed: the Services that are there already, by name.
-        selected: the labels that the primary that is there selects its pods by; none where it is still to be made.
+        primary: the primary that is there; None where it is still to be made of the target.
     """
-    service, leads_to = canary.spec.service, dict(selected) or {label.key: label.primary}
-    primary = _manifest(canary, canary.service_primary_name, service.primary, label, template, observed)
-    primary["spec"]["selector"] = leads_to
+    service = canary.spec.service
+    leading = _leading(canary, canary.service_primary_name, service.primary, label, template, observed, primary)
     follower = _manifest(canary, canary.service_canary_name, service.canary, label, template, observed)
     follower["spec"]["selector"] = {label.key: label.value}
-    return primary, follower
+    return leading, follower
 
 
 def apex(
@@ -61,16 +61,14 @@ def apex(
     label: SelectorLabel,
     template: Json,
     observed: Mapping[str, Json],
-    selected: Mapping[str, str] = MappingProxyType({}),
+    primary: Json | None = None,
 ) -> Json:
     """The manifest to apply for `NAME`, the Service that users call: it leads to the primary.
 
     A Service of that name that was there before the Canary keeps its type, labels, ports and author, and its ports
     their names. Its selector is replaced as a whole: to the API server a Service's selector is one value.
     """
-    manifest = _manifest(canary, canary.service_name, canary.spec.service.apex, label, template, observed)
-    manifest["spec"]["selector"] = dict(selected) or {label.key: label.primary}
-    return manifest
+    return _leading(canary, canary.service_name, canary.spec.service.apex, label, template, observed, primary)
 
 
 def handed_back(canary: Canary, label: SelectorLabel, template: Json, observed: Mapping[str, Json]) -> Json:
@@ -192,6 +190,22 @@ def _strangers(canary: Canary, name: str, existing: Json, template: Json) -> Ite
     message = f"Service {name} leads to other pods than those of {canary.target_name}: {selected}"
     remedy = f"write another name, or have that Service select the pods of {canary.target_name}"
     yield Problem("spec.service.name", message, remedy)
+
+
+def _leading(
+    canary: Canary,
+    name: str,
+    custom: CustomMetadata,
+    label: SelectorLabel,
+    template: Json,
+    observed: Mapping[str, Json],
+    primary: Json | None,
+) -> Json:
+    """A Service that leads to the primary: it selects what that selects, and has the ports of its pods."""
+    own = mapping(mapping((primary or {}).get("spec")).get("template"))
+    manifest = _manifest(canary, name, custom, label, own or template, observed)
+    manifest["spec"]["selector"] = dict(selected_by(primary)) or {label.key: label.primary}
+    return manifest
 
 
 def _manifest(

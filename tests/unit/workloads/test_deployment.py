@@ -304,6 +304,25 @@ class TestPrimaryThatIsThere:
         assert follower["spec"]["selector"].items() <= labels.items()
         assert not follower["spec"]["selector"].items() <= pods.items()
 
+    def test_ports_that_are_discovered_are_those_of_the_pods_behind_them(
+        self, make_canary: Callable[..., Canary], make_deployment: Callable[..., Json]
+    ) -> None:
+        """A new version without a port takes it from no user of the old one before it is promoted."""
+
+        def with_port(name: str, number: int) -> Json:
+            ports = [{"name": name, "containerPort": number}]
+            return make_deployment(containers=[{"name": "app", "image": "x", "ports": ports}])
+
+        canary, target = make_canary(portDiscovery=True), with_port("new", 9000)
+        before = self.primary(canary, with_port("old", 8000), None)
+        (apex,) = DEPLOYMENT.apex_services(target, canary, rules=RULES, observed={}, primary=before)
+        versions = DEPLOYMENT.version_services(target, canary, rules=RULES, observed={}, primary=before)
+        assert [[port["port"] for port in each["spec"]["ports"]] for each in (apex, *versions)] == [
+            [9898, 8000],
+            [9898, 8000],
+            [9898, 9000],
+        ]
+
     def test_its_pods_keep_away_from_each_other_by_the_label_that_they_have(
         self, make_canary: Callable[..., Canary], make_deployment: Callable[..., Json]
     ) -> None:

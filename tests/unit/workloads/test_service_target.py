@@ -234,3 +234,14 @@ class TestProblems:
         ports = [{"name": "dns", "port": 80, "protocol": "UDP"}]
         (problem,) = problems(service(ports=ports))
         assert "of protocol TCP" in problem.remedy
+
+
+def test_copies_that_can_not_follow_into_another_family_are_told() -> None:
+    """To Kubernetes the first family of a Service's addresses never changes: only a new one can have another."""
+    moved = service(ipFamilies=["IPv6"], clusterIP="fd00::7", clusterIPs=["fd00::7"])
+    (problem,) = problems(moved, None, service("shop-primary", owned=True), service("shop-canary"))
+    assert problem.message == "shop is of the family IPv6 now, and Service shop-primary can't follow"
+    both = service(ipFamilies=["IPv4", "IPv6"], ipFamilyPolicy="PreferDualStack")
+    assert problems(both, None, service("shop-primary", owned=True)) == ()
+    alias = service(type="ExternalName", externalName="example.com", ipFamilies=None, clusterIP=None)
+    assert problems(alias, None, service("shop-primary", owned=True)) == ()

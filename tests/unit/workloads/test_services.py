@@ -107,8 +107,9 @@ class TestPrimarysSelector:
     def test_services_select_what_the_primary_has(self, make_canary: Callable[..., Canary]) -> None:
         """A primary keeps the selector that it was made with, whatever the target selects by since."""
         selected = {"name": "old-primary"}
-        apex = services.apex(make_canary(), LABEL, {}, {}, selected)
-        primary, follower = services.versions(make_canary(), LABEL, {}, {}, selected)
+        there: Json = {"spec": {"selector": {"matchLabels": selected}}}
+        apex = services.apex(make_canary(), LABEL, {}, {}, there)
+        primary, follower = services.versions(make_canary(), LABEL, {}, {}, there)
         assert apex["spec"]["selector"] == primary["spec"]["selector"] == selected
         assert follower["spec"]["selector"] == {"app": "my-app"}
 
