@@ -11,6 +11,8 @@ event, the alert and the deadline of everything that keeps it from being done, i
     a kind can't be seen              traffic leaves what fails or isn't ready    Stalled, event, alert after a while
     the spec can't work               the same, and rollback hooks are asked      Stalled, event, alert
     somebody undoes our writes        everything, slowly                          Stalled, event, alert
+    the primary has no ready pods     traffic stays with whoever serves           Stalled, event, alert
+    initialization does not get on    everything                                  Stalled, event, after the deadline
 
 The alert goes out where the new version has traffic. A rollout that is kept from its next step for as long as it may
 wait is taken back.
@@ -23,6 +25,7 @@ from datetime import datetime, timedelta
 from canary.api.analysis import Severity
 from canary.api.problems import Problem
 from canary.api.status import Phase
+from canary.rollout.deadlines import deadline
 from canary.rollout.decision import (
     Action,
     Alert,
@@ -37,7 +40,7 @@ from canary.rollout.decision import (
 from canary.rollout.ending import DEADLINE_EXCEEDED, roll_back
 from canary.rollout.facts import Refusal, Unseen
 from canary.rollout.refusals import moves
-from canary.rollout.situation import Situation, warning
+from canary.rollout.situation import PRIMARY_NOT_READY, Situation, warning
 
 STALLED = "Stalled"
 INVALID = "InvalidSpec"
@@ -45,12 +48,19 @@ REFUSED = "Refused"
 FORBIDDEN = "Forbidden"
 STALE = "Stale"
 NOT_SETTLING = "NotSettling"
+NOT_INITIALIZED = "NotInitialized"
+
+NOBODY_TAKES_OVER = "the canary has traffic that is not its own, and the primary no ready pods to take it back"
 
 QUIET = timedelta(seconds=30)
 """How long a write may go unanswered, or a kind unseen, before that is told: an API server restarts in seconds."""
 
 ANALYSED = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION})
 """Phases in which a rollout can be taken back."""
+
+
+AT_REST = frozenset({Phase.FINALISING, Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED, Phase.WAITING})
+"""Phases in which all traffic should be the primary's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +90,27 @@ def hindrance(s: Situation) -> Hindrance | None:
         *(Hindrance(REFUSED, _refusal(*each)) for each in s.facts.refused.items() if _to_be_told(s, each[1])),
         *(_unseen(each) for each in s.facts.unseen if each.forbidden or s.now >= each.since + quiet(s)),
         *([Hindrance(NOT_SETTLING, "somebody undoes what is written around the Canary")] if s.facts.contested else ()),
+        *([Hindrance(PRIMARY_NOT_READY, NOBODY_TAKES_OVER)] if _nobody_takes_over(s) else ()),
+        *([Hindrance(NOT_INITIALIZED, _missing(s))] if _initializes(s) and s.now >= deadline(s) else ()),
     ]
     return Hindrance(found[0].reason, "; ".join(dict.fromkeys(each.message for each in found))) if found else None
+
+
+def _nobody_takes_over(s: Situation) -> bool:
+    """Whether the canary keeps traffic that is not its own, for want of a primary that could take it back."""
+    astray = s.status.phase in AT_REST or (s.status.phase in ANALYSED and s.reverted)
+    return astray and s.facts.primary is not None and not s.primary_can_take_over
+
+
+def _initializes(s: Situation) -> bool:
+    return s.status.phase is Phase.INITIALIZING and s.facts.target is not None
+
+
+def _missing(s: Situation) -> str:
+    """What initialization waits for, without numbers that change: it is told once."""
+    if s.facts.partitions is not None:
+        return f"the rollout of {s.target_name} that was under way does not come to its end"
+    return f"{s.canary.primary_name}.{s.canary.namespace} does not get ready"
 
 
 def told(s: Situation, decision: Decision, found: Hindrance | None) -> Decision:
@@ -90,8 +119,10 @@ def told(s: Situation, decision: Decision, found: Hindrance | None) -> Decision:
         return decision
     known = s.status.condition(STALLED)
     new = known is None or known.message != found.message
-    share, before = max(decision.status.canary_weight, s.split.canary), s.status.canary_weight
-    call = share > 0 and (new or not before)
+    share = max(decision.status.canary_weight, s.split.canary)
+    # By what is stored alone, what is routed besides would be news at every pass.
+    gained = decision.status.canary_weight > 0 and not s.status.canary_weight
+    call = share > 0 and (new or gained)
     alert = Alert(
         f"Canary is stalled while the new version has {share} % of the traffic: {found.message}", Severity.ERROR
     )
@@ -220,6 +251,8 @@ def _wake(s: Situation, decision: Decision) -> datetime | None:
     wakes = [decision.wake] if decision.wake is not None else []
     quiets = [each.since + quiet(s) for each in s.facts.refused.values() if not each.answered]
     quiets += [each.since + quiet(s) for each in s.facts.unseen if not each.forbidden]
+    if _initializes(s):
+        quiets.append(deadline(s))
     if s.status.phase in ANALYSED:
         quiets += [each.since + s.patience for each in s.facts.refused.values()]
     return min([*wakes, *(each for each in quiets if each > s.now)], default=None)
