@@ -9,6 +9,7 @@ from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
 from canary.rollout import bake, messages
 from canary.rollout.capacity import ROLLING_BACK, floor_at_rest, refill, revive, stays
 from canary.rollout.data_plane import follow_routes
+from canary.rollout.deadlines import deadline
 from canary.rollout.decision import (
     Alert,
     CopyToPrimary,
@@ -97,9 +98,9 @@ def _wait_for_primary(s: Situation) -> Decision:
             events=(Event("Routing all traffic to canary"),),
         )
     actions = (*s.keep_share(), *revive(s))
-    deadline = (s.status.last_progress_time or s.now) + s.canary.progress_deadline
-    if s.now < deadline:
-        return s.stay(why, actions=actions, wake=deadline)
+    until = deadline(s)
+    if s.now < until:
+        return s.stay(why, actions=actions, wake=until)
     if s.status.reason == PRIMARY_NOT_READY:
         return s.stay(why, actions=actions)
     message = f"Promotion of {s.target_name} is held, primary not ready: {why}"
@@ -310,7 +311,8 @@ def by_hook(s: Situation, why: str, *, wake: datetime | None = None) -> Decision
     rollbacks = s.hooks(HookType.ROLLBACK)
     if not rollbacks:
         return s.stay(why, actions=s.keep_share(), wake=wake)
-    due = (s.status.last_check_time or s.now) + s.canary.analysis_interval
+    last = s.status.last_check_time
+    due = s.now if last is None else s.due(last, s.canary.analysis_interval)
     if s.now < due:
         return s.stay(why, actions=s.keep_share(), wake=due if wake is None else min(due, wake))
     if s.unanswered(rollbacks):

@@ -47,6 +47,9 @@ HELD = "Held"
 SKEW = timedelta(minutes=1)
 """How far the clocks of two controllers may be apart."""
 
+RETRY_ANNOTATION = "flagger.app/retry"
+"""On a Canary: any new value asks for the rollout of the target's revision anew."""
+
 
 class StatusChange(TypedDict, total=False):
     """The fields of a status that a decision may change."""
@@ -70,10 +73,6 @@ class StatusChange(TypedDict, total=False):
     partition: int | None
     last_retry: str
     bake: BakeStatus | None
-
-
-RETRY_ANNOTATION = "flagger.app/retry"
-"""On a Canary: any new value asks for the rollout of the target's revision anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,9 +320,8 @@ class Situation:
 
         Traffic leaves the canary before its Service follows the target: that may lead elsewhere by now.
         """
-        if self.split.canary:
-            return (Route(ALL_PRIMARY), *self.keep_services())
-        return (*self.keep_services(), Route(ALL_PRIMARY))
+        routed, kept = Route(ALL_PRIMARY), self.keep_services()
+        return (routed, *kept) if self.split.canary else (*kept, routed)
 
     def keep_share(self) -> tuple[Action, ...]:
         """Services and route of a rollout that stays where it is, whatever has become of its route."""

@@ -1,13 +1,13 @@
 """From nothing to a primary that serves, and from rest to a rollout that runs."""
 
 from dataclasses import replace
-from datetime import datetime
 
 from canary.api.analysis import HookType, Severity
 from canary.api.status import Phase
 from canary.rollout import bake, messages
 from canary.rollout.capacity import floor_at_rest, guarded, revive, settle
 from canary.rollout.data_plane import follow_routes
+from canary.rollout.deadlines import deadline
 from canary.rollout.decision import (
     Action,
     Alert,
@@ -44,9 +44,9 @@ def initialise(s: Situation) -> Decision:
         return replace(_begin_initializing(s, "initialization starts"), actions=actions, wake=s.now)
     if making or not s.primary_ready:
         why = messages.pending(primary.readiness) if primary is not None else "the primary is made"
-        deadline = _deadline(s)
-        waits = wanted != target.revision and s.changed and s.now < deadline
-        return s.stay(why, actions=actions, wake=deadline if waits else None)
+        until = deadline(s)
+        waits = wanted != target.revision and s.changed and s.now < until
+        return s.stay(why, actions=actions, wake=until if waits else None)
     return _take_over(s, actions)
 
 
@@ -55,12 +55,8 @@ def _wanted(s: Situation, revision: str) -> str:
 
     Where what was promoted does not get ready any more, a revision that came since may mend it.
     """
-    stuck = s.status.phase is Phase.INITIALIZING and s.now >= _deadline(s)
+    stuck = s.status.phase is Phase.INITIALIZING and s.now >= deadline(s)
     return revision if not s.kept or (stuck and s.changed) else s.kept
-
-
-def _deadline(s: Situation) -> datetime:
-    return (s.status.last_progress_time or s.now) + s.canary.progress_deadline
 
 
 def _judged(s: Situation) -> bool:
@@ -307,7 +303,7 @@ def restart(s: Situation) -> Decision:
             events=(warning(f"Halt {s.full_name} advancement {why}"),),
             wake=s.now + s.canary.progress_deadline,
         )
-    deadline = _deadline(s)
-    if s.now < deadline:
-        return s.stay(why, actions=revive(s), wake=deadline)
+    until = deadline(s)
+    if s.now < until:
+        return s.stay(why, actions=revive(s), wake=until)
     return begin(s, events=(told,), in_place=True)

@@ -1,6 +1,7 @@
 """A rollout in place that only somebody else can end says so, and goes on by itself when they have."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import Readiness
 from canary.rollout.decide import decide
 from canary.rollout.decision import Decision
-from canary.rollout.facts import Facts, Workload
+from canary.rollout.facts import Facts, HookAnswer, Workload
 from canary.rollout.simulation import Deploy, PodWorld, Reply, Scale, Scenario, Side
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -116,3 +117,23 @@ class TestUnseen:
         assert [len(each.alerts) for each in (waiting, told, later)] == [0, 1, 0]
         assert told.status.message.startswith("it broke; waiting for Kubernetes to see")
         assert later.status.message == told.status.message
+
+
+def test_a_rollback_hook_is_asked_before_the_first_pod_is_updated(canary: Make, hook: Hook) -> None:
+    """Whoever wants to roll back must not have to wait for pods that don't get well."""
+    waiting = status(phase=Phase.PROGRESSING, reason="WaitingForPods", canary_weight=0, last_progress_time=NOW)
+    made = canary(webhooks=[hook("rollback")], spec=TARGET).replace(status=waiting)
+    pods = tuple(PodState(f"app-{n}", str(n), n, "a", ready=n == 0, available=n == 0) for n in (0, 1))
+    seen = Facts(
+        now=NOW + MINUTE,
+        target=Workload("v2", Readiness(2, 0, 1, 1, 2)),
+        primary=None,
+        split=None,
+        partitions=Partitions(NO_POD, "a", "b", pods),
+    )
+    asked = decide(made, seen).asks
+    decision = decide(made, replace(seen, answers={each: HookAnswer(approved=True) for each in asked}))
+
+    assert len(asked) == 1
+    assert decision.status.phase is Phase.FAILED
+    assert decision.status.message == "manual webhook invoked"
