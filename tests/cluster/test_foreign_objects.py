@@ -77,7 +77,8 @@ async def test_a_deployment_that_is_called_as_the_primary_is_left_alone_until_it
         await stage.stalled(f"Deployment {PRIMARY} is not this Canary's")
         await stage.target.until(lambda each: ready(each) == 1, within=60, what="the target's pod")
 
-        assert any("rename it, or give it to the Canary by the label" in each for each in await rig.events(NAME))
+        remedy = "rename it, or give it to the Canary by the label"
+        await eventually(lambda: rig.events(NAME), lambda told: any(remedy in each for each in told))
         assert stage.apex.last == {}
         assert image_of(stage.primary) == "sample/web:9.9.9"
         assert stage.target.last["spec"]["replicas"] == 1

@@ -17,8 +17,10 @@ from canary.workloads import services
 from canary.workloads.base import SelectorLabel
 
 LABEL = SelectorLabel("app", "app")
+PORTS = [{"containerPort": 1}, {"name": "http", "containerPort": 2}]
 DISCOVERED: Json = {
-    "spec": {"containers": [{"name": "c" * 63, "ports": [{"containerPort": 1}, {"name": "http", "containerPort": 2}]}]}
+    "metadata": {"labels": {"app": "app"}},
+    "spec": {"containers": [{"name": "c" * 63, "ports": PORTS}]},
 }
 
 
@@ -92,7 +94,7 @@ async def test_ports_stand_beside_those_of_somebody_else(rig: Rig, port: Json, a
     canary = canary_of(rig.namespace, {"targetPort": 9898, **asked})
     spec = {"selector": {"app": "app"}, "ports": [{**port, "targetPort": 9898}]}
     theirs = await rig.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata(rig), "spec": spec})
-    if services.problems(canary, {"app": theirs}):
+    if services.problems(canary, {"app": theirs}, DISCOVERED):
         with pytest.raises(Invalid):
             await make(rig, canary, theirs, DISCOVERED)
         return
