@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -35,6 +36,9 @@ from canary.rollout.hindrances import INVALID, REFUSED
 from canary.rollout.refusals import Refusals
 
 log = structlog.get_logger(__name__)
+
+ACTING: ContextVar[str] = ContextVar("acting", default="")
+"""The Canary that the running worker works on: what it writes itself is no news to it."""
 
 INTERNAL = "InternalError"
 """Reason of a Canary of which no decision can be made by an error of ours."""
@@ -102,6 +106,7 @@ class Reconciler:
     async def _work(self) -> None:
         while True:
             key = await self._queue.get()
+            ACTING.set(key)
             began = time.monotonic()
             try:
                 outcome = await self._safely(key)
@@ -208,7 +213,7 @@ class Reconciler:
         for action in decision.upkeep:
             if await self._do(actor, action, key, refusals, urgent=False) is not None:
                 self._queue.add(key)
-        moved = stored is not raw or actor.writes > 0
+        moved = (stored is not raw or actor.writes > 0) and not _has_looked(seen.canary, decision, now)
         wakes = [each for each in (decision.wake, refusals.next_due(now)) if each is not None]
         return Outcome(Kind.MOVED if moved else Kind.DONE, decision.reason, min(wakes, default=None))
 
@@ -274,6 +279,13 @@ class Reconciler:
         self._refusals.pop(key, None)
         self._moves.pop(key, None)
         self._observer.forget(key)
+
+
+def _has_looked(before: Canary, decision: Decision, now: datetime) -> bool:
+    """Whether a look has just ended, and nothing is to be done before the next one unless something changes."""
+    status = decision.status
+    looked = status.last_check_time == now and status.phase is before.status.phase
+    return looked and decision.wake is not None and decision.wake > now
 
 
 def key_of(obj: Json) -> str:

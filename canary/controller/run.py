@@ -20,7 +20,7 @@ from canary.controller.observe.caches import Caches
 from canary.controller.observe.index import Index, Ref
 from canary.controller.observe.routes import ROUTES
 from canary.controller.options import Options
-from canary.controller.reconcile import Reconciler, key_of
+from canary.controller.reconcile import ACTING, Reconciler, key_of
 from canary.controller.record.alerts import Alerter
 from canary.controller.record.courier import Courier
 from canary.controller.record.recorder import Recorder
@@ -151,12 +151,17 @@ class Controller:
                 group.create_task(reconciler.run(), name="reconciler")
 
     def _changed(self, resource: Resource, change: Change[Json]) -> None:
-        """Wake the Canaries that a change concerns."""
+        """Wake the Canaries that a change concerns, save one that has just made it.
+
+        What it writes itself of a workload may hold what somebody else has written there, such as a new version.
+        """
         if resource is CANARY:
-            for key in (f"{change.key.namespace}/{change.key.name}", *self._index.claims.take(change)):
-                self._queue.add(key)
-            return
-        for key in self._index.concerned(Ref(resource.kind, change.key.namespace, change.key.name)):
+            concerned = {f"{change.key.namespace}/{change.key.name}", *self._index.claims.take(change)}
+        else:
+            concerned = set(self._index.concerned(Ref(resource.kind, change.key.namespace, change.key.name)))
+        if resource is CANARY or resource in ROUTES.values():
+            concerned.discard(ACTING.get())
+        for key in concerned:
             self._queue.add(key)
 
     def _wake_all(self, caches: Caches) -> None:

@@ -44,7 +44,7 @@ class Courier:
         hooks: connections for event and post-rollout webhooks.
         options: the controller's settings.
         now: the clock.
-        delivered: is told the key of a Canary of which a notice was told.
+        delivered: is told the key of a Canary whose notice others have heard of, which took a while.
     """
 
     def __init__(
@@ -128,8 +128,7 @@ class Courier:
             self._last_called[uid] = notice.number
         work = [*self._event_hooks(told, events), *calls]
         if not work:
-            self._done(canary.key, uid, notice.number)
-            return
+            return  # told already: there is nothing to wait for
         task = asyncio.create_task(_all(work), name=f"tell {canary.key} {notice.number}")
         self._open.setdefault(uid, {})[notice.number] = task
         task.add_done_callback(lambda done: self._ended(canary.key, uid, notice.number, done))
@@ -195,9 +194,6 @@ class Courier:
         underway.pop(number, None)
         if not underway:
             self._open.pop(uid, None)
-        self._done(key, uid, number)
-
-    def _done(self, key: str, uid: str, number: int) -> None:
         if self._taken.get(uid) == number:
             self._delivered(key)
 
