@@ -4,7 +4,7 @@ import base64
 import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -189,8 +189,9 @@ class Cutting:
                 return web.Response()
             response = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.content_type})
             await response.prepare(request)
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
+            with suppress(ConnectionResetError):  # whoever asked has gone
+                async for chunk in answer.content.iter_any():
+                    await response.write(chunk)
             return response
 
 
