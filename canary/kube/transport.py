@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 import aiohttp
 import structlog
 
-from canary.kube.connection import Connection
+from canary.kube.connection import Connection, watch_over
+from canary.kube.decode import decode
 from canary.kube.errors import (
     NotLeading,
     Throttled,
@@ -114,6 +115,7 @@ class Transport:
         """
         async with self._limited(request) as ends:
             response = await self._patiently(request, ends)
+        watch_over(response)
         try:
             yield response.content
         finally:
@@ -175,7 +177,7 @@ class Transport:
 
 def _object(request: Request, content: bytes) -> Json:
     try:
-        answer = json.loads(content)
+        answer = decode(content)
     except ValueError as error:
         raise Unreachable(request.method, request.path, "the answer isn't JSON") from error
     if not isinstance(answer, dict):
