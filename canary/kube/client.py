@@ -86,9 +86,7 @@ class KubeClient:
         """
         return await self._object(Request("GET", resource.path(namespace, name), deadline=deadline), resource, name)
 
-    async def find(
-        self, resource: Resource, namespace: str | None, name: str, *, accept: str = JSON
-    ) -> Json | None:
+    async def find(self, resource: Resource, namespace: str | None, name: str, *, accept: str = JSON) -> Json | None:
         """Read one object by the right to list its kind; None when there is none.
 
         Args:

@@ -5,7 +5,7 @@ import re
 from typing import cast
 
 DEEPEST = 100
-"""Levels of objects and lists that are read where there are too many for Python; an object of Kubernetes has some 20."""
+"""Levels that are read of what has too many for Python; an object of Kubernetes has some 20."""
 
 # Strings are matched as a whole, so that brackets in them don't count.
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)

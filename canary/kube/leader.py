@@ -225,7 +225,7 @@ class LeaderElector:
                         limit.reschedule(_now() + self._left())
             except TimeoutError:
                 return
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever the server sends, the next look is in a while
                 log.debug("lease can't be watched", lease=self._name, error=str(error) or repr(error))
             pause = min(pause, max(0.0, self._left()))
         await asyncio.sleep(pause)
@@ -286,7 +286,7 @@ class LeaderElector:
             except (Conflict, AlreadyExists, NotFound):
                 # Somebody wrote since we read: what they wrote decides, at once.
                 self._lease = None
-            except Exception as error:  # whatever the server answers, only the lease is at stake
+            except Exception as error:  # noqa: BLE001 - whatever the server answers, only the lease is at stake
                 self._lease = self._version = None
                 log.warning("lease could not be acquired or renewed", error=str(error) or repr(error))
                 break
@@ -342,7 +342,7 @@ class LeaderElector:
         spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
         try:
             await self._client.replace(LEASE, {**lease, "spec": spec}, deadline=self._terms.retry_period)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it then runs out
             log.warning("lease could not be given back", error=str(error) or repr(error))
 
 

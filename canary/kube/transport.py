@@ -13,6 +13,7 @@ import structlog
 from canary.kube.connection import Connection, watch_over
 from canary.kube.decode import decode
 from canary.kube.errors import (
+    KubeError,
     NotLeading,
     Throttled,
     Unauthorized,
@@ -140,6 +141,12 @@ class Transport:
             if limit.expired():
                 raise Unreachable(method, path, f"no answer within {seconds:g} s") from error
             raise error_of_network(method, path, error) from error
+        except KubeError:
+            raise
+        except Exception as error:
+            # Of what the other end sent, in the end: it is no answer, whatever our libraries make of it.
+            log.exception("an exchange failed by what nobody thought of", method=method, path=path)
+            raise Unreachable(method, path, f"the answer makes no sense: {type(error).__name__}") from error
 
     async def _patiently(self, request: Request, ends: float) -> aiohttp.ClientResponse:
         """Send again after a 429 whose wait fits the deadline, and after a 401 that new credentials may cure."""

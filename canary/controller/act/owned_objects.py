@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from canary.controller.configs import RESOURCE
 from canary.controller.observe.caches import Caches
-from canary.controller.observe.observer import ROUTES
+from canary.controller.observe.needs import ROUTES
 from canary.controller.observe.surroundings import Surroundings
 from canary.kube.types import SERVICE, Json, Resource
 from canary.routers.base import route_names

@@ -166,7 +166,9 @@ def test_no_wait_that_a_server_asks_for_is_longer_than_half_a_minute(told: str, 
     assert error.retry_after == waited
 
 
-@pytest.mark.parametrize("details", [None, [], {"retryAfterSeconds": []}, {"retryAfterSeconds": {"a": 1}}, {"causes": 5}])
+@pytest.mark.parametrize(
+    "details", [None, [], {"retryAfterSeconds": []}, {"retryAfterSeconds": {"a": 1}}, {"causes": 5}]
+)
 def test_details_that_make_no_sense_count_as_none(details: Any) -> None:
     body = json.dumps({"kind": "Status", "code": 503, "details": details}).encode()
     error = error_of_answer("GET", "/x", 503, {}, body)

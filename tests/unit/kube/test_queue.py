@@ -210,7 +210,7 @@ def test_a_key_that_never_settles_rests_whatever_changes() -> None:
     assert state.take(1000.0) is None, "the changes were looked at, all at once"
 
 
-def test_what_is_urged_waits_for_no_rest() -> None:
+def test_what_is_urged_waits_for_no_rest_that_was_asked_for() -> None:
     state: QueueState[str] = QueueState()
     state.rest("a", 60.0)
     state.urge("a", 1.0)
