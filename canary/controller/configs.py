@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from canary.api.canary import Canary
 from canary.controller.observe.caches import Caches
-from canary.controller.observe.index import Ref
+from canary.controller.observe.index import Ref, ref_to
 from canary.kube.client import KubeClient
 from canary.kube.errors import NotFound
 from canary.kube.types import CONFIG_MAP, SECRET, Json, Resource
@@ -98,7 +98,7 @@ class ConfigReader:
         return await self._fetch(RESOURCE[ref.kind], namespace, ref.name)
 
     async def _read(self, resource: Resource, namespace: str, name: str) -> _Known | None:
-        key = Ref(resource.kind, namespace, name)
+        key = ref_to(resource, namespace, name)
         seen = self._caches.get(resource, namespace, name)
         if seen is None:
             self._known.pop(key, None)

@@ -271,7 +271,8 @@ class Reconciler:
     def _forget(self, key: str) -> None:
         self._board.forget(key)
         self._index.drop(key)
-        self._queue.forget(key)
+        self._caches.forget(key)
+        self._queue.discard(key)
         self._telemetry.forget(key)
         self._recorder.forget(key)
         self._looking.pop(key, None)

@@ -17,7 +17,8 @@ from canary.controller.ask.asker import Asker
 from canary.controller.ask.checks import OpenChecks
 from canary.controller.clock import Clock
 from canary.controller.observe.caches import Caches
-from canary.controller.observe.index import Index, Ref
+from canary.controller.observe.index import Index, ref_to
+from canary.controller.observe.needs import prepare
 from canary.controller.observe.routes import ROUTES
 from canary.controller.options import Options
 from canary.controller.reconcile import ACTING, Reconciler, key_of
@@ -48,6 +49,9 @@ WATCHED = (
 """The kinds of object that a Canary may be about."""
 
 LEASE = "flagger-leader-election"
+
+_STILL_KNOWN = 5.0
+"""Seconds for which what Canaries need, as a process that waits to lead found it, is taken for what they need."""
 
 REST_SECONDS = 0.1
 """How long changes around a Canary gather after it was looked at: a workload tells of each pod, many times."""
@@ -87,6 +91,7 @@ class Controller:
         self._identity = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
         self._queue: WorkQueue[str] = WorkQueue(rest=REST_SECONDS)
         self._index = Index()
+        self._prepared = float("-inf")
         self._telemetry = Telemetry(version("canary-controller"), options.mesh_provider)
 
     async def run(self) -> None:
@@ -99,18 +104,22 @@ class Controller:
                 WATCHED,
                 namespace=options.namespace,
                 configs=options.track_configs,
+                named=self._index.names,
                 changed=self._changed,
-                recovered=lambda: self._wake_all(caches),
+                wake=self._queue.add,
             )
+            prepared = asyncio.Event()
             server = Server(
-                options.address, options.port, self._telemetry, ready=lambda: caches.ready, refresh=self._refresh
+                options.address, options.port, self._telemetry, ready=prepared.is_set, refresh=self._refresh
             )
             await server.start()
             stack.push_async_callback(server.close)
             async with asyncio.TaskGroup() as group:
                 group.create_task(caches.run(), name="caches")
-                await caches.synced()
-                log.info("caches are complete", canaries=len(caches.list(CANARY)))
+                await prepare(caches, self._index, options)
+                log.info("caches are complete", canaries=caches.count(CANARY))
+                prepared.set()
+                self._prepared = asyncio.get_running_loop().time()
                 group.create_task(self._lead(client, caches), name="lead")
 
     async def _lead(self, client: KubeClient, caches: Caches) -> None:
@@ -145,6 +154,8 @@ class Controller:
             reconciler = Reconciler(
                 client, caches, self._queue, self._index, board, recorder, self._telemetry, options, clock
             )
+            if asyncio.get_running_loop().time() > self._prepared + _STILL_KNOWN:
+                await prepare(caches, self._index, options)
             self._wake_all(caches)
             async with asyncio.TaskGroup() as group:
                 group.create_task(events.run(), name="events")
@@ -158,7 +169,7 @@ class Controller:
         if resource is CANARY:
             concerned = {f"{change.key.namespace}/{change.key.name}", *self._index.claims.take(change)}
         else:
-            concerned = set(self._index.concerned(Ref(resource.kind, change.key.namespace, change.key.name)))
+            concerned = set(self._index.concerned(ref_to(resource, change.key.namespace, change.key.name)))
         if resource is CANARY or resource in ROUTES.values():
             concerned.discard(ACTING.get())
         for key in concerned:

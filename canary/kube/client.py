@@ -7,6 +7,7 @@ from pathlib import Path
 import aiohttp
 
 from canary.kube.connection import Connection, open_connection
+from canary.kube.errors import Unreachable
 from canary.kube.transport import JSON, Query, Request, Transport
 from canary.kube.types import Json, Resource, name_of, namespace_of
 
@@ -83,12 +84,21 @@ class KubeClient:
         Raises:
             NotFound: There is none of that name.
         """
-        return await self._send(Request("GET", resource.path(namespace, name), deadline=deadline))
+        return await self._object(Request("GET", resource.path(namespace, name), deadline=deadline), resource, name)
 
-    async def find(self, resource: Resource, namespace: str, name: str) -> Json | None:
-        """Read one object by the right to list its kind; None when there is none."""
-        found = await self.page(resource.path(namespace), {"fieldSelector": f"metadata.name={name}"})
-        return next((_typed(resource, each) for each in found["items"] or []), None)
+    async def find(self, resource: Resource, namespace: str | None, name: str, *, accept: str = JSON) -> Json | None:
+        """Read one object by the right to list its kind; None when there is none.
+
+        Args:
+            resource: Its kind.
+            namespace: Its namespace.
+            name: Its name.
+            accept: Representation of the list that is asked for.
+        """
+        query = {"fieldSelector": f"metadata.name={_selected(name)}"}
+        found = await self.page(resource.path(namespace), query, accept=accept)
+        items = _items(resource.path(namespace), found)
+        return next((_typed(resource, each) for each in items if name_of(each) == name), None)
 
     async def list(
         self,
@@ -108,10 +118,10 @@ class KubeClient:
         path = resource.path(namespace)
         query = {"labelSelector": label_selector, "limit": limit or PAGE}
         page = result = await self.page(path, query)
-        result["items"] = result["items"] or []  # an empty list may be null
+        result["items"] = _items(path, page)
         while limit is None and (token := page["metadata"].get("continue")):
             page = await self.page(path, {**query, "continue": token})
-            result["items"] += page["items"] or []
+            result["items"] += _items(path, page)
             result["metadata"] = page["metadata"]
         return result
 
@@ -123,7 +133,8 @@ class KubeClient:
             Invalid: The server refuses it.
         """
         path = resource.path(namespace_of(obj))
-        return await self._send(Request("POST", path, _WRITE, _typed(resource, obj), deadline=deadline))
+        request = Request("POST", path, _WRITE, _typed(resource, obj), deadline=deadline)
+        return await self._object(request, resource, name_of(obj))
 
     async def apply(
         self,
@@ -144,7 +155,8 @@ class KubeClient:
         """
         path = resource.path(namespace_of(obj), name_of(obj), subresource)
         query = {**_WRITE, "fieldManager": field_manager, "force": "true" if force else "false"}
-        return await self._send(Request("PATCH", path, query, _typed(resource, obj), content_type=_APPLY))
+        request = Request("PATCH", path, query, _typed(resource, obj), content_type=_APPLY)
+        return await self._object(request, resource, name_of(obj))
 
     async def merge_patch(
         self,
@@ -163,7 +175,8 @@ class KubeClient:
             NotFound: There is none of that name.
         """
         path = resource.path(namespace, name, subresource)
-        return await self._send(Request("PATCH", path, _WRITE, patch, content_type=_MERGE, deadline=deadline))
+        request = Request("PATCH", path, _WRITE, patch, content_type=_MERGE, deadline=deadline)
+        return await self._object(request, resource, name)
 
     async def scale(self, resource: Resource, namespace: str, name: str, replicas: int) -> Json:
         """Set the replicas of a workload through its scale subresource; returns the Scale object."""
@@ -184,7 +197,8 @@ class KubeClient:
             NotFound: There is none of that name.
         """
         path = resource.path(namespace_of(obj), name_of(obj), subresource)
-        return await self._send(Request("PUT", path, _WRITE, _typed(resource, obj), deadline=deadline))
+        request = Request("PUT", path, _WRITE, _typed(resource, obj), deadline=deadline)
+        return await self._object(request, resource, name_of(obj))
 
     async def delete(
         self,
@@ -220,8 +234,41 @@ class KubeClient:
         """Open a watch; entering it raises a `KubeError`, reading one of `transport.NETWORK_ERRORS`."""
         return self._transport.stream(Request("GET", path, query, accept=accept))
 
+    async def _object(self, request: Request, resource: Resource, name: str) -> Json:
+        """Send a request that an object of the API answers.
+
+        Raises:
+            Unreachable: the answer is none, as the page of a proxy that says 200, or another one.
+        """
+        answer = await self._send(request)
+        metadata = answer.get("metadata")
+        is_kind = answer.get("kind", resource.kind) in (resource.kind, "Scale")
+        if not is_kind or not isinstance(metadata, dict) or metadata.get("name") != name:
+            raise Unreachable(request.method, request.path, f"the answer is no {resource.kind} {name}")
+        return answer
+
     async def _send(self, request: Request) -> Json:
         return await self._transport.send(request)
+
+
+def _selected(name: str) -> str:
+    """A name as the value of a field selector."""
+    return name.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")
+
+
+def _items(path: str, page: Json) -> list[Json]:
+    """The objects of a list; an empty one may be null.
+
+    Raises:
+        Unreachable: the answer is no list.
+    """
+    items = page.get("items") or []
+    if not isinstance(items, list) or not isinstance(page.get("metadata"), dict):
+        raise Unreachable("GET", path, "the answer isn't a list")
+    metadatas = [each.get("metadata") if isinstance(each, dict) else None for each in items]
+    if not all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in metadatas):
+        raise Unreachable("GET", path, "what the answer lists are no objects")
+    return items
 
 
 def _typed(resource: Resource, obj: Json) -> Json:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,33 @@ log = structlog.get_logger(__name__)
 _RELOAD_EVERY = 60.0
 _KUBECONFIG = "KUBECONFIG"
 _IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
+
+
+_PROBE_AFTER = 15
+_PROBE_EVERY = 5
+_DEAD_AFTER = 30
+"""Seconds: of silence before a connection is probed, between probes, and until it is dead where nothing comes back."""
+
+
+def watch_over(response: aiohttp.ClientResponse) -> None:
+    """Have the kernel find out whether the other end of a stream that may be silent for long still lives.
+
+    A dead connection then breaks, in about half a minute, where its reader would wait for hours.
+    """
+    transport = response.connection.transport if response.connection is not None else None
+    connected = transport.get_extra_info("socket") if transport is not None else None
+    if connected is None or connected.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # Not all systems have all of them.
+    for option, value in (
+        ("TCP_KEEPIDLE", _PROBE_AFTER),
+        ("TCP_KEEPINTVL", _PROBE_EVERY),
+        ("TCP_KEEPCNT", (_DEAD_AFTER - _PROBE_AFTER) // _PROBE_EVERY),
+        ("TCP_USER_TIMEOUT", _DEAD_AFTER * 1000),
+    ):
+        if hasattr(socket, option):
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 @dataclass(slots=True)

@@ -20,15 +20,18 @@
 An answer becomes one of these in this module only: `error_of_answer`, `error_of_status`, `error_of_network`.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
+
+from canary.kube.decode import decode
 
 # Refusals quote what was sent, so those of Secrets are cut to their reason.
 _SENDING = frozenset({"POST", "PUT", "PATCH"})
 _MESSAGE_LIMIT = 500
 _CAUSES_LIMIT = 20
 _DEFAULT_RETRY_AFTER = 1.0
+# A server, or a proxy's maintenance page, that asks for more is asked again sooner: in seconds.
+_LONGEST_RETRY_AFTER = 30.0
 
 
 class KubeError(Exception):
@@ -59,7 +62,7 @@ class Throttled(Retryable):
     """The server has too many requests.
 
     Attributes:
-        retry_after: Seconds to wait before asking again.
+        retry_after: Seconds to wait before asking again, 30 at most.
     """
 
     def __init__(self, method: str, path: str, message: str, retry_after: float) -> None:
@@ -72,7 +75,7 @@ class ServerError(Retryable):
 
     Attributes:
         status: HTTP status code.
-        retry_after: Seconds to wait where the server says so, else None.
+        retry_after: Seconds to wait where the server says so, 30 at most, else None.
     """
 
     def __init__(self, method: str, path: str, message: str, status: int, retry_after: float | None = None) -> None:
@@ -184,7 +187,7 @@ def _is_untyped_apply(answer: Mapping[str, Any]) -> bool:
 
 def _status_object(body: bytes) -> Mapping[str, Any]:
     try:
-        answer = json.loads(body)
+        answer = decode(body)
     except ValueError:
         return {}
     return answer if isinstance(answer, dict) and answer.get("kind") == "Status" else {}
@@ -216,9 +219,11 @@ def _retry_after(headers: Mapping[str, str], answer: Mapping[str, Any]) -> float
     details = answer.get("details")
     told = headers.get("Retry-After") or (details.get("retryAfterSeconds") if isinstance(details, dict) else None)
     try:
-        return max(0.0, float(told)) if told is not None else None
-    except ValueError:
+        wait = float(told) if told is not None else None
+    except (ValueError, TypeError, OverflowError):
         return None
+    # Whatever is no number, as NaN, is none of either, and so the longer.
+    return None if wait is None else max(0.0, min(_LONGEST_RETRY_AFTER, wait))
 
 
 def _is_secret(path: str) -> bool:

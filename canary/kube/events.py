@@ -119,6 +119,10 @@ class EventRecorder:
             except KubeError as error:
                 self._drop(post.happening, str(error))
                 return
+            except Exception as error:
+                log.exception("an event could not be written by what nobody thought of")
+                self._drop(post.happening, repr(error))
+                return
             else:
                 self.written += 1
                 return

@@ -16,7 +16,7 @@ import structlog
 
 from canary.kube.backoff import fresh_random
 from canary.kube.client import KubeClient
-from canary.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from canary.kube.errors import AlreadyExists, Conflict, NotFound
 from canary.kube.transport import Query
 from canary.kube.types import LEASE, Json
 from canary.kube.watch_stream import changes
@@ -85,7 +85,9 @@ class Wait:
 Action = Create | Take | Renew | Wait
 
 
-def decide_lease(lease: Json | None, identity: str, observed_at: float, now: float) -> Action:
+def decide_lease(
+    lease: Json | None, identity: str, observed_at: float, now: float, *, last: Json | None = None
+) -> Action:
     """Decide what to do about a lease.
 
     Args:
@@ -93,15 +95,23 @@ def decide_lease(lease: Json | None, identity: str, observed_at: float, now: flo
         identity: Who asks; no two processes may share it.
         observed_at: When the lease was first seen as it is, on the same monotonic clock as ``now``, in seconds.
         now: The time.
+        last: The lease as it was seen last, where there is none now: whoever held it may not know of that yet.
     """
     if lease is None:
-        return Create()
+        held = decide_lease(last, identity, observed_at, now) if last is not None else None
+        return held if isinstance(held, Wait) else Create()
     spec = lease.get("spec") or {}
     holder = spec.get("holderIdentity") or ""
     if holder == identity:
         return Renew()
-    left = observed_at + float(spec.get("leaseDurationSeconds") or 0) - now
+    left = observed_at + _duration(spec) - now
     return Wait(holder, left) if holder and left > 0 else Take()
+
+
+def _duration(spec: Json) -> float:
+    """For how many seconds a lease lasts after its last renewal."""
+    seconds = spec.get("leaseDurationSeconds") or 0
+    return float(seconds) if isinstance(seconds, int | float) else LeaseTerms().duration
 
 
 def lease_spec(action: Create | Take | Renew, lease: Json | None, identity: str, terms: LeaseTerms, wall: str) -> Json:
@@ -206,14 +216,17 @@ class LeaderElector:
             try:
                 async with asyncio.timeout(self._left()) as limit, aclosing(self._changes(self._version)) as events:
                     async for kind, lease in events:
+                        if kind == "DELETED":
+                            self._version = None
+                            break
                         self._observe(lease)
-                        if kind == "DELETED" or not lease["spec"].get("holderIdentity"):
+                        if not (lease.get("spec") or {}).get("holderIdentity"):
                             return
                         limit.reschedule(_now() + self._left())
             except TimeoutError:
                 return
-            except KubeError as error:
-                log.debug("lease can't be watched", lease=self._name, error=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever the server sends, the next look is in a while
+                log.debug("lease can't be watched", lease=self._name, error=str(error) or repr(error))
             pause = min(pause, max(0.0, self._left()))
         await asyncio.sleep(pause)
 
@@ -228,7 +241,7 @@ class LeaderElector:
     def _left(self) -> float:
         """Seconds until the lease that was seen last runs out unless it is renewed."""
         spec, at = self._observed
-        return at + float((spec or {}).get("leaseDurationSeconds") or 0) - _now()
+        return at + _duration(spec or {}) - _now()
 
     async def _hold(self, lead: Callable[[], Awaitable[None]]) -> bool:
         """Run ``lead`` and keep the lease; tell whether ``lead`` ended by itself."""
@@ -273,16 +286,17 @@ class LeaderElector:
             except (Conflict, AlreadyExists, NotFound):
                 # Somebody wrote since we read: what they wrote decides, at once.
                 self._lease = None
-            except KubeError as error:
+            except Exception as error:  # noqa: BLE001 - whatever the server answers, only the lease is at stake
                 self._lease = self._version = None
-                log.warning("lease could not be acquired or renewed", error=str(error))
+                log.warning("lease could not be acquired or renewed", error=str(error) or repr(error))
                 break
         return self.is_leader
 
     async def _acquire_or_renew(self) -> bool:
         lease = self._lease or await self._read()
         self._observe(lease)
-        action = decide_lease(lease, self._identity, self._observed[1], _now())
+        spec, at = self._observed
+        action = decide_lease(lease, self._identity, at, _now(), last=None if spec is None else {"spec": spec})
         if isinstance(action, Wait):
             self._lease, self._valid_until = None, float("-inf")
             self._version = None if lease is None else str(lease["metadata"]["resourceVersion"])
@@ -315,7 +329,8 @@ class LeaderElector:
 
     def _observe(self, lease: Json | None) -> None:
         spec = None if lease is None else lease.get("spec")
-        if spec != self._observed[0]:
+        # What is gone is judged as it was last.
+        if isinstance(spec, dict) and spec != self._observed[0]:
             self._observed = (spec, _now())
 
     async def _release(self) -> None:
@@ -327,8 +342,8 @@ class LeaderElector:
         spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
         try:
             await self._client.replace(LEASE, {**lease, "spec": spec}, deadline=self._terms.retry_period)
-        except KubeError as error:
-            log.warning("lease could not be given back", error=str(error))
+        except Exception as error:  # noqa: BLE001 - it then runs out
+            log.warning("lease could not be given back", error=str(error) or repr(error))
 
 
 async def _coroutine(lead: Callable[[], Awaitable[None]]) -> None:

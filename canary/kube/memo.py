@@ -12,10 +12,10 @@ class Recent(Generic[K, V]):
     """A mapping that forgets what was used longest ago.
 
     Args:
-        size: how many entries it keeps.
+        size: how many entries it keeps, where need be asked each time.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int | Callable[[], int]) -> None:
         self._size = size
         self._values: OrderedDict[K, V] = OrderedDict()
 
@@ -30,7 +30,8 @@ class Recent(Generic[K, V]):
         """Keep a value, in place of the key's earlier one."""
         self._values[key] = value
         self._values.move_to_end(key)
-        if len(self._values) > self._size:
+        most = self._size if isinstance(self._size, int) else max(1, self._size())
+        while len(self._values) > most:
             self._values.popitem(last=False)
 
 
@@ -46,10 +47,10 @@ class Memo(Generic[V]):
     asking again about the same objects costs next to nothing.
 
     Args:
-        size: how many results it keeps.
+        size: how many results it keeps, where need be asked each time.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int | Callable[[], int]) -> None:
         self._results: Recent[Hashable, _Result[V]] = Recent(size)
 
     def of(self, key: Hashable, given: tuple[object, ...], compute: Callable[[], V]) -> V:

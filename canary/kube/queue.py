@@ -13,6 +13,13 @@ from canary.kube.backoff import Backoff
 
 K = TypeVar("K", bound=Hashable)
 
+_Entry = tuple[float, int, K]
+
+_CALM = 1.0
+"""Seconds without work after which a key was at rest."""
+_AHEAD = 3
+"""So many go first in a row while others wait."""
+
 
 class QueueState(Generic[K]):
     """Which keys are due when, and which are being worked on.
@@ -23,6 +30,10 @@ class QueueState(Generic[K]):
 
     Changes come in swarms: each pod of a workload is one. A key that was just worked on rests for a moment, and what
     changes meanwhile is looked at once, at the end of it. What is urged, and timers, wait for no rest.
+
+    Where more is due than can be worked on, what was at rest goes first, and what is worked on again and again, or was
+    never worked on, waits its turn: a change of one that is settled isn't lost in thousands that are set up. One in
+    four that are taken is of the others, so that all get on.
     """
 
     def __init__(self) -> None:
@@ -31,9 +42,17 @@ class QueueState(Generic[K]):
         self._rests: dict[K, float] = {}
         self._timers: dict[K, float] = {}
         self._in_flight: set[K] = set()
-        # Entries are (due, order, key); one whose due isn't the key's any more is stale, and skipped.
-        self._heap: list[tuple[float, int, K]] = []
+        # When the work on a key ended last.
+        self._ended: dict[K, float] = {}
+        self._discarded: set[K] = set()
+        # Entries are (due, order, key); all but the latest one of a key are stale, and skipped.
+        self._latest: dict[K, int] = {}
+        self._heap: list[_Entry[K]] = []
+        # Those that are due: what goes first, and the others.
+        self._first: list[_Entry[K]] = []
+        self._others: list[_Entry[K]] = []
         self._order = 0
+        self._ahead = 0
 
     def add(self, key: K, now: float) -> None:
         """Make a key due as soon as it has rested; while it is being worked on, it runs again afterwards."""
@@ -57,15 +76,39 @@ class QueueState(Generic[K]):
         self._timers[key] = due
         self._push(key)
 
+    def rest(self, key: K, until: float) -> None:
+        """Have a key's changes wait until then, those that came already and those to come; it runs then by itself.
+
+        What is urged, and timers, don't wait. A rest that is longer already stays.
+        """
+        self._rests[key] = until = max(until, self._rests.get(key, until))
+        if key not in self._urged:
+            self._changed.pop(key, None)
+        self._timers[key] = min(until, self._timers.get(key, until))
+        self._push(key)
+
     def take(self, now: float) -> K | None:
-        """Take the key that has been due longest, if any is due; it is in flight until `done`."""
-        due = self.next_due()
-        if due is None or due > now:
+        """Take the key that has been due longest, of those that go first if there is any; in flight until `done`."""
+        while self._heap and self._heap[0][0] <= now:
+            ready = heapq.heappop(self._heap)
+            heapq.heappush(self._first if self._goes_first(ready) else self._others, ready)
+        first, other = self._valid(self._first), self._valid(self._others)
+        turn = other is not None and self._ahead >= _AHEAD
+        entry = first if first is not None and not turn else other
+        if entry is None:
             return None
-        _, _, key = heapq.heappop(self._heap)
+        heapq.heappop(self._first if entry is first else self._others)
+        self._ahead = self._ahead + 1 if entry is first and other is not None else 0
+        key = entry[2]
         self._spend(key)
         self._in_flight.add(key)
         return key
+
+    def _goes_first(self, entry: "_Entry[K]") -> bool:
+        """Whether a key was at rest before it became due, or is urged."""
+        due, _, key = entry
+        ended = self._ended.get(key)
+        return key in self._urged or (ended is not None and due - ended >= _CALM)
 
     def done(self, key: K, now: float, rest: float = 0.0) -> None:
         """End the work on a key; if it became due meanwhile, it can be taken again.
@@ -76,29 +119,44 @@ class QueueState(Generic[K]):
             rest: For how many seconds changes of it can wait.
         """
         self._in_flight.discard(key)
+        if key in self._discarded:
+            self._discarded.discard(key)
+            self._ended.pop(key, None)
+        else:
+            self._ended[key] = now
         for other in [each for each, until in self._rests.items() if until <= now]:
             del self._rests[other]
-        self._rests[key] = now + rest
+        until = self._rests[key] = max(now + rest, self._rests.get(key, now))
         if key in self._changed and key not in self._urged:
-            self._changed[key] = max(self._changed[key], now + rest)
+            self._changed[key] = max(self._changed[key], until)
         self._push(key)
 
     def discard(self, key: K) -> None:
-        """Forget that a key waits; work in flight goes on."""
+        """Forget a key, that it waits and that it was ever worked on; work in flight goes on."""
         self._spend(key)
+        self._rests.pop(key, None)
+        self._ended.pop(key, None)
+        if key in self._in_flight:
+            self._discarded.add(key)
 
     def _spend(self, key: K) -> None:
         self._changed.pop(key, None)
         self._urged.discard(key)
         self._timers.pop(key, None)
+        self._latest.pop(key, None)
 
     def next_due(self) -> float | None:
         """When the next key that isn't in flight is due; None when none waits."""
-        while self._heap:
-            due, _, key = self._heap[0]
-            if key not in self._in_flight and due == self._due(key):
-                return due
-            heapq.heappop(self._heap)
+        entries = [self._valid(heap) for heap in (self._first, self._others, self._heap)]
+        return min((entry[0] for entry in entries if entry is not None), default=None)
+
+    def _valid(self, heap: "list[_Entry[K]]") -> "_Entry[K] | None":
+        """The first entry of a heap that isn't stale; those before it are dropped."""
+        while heap:
+            _, order, key = heap[0]
+            if order == self._latest.get(key):
+                return heap[0]
+            heapq.heappop(heap)
         return None
 
     def depth(self, now: float) -> int:
@@ -125,7 +183,7 @@ class QueueState(Generic[K]):
         due = self._due(key)
         if due is None or key in self._in_flight:
             return
-        self._order += 1
+        self._latest[key] = self._order = self._order + 1
         heapq.heappush(self._heap, (due, self._order, key))
         self._compact()
 
@@ -133,12 +191,7 @@ class QueueState(Generic[K]):
         """Keep stale entries from piling up when timers far ahead are moved again and again."""
         if len(self._heap) <= 64 + 4 * max(len(self._changed), len(self._timers)):
             return
-        live: dict[K, tuple[float, int, K]] = {}
-        for entry in sorted(self._heap):
-            key = entry[2]
-            if key not in self._in_flight and entry[0] == self._due(key):
-                live.setdefault(key, entry)
-        self._heap = list(live.values())
+        self._heap = [entry for entry in self._heap if entry[1] == self._latest.get(entry[2])]
         heapq.heapify(self._heap)
 
 
@@ -194,12 +247,20 @@ class WorkQueue(Generic[K]):
         self.schedule(key, delay)
         return delay
 
+    def rest(self, key: K, seconds: float) -> None:
+        """Have a key's changes wait for so long, those that came already and those to come; it runs then by itself.
+
+        What is urged, and timers, don't wait. A rest that is longer already stays.
+        """
+        self._state.rest(key, _now() + seconds)
+        self._call()
+
     def forget(self, key: K) -> None:
         """Start a key's failures over: its work succeeded, or it is gone."""
         self._failures.pop(key, None)
 
     def discard(self, key: K) -> None:
-        """Forget that a key waits, and its failures; work in flight goes on."""
+        """Forget a key, that it waits, that it was ever worked on, and its failures; work in flight goes on."""
         self._state.discard(key)
         self.forget(key)
 

@@ -1,7 +1,6 @@
 """Following one collection of objects: list, then watch, whatever happens to the connection."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -11,6 +10,7 @@ import structlog
 
 from canary.kube.backoff import Backoff, fresh_random
 from canary.kube.client import PAGE, KubeClient
+from canary.kube.decode import decode
 from canary.kube.errors import (
     Gone,
     Invalid,
@@ -35,28 +35,41 @@ _METADATA = "application/json;as={};g=meta.k8s.io;v=v1,application/json"
 _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 # One 404 may come from a server that is still starting; so many in a row mean that the resource is gone.
 _ABSENCES = 3
+# So many answers in a row that nobody can make sense of mean that the place to go on from may be no good.
+_SENSELESS = 3
+# Of so many objects that could not be taken it is remembered that this was told.
+_SKIPPED_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class WatchTiming:
     """How a watch cache paces itself; all in seconds.
 
+    A watch may be silent for as long as it was asked for: a server whose etcd reports no progress sends no bookmarks.
+    That the connection lives is the connection's own business (`Connection.stream`).
+
     Attributes:
         renew: Range from which each watch draws for how long it asks, so that they don't end all at once.
-        stall: Silence after which a watch is taken for dead; bookmarks come about once a minute.
-        absent: How often to look whether a missing resource has been installed.
-        settled: A watch that lived for so long starts the count of failures over.
+        margin: How long after that a watch is given up that the server has not ended.
+        stall: Silence after which a list that is streamed is given up.
+        absent: How often to look, at most, whether a missing resource has been installed.
+        settled: A watch that lived for so long starts the count of failures over, and is taken up again at once.
+        resume: Most that is waited before it is.
         backoff: Waits after failures.
         unreachable: Most that is waited before a server that gave no answer is tried again.
-        random: Where ``renew`` is drawn from.
+        patience: Most that is waited because the server asks for it.
+        random: Where ``renew`` and ``resume`` are drawn from.
     """
 
     renew: tuple[float, float] = (300.0, 600.0)
-    stall: float = 150.0
-    absent: float = 30.0
+    margin: float = 30.0
+    stall: float = 25.0
+    absent: float = 20.0
     settled: float = 5.0
-    backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=30.0))
+    resume: float = 0.1
+    backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=15.0))
     unreachable: float = 5.0
+    patience: float = 20.0
     random: Random = field(default_factory=fresh_random, compare=False, repr=False)
 
 
@@ -103,26 +116,37 @@ class Sink(Protocol):
 
 
 class Reflector:
-    """Keeps a sink current with the API server.
+    """Keeps a sink current with the API server, whatever that answers.
+
+    An object that can't be taken is left out; anything else that isn't what was asked for is a failure of this watch,
+    which is tried again. A watch that breaks off after it went well for a while is taken up again where it was, and
+    counts as a failure only where that fails.
 
     Attributes:
         synced: Set once the sink has been complete for the first time.
+        tried: Set once the first attempt has ended, well or not.
         state: How it goes; ``failing`` while the last attempt failed, ``absent`` while the resource isn't there.
         healthy_since: Loop time since which it goes well; None while it doesn't.
         last_contact: Loop time at which the server last said anything; None before the first word.
         lists: How many full lists were taken.
-        recovered: Called when the sink is current again after a failure, with the seconds since that began.
-        behind_since: Loop time since which a sink that was current may lag; None while it is current.
+        skipped: How many times an object was left out because it could not be taken.
+        turned: Called when the sink is current (again, or with the resource installed or gone), with the seconds for
+            which it may have lagged; and each time that following fails for another reason.
+        behind_since: Loop time since which the sink may lag behind the server; None while it is current.
         failure: Why the last attempt failed; None while it goes well.
     """
 
     def __init__(self, client: KubeClient, source: Source, sink: Sink, timing: WatchTiming) -> None:
         self.synced = asyncio.Event()
+        self.tried = asyncio.Event()
         self.state: State = "starting"
         self.healthy_since: float | None = None
         self.last_contact: float | None = None
         self.lists = 0
-        self.recovered: Callable[[float], None] = lambda _: None
+        self.skipped = 0
+        self.turned: Callable[[float], None] = lambda _: None
+        self.behind_since: float | None = None
+        self.failure: KubeError | None = None
         self._client = client
         self._source = source
         self._sink = sink
@@ -130,12 +154,16 @@ class Reflector:
         # Where to resume; None where a full list is needed.
         self._version: str | None = None
         self._streams_lists = True
-        # Failures in a row: without any answer, and with one.
+        # Failures in a row: without any answer, with one, and with one that makes no sense.
         self._unanswered = 0
         self._failures = 0
+        self._senseless = 0
         self._absences = 0
-        self.behind_since: float | None = None
-        self.failure: KubeError | None = None
+        # Loop time since which the watch at hand is open; None where none is.
+        self._open_since: float | None = None
+        # What `turned` was last called for.
+        self._told: State | type[KubeError] = "starting"
+        self._skipped: set[str] = set()
 
     @property
     def current(self) -> bool:
@@ -144,12 +172,19 @@ class Reflector:
 
     async def run(self) -> None:
         """Follow until cancelled."""
+        self.behind_since = _now()
         while True:
+            self._open_since = None
             try:
                 await self._follow()
             except KubeError as error:
                 wait = self._wait_after(error)
-                await asyncio.sleep(wait)
+            except Exception as error:
+                log.exception("watch failed by what nobody thought of", path=self._source.path)
+                wait = self._wait_after(self._nonsense(type(error).__name__))
+            else:
+                wait = self._wait_after(Unreachable("GET", self._source.path, "the watch ended"))
+            await asyncio.sleep(wait)
 
     async def _follow(self) -> None:
         """List where needed, then watch until the watch ends."""
@@ -157,14 +192,7 @@ class Reflector:
             self._sink.begin_list()
             if not self._streams_lists:
                 await self._list()
-        began = _now()
-        try:
-            await self._watch()
-        finally:
-            if _now() - began >= self._timing.settled:
-                self._failures = self._unanswered = 0
-        if _now() - began < self._timing.settled:
-            raise Unreachable("GET", self._source.path, "the watch ended at once")
+        await self._watch()
 
     async def _list(self) -> None:
         token: str | None = None
@@ -174,78 +202,117 @@ class Reflector:
                 {"limit": PAGE, "continue": token, "labelSelector": self._source.label_selector},
                 accept=self._source.accept("PartialObjectMetadataList"),
             )
+            items, metadata = page.get("items") or [], page.get("metadata")  # an empty list may be null
+            if not isinstance(items, list) or not isinstance(metadata, dict):
+                raise self._nonsense("the answer isn't a list")
             self._heard()
-            for item in page["items"] or ():  # an empty list may be null
-                self._sink.put(self._source.typed(item))
-            token = page["metadata"].get("continue")
+            for item in items:
+                self._take_object(item, self._sink.put)
+            token = metadata.get("continue")
             if not token:
-                return self._listed(page["metadata"]["resourceVersion"])
+                return self._listed(metadata.get("resourceVersion"))
 
     async def _watch(self) -> None:
         """Watch on from the version at hand; without one, the server sends the full list first."""
-        source, buffer = self._source, LineBuffer()
+        source, buffer, timing = self._source, LineBuffer(), self._timing
+        seconds = max(1, int(timing.random.uniform(*timing.renew)))
         accept = source.accept("PartialObjectMetadata")
-        async with self._client.stream(source.path, self._watch_query(), accept=accept) as content:
+        async with self._client.stream(source.path, self._watch_query(seconds), accept=accept) as content:
             self._heard()
+            self._open_since = _now()
+            ends = _now() + seconds + timing.margin
             try:
-                async with asyncio.timeout(self._timing.stall) as limit:
+                async with asyncio.timeout_at(self._patience(ends)) as limit:
                     async for chunk in content.iter_any():
                         self._heard()
-                        limit.reschedule(_now() + self._timing.stall)
                         for line in buffer.feed(chunk):
                             self._take(line)
+                        limit.reschedule(self._patience(ends))
             except NETWORK_ERRORS as error:  # a TimeoutError is an OSError
                 if limit.expired():
-                    raise Unreachable("GET", source.path, f"silent for {self._timing.stall:g} s") from error
+                    raise Unreachable("GET", source.path, "silent for too long") from error
                 raise error_of_network("GET", source.path, error) from error
 
-    def _watch_query(self) -> Query:
+    def _patience(self, ends: float) -> float:
+        """Until when the watch at hand is waited for: a list that is streamed has no reason to pause."""
+        return min(ends, _now() + self._timing.stall) if self._version is None else ends
+
+    def _watch_query(self, seconds: int) -> Query:
         first = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         resume = {"resourceVersion": self._version}
         return {
             "watch": "true",
             "allowWatchBookmarks": "true",
-            "timeoutSeconds": int(self._timing.random.uniform(*self._timing.renew)),
+            "timeoutSeconds": seconds,
             "labelSelector": self._source.label_selector,
             **(first if self._version is None else resume),
         }
 
     def _take(self, line: bytes) -> None:
         try:
-            event: Json = json.loads(line)
+            event = decode(line)
         except ValueError as error:
-            raise Unreachable("GET", self._source.path, "the watch isn't JSON") from error
-        obj: Json = event["object"]
-        match event["type"]:
+            raise self._nonsense("the watch isn't JSON") from error
+        obj = event.get("object") if isinstance(event, dict) else None
+        if not isinstance(event, dict) or not isinstance(obj, dict):
+            raise self._nonsense("what the watch sends is no event")
+        match event.get("type"):
             case "ADDED" | "MODIFIED":
-                self._sink.put(self._source.typed(obj))
+                taken = self._take_object(obj, self._sink.put)
             case "DELETED":
-                self._sink.remove(self._source.typed(obj))
+                taken = self._take_object(obj, self._sink.remove)
             case "BOOKMARK":
-                self._bookmark(version_of(obj["metadata"]["resourceVersion"]))
-            case _:
+                taken = self._bookmark(obj)
+            case "ERROR":
                 raise error_of_status("GET", self._source.path, obj)
-        self._failures = self._unanswered = 0
-        self._advance(obj["metadata"])
+            case _:
+                raise self._nonsense("what the watch sends is no event")
+        if taken:
+            self._failures = self._unanswered = self._senseless = 0
+            self._advance(obj["metadata"])
 
-    def _bookmark(self, version: int) -> None:
-        if self._version is not None and version < version_of(self._version):
+    def _take_object(self, obj: Json, sink: Callable[[Json], None]) -> bool:
+        """Take an object in; leave it out where it is none that can be, and tell that once."""
+        try:
+            sink(self._source.typed(obj))
+        except Exception as error:  # noqa: BLE001 - it concerns this object alone
+            self.skipped += 1
+            who = _named(obj)
+            if who not in self._skipped and len(self._skipped) < _SKIPPED_KEPT:
+                self._skipped.add(who)
+                log.warning("object left out", path=self._source.path, object=who, error=repr(error)[:200])
+            return False
+        return True
+
+    def _bookmark(self, obj: Json) -> bool:
+        metadata = obj.get("metadata")
+        version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+        if not isinstance(version, str):
+            raise self._nonsense("a bookmark says no version")
+        if self._version is not None and version_of(version) < version_of(self._version):
             raise Gone("GET", self._source.path, "the server's history went back")
-        self._sink.reached(version)
+        self._sink.reached(version_of(version))
+        return True
 
     def _advance(self, metadata: Json) -> None:
-        version = metadata["resourceVersion"]
+        version = metadata.get("resourceVersion")
+        annotations = metadata.get("annotations")
+        if not isinstance(version, str) or not version:
+            return
         if self._version is not None:
             self._version = version
-        elif (metadata.get("annotations") or {}).get(_INITIAL_EVENTS_END) == "true":
+        elif isinstance(annotations, dict) and annotations.get(_INITIAL_EVENTS_END) == "true":
             self._listed(version)
 
-    def _listed(self, version: str) -> None:
+    def _listed(self, version: object) -> None:
+        if not isinstance(version, str) or not version:
+            raise self._nonsense("the list says no version")
         self._sink.end_list(version)
         self.lists += 1
         self._version = version
-        self.synced.set()
         self._catch_up()
+        self.synced.set()
+        self.tried.set()
 
     def _heard(self) -> None:
         now = self.last_contact = _now()
@@ -254,35 +321,56 @@ class Reflector:
             if self.state != "starting":
                 log.info("watch goes on", path=self._source.path)
             self.healthy_since = now
+        if self.state == "absent":
+            self.behind_since = now
         self.state = "watching"
         self._catch_up()
 
     def _catch_up(self) -> None:
         if not self.current:
             return
+        since, self.behind_since = self.behind_since, None
+        lagged = _now() - since if since is not None and self.failure is not None else 0.0
         if self.state == "watching":
             self.failure = None
-        since, self.behind_since = self.behind_since, None
-        if since is not None:
-            self.recovered(_now() - since)
+        self._tell(self.state, lagged)
+
+    def _tell(self, what: State | type[KubeError], seconds: float) -> None:
+        if what != self._told:
+            self._told = what
+            self.turned(seconds)
+
+    def _nonsense(self, words: str) -> Unreachable:
+        """The error of an answer that is none; after some, what is known may be wrong, and is read anew."""
+        self._senseless += 1
+        if self._senseless >= _SENSELESS:
+            self._senseless, self._version = 0, None
+        return Unreachable("GET", self._source.path, words)
 
     def _wait_after(self, error: KubeError) -> float:
-        """Account for a failure; give the seconds to wait before going on."""
-        self.failure = error
+        """Account for the end of a watch, or for a failure; give the seconds to wait before going on."""
+        lived = 0.0 if self._open_since is None else _now() - self._open_since
+        if self._open_since is not None and lived >= self._timing.settled:
+            self._failures = self._unanswered = 0
+            if isinstance(error, Unreachable) and self.current:
+                log.debug("watch is taken up again", path=self._source.path, reason=error.message)
+                return self._timing.resume * self._timing.random.random()
         if self._version is None and self._streams_lists and _cannot_stream_lists(error):
             self._streams_lists = False
             return 0.0
         if isinstance(error, NotFound):
             self._absences += 1
             if not self.synced.is_set() or self._absences >= _ABSENCES or self.state == "absent":
-                return self._absent()
+                return self._absent(error)
         wait = self._backoff(error)
         if isinstance(error, Throttled | ServerError):
-            wait = max(wait, error.retry_after or 0.0)
-        self.state, self.healthy_since = "failing", None
+            wait = max(wait, min(error.retry_after or 0.0, self._timing.patience))
+        self.failure, self.state, self.healthy_since = error, "failing", None
         if self.behind_since is None:
             self.behind_since = _now()
         log.warning("watch broke off", path=self._source.path, error=error.message, wait=round(wait, 2))
+        self._tell(type(error), 0.0)
+        self.tried.set()
         return wait
 
     def _backoff(self, error: KubeError) -> float:
@@ -298,17 +386,25 @@ class Reflector:
         self._failures += 1
         return self._timing.backoff.delay(self._failures)
 
-    def _absent(self) -> float:
+    def _absent(self, error: KubeError) -> float:
         """The resource isn't installed (any more): that is a healthy, empty state, looked at again now and then."""
         now = self.last_contact = _now()
         if self.state != "absent":
             log.info("resource isn't installed", path=self._source.path)
-        self.state, self.healthy_since = "absent", self.healthy_since or now
+        self.failure, self.state, self.healthy_since = error, "absent", self.healthy_since or now
         self._version, self._failures, self._unanswered = None, 0, 0
         self._sink.clear()
-        self.synced.set()
         self._catch_up()
-        return self._timing.absent * self._timing.random.uniform(0.8, 1.2)
+        self.synced.set()
+        self.tried.set()
+        return min(self._timing.backoff.delay(self._absences), self._timing.absent)
+
+
+def _named(obj: object) -> str:
+    """Namespace and name of an object as far as it has them, for people."""
+    metadata = obj.get("metadata") if isinstance(obj, dict) else None
+    place = metadata if isinstance(metadata, dict) else {}
+    return f"{place.get('namespace', '')}/{place.get('name', '?')}"[:300]
 
 
 def _cannot_stream_lists(error: KubeError) -> bool:

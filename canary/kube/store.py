@@ -1,4 +1,11 @@
-"""The objects that a watch cache holds: what comes from the server, merged with one's own writes. No I/O."""
+"""The objects that a watch cache holds: what comes from the server, merged with one's own writes. No I/O.
+
+Most objects of a cluster concern nobody here. Of those that nobody names only the version is kept, a stub: so an event
+of one costs no more than reading it, and one held a fraction of its size. Whoever wants an object whole has to name it
+first and then see whether it is a stub; if so, read it from the server and `fill` it in. In this order nothing can be
+missed: from the moment that it is named, each event brings it whole, and what was read is taken only where the stub is
+still there and not newer than what was read.
+"""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +20,8 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-_SHORT = 64
+# More than any number in etcd has.
+_DIGITS = 25
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -44,39 +52,60 @@ class _Entry(NamedTuple, Generic[T]):
     value: T
 
 
+def nobody(_: Key, __: Json) -> bool:
+    """Nobody names any object."""
+    return False
+
+
+def everybody(_: Key, __: Json) -> bool:
+    """Every object is named."""
+    return True
+
+
 class Store(Generic[T]):
-    """Objects by namespace and name, projected to what is needed of them.
+    """Objects by namespace and name, projected to what is needed of them; those that nobody names as stubs.
 
     The server's stream is in order, so what it says is taken as it comes. Only a write of one's own that the
     stream hasn't reached yet (`note`) stands against it, until the stream has reached it.
+
+    Args:
+        project: What is kept of an object that is named.
+        named: Whether somebody names an object, by its place or by what is in it. What was filled in or noted is named.
     """
 
-    def __init__(self, project: Callable[[Json], T]) -> None:
+    def __init__(self, project: Callable[[Json], T], named: Callable[[Key, Json], bool] = nobody) -> None:
         self._project = project
+        self._named = named
         self._handlers: list[Callable[[Change[T]], None]] = []
-        self._objects: dict[str, dict[str, _Entry[T]]] = {}
+        # A stub is its version.
+        self._objects: dict[str, dict[str, _Entry[T] | int]] = {}
+        self._wanted: set[Key] = set()
         self._noted: dict[Key, int] = {}
         self._progress = 0
         self._listed: set[Key] | None = None
+        # What the list at hand has of objects of which an own write is known that is newer.
+        self._overruled: list[Json] = []
 
     def subscribe(self, handler: Callable[[Change[T]], None]) -> None:
         """Call a handler, synchronously, with each change from now on."""
         self._handlers.append(handler)
 
     def get(self, namespace: str | None, name: str) -> T | None:
-        """What is held of one object."""
+        """What is held of one object; None for a stub, too."""
         entry = self._objects.get(namespace or "", {}).get(name)
-        return None if entry is None else entry.value
+        return None if entry is None or isinstance(entry, int) else entry.value
+
+    def is_stub(self, namespace: str | None, name: str) -> bool:
+        """Whether an object is there, and not known whole."""
+        return isinstance(self._objects.get(namespace or "", {}).get(name), int)
 
     def values(self, namespace: str | None = None) -> Iterator[T]:
-        """What is held of all objects, or of those in one namespace."""
-        if namespace is not None:
-            for entry in self._objects.get(namespace, {}).values():
-                yield entry.value
-            return
-        for entries in self._objects.values():
+        """What is held of all objects, or of those in one namespace; stubs left out."""
+        held = self._objects.values() if namespace is None else (self._objects.get(namespace, {}),)
+        for entries in held:
             for entry in entries.values():
-                yield entry.value
+                if not isinstance(entry, int):
+                    yield entry.value
 
     def __len__(self) -> int:
         return sum(len(entries) for entries in self._objects.values())
@@ -84,10 +113,16 @@ class Store(Generic[T]):
     def begin_list(self) -> None:
         """Start taking a full list; one begun before and not ended is forgotten."""
         self._listed = set()
+        self._overruled = []
 
     def end_list(self, version: str) -> None:
         """End a full list as of ``version``: what it didn't hold is gone, but for own writes after it."""
         seen, self._listed = self._listed or set(), None
+        if version_of(version) < self._progress:
+            # The server's history went back, as after a restore from a backup: own writes are gone with it.
+            self._noted.clear()
+            for obj in self._overruled:
+                self._set(key_of(obj), _object_version(obj), obj)
         self._progress = version_of(version)
         self._forget_reached()
         for key in [key for key in self._keys() if key not in seen and key not in self._noted]:
@@ -107,6 +142,8 @@ class Store(Generic[T]):
             self._listed.add(key)
         if self._noted.get(key, -1) <= version:
             self._set(key, version, obj)
+        elif self._listed is not None:
+            self._overruled.append(obj)
 
     def remove(self, obj: Json) -> None:
         """Take an object's deletion from the server's stream."""
@@ -125,10 +162,24 @@ class Store(Generic[T]):
         """
         key, version = key_of(obj), _object_version(obj)
         current = self._objects.get(key.namespace, {}).get(key.name)
-        if version <= self._progress or (current is not None and current.version >= version):
+        if isinstance(current, int):
+            is_news = version >= current
+        else:
+            is_news = version > self._progress and (current is None or version > current.version)
+        if is_news:
+            self._want(key, version)
+            self._set(key, version, obj)
+
+    def fill(self, obj: Json) -> None:
+        """Take a stub's object as it was read, if the stream hasn't told of a newer one; nobody is told."""
+        key, version = key_of(obj), _object_version(obj)
+        stub = self._objects.get(key.namespace, {}).get(key.name)
+        if not isinstance(stub, int) or stub > version:
             return
-        self._noted[key] = version
-        self._set(key, version, obj)
+        entry = self._entry(key, version, obj)
+        if entry is not None:
+            self._want(key, version)
+            self._objects[key.namespace][key.name] = entry
 
     def reached(self, version: int) -> None:
         """Know that the stream has told everything up to ``version``."""
@@ -142,6 +193,12 @@ class Store(Generic[T]):
         for key in list(self._keys()):
             self._drop(key)
 
+    def _want(self, key: Key, version: int) -> None:
+        """Keep an object whole from now on, and the stream from going behind this version of it."""
+        self._wanted.add(key)
+        if version > self._progress:
+            self._noted[key] = version
+
     def _keys(self) -> Iterator[Key]:
         for namespace, entries in self._objects.items():
             for name in entries:
@@ -152,20 +209,22 @@ class Store(Generic[T]):
             self._noted = {key: version for key, version in self._noted.items() if version > self._progress}
 
     def _set(self, key: Key, version: int, obj: Json) -> None:
+        if key not in self._wanted and not self._named(key, obj):
+            self._objects.setdefault(key.namespace, {})[key.name] = version
+            return
+        current = self._objects.get(key.namespace, {}).get(key.name)
+        held = None if isinstance(current, int) else current
+        if held is not None and held.version == version:
+            return
+        entry = self._entry(key, version, obj)
+        if entry is None:
+            return
+        old, value = None if held is None else held.value, entry.value
         entries = self._objects.setdefault(key.namespace, {})
-        current = entries.get(key.name)
-        if current is not None and current.version == version:
-            return
-        try:
-            value = self._project(obj)
-        except Exception:
-            log.exception("object could not be projected", namespace=key.namespace, name=key.name)
-            return
-        old = None if current is None else current.value
         if old == value and old is not None:
             entries[key.name] = _Entry(version, old)
             return
-        entries[key.name] = _Entry(version, value)
+        entries[key.name] = entry
         self._tell(Change(key, old, value))
 
     def _drop(self, key: Key) -> None:
@@ -173,8 +232,17 @@ class Store(Generic[T]):
         entry = entries.pop(key.name, None)
         if not entries:
             self._objects.pop(key.namespace, None)
-        if entry is not None:
+        self._wanted.discard(key)
+        if entry is not None and not isinstance(entry, int):
             self._tell(Change(key, entry.value, None))
+
+    def _entry(self, key: Key, version: int, obj: Json) -> _Entry[T] | None:
+        """What is kept of an object; None for one that can't be read, of which what was kept before stays."""
+        try:
+            return _Entry(version, self._project(obj))
+        except Exception:
+            log.exception("object could not be projected", namespace=key.namespace, name=key.name)
+            return None
 
     def _tell(self, change: Change[T]) -> None:
         for handler in self._handlers:
@@ -185,14 +253,24 @@ class Store(Generic[T]):
 
 
 def key_of(obj: Json) -> Key:
-    """Namespace and name of an object."""
-    metadata = obj["metadata"]
-    return Key(metadata.get("namespace") or "", metadata["name"])
+    """Namespace and name of an object.
+
+    Raises:
+        ValueError: It carries none, or such as no object has.
+    """
+    metadata = obj.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(name, str) or not name:
+        raise ValueError("an object without a name")
+    namespace = metadata.get("namespace") or ""
+    if not isinstance(namespace, str):
+        raise ValueError("an object in a namespace without a name")
+    return Key(namespace, name)
 
 
 def version_of(text: str) -> int:
     """A resourceVersion as the number that it is in every API server that keeps its objects in etcd."""
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) < _DIGITS else 0
 
 
 def _object_version(obj: Json) -> int:
@@ -200,9 +278,10 @@ def _object_version(obj: Json) -> int:
 
 
 def trim(obj: Json) -> Json:
-    """Drop what nobody here reads (who manages which field, and kubectl's copy of the object), and share strings.
+    """Drop what nobody here reads: who manages which field, and kubectl's copy of the object.
 
-    Field names and most values are the same from object to object: shared, an object takes half the memory.
+    Field names are the same from object to object: shared, an object takes less memory. Values aren't: an interned
+    string lives for ever in some versions of Python, and there is no end of times and versions.
     """
     metadata: Json = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
     annotations = metadata.get("annotations")
@@ -213,11 +292,9 @@ def trim(obj: Json) -> Json:
 
 
 def _shared(value: Any) -> Any:
-    """Copy a JSON value with one copy of each field name and each short string in the whole process."""
+    """Copy a JSON value with one copy of each field name in the whole process."""
     if isinstance(value, dict):
         return {sys.intern(key): _shared(field) for key, field in value.items()}
     if isinstance(value, list):
         return [_shared(item) for item in value]
-    if isinstance(value, str) and len(value) <= _SHORT:
-        return sys.intern(value)
     return value

@@ -10,8 +10,10 @@ from urllib.parse import urlencode
 import aiohttp
 import structlog
 
-from canary.kube.connection import Connection
+from canary.kube.connection import Connection, watch_over
+from canary.kube.decode import decode
 from canary.kube.errors import (
+    KubeError,
     NotLeading,
     Throttled,
     Unauthorized,
@@ -114,6 +116,7 @@ class Transport:
         """
         async with self._limited(request) as ends:
             response = await self._patiently(request, ends)
+        watch_over(response)
         try:
             yield response.content
         finally:
@@ -138,6 +141,12 @@ class Transport:
             if limit.expired():
                 raise Unreachable(method, path, f"no answer within {seconds:g} s") from error
             raise error_of_network(method, path, error) from error
+        except KubeError:
+            raise
+        except Exception as error:
+            # Of what the other end sent, in the end: it is no answer, whatever our libraries make of it.
+            log.exception("an exchange failed by what nobody thought of", method=method, path=path)
+            raise Unreachable(method, path, f"the answer makes no sense: {type(error).__name__}") from error
 
     async def _patiently(self, request: Request, ends: float) -> aiohttp.ClientResponse:
         """Send again after a 429 whose wait fits the deadline, and after a 401 that new credentials may cure."""
@@ -175,7 +184,7 @@ class Transport:
 
 def _object(request: Request, content: bytes) -> Json:
     try:
-        answer = json.loads(content)
+        answer = decode(content)
     except ValueError as error:
         raise Unreachable(request.method, request.path, "the answer isn't JSON") from error
     if not isinstance(answer, dict):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 Json = dict[str, Any]
 """One JSON object as the API server gives it; the only place where ``Any`` enters."""
@@ -31,19 +32,27 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
-        """URL path of the collection, of one object, or of a part of one object.
+        """URL path of the collection, of one object, or of a part of one object; names are escaped.
 
         Args:
             namespace: Namespace; None for a cluster-scoped object or a collection over all namespaces.
             name: Object name; None for the collection.
             subresource: Such as ``status`` or ``scale``; needs ``name``.
+
+        Raises:
+            ValueError: The name or the namespace is empty: that would be the path of something else.
         """
+        if name == "" or namespace == "":
+            raise ValueError(f"{self.plural}: an object has a name, and a namespace has one")
         root = f"/apis/{self.group}" if self.group else "/api"
         parts = [root, self.version]
         if namespace is not None and self.namespaced:
-            parts += ["namespaces", namespace]
+            parts += ["namespaces", quote(namespace, safe="")]
         parts.append(self.plural)
-        parts += [part for part in (name, subresource) if part is not None]
+        if name is not None:
+            parts.append(quote(name, safe=""))
+        if subresource is not None:
+            parts.append(subresource)
         return "/".join(parts)
 
 

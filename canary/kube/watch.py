@@ -7,7 +7,7 @@ from typing import Generic, TypeVar, overload
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError
 from canary.kube.reflector import Reflector, Source, State, WatchTiming
-from canary.kube.store import Change, Store, trim
+from canary.kube.store import Change, Key, Store, everybody, trim
 from canary.kube.types import Json, Resource
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ class WatchCache(Generic[T]):
         project: None = None,
         metadata_only: bool = False,
         label_selector: str | None = None,
+        named: Callable[[Key, Json], bool] = everybody,
         timing: WatchTiming | None = None,
     ) -> None: ...
     @overload
@@ -45,6 +46,7 @@ class WatchCache(Generic[T]):
         project: Callable[[Json], T],
         metadata_only: bool = False,
         label_selector: str | None = None,
+        named: Callable[[Key, Json], bool] = everybody,
         timing: WatchTiming | None = None,
     ) -> None: ...
 
@@ -57,6 +59,7 @@ class WatchCache(Generic[T]):
         project: Callable[[Json], T] | None = None,
         metadata_only: bool = False,
         label_selector: str | None = None,
+        named: Callable[[Key, Json], bool] = everybody,
         timing: WatchTiming | None = None,
     ) -> None:
         """Set up a cache; nothing happens before `run`.
@@ -68,12 +71,14 @@ class WatchCache(Generic[T]):
             project: What to keep of an object; by default all but managed fields and kubectl's copy.
             metadata_only: Ask the server for the objects' metadata only.
             label_selector: Only objects that it selects; then `note` only such.
+            named: Which objects somebody wants; of others only the version is kept (see `canary.kube.store`).
             timing: How to pace lists and watches.
         """
         self.resource = resource
         self._namespace = namespace
-        self._store: Store[T] = Store(project or trim)  # type: ignore[arg-type]  # Json by the overload
-        source = Source(resource, namespace, label_selector, metadata_only)
+        self._client = client
+        self._store: Store[T] = Store(project or trim, named)  # type: ignore[arg-type]  # Json by the overload
+        self._source = source = Source(resource, namespace, label_selector, metadata_only)
         self._follower = Reflector(client, source, self._store, timing or WatchTiming())
 
     async def run(self) -> None:
@@ -81,8 +86,27 @@ class WatchCache(Generic[T]):
         await self._follower.run()
 
     def get(self, namespace: str | None, name: str) -> T | None:
-        """Look an object up; None where there is none, or its resource isn't installed. Not to be changed."""
+        """Look an object up; None where there is none, or its resource isn't installed. Not to be changed.
+
+        None for one that nobody has named yet, too: see `is_stub`.
+        """
         return self._store.get(namespace, name)
+
+    def is_stub(self, namespace: str | None, name: str) -> bool:
+        """Whether there is such an object that isn't known whole."""
+        return self._store.is_stub(namespace, name)
+
+    async def fill(self, namespace: str | None, name: str) -> None:
+        """Read an object whole that is a stub so far; it is to be named before.
+
+        Raises:
+            KubeError: It can't be read.
+        """
+        if self._store.is_stub(namespace, name):
+            accept = self._source.accept("PartialObjectMetadataList")
+            found = await self._client.find(self.resource, namespace, name, accept=accept)
+            if found is not None:
+                self._store.fill(self._source.typed(found))
 
     def list(self, namespace: str | None = None) -> "list[T]":
         """All objects, or those in one namespace."""
@@ -111,6 +135,16 @@ class WatchCache(Generic[T]):
         return self._follower.synced
 
     @property
+    def tried(self) -> asyncio.Event:
+        """Set once the first attempt to follow has ended, well or not."""
+        return self._follower.tried
+
+    @property
+    def skipped(self) -> int:
+        """How many times an object was left out because it could not be taken."""
+        return self._follower.skipped
+
+    @property
     def state(self) -> State:
         """How the following goes: ``starting``, ``watching``, ``failing`` or ``absent``."""
         return self._follower.state
@@ -130,9 +164,12 @@ class WatchCache(Generic[T]):
         """Why the last attempt to follow failed; None while it goes well."""
         return self._follower.failure
 
-    def on_recovery(self, handler: Callable[[float], None]) -> None:
-        """Call a handler each time that it is current again after a failure, with the seconds that it was not."""
-        self._follower.recovered = handler
+    def on_turn(self, handler: Callable[[float], None]) -> None:
+        """Call a handler each time that it becomes current, absent, or fails for another reason.
+
+        It is given the seconds for which the cache may have lagged before it became current; else 0.
+        """
+        self._follower.turned = handler
 
     @property
     def healthy_since(self) -> float | None:
@@ -143,7 +180,7 @@ class WatchCache(Generic[T]):
     def silence(self) -> float | None:
         """Seconds since the server last said anything; None before its first word.
 
-        About a minute at most while all is well: the server sends bookmarks.
+        No sign of anything: a server whose etcd reports no progress says nothing while nothing happens.
         """
         heard = self._follower.last_contact
         return None if heard is None else asyncio.get_running_loop().time() - heard

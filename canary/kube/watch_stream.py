@@ -1,9 +1,9 @@
 """One watch, from where it begins to where it ends."""
 
-import json
 from collections.abc import AsyncGenerator
 
 from canary.kube.client import KubeClient
+from canary.kube.decode import decode
 from canary.kube.errors import Unreachable, error_of_network, error_of_status
 from canary.kube.lines import LineBuffer
 from canary.kube.transport import NETWORK_ERRORS, Query
@@ -28,11 +28,23 @@ async def changes(client: KubeClient, path: str, query: Query) -> AsyncGenerator
         try:
             async for chunk in content.iter_any():
                 for line in buffer.feed(chunk):
-                    event: Json = json.loads(line)
-                    if event["type"] == "ERROR":
-                        raise error_of_status("GET", path, event["object"])
-                    yield event["type"], event["object"]
+                    kind, obj = _event(decode(line))
+                    if kind == "ERROR":
+                        raise error_of_status("GET", path, obj)
+                    yield kind, obj
         except NETWORK_ERRORS as error:
             raise error_of_network("GET", path, error) from error
         except ValueError as error:
-            raise Unreachable("GET", path, "the watch isn't JSON") from error
+            raise Unreachable("GET", path, f"the watch makes no sense: {error}") from error
+
+
+def _event(event: object) -> tuple[str, Json]:
+    """The type and the object of an event.
+
+    Raises:
+        ValueError: It is none.
+    """
+    kind, obj = (event.get("type"), event.get("object")) if isinstance(event, dict) else (None, None)
+    if not isinstance(kind, str) or not isinstance(obj, dict):
+        raise ValueError("no event")
+    return kind, obj

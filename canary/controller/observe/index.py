@@ -6,16 +6,22 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from canary.kube.store import Change
-from canary.kube.types import Json
+from canary.kube.types import Json, Resource
 from canary.workloads.base import mapping, primary_name
 
 
 class Ref(NamedTuple):
-    """An object by kind, namespace and name; many are made in every pass."""
+    """An object by API group, kind, namespace and name; many are made in every pass."""
 
+    group: str
     kind: str
     namespace: str
     name: str
+
+
+def ref_to(resource: Resource, namespace: str, name: str) -> Ref:
+    """The reference to an object of a resource, in whichever version of its group."""
+    return Ref(resource.group, resource.kind, namespace, name)
 
 
 class Index:
@@ -27,6 +33,12 @@ class Index:
         self.claims = Claims()
         self.let_go: Callable[[Ref], None] = lambda _: None
         """Is told of each object that no Canary looks at any more."""
+
+    def add(self, key: str, refs: frozenset[Ref]) -> None:
+        """A Canary looks at these objects, and at those that it looked at before."""
+        old = self._objects.get(key)
+        if old is None or not refs <= old:
+            self.put(key, refs if old is None else refs | old)
 
     def put(self, key: str, refs: Iterable[Ref]) -> None:
         """A Canary looks at these objects, and at none that it looked at before."""
@@ -49,6 +61,10 @@ class Index:
     def drop(self, key: str) -> None:
         """A Canary is gone."""
         self.put(key, ())
+
+    def names(self, ref: Ref) -> bool:
+        """Whether any Canary looks at an object."""
+        return ref in self._canaries
 
     def concerned(self, ref: Ref) -> frozenset[str]:
         """The Canaries that look at an object."""
@@ -123,12 +139,11 @@ class Claims:
 def _claim(raw: Json) -> Claim:
     metadata, target = mapping(raw.get("metadata")), mapping(mapping(raw.get("spec")).get("targetRef"))
     namespace, kind = str(metadata.get("namespace") or ""), str(target.get("kind") or "")
-    group, slash, _ = str(target.get("apiVersion") or "").rpartition("/")
+    group, _, _ = str(target.get("apiVersion") or "").rpartition("/")
     return Claim(
         canary=str(metadata.get("name") or ""),
         uid=str(metadata.get("uid") or ""),
         created=str(metadata.get("creationTimestamp") or ""),
-        target=Ref(
-            f"{kind}.{group}" if slash and kind == "Service" else kind, namespace, str(target.get("name") or "")
-        ),
+        # There are Services in two groups; of the other kinds each is one, whatever group the spec names.
+        target=Ref(group if kind == "Service" else "", kind, namespace, str(target.get("name") or "")),
     )

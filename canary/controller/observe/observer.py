@@ -1,6 +1,7 @@
 """Observe: collect what is known around one Canary into facts."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from canary.api.canary import Canary, parse_canary
@@ -14,11 +15,12 @@ from canary.controller.observe.caches import Caches, Freshness
 from canary.controller.observe.caught_up import CaughtUp
 from canary.controller.observe.conflicts import conflicts
 from canary.controller.observe.foreign import ForeignObjects
-from canary.controller.observe.former_routes import Place, former_routes
-from canary.controller.observe.index import Index, Ref
-from canary.controller.observe.kept_revisions import askable, kept
+from canary.controller.observe.former_routes import former_routes
+from canary.controller.observe.index import Index, ref_to
+from canary.controller.observe.kept_revisions import kept
+from canary.controller.observe.needs import Needs, config_refs, of_pods, of_spec, routes_of
 from canary.controller.observe.rivals import rival_problems
-from canary.controller.observe.routes import ROUTES, absent, current_routes
+from canary.controller.observe.routes import absent, current_routes
 from canary.controller.observe.surroundings import Contents, Surroundings, Told
 from canary.controller.options import Options
 from canary.controller.status_memory import StatusMemory
@@ -26,6 +28,7 @@ from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, NotLeading
 from canary.kube.memo import Memo
 from canary.kube.types import (
+    CANARY,
     CONTROLLER_REVISION,
     METRIC_TEMPLATE,
     POD,
@@ -43,10 +46,9 @@ from canary.routers.replicas import ReplicaRouter
 from canary.workloads import autoscalers, config_sync, configs, ports
 from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.base import Target, primary_name
-from canary.workloads.configs import ConfigRef, references
+from canary.workloads.configs import ConfigRef
 from canary.workloads.registry import kind_of, target_for
 from canary.workloads.registry import supported as supported_kinds
-from canary.workloads.revisions import record_name
 from canary.workloads.services import is_shared
 from canary.workloads.statefulset import StatefulSet
 
@@ -55,9 +57,6 @@ AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING
 
 KNOWN = frozenset({Freshness.FRESH, Freshness.ABSENT})
 """What is known of a kind is how it is."""
-
-_KEPT = 256
-"""Of how many Canaries it is kept what was found out about them: of those that are being rolled out."""
 
 
 class Observer:
@@ -88,13 +87,18 @@ class Observer:
         self._options = options
         self._statuses = statuses
         self._caught_up = CaughtUp()
-        self._read: Memo[Canary] = Memo(_KEPT)
-        self._refused: Memo[tuple[Problem, ...]] = Memo(_KEPT)
-        self._reads: Memo[frozenset[ConfigRef]] = Memo(2 * _KEPT)
-        self._unfit: Memo[tuple[Problem, ...]] = Memo(_KEPT)
-        self._carried: Memo[str] = Memo(_KEPT)
+        self._read: Memo[Canary] = Memo(self._kept)
+        self._needs: Memo[Needs] = Memo(self._kept)
+        self._refused: Memo[tuple[Problem, ...]] = Memo(self._kept)
+        self._reads: Memo[frozenset[ConfigRef]] = Memo(lambda: 2 * self._kept())
+        self._unfit: Memo[tuple[Problem, ...]] = Memo(self._kept)
+        self._carried: Memo[str] = Memo(self._kept)
         self._foreign = ForeignObjects(client, caches)
         self._unread_since: dict[str, datetime] = {}
+
+    def _kept(self) -> int:
+        """Of how many Canaries it is kept what was found out about them: of all there are."""
+        return self._caches.count(CANARY)
 
     def forget(self, key: str) -> None:
         """A Canary is gone."""
@@ -106,11 +110,17 @@ class Observer:
 
         Raises:
             InvalidResource: the Canary can't be read.
+            KubeError: it names something that is there and can't be read.
         """
         key = (namespace_of(raw), name_of(raw))
         whole = self._statuses.whole(raw)
         canary = self._read.of(key, (whole,), lambda: parse_canary(whole))
         default, namespace = self._options.mesh_provider, canary.namespace
+        needs = self._needs.of(key, (canary,), lambda: of_spec(canary, default))
+        # Named first, then looked for: what changes from now on is known whole, and wakes the Canary again.
+        self._index.add(canary.key, needs.refs)
+        await self._caches.need(canary.key, needs.kinds)
+        await self._caches.fill(needs.refs)
         kind, router = target_for(canary), router_of(canary, default)
         beside = kind if not canary.in_place else None
         target = self._caches.get(kind.resource, namespace, canary.target_name) if kind else None
@@ -119,7 +129,7 @@ class Observer:
         own_refs = self._reads.of((*key, True), (beside, primary), lambda: self._refs(beside, primary))
         ref = canary.spec.autoscaler_ref
         scaler_kind = AUTOSCALERS.get(ref.kind) if ref is not None else None
-        routes = [ROUTES[each] for each in (router.resources(canary) if router else ()) if each != SERVICE.kind]
+        routes = routes_of(canary, default)
         needed = dict.fromkeys(
             (
                 *(each.resource for each in (kind, scaler_kind) if each is not None),
@@ -127,14 +137,16 @@ class Observer:
                 *routes,
                 *(RESOURCE[each.kind] for each in sorted(refs | own_refs)),
                 *((CONTROLLER_REVISION,) if canary.status.bake is not None else ()),
-                *((METRIC_TEMPLATE,) if _templates(canary) else ()),
+                *((METRIC_TEMPLATE,) if METRIC_TEMPLATE in needs.kinds else ()),
             )
         )
-        states = {each: self._caches.state(each) for each in needed}
-        # Before anything is waited for: what changes meanwhile wakes the Canary again.
         places = self._caches.owners.of(canary)
         copied = frozenset(ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs)
-        self._index.put(canary.key, _watched(canary, refs | own_refs | copied, routes, places))
+        read = of_pods(self._caches, canary, refs | own_refs | copied)
+        self._index.put(canary.key, needs.refs | read.refs | {ref_to(*place) for place in places})
+        states = await self._caches.need(canary.key, (*needed, *read.kinds))
+        with suppress(KubeError):  # that it could not be read is found where it is
+            await self._caches.fill(read.refs)
         services = self._caches.named(SERVICE, namespace, canary.services)
         unmarked = kind is not None and primary is not None and kind.primary_revision(primary) is None
         contents = await self._contents(canary, beside, target, primary, refs, copied if unmarked else ())
@@ -162,9 +174,9 @@ class Observer:
                 for each in sorted(refs)
                 if not each.optional
                 and states[RESOURCE[each.kind]].freshness in KNOWN
-                and self._caches.get(RESOURCE[each.kind], namespace, each.name) is None
+                and not self._caches.is_known(RESOURCE[each.kind], namespace, each.name)
             ),
-            unseen={each: state for each, state in states.items() if state.freshness not in KNOWN},
+            unseen={each: states[each] for each in needed if states[each].freshness not in KNOWN},
             unread=contents.unread or foreign.unread,
             foreign=foreign.problems,
         )
@@ -194,9 +206,7 @@ class Observer:
 
     def _refs(self, kind: Target | None, workload: Json | None) -> frozenset[ConfigRef]:
         """The configuration that a workload's pods read, where anybody is to look at it."""
-        if kind is None or workload is None or not self._options.track_configs:
-            return frozenset()
-        return references(kind.template(workload))
+        return config_refs(kind, workload, track_configs=self._options.track_configs)
 
     def _routes(
         self, canary: Canary, kinds: Iterable[Resource], services: Mapping[str, Json]
@@ -368,24 +378,3 @@ def _divides(seen: Surroundings, router: Router) -> bool:
     if isinstance(router, ReplicaRouter) and seen.kind is not None and seen.primary is not None:
         return is_shared(seen.kind.template(seen.primary), seen.canary)
     return router.capabilities.weights is not Granularity.NONE
-
-
-def _watched(
-    canary: Canary, refs: Iterable[ConfigRef], routes: Iterable[Resource], places: Iterable[Place]
-) -> set[Ref]:
-    """The objects whose changes concern a Canary."""
-    namespace, scaler = canary.namespace, canary.spec.autoscaler_ref
-    names = [(SERVICE.kind, name) for name in canary.services]
-    names += [(canary.spec.target_ref.kind, name) for name in (canary.target_name, canary.primary_name)]
-    names += [*current_routes(canary, routes), *((resource.kind, name) for resource, _, name in places)]
-    names += [(RESOURCE[ref.kind].kind, ref.name) for ref in refs]
-    if scaler is not None:
-        names += [(scaler.kind, name) for name in (scaler.name, primary_name(scaler.name))]
-    names += [(CONTROLLER_REVISION.kind, record_name(canary, revision)) for revision in askable(canary)]
-    watched = {Ref(kind, namespace, name) for kind, name in names}
-    return watched | {Ref("MetricTemplate", where, name) for where, name in _templates(canary)}
-
-
-def _templates(canary: Canary) -> list[tuple[str, str]]:
-    refs = (metric.template_ref for metric in canary.analysis.metrics)
-    return [(ref.namespace or canary.namespace, ref.name) for ref in refs if ref is not None]

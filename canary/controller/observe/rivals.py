@@ -20,7 +20,8 @@ def rival_problems(caches: Caches, claims: Claims, canary: Canary) -> tuple[Prob
 
 def _holds(caches: Caches, claim: Claim) -> bool:
     kind, ref = TARGETS.get(claim.target.kind), claim.primary
-    primary = caches.get(kind.resource, ref.namespace, ref.name) if kind is not None else None
+    ours = kind is not None and not claim.target.group
+    primary = caches.get(kind.resource, ref.namespace, ref.name) if kind is not None and ours else None
     return primary is not None and any(owner.get("uid") == claim.uid for owner in owners_of(primary))
 
 
@@ -39,5 +40,5 @@ def problem(claim: Claim, rivals: Iterable[Claim], holds: Callable[[Claim], bool
         return None
     both = next(ref for ref in claim.workloads if ref in first.workloads)
     part = "the target" if both == first.target else "the primary"
-    message = f"{both.kind.partition('.')[0]} {both.name} is {part} of Canary {first.canary} already"
+    message = f"{both.kind} {both.name} is {part} of Canary {first.canary} already"
     return Problem("spec.targetRef", message, "name another workload, or delete one of the two Canaries")

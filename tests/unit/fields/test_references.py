@@ -1,7 +1,7 @@
 """Fields that name what is rolled out, and by what; and the autoscaler of the primary."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from canary.api.canary import Canary
 from canary.api.rules import problems
 from canary.controller.configs import ConfigReader, Shared
-from canary.controller.observe.caches import Caches
+from canary.controller.observe.caches import Caches, Freshness, KindState
 from canary.controller.observe.former_routes import Owners
 from canary.controller.observe.index import Index
 from canary.controller.observe.observer import Observer
@@ -59,8 +59,18 @@ class Known:
     def named(self, resource: Resource, namespace: str, names: object) -> dict[str, Json]:
         return {}
 
-    def require(self, resources: object) -> None:
+    async def need(self, key: str, resources: Iterable[Resource]) -> dict[Resource, KindState]:
         """All is known as it is now."""
+        return {each: KindState(Freshness.FRESH) for each in resources}
+
+    async def fill(self, refs: object) -> None:
+        """All is known whole."""
+
+    def is_known(self, resource: Resource, namespace: str, name: str) -> bool:
+        return self.get(resource, namespace, name) is not None
+
+    def count(self, resource: Resource) -> int:
+        return 1
 
 
 class NoConfigs:

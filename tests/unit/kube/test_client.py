@@ -1,7 +1,7 @@
 """The client against a real HTTP server: what goes over the wire, and what comes back as what."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
@@ -84,7 +84,7 @@ async def test_apply_is_server_side_with_our_field_manager(api: "ApiServer", cli
 
 
 async def test_scale_patches_the_scale_subresource(api: "ApiServer", client: KubeClient) -> None:
-    api.answer({"kind": "Scale"})
+    api.answer({"kind": "Scale", "metadata": {"name": "podinfo"}})
 
     await client.scale(DEPLOYMENT, "test", "podinfo", 3)
 
@@ -121,12 +121,39 @@ async def test_throttling_is_waited_out_within_the_deadline(api: "ApiServer", cl
 
 
 async def test_throttling_beyond_the_deadline_says_how_long(api: "ApiServer", client: KubeClient) -> None:
-    api.answer({"kind": "Status", "code": 429}, 429, {"Retry-After": "60"})
+    api.answer({"kind": "Status", "code": 429}, 429, {"Retry-After": "20"})
 
     with pytest.raises(Throttled) as caught:
         await client.get(CANARY, "test", "a")
-    assert caught.value.retry_after == 60
+    assert caught.value.retry_after == 20
     assert len(api.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "page",
+    [{"message": "starting"}, {"metadata": None}, {"metadata": {"name": 5}, "items": ["a"]}, {"kind": "Status"}],
+    ids=["a page of a proxy", "no metadata", "a name that is none", "another kind"],
+)
+async def test_what_is_no_object_is_no_answer(api: "ApiServer", client: KubeClient, page: dict[str, Any]) -> None:
+    """A proxy may say 200 and anything: the same request may have its answer later."""
+    for _ in range(3):
+        api.answer(page)
+
+    with pytest.raises(Unreachable, match="no Canary a"):
+        await client.apply(CANARY, {"metadata": {"namespace": "test", "name": "a"}})
+    with pytest.raises(Unreachable, match="list"):
+        await client.list(CANARY, "test")
+    with pytest.raises(Unreachable, match="list"):
+        await client.find(CANARY, "test", "a")
+
+
+async def test_an_answer_that_is_too_deep_is_read_as_deep_as_can_be(api: "ApiServer", client: KubeClient) -> None:
+    deep = '{"metadata": {"name": "a"}, "spec": ' + '{"a": ' * 100_000 + "1" + "}" * 100_000 + ', "status": {"b": "}"}}'
+    api.answers.append(web.Response(text=deep, content_type="application/json"))
+
+    read = await client.get(CANARY, "test", "a")
+
+    assert read["status"] == {"b": "}"}
 
 
 async def test_no_answer_within_the_deadline_is_unreachable(api: "ApiServer", connection: Connection) -> None:
@@ -201,7 +228,7 @@ async def test_new_credentials_are_tried_once_after_a_401(api: "ApiServer", conn
 
 async def test_warnings_of_the_server_are_logged_once_each(api: "ApiServer", client: KubeClient) -> None:
     for _ in range(2):
-        api.answer({"metadata": {}}, headers={"Warning": '299 - "unknown field \\"spec.x\\""'})
+        api.answer({"metadata": {"name": "a"}}, headers={"Warning": '299 - "unknown field \\"spec.x\\""'})
 
     with capture_logs() as logs:
         for _ in range(2):

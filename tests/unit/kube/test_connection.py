@@ -54,7 +54,7 @@ async def ask(client: KubeClient) -> None:
 
 
 async def test_a_kubeconfigs_token_goes_with_each_request(api: "ApiServer", kubeconfig: Callable[[Json], Path]) -> None:
-    api.answer({})
+    api.answer({"metadata": {"name": "a"}})
     async with KubeClient.connect(kubeconfig({"token": "t1"})) as client:
         await ask(client)
 
@@ -66,7 +66,7 @@ async def test_the_users_own_kubeconfig_is_the_last_resort(
 ) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig({"token": "t1"})))
-    api.answer({})
+    api.answer({"metadata": {"name": "a"}})
     async with KubeClient.connect() as client:
         await ask(client)
 
@@ -95,9 +95,9 @@ async def test_a_token_file_is_read_again_after_a_401(
 ) -> None:
     token = tmp_path / "token"
     token.write_text("old")
-    api.answer({})
+    api.answer({"metadata": {"name": "a"}})
     api.refuse(401, "Unauthorized")
-    api.answer({})
+    api.answer({"metadata": {"name": "a"}})
     async with KubeClient.connect(kubeconfig({"tokenFile": str(token)})) as client:
         await ask(client)
         token.write_text("new")
@@ -122,8 +122,8 @@ async def test_an_exec_plugin_gives_the_token(
     )
     plugin.chmod(0o755)
     user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin)}}
-    api.answer({})
-    api.answer({})
+    api.answer({"metadata": {"name": "a"}})
+    api.answer({"metadata": {"name": "a"}})
     async with KubeClient.connect(kubeconfig(user)) as client:
         await ask(client)
         await ask(client)

@@ -153,3 +153,29 @@ def test_an_expired_watch_is_gone() -> None:
 
 def test_a_network_error_without_words_is_named_by_its_type() -> None:
     assert error_of_network("GET", PATH, TimeoutError()).message == "TimeoutError"
+
+
+@pytest.mark.parametrize(
+    ("told", "waited"),
+    [("7", 7.0), ("3600", 30.0), ("inf", 30.0), ("nan", 30.0), ("-5", 0.0), ("1e999", 30.0), ("tomorrow", 1.0)],
+)
+def test_no_wait_that_a_server_asks_for_is_longer_than_half_a_minute(told: str, waited: float) -> None:
+    error = error_of_answer("GET", "/x", 429, {"Retry-After": told}, b"maintenance")
+
+    assert isinstance(error, Throttled)
+    assert error.retry_after == waited
+
+
+@pytest.mark.parametrize(
+    "details", [None, [], {"retryAfterSeconds": []}, {"retryAfterSeconds": {"a": 1}}, {"causes": 5}]
+)
+def test_details_that_make_no_sense_count_as_none(details: Any) -> None:
+    body = json.dumps({"kind": "Status", "code": 503, "details": details}).encode()
+    error = error_of_answer("GET", "/x", 503, {}, body)
+
+    assert isinstance(error, ServerError)
+    assert error.retry_after is None
+
+
+def test_an_answer_that_is_too_deep_is_none() -> None:
+    assert isinstance(error_of_answer("GET", "/x", 503, {}, b"[" * 100_000), ServerError)

@@ -162,6 +162,78 @@ def test_moving_a_timer_forever_takes_no_memory() -> None:
     assert state.next_due() is None
 
 
+def test_what_was_at_rest_goes_before_thousands_that_are_set_up() -> None:
+    """A settled key that changes is next, though all of the others have waited longer."""
+    state: QueueState[str] = QueueState()
+    state.add("settled", 0.0)
+    assert state.take(0.0) == "settled"
+    state.done("settled", 0.0)
+    for number in range(3000):
+        state.add(f"new {number}", 10.0)
+    assert state.take(10.0) == "new 0"
+    state.add("new 0", 11.0)
+    state.done("new 0", 11.0, 0.1)
+    state.add("settled", 12.0)
+
+    assert state.take(12.0) == "settled"
+    assert state.take(12.0) == "new 1"
+
+
+def test_what_goes_first_does_not_stop_the_others() -> None:
+    state: QueueState[str] = QueueState()
+    for key in "abcde":
+        state.add(key, 0.0)
+        state.take(0.0)
+        state.done(key, 0.0)
+    for key in "xy":
+        state.add(key, 5.0)
+    for key in "abcde":
+        state.add(key, 6.0)
+
+    assert "".join(str(state.take(7.0)) for _ in range(7)) == "abcxdey"
+
+
+def test_a_key_that_never_settles_rests_whatever_changes() -> None:
+    """Its own writes come back as changes, while it is worked on and afterwards: none of them ends the rest."""
+    state: QueueState[str] = QueueState()
+    state.add("a", 0.0)
+    state.take(0.0)
+    state.add("a", 0.1)
+    state.rest("a", 5.0)
+    state.add("a", 0.2)
+    state.done("a", 0.3, 0.1)
+    state.add("a", 1.0)
+
+    assert state.take(4.9) is None
+    assert state.take(5.0) == "a"
+    state.done("a", 5.1, 0.1)
+    assert state.take(1000.0) is None, "the changes were looked at, all at once"
+
+
+def test_what_is_urged_waits_for_no_rest_that_was_asked_for() -> None:
+    state: QueueState[str] = QueueState()
+    state.rest("a", 60.0)
+    state.urge("a", 1.0)
+    state.rest("a", 90.0)
+
+    assert state.take(1.0) == "a"
+
+
+def test_nothing_is_kept_of_a_key_that_is_gone() -> None:
+    state: QueueState[str] = QueueState()
+    for name in map(str, range(100)):
+        state.add(name, 0.0)
+        assert state.take(0.0) == name
+        state.discard(name)
+        state.done(name, 0.0, 0.1)
+    state.add("last", 1.0)
+    state.take(1.0)
+    state.done("last", 1.0)
+
+    kept = [each for each in vars(state).values() if isinstance(each, (dict, set, list))]
+    assert max(map(len, kept)) == 1
+
+
 class QueueMachine(RuleBasedStateMachine):
     """The queue against the plainest model of it: two dictionaries and a set."""
 
@@ -175,6 +247,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.urged: set[str] = set()
         self.rested: dict[str, float] = {}
         self.in_flight: set[str] = set()
+        self.ended: dict[str, float] = {}
+        self.discarded: set[str] = set()
+        self.ahead = 0
         self.now = 0.0
 
     @rule(seconds=st.integers(0, 5))
@@ -202,10 +277,22 @@ class QueueMachine(RuleBasedStateMachine):
         self.state.add_at(key, self.now + delay)
         self.timers[key] = min(self.now + delay, self.timers.get(key, float("inf")))
 
+    @rule(key=keys, seconds=st.integers(0, 9))
+    def rest(self, key: str, seconds: int) -> None:
+        self.state.rest(key, self.now + seconds)
+        until = self.rested[key] = max(self.now + seconds, self.rested.get(key, 0))
+        if key not in self.urged:
+            self.changed.pop(key, None)
+        self.timers[key] = min(until, self.timers.get(key, float("inf")))
+
     @rule(key=keys)
     def discard(self, key: str) -> None:
         self.state.discard(key)
         self.spend(key)
+        self.rested.pop(key, None)
+        self.ended.pop(key, None)
+        if key in self.in_flight:
+            self.discarded.add(key)
 
     @rule()
     def take(self) -> None:
@@ -214,7 +301,13 @@ class QueueMachine(RuleBasedStateMachine):
         if key is None:
             assert not any(when <= self.now for when in due.values())
             return
-        assert due[key] == min(due.values()) <= self.now
+        ready = {each for each, when in due.items() if when <= self.now}
+        first = {each for each in ready if self.goes_first(each, due[each])}
+        others = ready - first
+        goes = first if first and not (others and self.ahead >= 3) else others
+        assert key in goes
+        assert due[key] == min(due[each] for each in goes)
+        self.ahead = self.ahead + 1 if goes is first and others else 0
         self.spend(key)
         self.in_flight.add(key)
 
@@ -224,9 +317,15 @@ class QueueMachine(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(sorted(self.in_flight)))
         self.state.done(key, self.now, rest)
         self.in_flight.discard(key)
-        self.rested[key] = self.now + rest
+        if key not in self.discarded:
+            self.ended[key] = self.now
+        self.discarded.discard(key)
+        until = self.rested[key] = max(self.now + rest, self.rested.get(key, 0))
         if key in self.changed and key not in self.urged:
-            self.changed[key] = max(self.changed[key], self.now + rest)
+            self.changed[key] = max(self.changed[key], until)
+
+    def goes_first(self, key: str, due: float) -> bool:
+        return key in self.urged or (key in self.ended and due - self.ended[key] >= 1)
 
     def spend(self, key: str) -> None:
         self.changed.pop(key, None)

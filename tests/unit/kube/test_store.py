@@ -1,5 +1,7 @@
 """What a cache holds after what the server said and what one wrote oneself."""
 
+import json
+import sys
 from typing import Any
 
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from canary.kube.store import Change, Key, Store, trim, version_of
+from canary.kube.store import Change, Key, Store, everybody, trim, version_of
 
 Json = dict[str, Any]
 
@@ -22,7 +24,7 @@ def mark(obj: Json) -> str:
 
 
 def a_store() -> tuple[Store[str], list[Change[str]]]:
-    store, changes = Store(mark), list[Change[str]]()
+    store, changes = Store(mark, everybody), list[Change[str]]()
     store.subscribe(changes.append)
     return store, changes
 
@@ -176,7 +178,7 @@ def test_an_object_that_cannot_be_projected_leaves_what_was() -> None:
     def project(obj: Json) -> str:
         return str(obj["mark"])
 
-    store = Store(project)
+    store = Store(project, everybody)
     store.put(an_object(version=1, mark="x"))
     with capture_logs() as logs:
         store.put(an_object(version=2))
@@ -235,3 +237,146 @@ def test_the_cache_ends_at_the_truth_however_notes_and_events_interleave(
 
     writer, version = history[-1]
     assert store.get("test", "a") == (None if writer == "deleted" else f"{version}")
+
+
+class Names:
+    """Who is named, and a store that keeps the others as stubs."""
+
+    def __init__(self) -> None:
+        self.keys: set[Key] = set()
+        self.store: Store[str] = Store(mark, lambda key, _: key in self.keys)
+        self.changes: list[Change[str]] = []
+        self.store.subscribe(self.changes.append)
+        self.store.begin_list()
+        self.store.end_list("10")
+
+
+def test_what_nobody_names_is_a_stub_that_is_told_to_nobody() -> None:
+    names = Names()
+    names.store.put(an_object(version=11, mark="x"))
+    names.store.put(an_object(version=12, mark="y"))
+
+    assert names.store.get("test", "a") is None
+    assert names.store.is_stub("test", "a")
+    assert (len(names.store), list(names.store.values())) == (1, [])
+    names.store.remove(an_object(version=13))
+    assert (len(names.store), names.changes) == (0, [])
+
+
+def test_a_stub_that_is_named_is_whole_from_its_next_change_on() -> None:
+    names = Names()
+    names.store.put(an_object(version=11, mark="x"))
+    names.keys.add(Key("test", "a"))
+    names.store.put(an_object(version=12, mark="y"))
+
+    assert names.changes == [Change(Key("test", "a"), None, "y")]
+    assert not names.store.is_stub("test", "a")
+
+
+def test_a_stub_is_filled_in_silently_and_stays_whole() -> None:
+    names = Names()
+    names.store.put(an_object(version=11, mark="x"))
+    names.store.fill(an_object(version=11, mark="x"))
+    assert (names.store.get("test", "a"), names.changes) == ("x", [])
+
+    names.store.put(an_object(version=12, mark="y"))
+    assert names.changes == [Change(Key("test", "a"), "x", "y")]
+
+
+def test_an_own_write_of_what_nobody_names_is_whole() -> None:
+    names = Names()
+    names.store.put(an_object(version=11, mark="x"))
+    names.store.note(an_object(version=12, mark="mine"))
+
+    assert names.store.get("test", "a") == "mine"
+
+
+def test_nobody_looks_into_what_nobody_names() -> None:
+    def project(_: Json) -> str:
+        raise AssertionError
+
+    store = Store(project)
+    with capture_logs() as logs:
+        store.put(an_object(version=11))
+
+    assert logs == []
+
+
+@given(
+    st.lists(st.sampled_from(["changed", "deleted"]), min_size=1, max_size=5),
+    st.data(),
+)
+def test_an_object_that_is_named_first_and_read_then_is_whole_and_never_older(
+    history: list[str], data: st.DataObject
+) -> None:
+    """Whenever it is named, and whenever the server's answer is from and comes, the end is the truth."""
+    names = Names()
+    truth: list[Json | None] = [an_object(version=11, mark="11")]
+    for version, what in enumerate(history, 12):
+        truth.append(an_object(version=version, mark=str(version)) if what == "changed" else None)
+    named_at = data.draw(st.integers(0, len(truth) - 1))
+    answer_of = data.draw(st.integers(named_at, len(truth) - 1))
+    comes_at = data.draw(st.integers(named_at, len(truth)))
+    newest = 0
+    for at, obj in enumerate([*truth, None]):
+        if at == comes_at and (answer := truth[answer_of]) is not None:
+            names.store.fill(answer)
+            newest = max(newest, int(names.store.get("test", "a") or 0))
+        if at == len(truth):
+            break
+        if obj is None:
+            names.store.remove(an_object(version=11 + at))
+        else:
+            names.store.put(obj)
+        if at == named_at:
+            names.keys.add(Key("test", "a"))
+        held = int(names.store.get("test", "a") or 0)
+        assert held == 0 or held >= newest
+        newest = max(newest, held)
+
+    last = truth[-1]
+    if last is None:
+        assert names.store.get("test", "a") is None
+        assert not names.store.is_stub("test", "a")
+    elif not names.store.is_stub("test", "a"):
+        assert names.store.get("test", "a") == mark(last)
+    else:
+        assert named_at == len(truth) - 1 or answer_of < len(truth) - 1
+        names.store.fill(last)
+        assert names.store.get("test", "a") == mark(last)
+
+
+def test_values_are_not_kept_for_ever() -> None:
+    """An interned string lives as long as the process in some versions of Python: names of fields may, no more."""
+    fresh, same = (json.loads('"2026-11-28T12:34:56Z"') for _ in range(2))
+    kept = trim(an_object(spec={"time": fresh}))["spec"]["time"]
+
+    assert kept is fresh
+    assert sys.intern(same) is not fresh
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [None, [], {}, {"name": None}, {"name": ""}, {"name": 5}, {"name": "a", "namespace": ["b"]}],
+)
+def test_an_object_without_a_name_is_refused(metadata: Any) -> None:
+    store, changes = synced()
+    with pytest.raises(ValueError, match="name"):
+        store.put({"metadata": metadata})
+
+    assert (len(store), changes) == (0, [])
+
+
+def test_a_version_that_no_server_has_is_no_number() -> None:
+    assert version_of("9" * 5000) == 0
+
+
+def test_an_own_write_is_forgotten_with_the_history_that_had_it() -> None:
+    """A server that was restored from a backup has never seen it."""
+    store, _ = synced(version=110)
+    store.note(an_object(version=112, mark="mine"))
+    store.begin_list()
+    store.put(an_object(version=50, mark="restored"))
+    store.end_list("60")
+
+    assert store.get("test", "a") == "restored"

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from canary.kube.backoff import Backoff
 from canary.kube.client import KubeClient
@@ -331,7 +333,7 @@ async def test_after_an_outage_it_is_current_at_once_even_where_history_is_lost(
         lengths.append(seconds)
         seen.append((cache.current, cache.get("test", "a") is not None))
 
-    cache.on_recovery(recovered)
+    cache.on_turn(recovered)
     began = asyncio.get_running_loop().time()
 
     async with running(cache):
@@ -348,7 +350,7 @@ async def test_after_an_outage_it_is_current_at_once_even_where_history_is_lost(
 async def test_a_watch_that_falls_silent_is_renewed(api: "ApiServer", client: KubeClient) -> None:
     api.answers.append(stream(bookmark(9, initial=True)))
     api.answers.append(stream(event("ADDED", an_object("a", 11))))
-    timing = WatchTiming(stall=0.1, settled=0.0, backoff=Backoff(first=0.01, cap=0.05))
+    timing = WatchTiming(renew=(1, 1), margin=-0.9, settled=0.0, backoff=Backoff(first=0.01, cap=0.05))
     cache = WatchCache(client, DEPLOYMENT, timing=timing)
 
     async with running(cache):
@@ -377,3 +379,170 @@ async def test_what_one_wrote_is_read_before_the_watch_tells_of_it(api: "ApiServ
 
     assert cache.get("test", "a") == 2
     assert len(cache) == 1
+
+
+async def test_silence_is_no_sign_of_anything(api: "ApiServer", client: KubeClient) -> None:
+    """A server whose etcd reports no progress says nothing while nothing happens, until it ends the watch."""
+    api.answers.append(stream(bookmark(9, initial=True)))
+    timing = WatchTiming(renew=(1, 1), stall=0.05, settled=0.0)
+    cache = WatchCache(client, DEPLOYMENT, timing=timing)
+
+    async with running(cache):
+        await cache.synced.wait()
+        await asyncio.sleep(0.4)
+        assert cache.current
+
+    assert len(api.asked) == 1
+
+
+async def test_a_list_that_stops_in_the_middle_is_given_up(api: "ApiServer", client: KubeClient) -> None:
+    api.answers.append(stream(event("ADDED", an_object("a", 3))))
+    api.answers.append(stream(event("ADDED", an_object("a", 3)), bookmark(9, initial=True)))
+    timing = WatchTiming(stall=0.05, backoff=Backoff(first=0.01, cap=0.05))
+    cache = WatchCache(client, DEPLOYMENT, timing=timing)
+
+    async with running(cache):
+        await cache.synced.wait()
+
+
+async def test_a_watch_that_breaks_after_a_while_is_taken_up_again_and_was_never_old(
+    api: "ApiServer", client: KubeClient
+) -> None:
+    """Proxies cut watches once a minute."""
+    api.answers.append(stream(bookmark(9, initial=True), then=abort))
+    api.answers += [stream(bookmark(10 + number), then=abort) for number in range(5)]
+    api.answers.append(stream(event("ADDED", an_object("a", 20))))
+    cache = WatchCache(client, DEPLOYMENT, timing=WatchTiming(settled=0.0))
+    turns: list[float] = []
+    cache.on_turn(turns.append)
+
+    async with running(cache):
+        await until(lambda: cache.get("test", "a"))
+
+    assert turns == [0.0], "it was complete once, and always since"
+    assert cache.lists == 1
+
+
+NONSENSE = [
+    b'{"message": "starting"}\n',
+    b"[]\n",
+    b'"ADDED"\n',
+    b'{"type": "ADDED"}\n',
+    b'{"type": "ADDED", "object": []}\n',
+    b'{"type": ["ADDED"], "object": {}}\n',
+    b'{"type": "BOOKMARK", "object": {}}\n',
+    b'{"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": 7}}}\n',
+    b'{"type": "ERROR", "object": {"code": "x", "details": {"retryAfterSeconds": []}}}\n',
+    b"[" * 100_000 + b"\n",
+    b"\xff\xfe\n",
+]
+
+
+@pytest.mark.parametrize("line", NONSENSE, ids=range(len(NONSENSE)))
+async def test_nonsense_is_a_failure_of_the_watch_and_of_nothing_else(
+    api: "ApiServer", client: KubeClient, line: bytes
+) -> None:
+    api.answers.append(stream(bookmark(9, initial=True), line))
+    api.answers += [stream(line), stream(line), stream(line)]
+    api.answers.append(stream(event("ADDED", an_object("a", 11)), bookmark(12, initial=True)))
+    timing = WatchTiming(backoff=Backoff(first=0.01, cap=0.02))
+    cache = WatchCache(client, DEPLOYMENT, timing=timing)
+
+    async with running(cache):
+        await until(lambda: cache.get("test", "a") and cache.current)
+
+
+async def test_after_some_nonsense_all_is_read_anew(api: "ApiServer", client: KubeClient) -> None:
+    """The place to go on from may be no good."""
+    api.answers.append(stream(event("ADDED", an_object("b", 3)), bookmark(9, initial=True), b"{}\n"))
+    api.answers += [stream(b"{}\n"), stream(b"{}\n")]
+    api.answers.append(stream(event("ADDED", an_object("a", 3)), bookmark(8, initial=True)))
+    cache = WatchCache(client, DEPLOYMENT, timing=WatchTiming(backoff=Backoff(first=0.01, cap=0.02)))
+
+    async with running(cache):
+        await until(lambda: cache.lists == 2)
+
+    assert [asked.query.get("resourceVersion") for asked in api.asked] == [None, "9", "9", None]
+    assert [obj["metadata"]["name"] for obj in cache.list()] == ["a"]
+
+
+async def test_an_object_that_can_not_be_taken_is_left_out_and_told_once(api: "ApiServer", client: KubeClient) -> None:
+    bad: list[Json] = [
+        {},
+        {"metadata": None},
+        {"metadata": {"name": None}},
+        {"metadata": {"name": "x", "namespace": 5}},
+    ]
+    lines = [event("ADDED", each) for each in bad] + [event("DELETED", {"metadata": []})]
+    api.answers.append(stream(*lines, bookmark(9, initial=True), *lines, event("ADDED", an_object("a", 11))))
+    cache = WatchCache(client, DEPLOYMENT, timing=FAST)
+
+    with capture_logs() as logs:
+        async with running(cache):
+            await until(lambda: cache.get("test", "a"))
+
+    assert (len(cache), cache.skipped) == (1, 2 * len(lines))
+    told = [entry["object"] for entry in logs if entry["event"] == "object left out"]
+    assert len(told) == len(set(told))
+
+
+async def test_an_object_that_is_too_deep_is_taken_as_far_as_it_can_be_read(
+    api: "ApiServer", client: KubeClient
+) -> None:
+    line = event("ADDED", an_object("a", 11, spec="DEEP")).replace(b'"DEEP"', b"[" * 50_000 + b"]" * 50_000)
+    api.refuse(422, "Invalid")
+    page = json.dumps({"metadata": {"resourceVersion": "9"}, "items": [an_object("b"), an_object("c", spec="DEEP")]})
+    api.answers.append(web.Response(text=page.replace('"DEEP"', "[" * 50_000 + "]" * 50_000)))
+    api.answers.append(stream(line))
+    cache = WatchCache(client, DEPLOYMENT, timing=FAST)
+
+    async with running(cache):
+        await until(lambda: cache.get("test", "a"))
+
+    assert sorted(obj["metadata"]["name"] for obj in cache.list()) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("page", [{}, {"items": 5, "metadata": {}}, {"items": [1]}, {"items": [], "metadata": {}}])
+async def test_a_list_that_is_none_is_asked_for_again(api: "ApiServer", client: KubeClient, page: Json) -> None:
+    api.refuse(422, "Invalid")
+    api.answer(page)
+    api.answer({"metadata": {"resourceVersion": "9"}, "items": [5, an_object("b")]})
+    api.answers.append(stream())
+    cache = WatchCache(client, DEPLOYMENT, timing=FAST)
+
+    async with running(cache):
+        await cache.synced.wait()
+
+    assert [obj["metadata"]["name"] for obj in cache.list()] == ["b"]
+
+
+async def test_a_stub_is_read_whole_when_it_is_wanted(api: "ApiServer", client: KubeClient) -> None:
+    api.answers.append(stream(event("ADDED", an_object("a", 3, data={"k": "v"})), bookmark(9, initial=True)))
+    api.answer({"metadata": {"resourceVersion": "12"}, "items": [an_object("a", 3)]})
+    cache = WatchCache(client, CONFIG_MAP, metadata_only=True, named=lambda key, _: key.name == "b", timing=FAST)
+
+    async with running(cache):
+        await cache.synced.wait()
+        assert cache.get("test", "a") is None
+        assert cache.is_stub("test", "a")
+        await cache.fill("test", "a")
+        await cache.fill("test", "b")
+
+    assert cache.get("test", "a") == {"apiVersion": "v1", "kind": "ConfigMap", **an_object("a", 3)}
+    assert api.asked[1].query["fieldSelector"] == "metadata.name=a"
+    assert "PartialObjectMetadataList" in api.asked[1].headers["Accept"], "the contents aren't asked for"
+    assert len(api.asked) == 2
+
+
+async def test_the_kernel_is_told_to_find_out_whether_a_quiet_stream_lives(
+    api: "ApiServer", client: KubeClient
+) -> None:
+    api.answers.append(stream(b"x"))
+    async with client.stream("/api/v1/pods", {}) as content:
+        transport = content._protocol.transport
+        assert transport is not None
+        connected = transport.get_extra_info("socket")
+        assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+            assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 30

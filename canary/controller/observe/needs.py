@@ -1,0 +1,162 @@
+"""What has to be watched for a Canary: the kinds that it needs, and the objects of them that it looks at."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import NamedTuple
+
+from canary.api.canary import Canary, parse_canary
+from canary.api.problems import InvalidResource
+from canary.api.status import Phase
+from canary.controller.configs import RESOURCE
+from canary.controller.observe.caches import Caches
+from canary.controller.observe.index import Index, Ref, ref_to
+from canary.controller.observe.kept_revisions import askable
+from canary.controller.observe.routes import ROUTES
+from canary.controller.options import Options
+from canary.kube.types import (
+    ALERT_PROVIDER,
+    CANARY,
+    CONTROLLER_REVISION,
+    METRIC_TEMPLATE,
+    SERVICE,
+    Json,
+    Resource,
+)
+from canary.routers.base import route_names
+from canary.routers.registry import router_of
+from canary.workloads.autoscalers import AUTOSCALERS
+from canary.workloads.base import Target, primary_name
+from canary.workloads.configs import ConfigRef, references
+from canary.workloads.registry import target_for
+from canary.workloads.revisions import config_name, configs_of, record_name
+
+UNDER_WAY = frozenset(
+    {Phase.WAITING, Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING, Phase.TERMINATING}
+)
+"""Phases in which users may be led to a canary."""
+
+
+class Needs(NamedTuple):
+    """What has to be watched for one Canary.
+
+    Args:
+        kinds: the kinds of object.
+        refs: the objects whose changes concern it, and that are to be known whole.
+    """
+
+    kinds: frozenset[Resource]
+    refs: frozenset[Ref]
+
+
+def of_spec(canary: Canary, mesh_provider: str) -> Needs:
+    """What the Canary itself names.
+
+    Args:
+        canary: the Canary.
+        mesh_provider: the traffic provider of a Canary that names none.
+    """
+    namespace, scaler, kind = canary.namespace, canary.spec.autoscaler_ref, target_for(canary)
+    scaler_kind = AUTOSCALERS.get(scaler.kind) if scaler is not None else None
+    routes = routes_of(canary, mesh_provider)
+    named = [(SERVICE, name) for name in canary.services]
+    named += [(each, name) for each in routes for name in route_names(canary)]
+    if kind is not None:
+        named += [(kind.resource, name) for name in (canary.target_name, canary.primary_name)]
+        named += [(CONTROLLER_REVISION, record_name(canary, revision)) for revision in askable(canary)]
+    if scaler is not None and scaler_kind is not None:
+        named += [(scaler_kind.resource, name) for name in (scaler.name, primary_name(scaler.name))]
+    refs = {ref_to(resource, namespace, name) for resource, name in named}
+    refs |= {ref_to(METRIC_TEMPLATE, where, name) for where, name in _templates(canary)}
+    kinds = {CANARY, SERVICE, *routes, *(resource for resource, _ in named)}
+    if kind is not None:
+        kinds.add(CONTROLLER_REVISION)
+    if any(metric.template_ref is not None for metric in canary.analysis.metrics):
+        kinds.add(METRIC_TEMPLATE)
+    if canary.analysis.alerts:
+        kinds.add(ALERT_PROVIDER)
+    return Needs(frozenset(kinds), frozenset(refs))
+
+
+def routes_of(canary: Canary, mesh_provider: str) -> tuple[Resource, ...]:
+    """The kinds that divide the Canary's traffic; at its end all: its spec may have named another."""
+    if canary.metadata.deletion_timestamp is not None:
+        return tuple(ROUTES.values())
+    router = router_of(canary, mesh_provider)
+    return tuple(ROUTES[each] for each in (router.resources(canary) if router else ()) if each != SERVICE.kind)
+
+
+def of_pods(caches: Caches, canary: Canary, templates: Iterable[ConfigRef]) -> Needs:
+    """What is to be known of configuration: that of pod templates, and that of revisions that may be put back.
+
+    Args:
+        caches: where the revisions are known.
+        canary: the Canary.
+        templates: the configuration that the pod templates of target and primary refer to.
+    """
+    refs = {*templates}
+    for revision in askable(canary):
+        kept = caches.get(CONTROLLER_REVISION, canary.namespace, record_name(canary, revision))
+        refs |= {ConfigRef(ref.kind, config_name(ref, revision)) for ref in (configs_of(kept) if kept else ())}
+    named = [(RESOURCE[ref.kind], ref.name) for ref in refs]
+    return Needs(
+        frozenset(resource for resource, _ in named),
+        frozenset(ref_to(resource, canary.namespace, name) for resource, name in named),
+    )
+
+
+def config_refs(kind: Target | None, workload: Json | None, *, track_configs: bool) -> frozenset[ConfigRef]:
+    """The configuration that a workload's pods read, where anybody is to look at it."""
+    if kind is None or workload is None or not track_configs:
+        return frozenset()
+    return references(kind.template(workload))
+
+
+async def prepare(caches: Caches, index: Index, options: Options) -> None:
+    """Watch what the Canaries that there are need, before the first of them is looked at.
+
+    Afterwards each kind was listed whole, with the objects that they name, or it is known why it can't be.
+    """
+    await caches.synced(CANARY)
+    canaries = [canary async for canary in _readable(caches)]
+    if any(not canary.in_place and canary.status.phase in UNDER_WAY for canary in canaries):
+        # What its spec named before it was edited is found by what is there.
+        await caches.listed(ROUTES.values())
+    needs = {canary.key: of_spec(canary, options.mesh_provider) for canary in canaries}
+    await _watch(caches, index, needs)
+    needs = {canary.key: of_pods(caches, canary, _config_refs(caches, canary, options)) for canary in canaries}
+    await _watch(caches, index, needs)
+    caches.stop_asking()
+
+
+async def _watch(caches: Caches, index: Index, needs: Mapping[str, Needs]) -> None:
+    """Name the objects of all Canaries before any of their kinds is listed, and the kinds before one is waited for."""
+    for key, each in needs.items():
+        index.add(key, each.refs)
+    await caches.listed({kind for each in needs.values() for kind in each.kinds})
+    for key, each in needs.items():
+        await caches.need(key, each.kinds)
+
+
+def _config_refs(caches: Caches, canary: Canary, options: Options) -> frozenset[ConfigRef]:
+    kind = target_for(canary)
+    if kind is None:
+        return frozenset()
+    names = (canary.target_name, canary.primary_name)
+    workloads = [caches.peek(kind.resource, canary.namespace, name) for name in names]
+    refs = {ref for each in workloads for ref in config_refs(kind, each, track_configs=options.track_configs)}
+    return frozenset({*refs, *(ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs)})
+
+
+async def _readable(caches: Caches) -> AsyncIterator[Canary]:
+    for number, raw in enumerate(caches.list(CANARY)):
+        if number % 50 == 0:
+            await asyncio.sleep(0)
+        try:
+            yield parse_canary(raw)
+        except InvalidResource:
+            continue
+
+
+def _templates(canary: Canary) -> list[tuple[str, str]]:
+    refs = (metric.template_ref for metric in canary.analysis.metrics)
+    return [(ref.namespace or canary.namespace, ref.name) for ref in refs if ref is not None]

@@ -1,0 +1,208 @@
+"""The whole controller, for a day, with an API server that answers anything; in virtual time."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import aiohttp
+import pytest
+from multidict import CIMultiDict
+from structlog.testing import capture_logs
+
+from canary.controller import run
+from canary.controller.clock import Clock
+from canary.controller.observe.caches import Caches, Freshness
+from canary.controller.options import Options
+from canary.controller.run import Controller
+from canary.kube.client import KubeClient
+from canary.kube.types import CANARY, DEPLOYMENT, SERVICE, TRAEFIK_SERVICE, Resource
+from tests.unit.controller.api_in_memory import Answer, ApiInMemory, Asked, now
+
+Json = dict[str, Any]
+
+HOURS = 24
+MENDED_WITHIN = 30.0
+"""Seconds after which all is followed again once the API server is well."""
+
+NO_OBJECTS: tuple[Any, ...] = (
+    None,
+    5,
+    "starting",
+    [],
+    {},
+    {"message": "starting"},
+    {"kind": "Status"},
+    {"kind": "Status", "code": "x", "details": {"retryAfterSeconds": [], "causes": 5}, "message": {}},
+    {"metadata": None},
+    {"metadata": [], "items": {}},
+    {"metadata": {"name": 5, "resourceVersion": 7}, "spec": 5},
+    {"metadata": {"name": None, "namespace": [], "resourceVersion": "9" * 5000}},
+    {"metadata": {"resourceVersion": "1"}, "items": [None, 5, {}, {"metadata": {}}, {"metadata": {"name": "ghost"}}]},
+    {"metadata": {"resourceVersion": "1"}, "items": None},
+    {"metadata": {"resourceVersion": "999999999"}, "items": []},
+    {"metadata": {"resourceVersion": 5, "continue": {}}, "items": []},
+    {"type": "ADDED"},
+    {"type": ["ADDED"], "object": {}},
+    {"type": "ADDED", "object": {"metadata": {"name": "ghost", "namespace": "prod", "resourceVersion": "1"}}},
+    {"type": "DELETED", "object": None},
+    {"type": "DELETED", "object": {"metadata": {"labels": []}}},
+    {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "999999999"}}},
+    {"type": "BOOKMARK", "object": {"metadata": {"annotations": 5}}},
+    {"type": "ERROR", "object": {"code": 410}},
+    {"type": "ERROR", "object": {}},
+    {"type": "ERROR", "object": "no"},
+)
+RAW = (b"", b"<html>", b"\xff\xfe", b"{", b"9" * 5000, b"[" * 20_000, b'{"a":' * 5_000 + b"1" + b"}" * 5_000, b"\n\n")
+CODES = (200, 200, 201, 204, 301, 400, 401, 403, 404, 409, 410, 418, 422, 429, 500, 503, 504)
+WAITS = ("3600", "0", "-1", "nan", "inf", "tomorrow")
+BROKEN: tuple[Callable[[], Exception], ...] = (
+    lambda: ConnectionResetError("reset"),
+    lambda: aiohttp.ServerDisconnectedError("gone"),
+    lambda: aiohttp.ClientPayloadError("half an answer"),
+    lambda: ValueError("nobody thought of that"),
+    lambda: KeyError("nor of that"),
+)
+
+
+class Moody(ApiInMemory):
+    """An API server that is well and ill by turns."""
+
+    def __init__(self, random: Random) -> None:
+        super().__init__()
+        self.random = random
+        self.is_ill = False
+        self.ill = self._anything
+        self.served = 0
+        self.caches: list[Caches] = []
+
+    def store(self, path: str, obj: Json) -> Answer:
+        if "/deployments/" in path:
+            pods = (obj.get("spec") or {}).get("replicas", 1)
+            counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), pods)
+            obj = {**obj, "status": {**counts, "observedGeneration": 1}}
+            obj["metadata"] = {**obj.get("metadata", {}), "generation": 1}
+        return super().store(path, obj)
+
+    def _anything(self, _: Asked) -> Answer | None:
+        if not self.is_ill or self.random.random() < 0.1:
+            return None
+        self.served += 1
+        if self.random.random() < 0.15:
+            raise self._broken()
+        headers = CIMultiDict({"Retry-After": self.random.choice(WAITS)} if self.random.random() < 0.3 else {})
+        after = self.random.choice((0.0, 0.0, 0.0, 1.0, 1000.0))
+        return Answer(self.random.choice(CODES), self._bytes(), headers, self._chunks(), after)
+
+    def _broken(self) -> Exception:
+        return self.random.choice(BROKEN)()
+
+    def _bytes(self) -> bytes:
+        if self.random.random() < 0.3:
+            return self.random.choice(RAW)
+        return json.dumps(self.random.choice(NO_OBJECTS)).encode() + b"\n"
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        """What follows in a stream: some more of it, then an end, a break, or silence until the server is well."""
+        cuts = self.cuts
+        for _ in range(self.random.randrange(4)):
+            await asyncio.sleep(self.random.random() * 5)
+            yield self._bytes()
+        match self.random.randrange(3):
+            case 0:
+                raise self._broken()
+            case 1:
+                async with self.changed:
+                    await self.changed.wait_for(lambda: self.cuts != cuts)
+                raise aiohttp.ClientPayloadError("the server was started anew")
+
+
+class NoServer:
+    """In place of `/metrics` and its kin."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """As the real one."""
+
+    async def start(self) -> None:
+        """As the real one."""
+
+    async def close(self) -> None:
+        """As the real one."""
+
+
+def put(api: ApiInMemory, resource: Resource, name: str, **fields: Any) -> None:
+    metadata = {"namespace": "prod", "name": name}
+    obj = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **fields}
+    api.store(resource.path("prod", name), obj)
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Moody]:
+    api = Moody(Random(20261128))  # noqa: S311 - the same day each time
+
+    @asynccontextmanager
+    async def connect(*_: object, **__: object) -> AsyncIterator[KubeClient]:
+        yield api.connect()
+
+    class Kept(Caches):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            api.caches.append(self)
+
+    monkeypatch.setattr(KubeClient, "connect", connect)
+    monkeypatch.setattr(run, "Server", NoServer)
+    monkeypatch.setattr(run, "Caches", Kept)
+    start = datetime(2026, 11, 28, tzinfo=UTC)
+    monkeypatch.setattr(run, "Clock", lambda: Clock(lambda: start + timedelta(seconds=now()), now))
+    # Formatting what is logged in a day would take a minute.
+    with capture_logs():
+        yield api
+
+
+async def eventually(what: Callable[[], bool], within: float) -> None:
+    ends = now() + within
+    while not what():
+        assert now() < ends, "it was to be so by now"
+        await asyncio.sleep(0.5)
+
+
+@pytest.mark.looptime(noop_cycles=1)
+async def test_whatever_the_api_server_answers_for_a_day_all_goes_on_once_it_is_well(api: Moody, looptime: int) -> None:
+    container = {"name": "c", "image": "i"}
+    pods = {"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [container]}}
+    put(api, DEPLOYMENT, "app", spec={"replicas": 1, "selector": {"matchLabels": {"app": "app"}}, "template": pods})
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}
+    analysis = {"interval": "1m", "threshold": 2, "maxWeight": 50, "stepWeight": 50}
+    put(api, CANARY, "app", spec={"targetRef": target, "service": {"port": 80}, "analysis": analysis})
+    controller = asyncio.create_task(Controller(Options(mesh_provider="traefik")).run())
+    service = SERVICE.path("prod", "app-canary")
+    await eventually(lambda: service in api.objects, 60)
+    caches = api.caches[0]
+
+    def is_followed() -> bool:
+        kinds = (CANARY, DEPLOYMENT, SERVICE, TRAEFIK_SERVICE)
+        fresh = all(caches.state(each).freshness is Freshness.FRESH for each in kinds)
+        held = {obj["metadata"]["name"] for obj in caches.list(SERVICE)}
+        return fresh and held == {obj["metadata"]["name"] for obj in api.under(SERVICE.path())}
+
+    while now() < HOURS * 3600:
+        api.is_ill = True
+        api.cut()
+        await asyncio.sleep(api.random.choice((5, 60, 600)))
+        api.is_ill = False
+        api.cut()
+        api.forget()
+        assert not controller.done(), controller
+        await eventually(is_followed, MENDED_WITHIN)
+        # Somebody deletes a Service of ours: it is seen, and made anew.
+        api.remove(service)
+        await eventually(lambda: service in api.objects, MENDED_WITHIN)
+        await asyncio.sleep(api.random.choice((10, 600, 3600)))
+
+    assert not controller.done()
+    assert api.served > 1000
+    controller.cancel()
+    await asyncio.gather(controller, return_exceptions=True)
