@@ -14,6 +14,8 @@ class Kind(StrEnum):
     """All is as it should be for now."""
     MOVED = "moved"
     """Something was written: look again at once."""
+    CONTESTED = "contested"
+    """The same was written again and again: somebody undoes it. Look again after a rest."""
     CONFLICT = "conflict"
     """Somebody else was quicker: look again at once."""
     RETRY = "retry"

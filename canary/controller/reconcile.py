@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import defaultdict
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from canary.controller.act.actor import Actor
 from canary.controller.ask.checks import OpenChecks
 from canary.controller.clock import Clock
 from canary.controller.configs import ConfigReader
+from canary.controller.contest import Contest
 from canary.controller.observe.caches import Caches
 from canary.controller.observe.index import Index
 from canary.controller.observe.observer import Observer
@@ -42,11 +42,6 @@ ACTING: ContextVar[str] = ContextVar("acting", default="")
 
 INTERNAL = "InternalError"
 """Reason of a Canary of which no decision can be made by an error of ours."""
-
-MOST_PASSES = 30
-"""Passes in a row that each wrote something, after which a Canary has to wait: somebody may be undoing our changes."""
-
-NOT_SETTLING_WAIT = timedelta(seconds=5)
 
 _APPLIED = 1024
 """Of how many objects it is kept that they are as desired: of those of the Canaries that are being rolled out."""
@@ -92,7 +87,7 @@ class Reconciler:
         index.let_go = self._configs.forget
         self._observer = Observer(client, caches, self._configs, index, options, recorder.statuses)
         self._applied: Memo[bool] = Memo(_APPLIED)
-        self._moves: defaultdict[str, int] = defaultdict(int)
+        self._contest = Contest()
         self._refusals: dict[str, Refusals] = {}
         self._looking: dict[str, float] = {}
         self._invalid: dict[str, str] = {}
@@ -132,21 +127,19 @@ class Reconciler:
 
     def _follow(self, key: str, outcome: Outcome) -> None:
         """The one place that says what follows from a pass: when the next one is, and what the log says."""
-        if outcome.kind is not Kind.MOVED:
-            self._moves.pop(key, None)
         match outcome.kind:
             case Kind.DONE:
                 self._queue.forget(key)
                 self._schedule(key, outcome.wake)
             case Kind.MOVED:
                 self._queue.forget(key)
-                self._moves[key] += 1
-                if self._moves[key] < MOST_PASSES:
-                    self._queue.add(key)
-                    self._schedule(key, outcome.wake)
-                else:
-                    log.warning("does not settle, is somebody undoing our changes?", canary=key, reason=outcome.reason)
-                    self._queue.schedule(key, NOT_SETTLING_WAIT.total_seconds())
+                self._queue.add(key)
+                self._schedule(key, outcome.wake)
+            case Kind.CONTESTED:
+                self._queue.forget(key)
+                log.warning("does not settle, is somebody undoing our changes?", canary=key, reason=outcome.reason)
+                self._schedule(key, outcome.wake)
+                self._queue.rest(key, self._contest.rest(key).total_seconds())
             case Kind.CONFLICT:
                 log.debug("conflict, looking again", canary=key, reason=outcome.reason)
                 self._queue.retry(key)
@@ -183,7 +176,7 @@ class Reconciler:
         self._invalid.pop(key, None)
         refusals, now = self._refusals.get(key) or Refusals(), self._now()
         heard = self._recorder.told(raw, seen.canary), self._recorder.called(seen.canary)
-        became = Told(refusals.facts(now), self._moves[key] >= MOST_PASSES, *heard)
+        became = Told(refusals.facts(now), self._contest.contested(key, time.monotonic()), *heard)
         facts = self._observer.facts(seen, now, self._board.answers(key), became)
         decision = decide(seen.canary, replace(facts, clock_set=self._now.set_at(now)))
         refusals.heed(seen.canary, decision, now)
@@ -215,7 +208,11 @@ class Reconciler:
                 self._queue.add(key)
         moved = (stored is not raw or actor.writes > 0) and not _has_looked(seen.canary, decision, now)
         wakes = [each for each in (decision.wake, refusals.next_due(now)) if each is not None]
-        return Outcome(Kind.MOVED if moved else Kind.DONE, decision.reason, min(wakes, default=None))
+        undone = self._contest.note(key, actor.applied, time.monotonic())
+        kind = Kind.MOVED if moved else Kind.DONE
+        if undone and self._contest.contested(key, time.monotonic()):
+            kind = Kind.CONTESTED
+        return Outcome(kind, decision.reason, min(wakes, default=None))
 
     async def _do(self, actor: Actor, action: Action, key: str, refusals: Refusals, *, urgent: bool) -> Outcome | None:
         """Do one action. What is not done is a fact of the next decision; None where it is done.
@@ -278,7 +275,7 @@ class Reconciler:
         self._looking.pop(key, None)
         self._invalid.pop(key, None)
         self._refusals.pop(key, None)
-        self._moves.pop(key, None)
+        self._contest.forget(key)
         self._observer.forget(key)
 
 

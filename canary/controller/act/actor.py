@@ -90,6 +90,8 @@ class Actor:
         self._seen = seen
         self._applied = applied
         self.writes = 0
+        self.applied: list[tuple[object, str]] = []
+        """The objects that were applied, each with a digest of what."""
         self.raw = seen.raw
 
     async def do(self, action: Action) -> None:
@@ -172,7 +174,9 @@ class Actor:
         key = (resource, namespace_of(desired), name_of(desired))
         if existing is not None and self._applied.of(key, (existing, desired), lambda: _is_applied(existing, desired)):
             return
-        self._wrote(await self._client.apply(resource, marked(desired, APPLIED_ANNOTATION)))
+        manifest = marked(desired, APPLIED_ANNOTATION)
+        self._wrote(await self._client.apply(resource, manifest))
+        self.applied.append((key, manifest["metadata"]["annotations"][APPLIED_ANNOTATION]))
 
     def _wrote(self, obj: Json) -> None:
         self.writes += 1

@@ -22,7 +22,7 @@ from canary.controller.telemetry import Telemetry
 from canary.kube.events import EventRecorder
 from canary.kube.types import Json
 from canary.rollout import messages
-from canary.rollout.decision import Ending, Event, EventType
+from canary.rollout.decision import Alert, Ending, Event, EventType
 from canary.rollout.outbox import alerts_of, ending_of, events_of, told_of
 
 log = structlog.get_logger(__name__)
@@ -32,6 +32,9 @@ EVENT_REASON = "Synced"
 
 DRAIN_SECONDS = 8.0
 """How long a stop waits for what is on its way; what has not gone out by then stays in the status, for the next one."""
+
+AGAIN_SECONDS = (30.0, 60.0, 120.0, 240.0)
+"""How long an alert that no messenger takes waits for its next try."""
 
 
 class Courier:
@@ -121,7 +124,7 @@ class Courier:
         if ending is not None:
             self._telemetry.ended(told, ending)
         calls = [
-            *(self._alerter.send(told, each) for each in alerts_of(notice) if self._alerter.anybody(told, each)),
+            *(self._alert(told, each) for each in alerts_of(notice) if self._alerter.anybody(told, each)),
             *(self._post_rollout(raw, told, hook, ending) for hook in _post_rollout_hooks(told, ending)),
         ]
         if calls:
@@ -132,6 +135,14 @@ class Courier:
         task = asyncio.create_task(_all(work), name=f"tell {canary.key} {notice.number}")
         self._open.setdefault(uid, {})[notice.number] = task
         task.add_done_callback(lambda done: self._ended(canary.key, uid, notice.number, done))
+
+    async def _alert(self, canary: Canary, alert: Alert) -> None:
+        """Send an alert until somebody has it; where all messengers are away for long, it is given up."""
+        for wait in AGAIN_SECONDS:
+            if (await self._alerter.send(canary, alert)).done:
+                return
+            await asyncio.sleep(wait)
+        await self._alerter.send(canary, alert)
 
     def _event_hooks(self, canary: Canary, events: tuple[Event, ...]) -> Iterable[Coroutine[None, None, object]]:
         """One call after the other for each receiver, after those that are under way."""
