@@ -92,6 +92,7 @@ class Reconciler:
         index.let_go = self._configs.forget
         self._observer = Observer(client, caches, self._configs, index, options, recorder.statuses)
         self._applied: Memo[bool] = Memo(_APPLIED)
+        self._made: Memo[tuple[Json, ...]] = Memo(_APPLIED)
         self._moves: defaultdict[str, int] = defaultdict(int)
         self._refusals: dict[str, Refusals] = {}
         self._looking: dict[str, float] = {}
@@ -200,6 +201,7 @@ class Reconciler:
             self._options.rules,
             replace(seen, canary=told),
             self._applied,
+            self._made,
         )
         for action in decision.protect:
             if (error := await self._do(actor, action, key, refusals, urgent=True)) is not None:
