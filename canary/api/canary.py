@@ -311,10 +311,16 @@ class Canary(Resource):
 _NO_ANALYSIS = Analysis()
 
 
-def parse_canary(raw: JsonObject) -> Canary:
+def parse_canary(raw: JsonObject, known: tuple[JsonObject, Canary] | None = None) -> Canary:
     """Read a Canary from the API server's JSON.
+
+    Args:
+        raw: what the server has.
+        known: an earlier state of it and what was read of that: a spec that is the same is not read again.
 
     Raises:
         InvalidResource: it can't be read; the error holds every problem.
     """
+    if known is not None and raw.get("spec") == known[0].get("spec"):
+        raw = {**raw, "spec": known[1].spec}
     return parse(Canary, raw)

@@ -88,6 +88,7 @@ class Reconciler:
         self._observer = Observer(client, caches, self._configs, index, options, recorder.statuses)
         self._applied: Memo[bool] = Memo(_APPLIED)
         self._contest = Contest()
+        self._made: Memo[tuple[Json, ...]] = Memo(_APPLIED)
         self._refusals: dict[str, Refusals] = {}
         self._looking: dict[str, float] = {}
         self._invalid: dict[str, str] = {}
@@ -193,6 +194,7 @@ class Reconciler:
             self._options.rules,
             replace(seen, canary=told),
             self._applied,
+            self._made,
         )
         for action in decision.protect:
             if (error := await self._do(actor, action, key, refusals, urgent=True)) is not None:

@@ -69,11 +69,11 @@ class Store(Generic[T]):
     stream hasn't reached yet (`note`) stands against it, until the stream has reached it.
 
     Args:
-        project: What is kept of an object that is named.
+        project: What is kept of an object that is named, given what is held of its last version, None for nothing.
         named: Whether somebody names an object, by its place or by what is in it. What was filled in or noted is named.
     """
 
-    def __init__(self, project: Callable[[Json], T], named: Callable[[Key, Json], bool] = nobody) -> None:
+    def __init__(self, project: Callable[[Json, T | None], T], named: Callable[[Key, Json], bool] = nobody) -> None:
         self._project = project
         self._named = named
         self._handlers: list[Callable[[Change[T]], None]] = []
@@ -176,7 +176,7 @@ class Store(Generic[T]):
         stub = self._objects.get(key.namespace, {}).get(key.name)
         if not isinstance(stub, int) or stub > version:
             return
-        entry = self._entry(key, version, obj)
+        entry = self._entry(key, version, obj, None)
         if entry is not None:
             self._want(key, version)
             self._objects[key.namespace][key.name] = entry
@@ -216,7 +216,7 @@ class Store(Generic[T]):
         held = None if isinstance(current, int) else current
         if held is not None and held.version == version:
             return
-        entry = self._entry(key, version, obj)
+        entry = self._entry(key, version, obj, None if held is None else held.value)
         if entry is None:
             return
         old, value = None if held is None else held.value, entry.value
@@ -236,10 +236,10 @@ class Store(Generic[T]):
         if entry is not None and not isinstance(entry, int):
             self._tell(Change(key, entry.value, None))
 
-    def _entry(self, key: Key, version: int, obj: Json) -> _Entry[T] | None:
+    def _entry(self, key: Key, version: int, obj: Json, held: T | None) -> _Entry[T] | None:
         """What is kept of an object; None for one that can't be read, of which what was kept before stays."""
         try:
-            return _Entry(version, self._project(obj))
+            return _Entry(version, self._project(obj, held))
         except Exception:
             log.exception("object could not be projected", namespace=key.namespace, name=key.name)
             return None
@@ -277,18 +277,22 @@ def _object_version(obj: Json) -> int:
     return version_of(str(obj["metadata"].get("resourceVersion", "")))
 
 
-def trim(obj: Json) -> Json:
+def trim(obj: Json, held: Json | None = None) -> Json:
     """Drop what nobody here reads: who manages which field, and kubectl's copy of the object.
 
-    Field names are the same from object to object: shared, an object takes less memory. Values aren't: an interned
-    string lives for ever in some versions of Python, and there is no end of times and versions.
+    What is as it was in the version that is held is taken from there: mostly a status changes alone. Field names are
+    the same from object to object: shared, an object takes less memory. Values aren't: an interned string lives for
+    ever in some versions of Python, and there is no end of times and versions.
     """
     metadata: Json = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
     annotations = metadata.get("annotations")
     if annotations and LAST_APPLIED in annotations:
         metadata["annotations"] = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
-    trimmed: Json = _shared({**obj, "metadata": metadata})
-    return trimmed
+    kept = held or {}
+    return {
+        sys.intern(key): kept[key] if key in kept and kept[key] == value else _shared(value)
+        for key, value in {**obj, "metadata": metadata}.items()
+    }
 
 
 def _shared(value: Any) -> Any:

@@ -77,7 +77,8 @@ class WatchCache(Generic[T]):
         self.resource = resource
         self._namespace = namespace
         self._client = client
-        self._store: Store[T] = Store(project or trim, named)  # type: ignore[arg-type]  # Json by the overload
+        keep = trim if project is None else lambda obj, _: project(obj)
+        self._store: Store[T] = Store(keep, named)  # type: ignore[arg-type]  # Json by the overload
         self._source = source = Source(resource, namespace, label_selector, metadata_only)
         self._follower = Reflector(client, source, self._store, timing or WatchTiming())
 

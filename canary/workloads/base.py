@@ -187,6 +187,13 @@ def name_of(obj: Json) -> str:
     return str(mapping(obj.get("metadata")).get("name", ""))
 
 
+def made_of(workload: Json | None) -> tuple[object, ...]:
+    """What people write of a workload, to tell whether it has changed: its status changes with every pod."""
+    if workload is None:
+        return ()
+    return name_of(workload), workload.get("spec"), labels_of(workload), annotations_of(workload), owners_of(workload)
+
+
 def labels_of(obj: Json) -> dict[str, str]:
     """The object's labels."""
     return mapping(mapping(obj.get("metadata")).get("labels"))

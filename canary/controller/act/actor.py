@@ -47,7 +47,7 @@ from canary.rollout.decision import (
 from canary.rollout.deletion import FINALIZER
 from canary.routers.base import Router
 from canary.workloads import config_sync, configs
-from canary.workloads.base import Rules, Target, owners_of, primary_name
+from canary.workloads.base import Rules, Target, made_of, owners_of, primary_name
 from canary.workloads.origin import APPLIED_ANNOTATION, FLAGGER
 
 REPLICAS = ("spec", "replicas")
@@ -72,6 +72,7 @@ class Actor:
         rules: how versions are told apart, and what is copied.
         seen: what the decision was made on: a version that came after it is never copied.
         applied: whether an object was as desired when that was asked last.
+        made: the manifests of Services, as they were made last.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Actor:
         rules: Rules,
         seen: Surroundings,
         applied: Memo[bool],
+        made: Memo[tuple[Json, ...]],
     ) -> None:
         self._client = client
         self._caches = caches
@@ -89,6 +91,7 @@ class Actor:
         self._rules = rules
         self._seen = seen
         self._applied = applied
+        self._made = made
         self.writes = 0
         self.applied: list[tuple[object, str]] = []
         """The objects that were applied, each with a digest of what."""
@@ -155,9 +158,14 @@ class Actor:
         parts, seen = self._parts(), self._seen
         apex = isinstance(which, KeepApexService)
         wanted = parts.kind.apex_services if apex else parts.kind.version_services
-        for service in wanted(
-            parts.target, seen.canary, rules=self._rules, observed=seen.services, primary=seen.primary
-        ):
+        # No status has a part in them, of the Canary or of its workloads, and these change with every step and pod.
+        given = (seen.canary.spec, seen.canary.metadata.uid, made_of(parts.target), made_of(seen.primary))
+        made = self._made.of(
+            (seen.canary.key, apex),
+            (*given, dict(seen.services)),
+            lambda: wanted(parts.target, seen.canary, rules=self._rules, observed=seen.services, primary=seen.primary),
+        )
+        for service in made:
             await self._apply(as_shifted(self._caches, seen.canary, parts.router, service) if apex else service)
 
     def _parts(self) -> _Parts:

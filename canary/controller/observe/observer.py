@@ -17,7 +17,7 @@ from canary.controller.observe.conflicts import conflicts
 from canary.controller.observe.foreign import ForeignObjects
 from canary.controller.observe.former_routes import former_routes
 from canary.controller.observe.index import Index, ref_to
-from canary.controller.observe.kept_revisions import kept
+from canary.controller.observe.kept_revisions import askable, kept
 from canary.controller.observe.needs import Needs, config_refs, of_pods, of_spec, routes_of
 from canary.controller.observe.rivals import rival_problems
 from canary.controller.observe.routes import absent, current_routes
@@ -26,7 +26,7 @@ from canary.controller.options import Options
 from canary.controller.status_memory import StatusMemory
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, NotLeading
-from canary.kube.memo import Memo
+from canary.kube.memo import Memo, Recent
 from canary.kube.types import (
     CANARY,
     CONTROLLER_REVISION,
@@ -45,7 +45,7 @@ from canary.routers.registry import supported as supported_providers
 from canary.routers.replicas import ReplicaRouter
 from canary.workloads import autoscalers, config_sync, configs, ports
 from canary.workloads.autoscalers import AUTOSCALERS
-from canary.workloads.base import Target, primary_name
+from canary.workloads.base import Target, made_of, primary_name
 from canary.workloads.configs import ConfigRef
 from canary.workloads.registry import kind_of, target_for
 from canary.workloads.registry import supported as supported_kinds
@@ -87,7 +87,7 @@ class Observer:
         self._options = options
         self._statuses = statuses
         self._caught_up = CaughtUp()
-        self._read: Memo[Canary] = Memo(self._kept)
+        self._read: Recent[str, tuple[Json, Canary]] = Recent(self._kept)
         self._needs: Memo[Needs] = Memo(self._kept)
         self._refused: Memo[tuple[Problem, ...]] = Memo(self._kept)
         self._reads: Memo[frozenset[ConfigRef]] = Memo(lambda: 2 * self._kept())
@@ -114,9 +114,10 @@ class Observer:
         """
         key = (namespace_of(raw), name_of(raw))
         whole = self._statuses.whole(raw)
-        canary = self._read.of(key, (whole,), lambda: parse_canary(whole))
+        canary = self._parsed(whole)
         default, namespace = self._options.mesh_provider, canary.namespace
-        needs = self._needs.of(key, (canary,), lambda: of_spec(canary, default))
+        named = (canary.spec, canary.metadata.deletion_timestamp, askable(canary))
+        needs = self._needs.of(key, named, lambda: of_spec(canary, default))
         # Named first, then looked for: what changes from now on is known whole, and wakes the Canary again.
         self._index.add(canary.key, needs.refs)
         await self._caches.need(canary.key, needs.kinds)
@@ -125,8 +126,8 @@ class Observer:
         beside = kind if not canary.in_place else None
         target = self._caches.get(kind.resource, namespace, canary.target_name) if kind else None
         primary = self._caches.get(beside.resource, namespace, canary.primary_name) if beside else None
-        refs = self._reads.of((*key, False), (kind, target), lambda: self._refs(kind, target))
-        own_refs = self._reads.of((*key, True), (beside, primary), lambda: self._refs(beside, primary))
+        refs = self._reads.of((*key, False), (kind, made_of(target)), lambda: self._refs(kind, target))
+        own_refs = self._reads.of((*key, True), (beside, made_of(primary)), lambda: self._refs(beside, primary))
         ref = canary.spec.autoscaler_ref
         scaler_kind = AUTOSCALERS.get(ref.kind) if ref is not None else None
         routes = routes_of(canary, default)
@@ -168,7 +169,7 @@ class Observer:
             autoscaler_kind=scaler_kind,
             autoscaler=self._caches.get(scaler_kind.resource, namespace, ref.name) if scaler_kind and ref else None,
             pods=contents.pods,
-            refused=self._refused.of(key, (canary,), lambda: tuple(_refused(canary, default))),
+            refused=self._refused.of(key, _written(canary), lambda: tuple(_refused(canary, default))),
             missing=tuple(
                 each.key
                 for each in sorted(refs)
@@ -180,6 +181,19 @@ class Observer:
             unread=contents.unread or foreign.unread,
             foreign=foreign.problems,
         )
+
+    def _parsed(self, raw: Json) -> Canary:
+        """The Canary; what of it is as it was is not read again.
+
+        Raises:
+            InvalidResource: it can't be read.
+        """
+        known = self._read.get(key := f"{namespace_of(raw)}/{name_of(raw)}")
+        if known is not None and known[0] is raw:
+            return known[1]
+        canary = parse_canary(raw, known)
+        self._read.put(key, (raw, canary))
+        return canary
 
     async def _contents(
         self,
@@ -307,7 +321,7 @@ class Observer:
 
     def _carries(self, kind: Target, target: Json, seen: Surroundings) -> str:
         """The revision that a primary made of the target would carry."""
-        given = (target, seen.configs)
+        given = (made_of(target), seen.configs)
         return self._carried.of(seen.canary.key, given, lambda: kind.carried(target, seen.configs))
 
     def _returnable(self, seen: Surroundings) -> bool:
@@ -351,7 +365,7 @@ class Observer:
     def _unfit_for(self, kind: Target, target: Json, seen: Surroundings) -> tuple[Problem, ...]:
         """What can't be with this target."""
         rules = self._options.rules
-        given = (seen.canary, target, dict(seen.services))
+        given = (_written(seen.canary), made_of(target), dict(seen.services))
 
         def find() -> tuple[Problem, ...]:
             return tuple(kind.problems(seen.canary, target, rules=rules, observed=seen.services))
@@ -360,6 +374,12 @@ class Observer:
 
     def _template(self, namespace: str, name: str) -> Json | None:
         return self._caches.get(METRIC_TEMPLATE, namespace, name)
+
+
+def _written(canary: Canary) -> tuple[object, ...]:
+    """What people write of a Canary, to tell whether it has changed: its status changes with every step."""
+    metadata = canary.metadata
+    return canary.spec, metadata.uid, metadata.labels, metadata.annotations, metadata.deletion_timestamp
 
 
 def _refused(canary: Canary, default: str) -> Iterator[Problem]:

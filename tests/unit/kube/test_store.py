@@ -19,7 +19,7 @@ def an_object(name: str = "a", version: int = 1, namespace: str = "test", **fiel
     return {"metadata": metadata, **fields}
 
 
-def mark(obj: Json) -> str:
+def mark(obj: Json, _: str | None = None) -> str:
     return str(obj.get("mark", ""))
 
 
@@ -175,7 +175,7 @@ def test_a_failing_subscriber_does_not_keep_others_from_hearing() -> None:
 
 
 def test_an_object_that_cannot_be_projected_leaves_what_was() -> None:
-    def project(obj: Json) -> str:
+    def project(obj: Json, _: str | None) -> str:
         return str(obj["mark"])
 
     store = Store(project, everybody)
@@ -292,7 +292,7 @@ def test_an_own_write_of_what_nobody_names_is_whole() -> None:
 
 
 def test_nobody_looks_into_what_nobody_names() -> None:
-    def project(_: Json) -> str:
+    def project(_: Json, held: str | None) -> str:
         raise AssertionError
 
     store = Store(project)
@@ -380,3 +380,11 @@ def test_an_own_write_is_forgotten_with_the_history_that_had_it() -> None:
     store.end_list("60")
 
     assert store.get("test", "a") == "restored"
+
+
+def test_what_is_as_it_was_is_held_once() -> None:
+    before = trim(an_object(spec={"replicas": 1, "template": {"a": [1]}}, status={"ready": 0}))
+    after = trim(an_object(version=2, spec={"replicas": 1, "template": {"a": [1]}}, status={"ready": 1}), before)
+
+    assert after == {**after, "spec": before["spec"], "status": {"ready": 1}}
+    assert after["spec"] is before["spec"]
