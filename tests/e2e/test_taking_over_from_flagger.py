@@ -122,7 +122,7 @@ async def test_at_rest_nothing_happens_until_there_is_something_to_roll_out(flag
         assert [str(each) for each in traffic.lost] == []
         assert scenario.serving == "sample/web:1.0.2"
         variables = {each["name"] for each in scenario.primary.last["spec"]["template"]["spec"]["containers"][0]["env"]}
-        assert variables == {"TEAM"}, "what Flagger wrote goes with what it was copied from"
+        assert variables == {"TEAM", "TERM_SECONDS"}, "what Flagger wrote goes with what it was copied from"
         copied = await flagger.client.get(CONFIG_MAP, namespace, f"{SETTINGS}-primary")
         assert copied["data"] == {"COLOUR": "green"}
         assert scenario.primary.last["spec"]["replicas"] == 2, "replicas are nobody's to take away"
