@@ -54,6 +54,12 @@ class LeaseServer:
             watch.put_nowait(json.dumps({"type": "MODIFIED", "object": body}).encode() + b"\n")
         return deepcopy(body)
 
+    def delete(self) -> None:
+        """Somebody deletes the lease."""
+        lease, self.lease = self.lease, None
+        for watch in self.watches:
+            watch.put_nowait(json.dumps({"type": "DELETED", "object": lease}).encode() + b"\n")
+
     @property
     def version(self) -> str:
         assert self.lease is not None
@@ -304,6 +310,44 @@ async def test_a_deleted_lease_is_created_anew(server: LeaseServer, looptime: An
     await asyncio.sleep(3)
 
     assert actor.times == []
+    assert server.holder == "first"
+    await stop(task)
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("after", [2.5, 3.0, 3.9])
+async def test_two_never_act_at_once_where_the_lease_is_deleted(
+    server: LeaseServer, looptime: Any, after: float
+) -> None:
+    """The leader can't be reached, and learns of it last: the other one waits for as long as it may act."""
+    acting: set[str] = set()
+    first, second = (Actor(name, server, acting) for name in ("first", "second"))
+    tasks = [first.start()]
+    await asyncio.sleep(1)
+    tasks.append(second.start())
+    await asyncio.sleep(10 + after)
+    first.client.cut_off = True
+    server.delete()
+    await asyncio.sleep(30)
+
+    assert server.holder == "second"
+    assert acting == {"second"}
+    for task in tasks:
+        await stop(task)
+
+
+@pytest.mark.looptime
+async def test_nothing_that_a_server_answers_ends_an_election(server: LeaseServer, looptime: Any) -> None:
+    actor = Actor("first", server, set())
+    task = actor.start()
+    await asyncio.sleep(10)
+    for nonsense in ({"metadata": 5, "spec": 7}, {"metadata": {}, "spec": None}, {"metadata": {"resourceVersion": []}}):
+        server.lease = nonsense
+        await asyncio.sleep(20)
+        assert not task.done()
+    server.lease = None
+    await asyncio.sleep(30)
+
     assert server.holder == "first"
     await stop(task)
 

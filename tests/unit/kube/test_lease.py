@@ -74,3 +74,18 @@ def test_terms_without_room_are_refused(terms: tuple[float, float, float]) -> No
 
 def test_times_are_written_with_microseconds() -> None:
     assert micro_time(datetime(2026, 1, 2, 3, 4, 5, 60, UTC)) == "2026-01-02T03:04:05.000060Z"
+
+
+@pytest.mark.parametrize(
+    ("last", "now", "expected"),
+    [
+        (a_lease(), 12.0, Wait("other", 13.0)),
+        (a_lease(), 25.0, Create()),
+        (a_lease("me"), 12.0, Create()),
+        (a_lease(""), 12.0, Create()),
+        ({"spec": {"holderIdentity": "other", "leaseDurationSeconds": "soon"}}, 12.0, Wait("other", 13.0)),
+    ],
+)
+def test_a_lease_that_is_gone_is_waited_out_as_it_was_last(last: Json, now: float, expected: Any) -> None:
+    """Whoever held it may not know yet that somebody has deleted it."""
+    assert decide_lease(None, "me", 10.0, now, last=last) == expected

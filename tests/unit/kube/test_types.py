@@ -2,6 +2,7 @@ import pytest
 
 from canary.kube.types import (
     CANARY,
+    CONFIG_MAP,
     DEPLOYMENT,
     NAMESPACE,
     POD,
@@ -37,3 +38,23 @@ def test_an_object_leads_back_to_its_resource(resource: Resource) -> None:
 def test_an_unknown_kind_is_named(obj: dict[str, str]) -> None:
     with pytest.raises(UnknownResourceError, match="unknown resource"):
         resource_of(obj)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a/../../secrets/b", "/api/v1/namespaces/n/configmaps/a%2F..%2F..%2Fsecrets%2Fb"),
+        ("a?watch=true", "/api/v1/namespaces/n/configmaps/a%3Fwatch%3Dtrue"),
+        ("a%2fb", "/api/v1/namespaces/n/configmaps/a%252fb"),
+        ("a.b-c", "/api/v1/namespaces/n/configmaps/a.b-c"),
+    ],
+)
+def test_a_name_is_one_part_of_a_path_whatever_is_in_it(name: str, expected: str) -> None:
+    assert CONFIG_MAP.path("n", name) == expected
+    assert CONFIG_MAP.path(name).count("/") == 5
+
+
+@pytest.mark.parametrize(("namespace", "name"), [("n", ""), ("", "a")])
+def test_no_path_of_an_object_is_that_of_a_collection(namespace: str, name: str) -> None:
+    with pytest.raises(ValueError, match="name"):
+        CONFIG_MAP.path(namespace, name)
