@@ -249,6 +249,7 @@ class Actor:
         if not patch:
             return
         self._wrote(await self._client.merge_patch(parts.kind.resource, namespace, name, patch))
+        self.applied.append((name, str(patch)))
 
     async def _copy_autoscaler(self, floor: int) -> None:
         kind, scaler = self._seen.autoscaler_kind, self._seen.autoscaler
@@ -266,6 +267,7 @@ class Actor:
         if patch:
             namespace = self._seen.canary.namespace
             self._wrote(await self._client.merge_patch(kind.resource, namespace, name_of(scaler), patch))
+            self.applied.append((kind, str(patch)))
 
     async def _hand_back(self) -> None:
         """The users' Service and route lead to the target, and belong to no Canary any more."""
