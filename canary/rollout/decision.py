@@ -245,6 +245,7 @@ class Decision:
         first: upkeep that what protects builds on: a Service before requests are led to it, a copy before it is
             overwritten.
         withheld: what would be done, had it not been refused a moment ago.
+        tidy: when what was told is to be taken out of the status, if it is not stored before.
     """
 
     status: CanaryStatus
@@ -257,6 +258,7 @@ class Decision:
     ending: Ending | None = None
     first: tuple[Action, ...] = ()
     withheld: tuple[Action, ...] = ()
+    tidy: datetime | None = None
 
     @property
     def protect(self) -> tuple[Action, ...]:

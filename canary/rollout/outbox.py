@@ -41,7 +41,7 @@ def posted(canary: Canary, facts: Facts, decision: Decision) -> Decision:
     until = max(each.time for each in done) + KEPT
     if facts.now >= until or (facts.called and any(each.alerts or each.ending for each in done)):
         return _with(decision, left, told)
-    return replace(decision, wake=until if decision.wake is None else min(until, decision.wake))
+    return replace(decision, tidy=until)
 
 
 def told_of(status: CanaryStatus, told: int) -> int:

@@ -204,8 +204,10 @@ class World:
         self._mark_load()
         self._ask(decision)
         wakes = [each for each in (decision.wake, self._refusals.next_due(facts.now)) if each is not None]
-        self._wake = min(wakes) - self.clock if wakes else None
-        return self.goes_on(wrote=wrote, wake=self._wake)
+        wake = min(wakes) - self.clock if wakes else None
+        tidy = None if decision.tidy is None else decision.tidy - self.clock
+        self._wake = min((each for each in (wake, tidy) if each is not None), default=None)
+        return self.goes_on(wrote=wrote, wake=wake)
 
     def _retry_after(self, error: Exception) -> bool:
         self._wake = self.now + min(RETRY * 2**self._failures, MOST_RETRY)

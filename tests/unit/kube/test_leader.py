@@ -341,7 +341,12 @@ async def test_nothing_that_a_server_answers_ends_an_election(server: LeaseServe
     actor = Actor("first", server, set())
     task = actor.start()
     await asyncio.sleep(10)
-    for nonsense in ({"metadata": 5, "spec": 7}, {"metadata": {}, "spec": None}, {"metadata": {"resourceVersion": []}}):
+    answers: list[dict[str, Any]] = [
+        {"metadata": 5, "spec": 7},
+        {"metadata": {}, "spec": None},
+        {"metadata": {"resourceVersion": []}},
+    ]
+    for nonsense in answers:
         server.lease = nonsense
         await asyncio.sleep(20)
         assert not task.done()
