@@ -1,5 +1,6 @@
-import time
+import sys
 from collections.abc import Mapping
+from types import FrameType
 from typing import Any, Protocol
 
 import pytest
@@ -123,15 +124,18 @@ def test_an_alert_provider_is_read() -> None:
     assert provider.spec.address == ""
 
 
-def test_reading_a_canary_is_fast(raw: Raw) -> None:
-    """A third of a millisecond at most: thousands of Canaries are read again whenever they change."""
-    document = raw()
-    best = min(_seconds(document) for _ in range(20))
-    assert best < 0.0003
+def test_reading_a_canary_takes_few_calls(raw: Raw) -> None:
+    """Thousands of Canaries are read again whenever they change: what pydantic does in Rust is not done in Python."""
+    document, calls = raw(), 0
+    parse_canary(document)
 
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
 
-def _seconds(document: dict[str, Any]) -> float:
-    start = time.perf_counter()
-    for _ in range(10):
+    sys.setprofile(count)
+    try:
         parse_canary(document)
-    return (time.perf_counter() - start) / 10
+    finally:
+        sys.setprofile(None)
+    assert calls < 200

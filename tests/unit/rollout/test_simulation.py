@@ -1,6 +1,5 @@
 """The model itself: what it takes over from a real cluster and a real loop, and how fast it is."""
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -244,17 +243,12 @@ class TestTimeline:
         assert World(scenario).run() == World(scenario).run()
 
 
-def test_a_rollout_of_a_week_is_played_in_milliseconds(canary: Make, story: Story) -> None:
-    """168 steps of an hour; the fastest of some runs, for others may be at work here too."""
+def test_a_rollout_of_a_week_takes_some_passes_a_step_and_none_between(canary: Make, story: Story) -> None:
+    """A hundred steps of an hour forward, and fifty back: in virtual time only what happens costs anything."""
     weights = [*range(1, 100), 100]
     made = canary(interval="1h", stepWeights=weights, stepWeightPromotion=2)
-    scenario = story(made, V2, limit=timedelta(days=30))
-    took = []
-    for _ in range(5):
-        began = time.process_time()
-        line = World(scenario).run()
-        took.append(time.process_time() - began)
+    line = World(story(made, V2, limit=timedelta(days=30))).run()
 
     assert line.lasted > timedelta(days=6)
     assert line.status.phase is Phase.SUCCEEDED
-    assert min(took) < 0.2
+    assert line.passes < 150 * 6
