@@ -274,6 +274,8 @@ class Reflector:
     def _take_object(self, obj: Json, sink: Callable[[Json], None]) -> bool:
         """Take an object in; leave it out where it is none that can be, and tell that once."""
         try:
+            if self._source.resource.namespaced and not obj["metadata"].get("namespace"):
+                raise ValueError("an object without a namespace")
             sink(self._source.typed(obj))
         except Exception as error:  # noqa: BLE001 - it concerns this object alone
             self.skipped += 1

@@ -194,6 +194,9 @@ async def test_the_load_tester_answers_under_its_name_and_the_restricted_pod_sta
 Right = tuple[str, str, str]
 """API group, resource with subresource, verb."""
 
+NOBODY = "http://127.0.0.1:1/"
+"""Where nobody listens."""
+
 BLOCKING = ("flagger.app", "canaries/finalizers", "update")
 """Asked for by an admission plugin only, so no request is ever made with it."""
 
@@ -314,6 +317,7 @@ def companions(namespace: str) -> list[Json]:
         named("v1", "ConfigMap", "settings", data={"COLOUR": "blue"}),
         named("v1", "Secret", "password", stringData={"username": "me", "password": "secret"}),
         named("flagger.app/v1beta1", "MetricTemplate", "always", spec={"provider": provider, "query": "vector(1)"}),
+        named("flagger.app/v1beta1", "AlertProvider", "nobody", spec={"type": "slack", "address": NOBODY}),
     ]
 
 
@@ -340,7 +344,9 @@ async def live(rig: Rig) -> None:
         await rig.apply(obj)
     await rig.apply(ledger(namespace, "1.0.0"))
     await rig.apply(ledgers_canary(namespace))
+    alert = {"name": "nobody", "severity": "info", "providerRef": {"name": "nobody"}}
     analysis = {"interval": "1s", "threshold": 2, "stepWeight": 50, "maxWeight": 50, "metrics": [always]}
+    analysis |= {"alerts": [alert]}
     hpa = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "shop"}
     await rig.apply(canary("shop", namespace, revertOnDeletion=True, analysis=analysis, autoscalerRef=hpa))
     gateways = [{"name": gateway.NAME, "namespace": gateway.NAMESPACE}]

@@ -1,8 +1,10 @@
 """What has to be watched for a Canary: the kinds that it needs, and the objects of them that it looks at."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import NamedTuple
+
+import structlog
 
 from canary.api.canary import Canary, parse_canary
 from canary.api.problems import InvalidResource
@@ -29,6 +31,8 @@ from canary.workloads.base import Target, primary_name
 from canary.workloads.configs import ConfigRef, references
 from canary.workloads.registry import target_for
 from canary.workloads.revisions import config_name, configs_of, record_name
+
+log = structlog.get_logger(__name__)
 
 UNDER_WAY = frozenset(
     {Phase.WAITING, Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING, Phase.TERMINATING}
@@ -121,17 +125,21 @@ async def prepare(caches: Caches, index: Index, options: Options) -> None:
     if any(not canary.in_place and canary.status.phase in UNDER_WAY for canary in canaries):
         # What its spec named before it was edited is found by what is there.
         await caches.listed(ROUTES.values())
-    needs = {canary.key: of_spec(canary, options.mesh_provider) for canary in canaries}
-    await _watch(caches, index, needs)
-    needs = {canary.key: of_pods(caches, canary, _config_refs(caches, canary, options)) for canary in canaries}
-    await _watch(caches, index, needs)
+    await _watch(caches, index, canaries, lambda canary: of_spec(canary, options.mesh_provider))
+    await _watch(caches, index, canaries, lambda canary: of_pods(caches, canary, _config_refs(caches, canary, options)))
     caches.stop_asking()
 
 
-async def _watch(caches: Caches, index: Index, needs: Mapping[str, Needs]) -> None:
+async def _watch(caches: Caches, index: Index, canaries: Iterable[Canary], needs_of: Callable[[Canary], Needs]) -> None:
     """Name the objects of all Canaries before any of their kinds is listed, and the kinds before one is waited for."""
-    for key, each in needs.items():
-        index.add(key, each.refs)
+    needs: dict[str, Needs] = {}
+    for canary in canaries:
+        try:
+            needs[canary.key] = needs_of(canary)
+        except Exception:
+            log.exception("nobody knows what a Canary needs before it is looked at", canary=canary.key)
+            continue
+        index.add(canary.key, needs[canary.key].refs)
     await caches.listed({kind for each in needs.values() for kind in each.kinds})
     for key, each in needs.items():
         await caches.need(key, each.kinds)

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from canary.controller import run
 from canary.controller.clock import Clock
-from canary.controller.observe.caches import Caches, Freshness
+from canary.controller.observe.caches import Caches, Freshness, KindState
 from canary.controller.options import Options
 from canary.controller.run import Controller
 from canary.kube.client import KubeClient
@@ -24,6 +24,7 @@ from tests.unit.controller.api_in_memory import Answer, ApiInMemory, Asked, now
 
 Json = dict[str, Any]
 
+SEED = 20261128
 HOURS = 24
 MENDED_WITHIN = 30.0
 """Seconds after which all is followed again once the API server is well."""
@@ -141,7 +142,7 @@ def put(api: ApiInMemory, resource: Resource, name: str, **fields: Any) -> None:
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Moody]:
-    api = Moody(Random(20261128))  # noqa: S311 - the same day each time
+    api = Moody(Random(SEED))  # noqa: S311 - the same day each time
 
     @asynccontextmanager
     async def connect(*_: object, **__: object) -> AsyncIterator[KubeClient]:
@@ -162,10 +163,10 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Moody]:
         yield api
 
 
-async def eventually(what: Callable[[], bool], within: float) -> None:
+async def eventually(what: Callable[[], bool], within: float, seen: Callable[[], object] = lambda: "") -> None:
     ends = now() + within
     while not what():
-        assert now() < ends, "it was to be so by now"
+        assert now() < ends, seen()
         await asyncio.sleep(0.5)
 
 
@@ -182,11 +183,15 @@ async def test_whatever_the_api_server_answers_for_a_day_all_goes_on_once_it_is_
     await eventually(lambda: service in api.objects, 60)
     caches = api.caches[0]
 
+    def seen() -> tuple[dict[str, KindState], set[str], set[str]]:
+        """How kinds are followed; the Services that are known, and those that there are."""
+        states = {each.kind: caches.state(each) for each in (CANARY, DEPLOYMENT, SERVICE, TRAEFIK_SERVICE)}
+        known = {obj["metadata"]["name"] for obj in caches.list(SERVICE)}
+        return states, known, {obj["metadata"]["name"] for obj in api.under(SERVICE.path())}
+
     def is_followed() -> bool:
-        kinds = (CANARY, DEPLOYMENT, SERVICE, TRAEFIK_SERVICE)
-        fresh = all(caches.state(each).freshness is Freshness.FRESH for each in kinds)
-        held = {obj["metadata"]["name"] for obj in caches.list(SERVICE)}
-        return fresh and held == {obj["metadata"]["name"] for obj in api.under(SERVICE.path())}
+        states, known, there = seen()
+        return known == there and all(each.freshness is Freshness.FRESH for each in states.values())
 
     while now() < HOURS * 3600:
         api.is_ill = True
@@ -196,7 +201,7 @@ async def test_whatever_the_api_server_answers_for_a_day_all_goes_on_once_it_is_
         api.cut()
         api.forget()
         assert not controller.done(), controller
-        await eventually(is_followed, MENDED_WITHIN)
+        await eventually(is_followed, MENDED_WITHIN, seen)
         # Somebody deletes a Service of ours: it is seen, and made anew.
         api.remove(service)
         await eventually(lambda: service in api.objects, MENDED_WITHIN)
