@@ -55,8 +55,8 @@ flagger: parts ## Build the real Flagger, whose Canaries a test takes over
 e2e: flagger ## Run the tests with real gateway, Prometheus and traffic
 	$(BIN)/python -m pytest tests/e2e -m "not slow" --timeout 300 $(LANES)
 
-bench: parts ## Measure speed, requests and memory
-	$(NETNS) $(BIN)/python -m bench
+bench: parts ## Measure speed, requests and memory; BENCH="storm --against REV" says what, and beside which revision
+	$(NETNS) $(BIN)/python -m bench $(BENCH)
 
 crds: $(VENV)/.installed ## Write the CRDs from the models
 	$(BIN)/python -m canary.api.crds

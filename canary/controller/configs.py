@@ -71,8 +71,11 @@ class ConfigReader:
         Raises:
             KubeError: some that has changed can't be read.
         """
+        refs = references(target) | references(primary)
+        if not refs:
+            return Shared()
         return Shared(
-            refs=references(target) | references(primary),
+            refs=refs,
             followed=await self._followed(canary, primary),
             to_follow=await self._followed(canary, target),
         )

@@ -75,6 +75,9 @@ class KindState:
     reason: str = ""
 
 
+FRESH = KindState(Freshness.FRESH)
+
+
 class Caches:
     """The watches: one a kind, from when the first Canary needs it.
 
@@ -239,11 +242,11 @@ class Caches:
         if cache is None:
             return KindState(Freshness.STALE, reason=f"{resource.plural} are not watched")
         self._start(resource)
+        if cache.current and cache.state != "absent":
+            return FRESH
         reason = cache.failure.message if cache.failure is not None else ""
         if cache.state == "absent":
             return KindState(Freshness.ABSENT, cache.behind_since, reason)
-        if cache.current:
-            return KindState(Freshness.FRESH)
         if isinstance(cache.failure, Forbidden | Unauthorized):
             return KindState(Freshness.FORBIDDEN, cache.behind_since, reason)
         return KindState(Freshness.STALE, cache.behind_since, reason or "not listed yet")

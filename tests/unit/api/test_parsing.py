@@ -139,3 +139,23 @@ def test_reading_a_canary_takes_few_calls(raw: Raw) -> None:
     finally:
         sys.setprofile(None)
     assert calls < 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"status.phase": "Progressing", "status.canaryWeight": 20},
+        {"metadata.resourceVersion": "9", "metadata.generation": 3},
+        {"spec.analysis.stepWeight": 7},
+        {"spec.service.port": 8081, "status.phase": "Failed"},
+    ],
+)
+def test_what_is_known_of_an_earlier_state_makes_no_difference(raw: Raw, changes: Mapping[str, object]) -> None:
+    before, after = raw({}), raw(changes)
+    known = parse_canary(before)
+
+    again = parse_canary(after, (before, known))
+    assert again == parse_canary(after)
+    assert again.to_json() == parse_canary(after).to_json()
+    assert (again.spec is known.spec) == (before["spec"] == after["spec"])
