@@ -205,7 +205,8 @@ async def test_a_good_version_goes_out_pod_by_pod_and_a_bad_one_comes_back_the_s
 
 
 async def test_a_pod_that_cant_start_is_made_anew_of_the_version_before(rig: Rig) -> None:
-    async with Stage.on(rig, canary(rig.namespace, progressDeadlineSeconds=5)) as stage, stage.traffic() as traffic:
+    # The pod before it serves on for six seconds first.
+    async with Stage.on(rig, canary(rig.namespace, progressDeadlineSeconds=12)) as stage, stage.traffic() as traffic:
         assert await stage.rolled_out(NEW, image="sample/missing") == "Failed"
         assert "missing" in stage.canary.last["status"]["message"]
         assert stage.versions[-1] == f"{OLD} {OLD} {OLD}"

@@ -163,7 +163,8 @@ class _World(World):
 
     def goes_on(self, *, wrote: bool, wake: datetime | None) -> bool:
         status = self.canary.status
-        looked = status.last_check_time == self.now and status.reason not in (WAITING_FOR_PODS, HELD)
+        analysing = status.phase in ANALYSING and status.reason not in (WAITING_FOR_PODS, HELD)
+        looked = analysing and status.last_check_time == self.now
         return super().goes_on(wrote=wrote and not (looked and wake is not None), wake=wake)
 
     def answers(self) -> Mapping[Question, Answer]:
