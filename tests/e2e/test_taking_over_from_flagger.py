@@ -76,6 +76,8 @@ async def hand_over(scenario: Scenario) -> None:
     own = ("--mesh-provider=traefik", "--enable-leader-election=false", f"--namespace={scenario.rig.namespace}")
     await scenario.rig.start_controller(*own, "--log-level=debug", name=OURS)
     await scenario.canary.until(lambda each: "observedGeneration" in each["status"], within=20, what="look of ours")
+    # The finalizer comes after the status, and ends that look.
+    await scenario.canary.until(lambda each: bool(each["metadata"].get("finalizers")), within=20, what="finalizer")
     assert await picture(scenario) == before
 
 

@@ -20,7 +20,7 @@ from canary.kube.diff import covers
 from canary.kube.errors import Conflict, NotFound
 from canary.kube.memo import Memo
 from canary.kube.ownership import take_over
-from canary.kube.types import CANARY, Json, Resource, name_of, namespace_of, resource_of
+from canary.kube.types import CANARY, SERVICE, Json, Resource, name_of, namespace_of, resource_of
 from canary.rollout.decision import (
     Action,
     Adopt,
@@ -158,12 +158,17 @@ class Actor:
         parts, seen = self._parts(), self._seen
         apex = isinstance(which, KeepApexService)
         wanted = parts.kind.apex_services if apex else parts.kind.version_services
+        # As the actions before have left them: a primary that was promoted in this pass must not be put back.
+        namespace = seen.canary.namespace
+        there = self._caches.named(SERVICE, namespace, seen.canary.services)
+        name = seen.canary.primary_name
+        primary = self._caches.get(parts.kind.resource, namespace, name) if seen.primary is not None else None
         # No status has a part in them, of the Canary or of its workloads, and these change with every step and pod.
-        given = (seen.canary.spec, seen.canary.metadata.uid, made_of(parts.target), made_of(seen.primary))
+        given = (seen.canary.spec, seen.canary.metadata.uid, made_of(parts.target), made_of(primary))
         made = self._made.of(
             (seen.canary.key, apex),
-            (*given, dict(seen.services)),
-            lambda: wanted(parts.target, seen.canary, rules=self._rules, observed=seen.services, primary=seen.primary),
+            (*given, dict(there)),
+            lambda: wanted(parts.target, seen.canary, rules=self._rules, observed=there, primary=primary),
         )
         for service in made:
             await self._apply(as_shifted(self._caches, seen.canary, parts.router, service) if apex else service)
