@@ -1,7 +1,8 @@
 """The world outside the cluster: what metrics and webhooks answer, by the scenario."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -9,6 +10,7 @@ from canary.api.analysis import HookType, Metric
 from canary.api.canary import Canary
 from canary.api.status import CheckStatus, Verdict
 from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion, Question
+from canary.rollout.simulation.cluster import Cluster
 from canary.rollout.simulation.scenario import Reading, Scenario, Side, Window
 
 
@@ -19,6 +21,19 @@ class Since:
     revision: str = ""
     ready: datetime | None = None
     loaded: datetime | None = None
+
+
+def loaded(before: Mapping[Side, Since], cluster: Cluster, now: datetime) -> dict[Side, Since]:
+    """Since when what each workload runs has been ready, and has had requests."""
+    since = dict(before)
+    for side in Side:
+        workload = cluster.side(side)
+        running = workload.revision if workload is not None and workload.runs(now) else ""
+        if running != since[side].revision:
+            since[side] = Since(running, now)
+        if running and since[side].loaded is None and cluster.shares(now)[side]:
+            since[side] = replace(since[side], loaded=now)
+    return since
 
 
 def answer(

@@ -8,7 +8,6 @@ decision asks for another one, or for none. A pass that wrote something is follo
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -16,18 +15,20 @@ from canary.api.analysis import HookType
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.rules import problems
-from canary.api.status import CanaryStatus, Phase
+from canary.api.status import CanaryStatus
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import messages
-from canary.rollout.decide import decide
-from canary.rollout.decision import Action, Alert, Decision, Ending, Event, KeepAutoscaler
+from canary.rollout.decide import AT_WORK, decide
+from canary.rollout.decision import Action, Alert, Decision, Ending, Event
 from canary.rollout.deletion import FINALIZER
-from canary.rollout.facts import Answer, Facts, MetricQuestion, Question, Unseen
+from canary.rollout.facts import Answer, Facts, MetricQuestion, Question
 from canary.rollout.refusals import Refusals
+from canary.rollout.simulation.apiserver import hear, permit, reach, unseen
 from canary.rollout.simulation.audience import Audience
 from canary.rollout.simulation.cluster import Cluster, Refused
 from canary.rollout.simulation.failures import Conflict, Crash, Denied, NotSettlingError, Unavailable
-from canary.rollout.simulation.responders import Since, answer, inside, reply
+from canary.rollout.simulation.questions import Questions
+from canary.rollout.simulation.responders import Since, answer, loaded, reply
 from canary.rollout.simulation.scenario import Annotate, Change, Delete, Edit, Scenario, SetClock, Side
 from canary.rollout.simulation.timeline import Entry, Timeline
 
@@ -36,9 +37,6 @@ MOST_PASSES = 30
 
 RETRY, MOST_RETRY = timedelta(seconds=1), timedelta(seconds=30)
 """How long a pass that failed is left alone: longer each time, up to a limit."""
-
-AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
-"""Phases in which a target that disappears is the rollout's concern, not the spec's."""
 
 
 class World:
@@ -67,8 +65,7 @@ class World:
         """How many decisions were made."""
         self._wake: datetime | None = scenario.start
         self._changes = sorted(scenario.changes, key=lambda each: each.at)
-        self._asked: dict[Question, datetime] = {}
-        self._answers: dict[Question, Answer] = {}
+        self._questions = Questions()
         self._failures = 0
         self._refusals = Refusals()
         self.audience = Audience()
@@ -92,8 +89,7 @@ class World:
         other.entries, other.served = list(self.entries), dict(self.served)
         later = (each for each in scenario.changes if scenario.start + each.at > self.now)
         changes = sorted(later, key=lambda each: each.at)
-        asked, answers = dict(self._asked), dict(self._answers)
-        vars(other).update(_asked=asked, _answers=answers, _changes=changes, _since=dict(self._since))
+        vars(other).update(_questions=copy.copy(self._questions), _changes=changes, _since=dict(self._since))
         vars(other).update(_refusals=copy.copy(self._refusals), audience=copy.copy(self.audience))
         return other
 
@@ -144,7 +140,7 @@ class World:
 
     def next_moment(self) -> datetime | None:
         """When something happens next; None if nothing will."""
-        moments = [self.cluster.next_change(self.now), *self._asked.values()]
+        moments = [self.cluster.next_change(self.now), *self._questions.due]
         if self._changes:
             moments.append(self.scenario.start + self._changes[0].at)
         if self._wake is not None and not self.gone:
@@ -159,7 +155,7 @@ class World:
             self.served[revision] = self.served.get(revision, timedelta(0)) + (moment - self.now) * share
         self.now = moment
         self.cluster.settle(moment)
-        self._mark_load()
+        self._since = loaded(self._since, self.cluster, self.now)
         while self._changes and self.scenario.start + self._changes[0].at <= moment:
             self.change(self._changes.pop(0).change)
 
@@ -170,7 +166,7 @@ class World:
             NotSettlingError: that does not happen.
         """
         for _ in range(MOST_PASSES):
-            self._receive()
+            self._questions.receive(self.now, self.answer)
             if self.gone or not self.pass_once():
                 return
         msg = f"{MOST_PASSES} passes at {self.now - self.scenario.start}: {self.entries[-1].reason}"
@@ -188,7 +184,7 @@ class World:
             self.before_store(canary, facts, decision)
             wrote |= self._store(canary, decision, version)
             self.after_store(canary, decision)
-            self._mark_load()
+            self._since = loaded(self._since, self.cluster, self.now)
             self._tell(decision, canary.status, wrote)
             wrote |= self._keep_up(decision)
         except (Refused, Unavailable, Conflict) as error:
@@ -201,8 +197,8 @@ class World:
             self.restart()
             return True
         self._failures = 0
-        self._mark_load()
-        self._ask(decision)
+        self._since = loaded(self._since, self.cluster, self.now)
+        self._questions.ask(decision.asks, self.now + self.scenario.latency)
         wakes = [each for each in (decision.wake, self._refusals.next_due(facts.now)) if each is not None]
         wake = min(wakes) - self.clock if wakes else None
         tidy = None if decision.tidy is None else decision.tidy - self.clock
@@ -238,20 +234,13 @@ class World:
             problems=self._find_problems(),
             answers=self.answers(),
             refused=self._refusals.facts(now + self.clock),
-            unseen=tuple(self._unseen()),
+            unseen=tuple(unseen(self.scenario, now, self.clock)),
             told=self.audience.told,
         )
 
-    def _unseen(self) -> Iterator[Unseen]:
-        since_start = self.now - self.scenario.start
-        for each in self.scenario.blind:
-            if inside((each.window,), since_start):
-                since = self.scenario.start + each.window.start + self.clock
-                yield Unseen(each.kind, since, each.forbidden, each.workload, "watch broke off")
-
     def answers(self) -> Mapping[Question, Answer]:
         """What the outside world has said to the questions of the current look."""
-        return dict(self._answers)
+        return dict(self._questions.answers)
 
     def answer(self, question: Question) -> Answer:
         """What the outside world says to a question now."""
@@ -271,8 +260,7 @@ class World:
 
     def restart(self) -> None:
         """Another controller takes over: what was asked is lost."""
-        self._asked.clear()
-        self._answers.clear()
+        self._questions = Questions()
         self._refusals = Refusals()
         self.audience.told = 0
         self._wake = self.now
@@ -284,7 +272,7 @@ class World:
         match change:
             case Edit(spec):
                 # What is under way was asked of the spec before; no look waits for it any more.
-                self._asked.clear()
+                self._questions.drop()
                 self.cluster.edited(self.canary.spec, spec, self.now)
                 metadata = self.canary.metadata.replace(generation=self.canary.metadata.generation + 1)
                 self._touch(self.canary.replace(spec=spec, metadata=metadata))
@@ -342,8 +330,7 @@ class World:
 
     def _do(self, action: Action, index: int) -> bool:
         self.before_action(action, index)
-        self._reach()
-        self._permit(action)
+        permit(self.scenario, self.cluster, action, self.now)
         changed = self.cluster.do(action, self.now)
         self.after_action(action, wrote=changed)
         held = (FINALIZER,) if self.cluster.finalizer else ()
@@ -363,30 +350,15 @@ class World:
                 wrote |= len(self._refusals) > new
         return wrote
 
-    def _permit(self, action: Action) -> None:
-        for each in self.scenario.denied:
-            named = not each.actions or type(action).__name__ in each.actions
-            denied = named and inside((each.window,), self.now - self.scenario.start)
-            # Nothing is written where nothing changes; the model has no autoscalers that could tell.
-            if denied and (isinstance(action, KeepAutoscaler) or self.cluster.twin().do(action, self.now)):
-                raise Denied("denied by policy", answered=each.answered)
-
-    def _reach(self) -> None:
-        if self.scenario.api_down and inside(self.scenario.api_down, self.now - self.scenario.start):
-            msg = "the API server can't be had"
-            raise Unavailable(msg)
-
     def _store(self, canary: Canary, decision: Decision, version: int) -> bool:
         if decision.status == canary.status:
             return False
-        self._reach()
+        reach(self.scenario, self.now)
         if self.gone or version != self._version:
             msg = "the Canary has changed since it was looked at"
             raise Conflict(msg)
         self.canary = self.canary.replace(status=self.keep(decision.status))
-        if inside(self.scenario.answers_lost, self.now - self.scenario.start):
-            msg = "the answer is lost"
-            raise Unavailable(msg)
+        hear(self.scenario, self.now)
         return True
 
     def _tell(self, decision: Decision, before: CanaryStatus, wrote: bool) -> None:
@@ -427,29 +399,3 @@ class World:
                 ending=ending,
             )
         )
-
-    def _ask(self, decision: Decision) -> None:
-        """Ask what is new, and drop what nobody asks for any more."""
-        looks = {question.look for question in decision.asks}
-        self._asked = {question: due for question, due in self._asked.items() if question.look in looks}
-        self._answers = {question: said for question, said in self._answers.items() if question.look in looks}
-        for question in decision.asks:
-            if question not in self._asked and question not in self._answers:
-                self._asked[question] = self.now + self.scenario.latency
-
-    def _receive(self) -> None:
-        """Take in the answers that have come by now."""
-        come = [question for question, due in self._asked.items() if due <= self.now]
-        for question in come:
-            del self._asked[question]
-            self._answers[question] = self.answer(question)
-
-    def _mark_load(self) -> None:
-        """Note since when what each workload runs has been ready, and has had requests."""
-        for side in Side:
-            workload = self.cluster.side(side)
-            running = workload.revision if workload is not None and workload.runs(self.now) else ""
-            if running != self._since[side].revision:
-                self._since[side] = Since(running, self.now)
-            if running and self._since[side].loaded is None and self.cluster.shares(self.now)[side]:
-                self._since[side] = replace(self._since[side], loaded=self.now)
