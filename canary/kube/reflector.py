@@ -380,8 +380,8 @@ class Reflector:
         if isinstance(error, Unreachable):
             self._unanswered += 1
             return min(self._timing.backoff.delay(self._unanswered), self._timing.unreachable)
-        if isinstance(error, Gone):
-            # The list that is needed where there is no history has not failed yet.
+        if isinstance(error, Gone | Invalid):
+            # No history from there on, or a version that never was one. The list that is needed has not failed yet.
             self._failures = 0 if self._version is not None else self._failures
             self._version = None
         self._unanswered = 0

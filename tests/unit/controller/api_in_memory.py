@@ -19,6 +19,7 @@ from multidict import CIMultiDict
 
 from canary.kube.client import KubeClient
 from canary.kube.connection import Connection
+from canary.kube.store import version_of
 from canary.kube.types import RESOURCES
 
 Json = dict[str, Any]
@@ -153,7 +154,9 @@ class ApiInMemory:
         whole = "sendInitialEvents" in asked.query
         if whole and not self.streams_lists:
             return refused(400, "BadRequest")
-        since = self.version if whole else int(asked.query["resourceVersion"])
+        since = self.version if whole else version_of(asked.query["resourceVersion"])
+        if not since:
+            return refused(400, "Invalid: resourceVersion")
         if since > self.version:
             return refused(504, "Timeout: Too large resource version")
         if since < self.oldest:

@@ -96,7 +96,7 @@ class Moody(ApiInMemory):
             raise self._broken()
         headers = CIMultiDict({"Retry-After": self.random.choice(WAITS)} if self.random.random() < 0.3 else {})
         after = self.random.choice((0.0, 0.0, 0.0, 1.0, 1000.0))
-        return Answer(self.random.choice(CODES), self._bytes(), headers, self._chunks(), after)
+        return Answer(self.random.choice(CODES), self._bytes(), headers, self._chunks(self.cuts), after)
 
     def _broken(self) -> Exception:
         return self.random.choice(BROKEN)()
@@ -106,11 +106,12 @@ class Moody(ApiInMemory):
             return self.random.choice(RAW)
         return json.dumps(self.random.choice(NO_OBJECTS)).encode() + b"\n"
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
+    async def _chunks(self, cuts: int) -> AsyncIterator[bytes]:
         """What follows in a stream: some more of it, then an end, a break, or silence until the server is well."""
-        cuts = self.cuts
         for _ in range(self.random.randrange(4)):
             await asyncio.sleep(self.random.random() * 5)
+            if self.cuts != cuts:
+                break
             yield self._bytes()
         match self.random.randrange(3):
             case 0:
@@ -202,9 +203,9 @@ async def test_whatever_the_api_server_answers_for_a_day_all_goes_on_once_it_is_
         api.forget()
         assert not controller.done(), controller
         await eventually(is_followed, MENDED_WITHIN, seen)
-        # Somebody deletes a Service of ours: it is seen, and made anew.
+        # Somebody deletes a Service of ours: it is seen, and made anew, by a Canary that may have to rest first.
         api.remove(service)
-        await eventually(lambda: service in api.objects, MENDED_WITHIN)
+        await eventually(lambda: service in api.objects, 3 * MENDED_WITHIN)
         await asyncio.sleep(api.random.choice((10, 600, 3600)))
 
     assert not controller.done()

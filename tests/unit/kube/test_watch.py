@@ -546,3 +546,15 @@ async def test_the_kernel_is_told_to_find_out_whether_a_quiet_stream_lives(
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
             assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 30
+
+
+async def test_a_version_that_never_was_one_is_gone_on_from_once(api: "ApiServer", client: KubeClient) -> None:
+    api.answers.append(stream(event("ADDED", an_object("a", 3)), bookmark(9, initial=True), then=abort))
+    api.refuse(400, "BadRequest", "Invalid value: resourceVersion")
+    api.answers.append(stream(event("ADDED", an_object("b", 3)), bookmark(9, initial=True)))
+    cache = WatchCache(client, DEPLOYMENT, timing=FAST)
+
+    async with running(cache):
+        await until(lambda: cache.lists == 2)
+
+    assert [obj["metadata"]["name"] for obj in cache.list()] == ["b"]
