@@ -294,7 +294,8 @@ def ledgers_canary(namespace: str) -> Json:
     """A Canary that replaces the StatefulSet's pods one by one."""
     made = canary("ledger", namespace, targetRef={"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "ledger"})
     del made["spec"]["service"]
-    made["spec"]["progressDeadlineSeconds"] = 4
+    # The pod before serves on for six seconds before the one that can't start takes its place.
+    made["spec"]["progressDeadlineSeconds"] = 12
     made["spec"]["analysis"] = {"interval": "1s", "threshold": 2}
     return made
 
