@@ -31,6 +31,8 @@ _QUANTITIES = frozenset({"averageValue", "sizeLimit", "divisor"})
 _KEYED = {"metadata.ownerReferences": ("uid",), "spec.ports": ("port", "protocol")}
 # And takes this object as one value: what others added to it goes with the next apply.
 _ATOMIC = frozenset({"spec.selector"})
+# The API server keeps no empty map of these (1.36); of others, such as a volume's `emptyDir`, it does.
+_DROPPED_EMPTY = frozenset({"metadata.labels", "metadata.annotations"})
 
 
 def covers(observed: Any, desired: Any) -> bool:
@@ -92,7 +94,8 @@ def _field(observed: Json, key: str, value: Any, path: str, *, quantity: bool) -
         if observed.get(key) is not None:
             yield path
     elif key not in observed:
-        yield path
+        if value != {} or path not in _DROPPED_EMPTY:
+            yield path
     else:
         inside = quantity or key in _QUANTITIES or (key in _QUANTITY_MAPS and isinstance(value, dict))
         yield from _differences(observed[key], value, path, quantity=inside)

@@ -125,3 +125,13 @@ def test_a_selector_with_more_labels_is_another_selector() -> None:
     desired = {"spec": {"selector": {"app": "web"}}}
 
     assert not covers({"spec": {"selector": {"app": "web", "track": "stable"}}}, desired)
+
+
+@pytest.mark.parametrize("field", ["labels", "annotations"])
+def test_an_empty_map_of_metadata_is_covered_by_none(field: str) -> None:
+    """kube-apiserver 1.36 drops it, so that it would be written again at every look."""
+    assert covers({"metadata": {"name": "app"}}, {"metadata": {field: {}}})
+
+
+def test_an_empty_map_elsewhere_means_something() -> None:
+    assert not covers({"volume": {"name": "data"}}, {"volume": {"name": "data", "emptyDir": {}}})
