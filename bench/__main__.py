@@ -17,6 +17,7 @@ from bench.figures import Figures
 from bench.lane import lanes
 from bench.rollouts import rollouts
 from bench.storm import storm
+from canary.controller.logs import configure
 
 CANARIES = {"rollouts": 100, "breaks": 500, "storm": 3000}
 
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--within", type=float, default=900, help="storm: seconds until those not settled are given up")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures, too")
     given = parser.parse_args()
+    configure("warning", "console")
     count = given.canaries or CANARIES[given.part]
     with lanes(given.against) as both:
         figures = Figures([lane.label for lane in both])
