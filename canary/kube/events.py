@@ -54,7 +54,14 @@ class EventRecorder:
         self._correlator = Correlator()
         self._waiting: asyncio.Queue[Post] = asyncio.Queue(_WAITING)
 
-    def record(self, regarding: Json, type: str, reason: str, message: str) -> None:  # noqa: A002 - its API name
+    def record(
+        self,
+        regarding: Json,
+        type: str,  # noqa: A002 - its API name
+        reason: str,
+        message: str,
+        at: float | None = None,
+    ) -> None:
         """Tell something about an object; never waits and never fails.
 
         Args:
@@ -62,9 +69,12 @@ class EventRecorder:
             type: ``Normal`` or ``Warning``.
             reason: One word for machines.
             message: Words for people; cut to the API's 1024 characters.
+            at: When it happened, in seconds since the epoch; now where absent. What is told twice of the same moment
+                is one Event.
         """
         happening = Happening(Regarding.of(regarding), type, reason, message[:_MESSAGE_LIMIT])
-        post = self._correlator.admit(happening, asyncio.get_running_loop().time(), time.time())
+        wall = time.time() if at is None else at
+        post = self._correlator.admit(happening, asyncio.get_running_loop().time(), wall)
         if post is None:
             self._drop(happening, "too many about one object")
             return

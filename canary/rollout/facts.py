@@ -159,7 +159,7 @@ class Facts:
         unseen: the kinds of object of which what is known may be old.
         contested: whether each of many passes in a row had something to write: somebody undoes it.
         told: the number of the last notice of the status that was told.
-        called: whether an alert or a post-rollout hook went out for one that stands in the status still.
+        called: whether anybody but Kubernetes was told of one that stands in the status still.
 
     Raises:
         ValueError: the time has no time zone.

@@ -1,8 +1,9 @@
 """What is to be told stands in the status from the write that makes it true until it was told.
 
 So it is told whether the answer to that write is lost or the controller is: by the next pass, or the next leader. What
-was told is taken out with the next write that there is anyway; at once where people were called, as a crash before that
-would call them twice. Where nobody wants alerts, nobody was called.
+was told is taken out with the next write that there is anyway; at once where people were called, or a rollout has
+ended, as a crash before that would call them, or count it, twice. A Kubernetes event has a name of its own: it can be
+told twice, and is there once.
 """
 
 from dataclasses import replace
@@ -15,7 +16,7 @@ from canary.rollout.decision import Alert, Decision, Ending, Event, EventType
 from canary.rollout.facts import Facts
 
 KEPT = timedelta(minutes=5)
-"""How long a notice that was told may wait for the next write to take it out."""
+"""How long a notice of which webhooks were told may wait for the next write to take it out."""
 
 MOST = 100
 """Notices that a status holds; the oldest go first. So many come together where nothing can be told for long."""
@@ -39,9 +40,10 @@ def posted(canary: Canary, facts: Facts, decision: Decision) -> Decision:
     if not done:
         return decision
     until = max(each.time for each in done) + KEPT
-    if facts.now >= until or (facts.called and any(each.alerts or each.ending for each in done)):
+    at_once = any(each.ending or (facts.called and each.alerts) for each in done)
+    if at_once or (facts.called and facts.now >= until):
         return _with(decision, left, told)
-    return replace(decision, tidy=until)
+    return replace(decision, tidy=until) if facts.called else decision
 
 
 def told_of(status: CanaryStatus, told: int) -> int:

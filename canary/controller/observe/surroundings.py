@@ -24,7 +24,7 @@ class Told:
         refused: what the API server did not do of them, by action.
         contested: whether each of many passes in a row had something to write.
         number: the number of the last notice that was told.
-        called: whether an alert or a post-rollout hook went out for one that stands in the status still.
+        called: whether anybody but Kubernetes was told of one that stands in the status still.
     """
 
     refused: Mapping[Action, Refusal] = field(default_factory=dict)

@@ -7,7 +7,7 @@ decision hears of as a fact and takes it out of the status.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -15,6 +15,7 @@ import structlog
 from canary import webhooks
 from canary.api.analysis import HookType, Webhook
 from canary.api.canary import Canary
+from canary.api.meta import utc
 from canary.api.status import Notice, Phase
 from canary.controller.options import Options
 from canary.controller.record.alerts import Alerter
@@ -32,6 +33,8 @@ EVENT_REASON = "Synced"
 
 DRAIN_SECONDS = 8.0
 """How long a stop waits for what is on its way; what has not gone out by then stays in the status, for the next one."""
+EVENTS_LAST = timedelta(hours=1)
+"""How long an API server keeps events, unless it is told otherwise: one of before would be told anew."""
 
 AGAIN_SECONDS = (30.0, 60.0, 120.0, 240.0)
 """How long an alert that no messenger takes waits for its next try."""
@@ -77,34 +80,35 @@ class Courier:
 
     def told(self, canary: Canary) -> int:
         """The number of the last notice of a Canary that was told, as far as this process knows; 0 for none."""
-        uid = canary.metadata.uid
-        underway = self._open.get(uid)
-        return min(underway) - 1 if underway else self._taken.get(uid, 0)
+        key = canary.key
+        underway = self._open.get(key)
+        return min(underway) - 1 if underway else self._taken.get(key, 0)
 
     def called(self, canary: Canary) -> bool:
-        """Whether an alert or a post-rollout hook went out for a notice that stands in the status still."""
+        """Whether anybody but Kubernetes was told of a notice that stands in the status still."""
         outbox = canary.status.outbox
-        return bool(outbox) and self._last_called.get(canary.metadata.uid, 0) >= outbox[0].number
+        return bool(outbox) and self._last_called.get(canary.key, 0) >= outbox[0].number
 
     def take(self, raw: Json, canary: Canary) -> None:
         """Tell what a stored status has to tell and nobody was told yet; whatever takes time goes on beside."""
-        uid = canary.metadata.uid
+        key = canary.key
         if not canary.status.outbox:
             return
-        last = max(told_of(canary.status, 0), self._taken.get(uid, 0))
+        last = max(told_of(canary.status, 0), self._taken.get(key, 0))
         for notice in canary.status.outbox:
             if notice.number > last:
-                self._taken[uid] = notice.number
-                self._tell(raw, canary, notice)
+                self._taken[key] = notice.number
+                if notice.alerts or notice.ending or self._now() - utc(notice.time) < EVENTS_LAST:
+                    self._tell(raw, canary, notice)
 
     def warn(self, raw: Json, message: str) -> None:
         """Tell of something that no status could be stored about: by an event on the Canary itself."""
         self._record(raw, Event(message, EventType.WARNING), "")
 
-    def forget(self, uid: str) -> None:
+    def forget(self, key: str) -> None:
         """A Canary is gone; what is on its way about it still goes out."""
-        self._taken.pop(uid, None)
-        self._last_called.pop(uid, None)
+        self._taken.pop(key, None)
+        self._last_called.pop(key, None)
 
     async def close(self) -> None:
         """Wait for what is on its way, for a while; the rest is told by whoever reads the status next."""
@@ -117,24 +121,24 @@ class Courier:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _tell(self, raw: Json, canary: Canary, notice: Notice) -> None:
-        uid, told = canary.metadata.uid, canary.replace(status=canary.status.replace(phase=notice.phase))
+        key, told = canary.key, canary.replace(status=canary.status.replace(phase=notice.phase))
         events, ending = events_of(notice), ending_of(notice)
-        for event in events:
-            self._record(raw, event, notice.phase.value)
+        for index, event in enumerate(events):
+            # Its time names an event: one that is told again, by another process, is there already.
+            self._record(raw, event, notice.phase.value, at=notice.time + timedelta(microseconds=index))
         if ending is not None:
             self._telemetry.ended(told, ending)
         calls = [
             *(self._alert(told, each) for each in alerts_of(notice) if self._alerter.anybody(told, each)),
             *(self._post_rollout(raw, told, hook, ending) for hook in _post_rollout_hooks(told, ending)),
         ]
-        if calls:
-            self._last_called[uid] = notice.number
         work = [*self._event_hooks(told, events), *calls]
         if not work:
             return  # told already: there is nothing to wait for
-        task = asyncio.create_task(_all(work), name=f"tell {canary.key} {notice.number}")
-        self._open.setdefault(uid, {})[notice.number] = task
-        task.add_done_callback(lambda done: self._ended(canary.key, uid, notice.number, done))
+        self._last_called[key] = notice.number
+        task = asyncio.create_task(_all(work), name=f"tell {key} {notice.number}")
+        self._open.setdefault(key, {})[notice.number] = task
+        task.add_done_callback(lambda done: self._ended(key, notice.number, done))
 
     async def _alert(self, canary: Canary, alert: Alert) -> None:
         """Send an alert until somebody has it; where all messengers are away for long, it is given up."""
@@ -190,22 +194,23 @@ class Courier:
             self._record(raw, event, phase.value)
             await asyncio.gather(*self._event_hooks(canary, (event,)))
 
-    def _record(self, raw: Json, event: Event, phase: str) -> None:
+    def _record(self, raw: Json, event: Event, phase: str, at: datetime | None = None) -> None:
         metadata = raw["metadata"]
         write = log.warning if event.type is EventType.WARNING else log.info
         write(event.message, canary=f"{metadata['name']}.{metadata['namespace']}", phase=phase)
-        self._events.record(raw, type=event.type.value, reason=EVENT_REASON, message=event.message)
+        moment = utc(at).timestamp() if at is not None else None
+        self._events.record(raw, type=event.type.value, reason=EVENT_REASON, message=event.message, at=moment)
 
-    def _ended(self, key: str, uid: str, number: int, task: asyncio.Task[None]) -> None:
-        underway = self._open.get(uid, {})
+    def _ended(self, key: str, number: int, task: asyncio.Task[None]) -> None:
         if task.cancelled():
             return  # the process stops: it is told by whoever reads the status next
         if (error := task.exception()) is not None:
             log.error("telling failed", what=task.get_name(), exc_info=error)
+        underway = self._open.get(key, {})
         underway.pop(number, None)
         if not underway:
-            self._open.pop(uid, None)
-        if self._taken.get(uid) == number:
+            self._open.pop(key, None)
+        if self._taken.get(key) == number:
             self._delivered(key)
 
 

@@ -126,6 +126,7 @@ class Recorder:
         """A Canary is gone: what is kept of it goes too."""
         self.statuses.forget(key)
         self._advised.discard(key)
+        self._courier.forget(key)
 
     async def close(self) -> None:
         """Wait for what is on its way, for a while, and store what was told, so that nobody tells it again."""
