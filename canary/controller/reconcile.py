@@ -40,6 +40,9 @@ log = structlog.get_logger(__name__)
 ACTING: ContextVar[str] = ContextVar("acting", default="")
 """The Canary that the running worker works on: what it writes itself is no news to it."""
 
+AT_ONCE = 0.02
+"""Seconds after which what is due already is looked at: a decision that asks for that in vain must not take a core."""
+
 INTERNAL = "InternalError"
 """Reason of a Canary of which no decision can be made by an error of ours."""
 
@@ -163,7 +166,7 @@ class Reconciler:
     def _schedule(self, key: str, wake: datetime | None) -> None:
         """Look again when a decision asks for it: a timer waits for no rest."""
         if wake is not None:
-            self._queue.schedule(key, max(0.0, (wake - self._now()).total_seconds()))
+            self._queue.schedule(key, max(AT_ONCE, (wake - self._now()).total_seconds()))
 
     async def _pass(self, key: str) -> Outcome:
         """Observe, decide, act, record."""

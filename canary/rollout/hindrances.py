@@ -80,6 +80,9 @@ def heed(s: Situation, decision: Decision) -> Decision:
     """What can be done of a decision, with what stands in the way of the rest."""
     standing = {action: refusal for action, refusal in s.facts.refused.items() if not refusal.due}
     heeded = _unless_unseen(s, _unless_refused(s, decision, standing))
+    if (heeded.withheld or s.facts.unseen) and heeded.wake is not None and heeded.wake <= s.now:
+        # What should follow at once follows what is not done: it comes when that is, or can be tried again.
+        heeded = replace(heeded, wake=None)
     return replace(heeded, wake=_wake(s, heeded))
 
 
