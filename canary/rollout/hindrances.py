@@ -39,6 +39,7 @@ from canary.rollout.decision import (
 )
 from canary.rollout.ending import DEADLINE_EXCEEDED, roll_back
 from canary.rollout.facts import Refusal, Unseen
+from canary.rollout.messages import not_done
 from canary.rollout.refusals import moves
 from canary.rollout.situation import PRIMARY_NOT_READY, Situation, warning
 
@@ -238,8 +239,7 @@ def _to_be_told(s: Situation, refusal: Refusal) -> bool:
 
 
 def _refusal(action: Action, refusal: Refusal) -> str:
-    said = "refuses" if refusal.answered else "does not answer to"
-    return f"the API server {said} {type(action).__name__}: {refusal.words}"
+    return not_done(action, refusal.words, answered=refusal.answered)
 
 
 def _unseen(unseen: Unseen) -> Hindrance:

@@ -4,7 +4,31 @@ from canary.api.analysis import HookType, Metric, Webhook
 from canary.api.canary import Canary
 from canary.api.status import CheckStatus, Phase, Verdict
 from canary.api.traffic import Readiness
-from canary.rollout.decision import Event, EventType
+from canary.rollout.decision import (
+    Action,
+    Adopt,
+    CopyToPrimary,
+    DeletePod,
+    DropFinalizer,
+    Event,
+    EventType,
+    HandBack,
+    HoldFinalizer,
+    KeepApexService,
+    KeepAutoscaler,
+    KeepRevision,
+    KeepVersionServices,
+    LeaveRoutes,
+    Orphan,
+    RestAutoscaler,
+    RestorePrimary,
+    RollPrimary,
+    Route,
+    ScalePrimary,
+    ScaleTarget,
+    SetPartition,
+    WakeAutoscaler,
+)
 from canary.rollout.plan import Plan
 
 PROMOTED_MESSAGES = {
@@ -49,6 +73,30 @@ GATE_ALERTS = {
     HookType.CONFIRM_TRAFFIC_INCREASE: "Canary traffic increase is waiting for approval.",
     HookType.CONFIRM_PROMOTION: "Canary promotion is waiting for approval.",
 }
+
+CANT: dict[type[Action], str] = {
+    HoldFinalizer: "put the finalizer on the Canary",
+    DropFinalizer: "take the finalizer off the Canary",
+    KeepVersionServices: "write the Services of the two versions",
+    KeepApexService: "write the Service that users call",
+    CopyToPrimary: "copy the target to the primary",
+    RollPrimary: "restart the primary's pods",
+    KeepRevision: "keep the promoted version as a ControllerRevision",
+    RestorePrimary: "set the primary back to the promoted version",
+    ScalePrimary: "scale the primary",
+    ScaleTarget: "scale the target",
+    KeepAutoscaler: "copy the autoscaler for the primary",
+    RestAutoscaler: "pause the target's autoscaler",
+    WakeAutoscaler: "resume the target's autoscaler",
+    Route: "route traffic",
+    LeaveRoutes: "lead earlier routes to the primary",
+    Adopt: "take over what Flagger wrote",
+    HandBack: "lead the users' Service and route to the target",
+    Orphan: "let the primary and its routes outlive the Canary",
+    SetPartition: "set the partition of the target",
+    DeletePod: "delete a pod of the target",
+}
+"""What can't be done where an action is refused; without numbers that change, so that it is told once."""
 
 
 def promoted(phase: Phase, kind: str, *, in_place: bool) -> str | None:
@@ -152,3 +200,15 @@ def pending(readiness: Readiness) -> str:
             f"waiting for rollout to finish: {readiness.total - readiness.updated} old replicas are pending termination"
         )
     return f"waiting for rollout to finish: {readiness.available} of {readiness.desired} updated replicas are available"
+
+
+def not_done(action: Action, words: str, *, answered: bool) -> str:
+    """What is told of a write that was tried and not done.
+
+    Args:
+        action: what was to be done.
+        words: the API server's own.
+        answered: whether it refused the write; without an answer nobody knows whether it was done.
+    """
+    said = "refuses it" if answered else "does not answer"
+    return f"can't {CANT[type(action)]}: the API server {said}: {words}"

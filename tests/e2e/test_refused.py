@@ -125,7 +125,7 @@ async def test_the_right_to_routes_is_taken_away_in_mid_rollout(rig: Rig) -> Non
                 told = await eventually(
                     lambda: rig.events(NAME), lambda events: any("Rolling back" in each for each in events)
                 )
-                assert any("the API server refuses Route" in each for each in told)
+                assert any("can't route traffic: the API server refuses it" in each for each in told)
                 await grant()
                 await scenario.weight(0, within=15)
             assert await scenario.ended() == "Failed"

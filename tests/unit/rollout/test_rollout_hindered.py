@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from canary.api.canary import Canary
 from canary.api.status import Phase
-from canary.rollout.decision import Ending
+from canary.rollout.decision import Action, Ending
+from canary.rollout.messages import CANT
 from canary.rollout.simulation import (
     Annotate,
     Blind,
@@ -107,7 +108,7 @@ class TestRefused:
         assert stalled is not None
         assert (stalled.reason, stalled.message) == (
             "Refused",
-            "the API server refuses CopyToPrimary: denied by policy",
+            "can't copy the target to the primary: the API server refuses it: denied by policy",
         )
         assert sum("Canary is stalled" in message for _, message in told(line)) == 1
 
@@ -116,8 +117,14 @@ class TestRefused:
         line = play(canary(spec=spec), V2, denied=denied(150, 4000, "KeepAutoscaler"), limit=LONG)
 
         assert line.status.phase is Phase.SUCCEEDED
-        assert sum("refuses KeepAutoscaler" in each for each in line.events) == 1
-        assert sum("refuses KeepAutoscaler" in message for _, message in told(line)) == 1
+        assert sum("can't copy the autoscaler" in each for each in line.events) == 1
+        assert sum("can't copy the autoscaler" in message for _, message in told(line)) == 1
+
+    @pytest.mark.parametrize("action", get_args(Action), ids=lambda each: str(each.__name__))
+    def test_every_write_has_plain_words(self, action: type[Action]) -> None:
+        """No name of a class of ours: an operator has never heard of it."""
+        assert CANT[action]
+        assert action.__name__ not in CANT[action]
 
     def test_what_goes_unanswered_for_a_moment_is_not_told(self, canary: Make, play: Play) -> None:
         line = play(canary(), V2, denied=denied(150, 170, answered=False))
@@ -128,7 +135,7 @@ class TestRefused:
     def test_what_goes_unanswered_for_long_is(self, canary: Make, play: Play) -> None:
         line = play(canary(), V2, denied=denied(150, 700, "Route", answered=False), limit=LONG)
 
-        assert sum("does not answer to Route" in each for each in line.events) == 1
+        assert sum("can't route traffic: the API server does not answer" in each for each in line.events) == 1
 
 
 class TestUnseen:
