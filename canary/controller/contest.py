@@ -58,6 +58,13 @@ class Contest:
         writes.undone = 0
         return False
 
+    def over(self, key: str, now: float) -> timedelta | None:
+        """In how long a Canary is contested no more, if nothing is undone until then; None where it is not."""
+        if not self.contested(key, now):
+            return None
+        # The moment itself still counts as contested, and a timer may be early by as much as a clock is coarse.
+        return timedelta(seconds=self._writes[key].last - now) + CALM + timedelta(seconds=1)
+
     def rest(self, key: str) -> timedelta:
         """How long a contested Canary rests: twice as long each time."""
         doubled = min(max(self._writes[key].undone - MOST, 0), 10) if key in self._writes else 0

@@ -212,8 +212,10 @@ class Reconciler:
             if await self._do(actor, action, key, refusals, urgent=False) is not None:
                 self._queue.add(key)
         moved = (stored is not raw or actor.writes > 0) and not _has_looked(seen.canary, decision, now)
-        wakes = [each for each in (decision.wake, decision.tidy, refusals.next_due(now)) if each is not None]
         undone = self._contest.note(key, actor.applied, time.monotonic())
+        over = self._contest.over(key, time.monotonic())
+        wakes = [each for each in (decision.wake, decision.tidy, refusals.next_due(now)) if each is not None]
+        wakes += [now + over] if over is not None else []
         kind = Kind.MOVED if moved else Kind.DONE
         if undone and self._contest.contested(key, time.monotonic()):
             kind = Kind.CONTESTED

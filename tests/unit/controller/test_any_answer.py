@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -13,8 +14,9 @@ import pytest
 from multidict import CIMultiDict
 from structlog.testing import capture_logs
 
-from canary.controller import run
+from canary.controller import reconcile, run
 from canary.controller.clock import Clock
+from canary.controller.contest import CALM
 from canary.controller.observe.caches import Caches, Freshness, KindState
 from canary.controller.options import Options
 from canary.controller.run import Controller
@@ -141,6 +143,16 @@ def put(api: ApiInMemory, resource: Resource, name: str, **fields: Any) -> None:
     api.store(resource.path("prod", name), obj)
 
 
+def an_app(api: ApiInMemory) -> None:
+    """A Deployment, and its Canary."""
+    container = {"name": "c", "image": "i"}
+    pods = {"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [container]}}
+    put(api, DEPLOYMENT, "app", spec={"replicas": 1, "selector": {"matchLabels": {"app": "app"}}, "template": pods})
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}
+    analysis = {"interval": "1m", "threshold": 2, "maxWeight": 50, "stepWeight": 50}
+    put(api, CANARY, "app", spec={"targetRef": target, "service": {"port": 80}, "analysis": analysis})
+
+
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Moody]:
     api = Moody(Random(SEED))  # noqa: S311 - the same day each time
@@ -173,12 +185,7 @@ async def eventually(what: Callable[[], bool], within: float, seen: Callable[[],
 
 @pytest.mark.looptime(noop_cycles=1)
 async def test_whatever_the_api_server_answers_for_a_day_all_goes_on_once_it_is_well(api: Moody, looptime: int) -> None:
-    container = {"name": "c", "image": "i"}
-    pods = {"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [container]}}
-    put(api, DEPLOYMENT, "app", spec={"replicas": 1, "selector": {"matchLabels": {"app": "app"}}, "template": pods})
-    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}
-    analysis = {"interval": "1m", "threshold": 2, "maxWeight": 50, "stepWeight": 50}
-    put(api, CANARY, "app", spec={"targetRef": target, "service": {"port": 80}, "analysis": analysis})
+    an_app(api)
     controller = asyncio.create_task(Controller(Options(mesh_provider="traefik")).run())
     service = SERVICE.path("prod", "app-canary")
     await eventually(lambda: service in api.objects, 60)
@@ -210,5 +217,32 @@ async def test_whatever_the_api_server_answers_for_a_day_all_goes_on_once_it_is_
 
     assert not controller.done()
     assert api.served > 1000
+    controller.cancel()
+    await asyncio.gather(controller, return_exceptions=True)
+
+
+@pytest.mark.looptime(noop_cycles=1)
+async def test_what_somebody_undoes_is_told_until_nobody_does(
+    api: Moody, looptime: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once nobody undoes anything nothing changes any more: the controller looks again by itself."""
+    monkeypatch.setattr(reconcile, "time", SimpleNamespace(monotonic=now))
+    an_app(api)
+    controller = asyncio.create_task(Controller(Options(mesh_provider="traefik")).run())
+    canary, service = CANARY.path("prod", "app"), SERVICE.path("prod", "app-canary")
+
+    def stalled() -> bool:
+        conditions = api.objects[canary].get("status", {}).get("conditions", [])
+        return any(each["reason"] == "NotSettling" for each in conditions)
+
+    await eventually(lambda: service in api.objects, 60)
+    for _ in range(100):
+        api.remove(service)
+        await eventually(lambda: service in api.objects, 90)
+        if stalled():
+            break
+    assert stalled()
+    await eventually(lambda: not stalled(), CALM.total_seconds() + 70)
+
     controller.cancel()
     await asyncio.gather(controller, return_exceptions=True)

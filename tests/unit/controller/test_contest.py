@@ -36,6 +36,21 @@ def test_it_is_over_when_what_was_written_stays() -> None:
     assert not contest.contested("shop/app", later)
 
 
+def test_it_is_known_when_it_is_over_so_that_somebody_looks_then() -> None:
+    """When nobody undoes anything any more nothing changes, and nothing else would wake the Canary."""
+    contest = fought(MOST + 1)
+    until = contest.over("shop/app", MOST)
+
+    assert until is not None
+    assert contest.contested("shop/app", MOST + until.total_seconds() - 1)
+    assert not contest.contested("shop/app", MOST + until.total_seconds())
+    assert contest.over("shop/app", MOST + until.total_seconds()) is None
+
+
+def test_a_repair_or_two_need_no_look() -> None:
+    assert fought(MOST).over("shop/app", MOST) is None
+
+
 def test_rests_grow_up_to_a_limit() -> None:
     rests = [fought(MOST + 1 + more).rest("shop/app") for more in range(8)]
     assert rests[0] == FIRST_REST
