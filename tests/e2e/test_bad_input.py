@@ -125,10 +125,10 @@ async def test_what_only_the_cluster_shows(rig: Rig) -> None:
     async with Scenario.on(rig) as scenario:
         await rig.apply(canary_of(rig.namespace))
         await is_refused(scenario, "spec.targetRef: Deployment app does not exist", "create it, or correct its name")
-        await rig.apply(canary_of(rig.namespace, service={"port": 1234}))
+        await rig.apply(canary_of(rig.namespace, service={"port": 80, "targetPort": "web"}))
         await scenario.deploy("1.0.0")
         await scenario.settled()
-        await is_refused(scenario, "spec.service.port: no container of app has a port 1234", "9898 (http)")
+        await is_refused(scenario, "spec.service.targetPort: no container of app has a port web", "9898 (http)")
         template = {"name": "errors", "templateRef": {"name": "errors"}, "thresholdRange": {"max": 1}}
         await rig.apply(canary_of(rig.namespace, {"metrics": [template]}))
         await is_refused(scenario, "spec.analysis.metrics[0].templateRef", "create it")
