@@ -16,7 +16,7 @@ from typing import TypeVar
 from canary.api.canary import Canary, parse_canary
 from canary.cli.rehearse.builtin import BY_NAME
 from canary.cli.rehearse.play import Rehearsal, Theatre
-from canary.cli.rehearse.refusals import is_weighted
+from canary.cli.rehearse.refusals import is_weighted, settle_of
 from canary.cli.rehearse.staging import Stage
 from canary.cli.rehearse.story import Story
 from canary.kube.store import Change
@@ -208,7 +208,13 @@ class Rollout:
         """Rehearse one."""
         manifest = canary_of(f"{spec}-{list(READINGS).index(scenario)}", namespace, spec, scenario)
         canary = parse_canary(manifest)
-        stage = Stage(weighted=is_weighted(canary, canary.spec.provider), ready_after=timedelta(0), replicas=1)
+        provider = canary.spec.provider
+        stage = Stage(
+            weighted=is_weighted(canary, provider),
+            ready_after=timedelta(0),
+            replicas=1,
+            settle=settle_of(canary, provider),
+        )
         return cls(spec, scenario, manifest, Theatre(canary, stage).play(_story(canary, scenario)))
 
     @property
