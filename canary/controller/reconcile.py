@@ -180,7 +180,7 @@ class Reconciler:
         self._invalid.pop(key, None)
         refusals, now = self._refusals.get(key) or Refusals(), self._now()
         heard = self._recorder.told(raw, seen.canary), self._recorder.called(seen.canary)
-        became = Told(refusals.facts(now), self._contest.contested(key, time.monotonic()), *heard)
+        became = Told(refusals.facts(now), self._contest.contested(key, _loop_time()), *heard)
         facts = self._observer.facts(seen, now, self._board.answers(key), became)
         decision = decide(seen.canary, replace(facts, clock_set=self._now.set_at(now)))
         refusals.heed(seen.canary, decision, now)
@@ -212,12 +212,12 @@ class Reconciler:
             if await self._do(actor, action, key, refusals, urgent=False) is not None:
                 self._queue.add(key)
         moved = (stored is not raw or actor.writes > 0) and not _has_looked(seen.canary, decision, now)
-        undone = self._contest.note(key, actor.applied, time.monotonic())
-        over = self._contest.over(key, time.monotonic())
+        undone = self._contest.note(key, actor.applied, _loop_time())
+        over = self._contest.over(key, _loop_time())
         wakes = [each for each in (decision.wake, decision.tidy, refusals.next_due(now)) if each is not None]
         wakes += [now + over] if over is not None else []
         kind = Kind.MOVED if moved else Kind.DONE
-        if undone and self._contest.contested(key, time.monotonic()):
+        if undone and self._contest.contested(key, _loop_time()):
             kind = Kind.CONTESTED
         return Outcome(kind, decision.reason, min(wakes, default=None))
 
@@ -296,3 +296,7 @@ def _has_looked(before: Canary, decision: Decision, now: datetime) -> bool:
 def key_of(obj: Json) -> str:
     """The key of a Canary in the queue."""
     return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

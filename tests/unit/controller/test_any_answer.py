@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from canary.controller import reconcile, run
 from canary.controller.clock import Clock
-from canary.controller.contest import CALM
+from canary.controller.contest import CALM, LONGEST_REST
 from canary.controller.observe.caches import Caches, Freshness, KindState
 from canary.controller.options import Options
 from canary.controller.run import Controller
@@ -212,7 +212,7 @@ async def test_whatever_the_api_server_answers_for_a_day_all_goes_on_once_it_is_
         await eventually(is_followed, MENDED_WITHIN, seen)
         # Somebody deletes a Service of ours: it is seen, and made anew, by a Canary that may have to rest first.
         api.remove(service)
-        await eventually(lambda: service in api.objects, 3 * MENDED_WITHIN)
+        await eventually(lambda: service in api.objects, LONGEST_REST.total_seconds() + 2 * MENDED_WITHIN)
         await asyncio.sleep(api.random.choice((10, 600, 3600)))
 
     assert not controller.done()
