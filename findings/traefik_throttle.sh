@@ -3,7 +3,7 @@
 # Expected: a weight that is set to 0 in a watched file takes effect within some milliseconds, as Traefik reloads in
 #           milliseconds; a backend may be stopped a second later.
 # Seen:     `providers.providersThrottleDuration` is 2 s by default and counts from the change before, whatever that
-#           was: with an unrelated change shortly before, the backend gets requests for more than 1.5 s after its
+#           was: with an unrelated change shortly before, the backend gets requests for more than a second after its
 #           weight was set to 0. The Kubernetes providers go through the same throttle.
 # Exit:     0 where that is so, 1 where the old backend had its last request within 1 s.
 set -euo pipefail

@@ -217,7 +217,7 @@ class Reconciler:
         wakes = [each for each in (decision.wake, decision.tidy, refusals.next_due(now)) if each is not None]
         wakes += [now + over] if over is not None else []
         kind = Kind.MOVED if moved else Kind.DONE
-        if undone and self._contest.contested(key, _loop_time()):
+        if undone and over is not None:
             kind = Kind.CONTESTED
         return Outcome(kind, decision.reason, min(wakes, default=None))
 

@@ -40,7 +40,7 @@ from canary.rollout.decision import (
 from canary.rollout.ending import DEADLINE_EXCEEDED, roll_back
 from canary.rollout.facts import Refusal, Unseen
 from canary.rollout.messages import not_done
-from canary.rollout.refusals import moves
+from canary.rollout.refusals import SHORT, moves
 from canary.rollout.situation import PRIMARY_NOT_READY, Situation, warning
 
 STALLED = "Stalled"
@@ -53,8 +53,6 @@ NOT_INITIALIZED = "NotInitialized"
 
 NOBODY_TAKES_OVER = "the canary has traffic that is not its own, and the primary no ready pods to take it back"
 
-QUIET = timedelta(seconds=30)
-"""How long a write may go unanswered, or a kind unseen, before that is told: an API server restarts in seconds."""
 
 ANALYSED = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION})
 """Phases in which a rollout can be taken back."""
@@ -144,7 +142,7 @@ def explain(problems: Iterable[Problem]) -> str:
 
 def quiet(s: Situation) -> timedelta:
     """How long what may be a short outage is not told: an interval of the analysis at the most."""
-    return min(QUIET, s.canary.analysis_interval)
+    return min(SHORT, s.canary.analysis_interval)
 
 
 def _unless_refused(s: Situation, decision: Decision, standing: Mapping[Action, Refusal]) -> Decision:
