@@ -1,8 +1,9 @@
 """The one decision: from a Canary and the facts around it to what is done, stored and told."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final, Generic, TypeVar
 
 from canary.api.canary import Canary
 from canary.api.meta import Condition, ConditionStatus, utc
@@ -58,6 +59,28 @@ PHASES: dict[Phase, Callable[[Situation], Decision]] = {
 }
 
 
+S = TypeVar("S", bound=Situation)
+
+
+@dataclass(frozen=True, slots=True)
+class Mode(Generic[S]):
+    """How a target is rolled out.
+
+    Args:
+        situation: what every phase asks of the Canary and its facts.
+        taken_over: the decision about a Canary whose status another controller has left; None where it is ours.
+        leave: the decision about a Canary that is being deleted.
+        proceed: the decision where nothing stands in the way.
+        reason: why a rollout in the phase Progressing stands where it does.
+    """
+
+    situation: Callable[[Canary, Facts], S]
+    taken_over: Callable[[S], Decision | None]
+    leave: Callable[[S], Decision]
+    proceed: Callable[[S], Decision]
+    reason: Callable[[S], str]
+
+
 def decide(canary: Canary, facts: Facts) -> Decision:
     """Decide what is next for one Canary.
 
@@ -68,28 +91,54 @@ def decide(canary: Canary, facts: Facts) -> Decision:
         canary: the resource, with the status that was stored last.
         facts: what the shell has observed, the time included.
     """
-    s = Situation(canary, facts) if facts.partitions is None else InPlaceSituation(canary, facts)
-    decision = s.truthful(heed(s, _decide(s)))
+    return _decided(BESIDE, canary, facts) if facts.partitions is None else _decided(IN_PLACE, canary, facts)
+
+
+def _decided(mode: Mode[S], canary: Canary, facts: Facts) -> Decision:
+    s = mode.situation(canary, facts)
+    decision = s.truthful(heed(s, _decide(mode, s)))
     # What is taken over is told of by nobody: nothing has happened.
     found = hindrance(s) if Adopt() not in decision.actions else None
     return posted(canary, facts, _finish(s, told(s, decision, found), found))
 
 
-def _decide(s: Situation) -> Decision:
-    if is_foreign(s.status) and not isinstance(s, InPlaceSituation):
-        return adopt(s)
+def _decide(mode: Mode[S], s: S) -> Decision:
+    if (taken_over := mode.taken_over(s)) is not None:
+        return taken_over
     if s.canary.metadata.deletion_timestamp is not None:
-        return partitioned_rollback.leave(s) if isinstance(s, InPlaceSituation) else leave(s)
+        return mode.leave(s)
     if s.facts.problems:
         return _refuse(s, s.facts.problems)
     if s.canary.spec.suspend:
         return _pause(s, SUSPENDED, "the Canary is suspended")
-    resumed = _resume(s)
-    if isinstance(resumed, InPlaceSituation):
-        return _held(s, partitioned_rollout.proceed(resumed))
-    phase = resumed.status.phase
-    decision = PHASES[phase](guarded(resumed) if phase in AT_WORK else resumed)
-    return _held(s, leave_routes(resumed, follow(resumed, decision)))
+    return _held(s, mode.proceed(_resume(mode, s)))
+
+
+def _taken_over(s: Situation) -> Decision | None:
+    return adopt(s) if is_foreign(s.status) else None
+
+
+def _proceed(s: Situation) -> Decision:
+    phase = s.status.phase
+    decision = PHASES[phase](guarded(s) if phase in AT_WORK else s)
+    return leave_routes(s, follow(s, decision))
+
+
+def _analysing(s: Situation) -> str:
+    return WAITING_FOR_PODS if s.status.last_check_time is None else ANALYSING
+
+
+def _updating(s: InPlaceSituation) -> str:
+    return partitioned_rollout.UPDATING if s.started else _analysing(s)
+
+
+BESIDE: Final = Mode(Situation, _taken_over, leave, _proceed, _analysing)
+"""A primary is stood beside the target."""
+
+IN_PLACE: Final = Mode(
+    InPlaceSituation, lambda _: None, partitioned_rollback.leave, partitioned_rollout.proceed, _updating
+)
+"""The target's pods are updated one by one."""
 
 
 def _held(s: Situation, decision: Decision) -> Decision:
@@ -147,16 +196,11 @@ def _paused(s: Situation, reason: str, message: str) -> CanaryStatus:
     return s.evolve(reason=reason, message=message) if counted else s.status
 
 
-def _resume(s: Situation) -> Situation:
+def _resume(mode: Mode[S], s: S) -> S:
     """The situation once nothing stands in the way any more: deadlines count from now on."""
     if s.status.phase not in UNDER_WAY or s.status.reason not in (INVALID, SUSPENDED):
         return s
-    if s.status.phase is Phase.PROMOTING:
-        reason = PROMOTING
-    elif isinstance(s, InPlaceSituation) and s.started:
-        reason = partitioned_rollout.UPDATING
-    else:
-        reason = WAITING_FOR_PODS if s.status.last_check_time is None else ANALYSING
+    reason = PROMOTING if s.status.phase is Phase.PROMOTING else mode.reason(s)
     status = s.evolve(reason=reason, message="", last_progress_time=s.now)
     return replace(s, canary=s.canary.replace(status=status))
 

@@ -79,12 +79,30 @@ class Capabilities:
         return "analysis.sessionAffinity" in self.fields
 
 
+class SharedService(Protocol):
+    """How requests are divided by what the Service that users call selects: the pods of one version, or of both."""
+
+    def shift(self, canary: Canary, split: Split, observed: Observed) -> Json:
+        """The merge patch of that Service so that it divides requests so; empty where it does.
+
+        Raises:
+            ValueError: it can't divide requests so, or the Services that it goes by are not there.
+        """
+
+    def selected(self, canary: Canary, observed: Observed) -> Mapping[str, str]:
+        """What that Service selects, where that gives the canary traffic; empty where it doesn't."""
+
+
 class Router(Protocol):
     """A traffic provider: pure functions from a Canary and a split to objects, and back."""
 
     @property
     def capabilities(self) -> Capabilities:
         """What it can do."""
+
+    @property
+    def shared(self) -> SharedService | None:
+        """How it divides requests where it has no object of its own for that; None where it has."""
 
     @property
     def settle(self) -> timedelta:

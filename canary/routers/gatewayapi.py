@@ -54,6 +54,7 @@ class GatewayRouter:
     """
 
     capabilities: Capabilities = Capabilities(Granularity.PERCENT, _FIELDS)
+    shared: None = None
     settle: timedelta = TRAEFIK_FOLLOWS
     """Nothing tells which implementation serves a route; of those that were measured Traefik is the slowest."""
 

@@ -5,7 +5,16 @@ from datetime import timedelta
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
-from canary.routers.base import SERVICES_FOLLOW, Capabilities, Granularity, Json, Observed, mapping, refused
+from canary.routers.base import (
+    SERVICES_FOLLOW,
+    Capabilities,
+    Granularity,
+    Json,
+    Observed,
+    SharedService,
+    mapping,
+    refused,
+)
 
 
 class KubernetesRouter:
@@ -13,6 +22,11 @@ class KubernetesRouter:
 
     capabilities: Capabilities = Capabilities(Granularity.NONE, frozenset({"service.ports"}))
     settle: timedelta = SERVICES_FOLLOW
+
+    @property
+    def shared(self) -> SharedService | None:
+        """None: a Service leads to the pods of one version."""
+        return None
 
     def resources(self, canary: Canary) -> tuple[str, ...]:
         """The kinds of object that its functions want to see among the observed."""

@@ -13,6 +13,7 @@ class PodsRouter:
 
     capabilities: Capabilities = Capabilities(Granularity.PERCENT, frozenset({"analysis.stepWeight"}))
     settle: timedelta = timedelta(0)
+    shared: None = None
 
     def resources(self, canary: Canary) -> tuple[str, ...]:
         """None: nothing is to be seen."""

@@ -22,6 +22,11 @@ class ReplicaRouter(KubernetesRouter):
 
     capabilities: Capabilities = Capabilities(Granularity.PODS, KubernetesRouter.capabilities.fields | _FIELDS)
 
+    @property
+    def shared(self) -> "ReplicaRouter":
+        """Itself."""
+        return self
+
     def desired(self, canary: Canary, split: Split, observed: Observed) -> tuple[Json, ...]:
         """Nothing beside the Services, of which one is changed by `shift`."""
         return ()

@@ -39,6 +39,7 @@ class TraefikRouter:
         ),
     )
     settle: timedelta = TRAEFIK_FOLLOWS
+    shared: None = None
 
     def resources(self, canary: Canary) -> tuple[str, ...]:
         """The kinds of object that its functions want to see among the observed."""

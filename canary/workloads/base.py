@@ -1,11 +1,13 @@
 """What the kinds of target have in common: the values they share and the protocol that each fulfils."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from canary.api.canary import Canary
 from canary.api.meta import API_VERSION
+from canary.api.partitions import Partitions
 from canary.api.problems import Problem
 from canary.api.traffic import Readiness
 from canary.kube.types import Json, Resource
@@ -60,12 +62,35 @@ class SelectorLabel:
         return self.value + PRIMARY_SUFFIX
 
 
+class InPlace(Protocol):
+    """A kind of workload whose pods are updated one by one, so that one object is both of the versions."""
+
+    def is_calm(self, target: Json) -> bool:
+        """Whether its own status says that all pods run its current revision, and none is to be updated."""
+
+    def pod_selector(self, target: Json) -> str:
+        """The label selector of its pods, as the API takes it."""
+
+    def partitions(self, target: Json, pods: Iterable[Json], now: datetime) -> Partitions:
+        """How far its pods are, from the highest ordinal down."""
+
+    def partitioned(self, target: Json, partition: int | None) -> Json:
+        """The manifest to apply so that only pods from this ordinal on are updated; without one, it is nobody's."""
+
+    def updated_pods(self, target: Json) -> str:
+        """A regular expression for the names of the pods from the partition on."""
+
+
 class Target(Protocol):
     """A kind of workload that a Canary may name: pure functions over its objects."""
 
     @property
     def resource(self) -> Resource:
         """The kind, as in `targetRef.kind`, and where the API serves it."""
+
+    @property
+    def in_place(self) -> InPlace | None:
+        """How its pods are updated where no primary is stood beside it; None where one is."""
 
     def revision(self, target: Json) -> str:
         """A hash over what a new version differs in, such as the pod template; scaling is no part of it."""

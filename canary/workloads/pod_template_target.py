@@ -37,6 +37,7 @@ class PodTemplates(ABC):
     """Targets with a pod template and a selector, whose primary is a copy of them; every function is pure."""
 
     resource: Resource
+    in_place: None = None
     cloned: ClassVar[tuple[str, ...]]
     """The fields of the spec that the primary gets as they are: what decides how it rolls its pods."""
 

@@ -46,6 +46,7 @@ class ServiceTarget:
     """A Service as target; every function is pure."""
 
     resource: Resource = SERVICE
+    in_place: None = None
 
     def revision(self, target: Json) -> str:
         """A hash over where the Service leads: its own addresses and its metadata are no part of it."""

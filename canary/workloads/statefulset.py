@@ -31,6 +31,11 @@ class StatefulSet:
 
     resource: Resource = STATEFUL_SET
 
+    @property
+    def in_place(self) -> "StatefulSet":
+        """Itself."""
+        return self
+
     def revision(self, target: Json) -> str:
         """A hash over the pod template: the same for as long as the same pods would be made from it."""
         return primary_template.fingerprint(self.template(target))

@@ -10,7 +10,6 @@ from canary.kube.errors import NotFound
 from canary.kube.types import POD
 from canary.rollout.decision import DeletePod, SetPartition
 from canary.workloads.base import name_of
-from canary.workloads.statefulset import StatefulSet
 
 
 async def replace_pods(client: KubeClient, caches: Caches, seen: Surroundings, action: SetPartition | DeletePod) -> int:
@@ -26,10 +25,10 @@ async def replace_pods(client: KubeClient, caches: Caches, seen: Surroundings, a
         with suppress(NotFound):
             await client.delete(POD, namespace, action.name, uid=action.uid)
         return 1
-    if not isinstance(seen.kind, StatefulSet) or seen.target is None:
+    if seen.kind is None or seen.kind.in_place is None or seen.target is None:
         msg = f"{seen.canary.key} has no target that is rolled out in place"
         raise TypeError(msg)
-    desired = seen.kind.partitioned(seen.target, action.partition)
+    desired = seen.kind.in_place.partitioned(seen.target, action.partition)
     existing = caches.get(seen.kind.resource, namespace, name_of(seen.target))
     if action.partition is not None and existing is not None and covers(existing, desired):
         return 0

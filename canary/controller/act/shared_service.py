@@ -10,7 +10,6 @@ from canary.controller.observe.caches import Caches
 from canary.kube.client import KubeClient
 from canary.kube.types import SERVICE, Json
 from canary.routers.base import Router
-from canary.routers.replicas import ReplicaRouter
 
 
 async def shift(client: KubeClient, caches: Caches, canary: Canary, router: Router, split: Split) -> Json | None:
@@ -20,9 +19,9 @@ async def shift(client: KubeClient, caches: Caches, canary: Canary, router: Rout
         KubeError: the API server did not do it; doing it again is safe.
         ValueError: it can't divide requests so.
     """
-    if not isinstance(router, ReplicaRouter):
+    if router.shared is None:
         return None
-    patch = router.shift(canary, split, _services(caches, canary))
+    patch = router.shared.shift(canary, split, _services(caches, canary))
     if not patch:
         return None
     return await client.merge_patch(SERVICE, canary.namespace, canary.service_name, patch)
@@ -30,9 +29,9 @@ async def shift(client: KubeClient, caches: Caches, canary: Canary, router: Rout
 
 def as_shifted(caches: Caches, canary: Canary, router: Router, service: Json) -> Json:
     """The manifest of that Service, with what it selects now where the canary has traffic by that."""
-    if not isinstance(router, ReplicaRouter):
+    if router.shared is None:
         return service
-    selected = router.selected(canary, _services(caches, canary))
+    selected = router.shared.selected(canary, _services(caches, canary))
     return {**service, "spec": {**service["spec"], "selector": dict(selected)}} if selected else service
 
 

@@ -28,7 +28,6 @@ from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestio
 from canary.routers.registry import provider_of
 from canary.workloads.pods import diagnose
 from canary.workloads.registry import target_for
-from canary.workloads.statefulset import StatefulSet
 from metrics import templates, verdict
 from metrics.errors import MisconfiguredError
 
@@ -164,7 +163,7 @@ class Asker:
         """A regular expression for the pods of the new version, where they are named alike in both versions."""
         kind = target_for(canary)
         target = self._caches.get(kind.resource, canary.namespace, canary.target_name) if kind else None
-        return kind.updated_pods(target) if isinstance(kind, StatefulSet) and target is not None else ""
+        return kind.in_place.updated_pods(target) if kind and kind.in_place and target is not None else ""
 
     def _template(self, canary: Canary, metric: Metric) -> MetricTemplate:
         ref = metric.template_ref

@@ -42,15 +42,13 @@ from canary.rollout.facts import Answer, Facts, Question, Unseen, Workload
 from canary.routers.base import Granularity, Router, route_names
 from canary.routers.registry import provider_of, router_of, settle_of
 from canary.routers.registry import supported as supported_providers
-from canary.routers.replicas import ReplicaRouter
 from canary.workloads import autoscalers, config_sync, configs, ports
 from canary.workloads.autoscalers import AUTOSCALERS
-from canary.workloads.base import Target, made_of, primary_name
+from canary.workloads.base import InPlace, Target, made_of, primary_name
 from canary.workloads.configs import ConfigRef
 from canary.workloads.registry import kind_of, target_for
 from canary.workloads.registry import supported as supported_kinds
 from canary.workloads.services import is_shared
-from canary.workloads.statefulset import StatefulSet
 
 AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
 """Phases in which a target that disappears is the rollout's concern, not the spec's."""
@@ -211,7 +209,7 @@ class Observer:
                 configs=await self._configs.checksums(namespace, config_sync.snapshots(canary, refs) if kind else ()),
                 shared=await self._shared(canary, kind, target, primary),
                 copies=await self._configs.checksums(namespace, copies),
-                pods=await self._pods(pods, target) if isinstance(pods, StatefulSet) and target else (),
+                pods=await self._pods(pods.in_place, target) if pods and pods.in_place and target else (),
             )
         except NotLeading:
             raise
@@ -237,7 +235,7 @@ class Observer:
         templates = (kind.template(each) if each is not None else {} for each in (target, primary))
         return await self._configs.shared(canary, *templates)
 
-    async def _pods(self, kind: StatefulSet, target: Json) -> tuple[Json, ...]:
+    async def _pods(self, kind: InPlace, target: Json) -> tuple[Json, ...]:
         if kind.is_calm(target):
             return ()
         selector = kind.pod_selector(target)
@@ -262,8 +260,8 @@ class Observer:
         if kind is not None and seen.primary is not None:
             revision, reads = self._primary_revision(kind, seen.primary, seen), config_sync.followed_by(seen.primary)
             primary = Workload(revision, kind.readiness(seen.primary), followed=reads)
-        if isinstance(kind, StatefulSet):
-            partitions = kind.partitions(seen.target, seen.pods, now) if seen.target else Partitions()
+        if kind is not None and kind.in_place is not None:
+            partitions = kind.in_place.partitions(seen.target, seen.pods, now) if seen.target else Partitions()
         unsettled = router.unsettled(seen.canary, seen.routes) if router else ""
         settle = settle_of(seen.canary, self._options.mesh_provider, self._options.settle)
         return Facts(
@@ -305,7 +303,8 @@ class Observer:
             self._unread_since.pop(key, None)
         else:
             since = self._unread_since.setdefault(key, now)
-            found.append(Unseen("contents", since, workload=isinstance(seen.kind, StatefulSet), words=seen.unread))
+            in_place = seen.kind is not None and seen.kind.in_place is not None
+            found.append(Unseen("contents", since, workload=in_place, words=seen.unread))
         return tuple(found)
 
     def _primary_revision(self, kind: Target, primary: Json, seen: Surroundings) -> str:
@@ -395,6 +394,6 @@ def _refused(canary: Canary, default: str) -> Iterator[Problem]:
 
 def _divides(seen: Surroundings, router: Router) -> bool:
     """Whether the router can divide requests now: by the numbers of pods, only those that one Service leads to."""
-    if isinstance(router, ReplicaRouter) and seen.kind is not None and seen.primary is not None:
+    if router.shared is not None and seen.kind is not None and seen.primary is not None:
         return is_shared(seen.kind.template(seen.primary), seen.canary)
     return router.capabilities.weights is not Granularity.NONE
