@@ -37,6 +37,9 @@ LABEL = "flagger.app/canary"
 CONFIGS_ANNOTATION = "flagger.app/configs"
 """On a ControllerRevision: the configuration that the primary's pods read at it, such as `configmap/app-primary`."""
 
+NUMBER_ANNOTATION = "flagger.app/revision-number"
+"""On a ControllerRevision: its number once more, where whoever knows its metadata alone can read it."""
+
 
 def label_value(canary: Canary) -> str:
     """The label's value: the Canary's name, as much of it as fits."""
@@ -69,7 +72,9 @@ def record(
     kept: Json = {"labels": portable(labels_of(primary)), "annotations": portable(annotations_of(primary))}
     made = _metadata(canary, record_name(canary, revision))
     keys = ",".join(sorted(ref.key for ref in configs))
-    made["annotations"] = {REVISION_ANNOTATION: revision, **({CONFIGS_ANNOTATION: keys} if keys else {})}
+    made["annotations"] = {REVISION_ANNOTATION: revision, NUMBER_ANNOTATION: str(number)}
+    if keys:
+        made["annotations"][CONFIGS_ANNOTATION] = keys
     made["ownerReferences"] = [owner_reference(canary)]
     return {
         "apiVersion": CONTROLLER_REVISION.api_version,
@@ -78,6 +83,12 @@ def record(
         "data": {"metadata": kept, "spec": without_nulls(essence)},
         "revision": number,
     }
+
+
+def is_numbered(record: Json) -> bool:
+    """Whether a ControllerRevision's metadata alone tells its number: older versions did not write it there."""
+    number = annotations_of(record).get(NUMBER_ANNOTATION, "")
+    return number.isdecimal() and len(number) < LABEL_VALUE_LIMIT
 
 
 def next_number(records: Iterable[Json]) -> int:
@@ -167,7 +178,9 @@ def _metadata(canary: Canary, name: str) -> Json:
 
 def _number(record: Json) -> int:
     number = record.get("revision")
-    return number if isinstance(number, int) else 0
+    if isinstance(number, int):
+        return number
+    return int(annotations_of(record)[NUMBER_ANNOTATION]) if is_numbered(record) else 0
 
 
 def _joined(name: str, revision: str) -> str:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from canary.controller.act.config_copies import apply_copy
 from canary.controller.act.owned_objects import is_owner
 from canary.controller.configs import RESOURCE, ConfigReader
-from canary.controller.observe.caches import Caches
+from canary.controller.observe.caches import Caches, Freshness
 from canary.controller.observe.kept_revisions import askable
 from canary.controller.observe.surroundings import Surroundings
 from canary.kube.client import KubeClient
@@ -66,9 +66,7 @@ class RevisionHistory:
             return known
         if primary is None:
             raise Conflict("GET", canary.primary_name, "there is no primary to keep anything of")
-        selector = f"{revisions.LABEL}={revisions.label_value(canary)}"
-        listed = await self._client.list(CONTROLLER_REVISION, canary.namespace, label_selector=selector)
-        others: list[Json] = [each for each in listed["items"] if is_owner(self._seen, each)]
+        others = await self._others()
         if same := [each for each in others if name_of(each) == name]:
             return same[0]
         made = revisions.record(
@@ -84,6 +82,18 @@ class RevisionHistory:
             with suppress(NotFound):
                 await self._client.delete(CONTROLLER_REVISION, canary.namespace, name_of(each))
         return record
+
+    async def _others(self) -> list[Json]:
+        """Those that are kept already: as they are known, or read where that doesn't tell their numbers."""
+        namespace, found = (
+            self._seen.canary.namespace,
+            self._caches.list(CONTROLLER_REVISION, self._seen.canary.namespace),
+        )
+        known = self._caches.state(CONTROLLER_REVISION).freshness is Freshness.FRESH
+        if not known or not all(revisions.is_numbered(each) for each in found if is_owner(self._seen, each)):
+            selector = f"{revisions.LABEL}={revisions.label_value(self._seen.canary)}"
+            found = (await self._client.list(CONTROLLER_REVISION, namespace, label_selector=selector))["items"]
+        return [each for each in found if is_owner(self._seen, each)]
 
     def _copies(self, kind: Target, primary: Json) -> Iterator[ConfigRef]:
         """The copies of configuration that the primary's pods read, which we have made."""

@@ -273,9 +273,9 @@ class Caches:
         """The time of day at a loop time; now, where there is none."""
         return now if since is None else now - timedelta(seconds=asyncio.get_running_loop().time() - since)
 
-    def list(self, resource: Resource) -> list[Json]:
-        """All objects of a kind that are named, as they were last seen."""
-        return list(self._caches[resource].list())
+    def list(self, resource: Resource, namespace: str | None = None) -> list[Json]:
+        """All objects of a kind that are named, or those in one namespace, as they were last seen."""
+        return self._caches[resource].list(namespace)
 
     def count(self, resource: Resource) -> int:
         """How many objects of a kind there are, named or not."""

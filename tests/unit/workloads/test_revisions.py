@@ -99,6 +99,19 @@ def test_numbers_go_up(make_canary: Make, make_deployment: MakeJson) -> None:
     assert revisions.next_number([]) == 1
 
 
+def test_its_number_can_be_told_from_its_metadata_alone(make_canary: Make, make_deployment: MakeJson) -> None:
+    record = kept(make_deployment(), make_canary(), number=7)
+    metadata_only = {key: record[key] for key in ("apiVersion", "kind", "metadata")}
+
+    assert revisions.is_numbered(metadata_only)
+    assert revisions.next_number([metadata_only]) == 8
+
+
+def test_one_of_before_its_number_stood_there_is_no_numbered_one() -> None:
+    assert not revisions.is_numbered({"metadata": {"name": "app-r1"}, "revision": 3})
+    assert revisions.next_number([{"metadata": {"name": "app-r1"}, "revision": 3}]) == 4
+
+
 def test_the_oldest_go_unless_they_are_needed() -> None:
     def numbered(number: int) -> Json:
         annotations = {"flagger.app/revision": f"r{number}"}
