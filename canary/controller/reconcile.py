@@ -150,6 +150,8 @@ class Reconciler:
             case Kind.RETRY:
                 log.warning("API server unavailable, trying again", canary=key, reason=outcome.reason)
                 self._queue.retry(key, at_least=outcome.retry_after)
+                if outcome.wake is not None:
+                    self._queue.add_after(key, max(AT_ONCE, (outcome.wake - self._now()).total_seconds()))
             case Kind.WITHHELD:
                 log.warning("the API server refuses", canary=key, reason=outcome.reason)
                 self._queue.urge(key)
@@ -180,7 +182,7 @@ class Reconciler:
         self._invalid.pop(key, None)
         refusals, now = self._refusals.get(key) or Refusals(), self._now()
         heard = self._recorder.told(raw, seen.canary), self._recorder.called(seen.canary)
-        became = Told(refusals.facts(now), self._contest.contested(key, _loop_time()), *heard)
+        became = Told(refusals.facts(seen.canary, now), self._contest.contested(key, _loop_time()), *heard)
         facts = self._observer.facts(seen, now, self._board.answers(key), became)
         decision = decide(seen.canary, replace(facts, clock_set=self._now.set_at(now)))
         refusals.heed(seen.canary, decision, now)
@@ -201,7 +203,7 @@ class Reconciler:
         )
         for action in decision.protect:
             if (error := await self._do(actor, action, key, refusals, urgent=True)) is not None:
-                return error
+                return _before_told(error, refusals.quiet_until(seen.canary), self._now())
         stored = await self._recorder.store(actor.raw, seen.canary, decision)
         if stored is not actor.raw:
             self._caches.note(stored)
@@ -228,6 +230,7 @@ class Reconciler:
             Conflict: somebody else was quicker, so that all is to be looked at again.
             NotLeading: another controller acts now.
         """
+        writes = actor.writes
         try:
             await actor.do(action)
         except (Conflict, NotLeading):
@@ -241,7 +244,7 @@ class Reconciler:
             self._refusals[key] = refusals
             return replace(outcome, kind=Kind.WITHHELD) if answered else outcome
         if refusals:
-            refusals.remove(action)
+            refusals.remove(action, wrote=actor.writes > writes)
             if not refusals:
                 self._refusals.pop(key, None)
         return None
@@ -284,6 +287,13 @@ class Reconciler:
         self._refusals.pop(key, None)
         self._contest.forget(key)
         self._observer.forget(key)
+
+
+def _before_told(error: Outcome, until: datetime | None, now: datetime) -> Outcome:
+    """What follows from a write that was not done: one that is not answered is told by then, in between two tries."""
+    if error.kind is not Kind.RETRY or until is None:
+        return error
+    return replace(error, kind=Kind.WITHHELD) if now >= until else replace(error, wake=until)
 
 
 def _has_looked(before: Canary, decision: Decision, now: datetime) -> bool:

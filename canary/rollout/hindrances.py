@@ -20,7 +20,7 @@ wait is taken back.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from canary.api.analysis import Severity
 from canary.api.problems import Problem
@@ -40,7 +40,7 @@ from canary.rollout.decision import (
 from canary.rollout.ending import DEADLINE_EXCEEDED, roll_back
 from canary.rollout.facts import Refusal, Unseen
 from canary.rollout.messages import not_done
-from canary.rollout.refusals import SHORT, moves
+from canary.rollout.refusals import moves, quiet
 from canary.rollout.situation import PRIMARY_NOT_READY, Situation, warning
 
 STALLED = "Stalled"
@@ -90,7 +90,7 @@ def hindrance(s: Situation) -> Hindrance | None:
     found = [
         *([Hindrance(INVALID, explain(s.facts.problems))] if s.facts.problems else ()),
         *(Hindrance(REFUSED, _refusal(*each)) for each in s.facts.refused.items() if _to_be_told(s, each[1])),
-        *(_unseen(each) for each in s.facts.unseen if each.forbidden or s.now >= each.since + quiet(s)),
+        *(_unseen(each) for each in s.facts.unseen if each.forbidden or s.now >= each.since + quiet(s.canary)),
         *([Hindrance(NOT_SETTLING, "somebody undoes what is written around the Canary")] if s.facts.contested else ()),
         *([Hindrance(PRIMARY_NOT_READY, NOBODY_TAKES_OVER)] if _nobody_takes_over(s) else ()),
         *([Hindrance(NOT_INITIALIZED, _missing(s))] if _initializes(s) and s.now >= deadline(s) else ()),
@@ -138,11 +138,6 @@ def told(s: Situation, decision: Decision, found: Hindrance | None) -> Decision:
 def explain(problems: Iterable[Problem]) -> str:
     """Problems in one line."""
     return "; ".join(str(problem) for problem in problems)
-
-
-def quiet(s: Situation) -> timedelta:
-    """How long what may be a short outage is not told: an interval of the analysis at the most."""
-    return min(SHORT, s.canary.analysis_interval)
 
 
 def _unless_refused(s: Situation, decision: Decision, standing: Mapping[Action, Refusal]) -> Decision:
@@ -233,7 +228,7 @@ def _leave_unseen(s: Situation, decision: Decision, since: datetime) -> Decision
 
 
 def _to_be_told(s: Situation, refusal: Refusal) -> bool:
-    return refusal.answered or s.now >= refusal.since + quiet(s)
+    return refusal.answered or s.now >= refusal.since + quiet(s.canary)
 
 
 def _refusal(action: Action, refusal: Refusal) -> str:
@@ -250,8 +245,8 @@ def _unseen(unseen: Unseen) -> Hindrance:
 def _wake(s: Situation, decision: Decision) -> datetime | None:
     """When to look again: as was decided, or when something is to be told, or has lasted for too long."""
     wakes = [decision.wake] if decision.wake is not None else []
-    quiets = [each.since + quiet(s) for each in s.facts.refused.values() if not each.answered]
-    quiets += [each.since + quiet(s) for each in s.facts.unseen if not each.forbidden]
+    quiets = [each.since + quiet(s.canary) for each in s.facts.refused.values() if not each.answered]
+    quiets += [each.since + quiet(s.canary) for each in s.facts.unseen if not each.forbidden]
     if _initializes(s):
         quiets.append(deadline(s))
     if s.status.phase in ANALYSED:

@@ -192,7 +192,7 @@ class World:
             return False
         except Denied as error:
             self._note(f"refused: {error}")
-            return error.answered or self._retry_after(error)
+            return error.answered or self._to_be_told(canary) or self._retry_after(error)
         except Crash:
             self.restart()
             return True
@@ -205,8 +205,16 @@ class World:
         self._wake = min((each for each in (wake, tidy) if each is not None), default=None)
         return self.goes_on(wrote=wrote, wake=wake)
 
+    def _to_be_told(self, canary: Canary) -> bool:
+        """Whether the status is to be stored without what is not answered."""
+        until = self._refusals.quiet_until(canary)
+        return until is not None and self.now + self.clock >= until
+
     def _retry_after(self, error: Exception) -> bool:
+        until = self._refusals.quiet_until(self.canary)
         self._wake = self.now + min(RETRY * 2**self._failures, MOST_RETRY)
+        if until is not None and until - self.clock > self.now:
+            self._wake = min(self._wake, until - self.clock)
         self._failures = min(self._failures + 1, 10)
         self._note(f"failed: {error}")
         return False
@@ -233,7 +241,7 @@ class World:
             kept=cluster.kept,
             problems=self._find_problems(),
             answers=self.answers(),
-            refused=self._refusals.facts(now + self.clock),
+            refused=self._refusals.facts(self.canary, now + self.clock),
             unseen=tuple(unseen(self.scenario, now, self.clock)),
             told=self.audience.told,
         )
@@ -320,12 +328,13 @@ class World:
         wrote = False
         for index, action in enumerate(actions, begin):
             try:
-                wrote |= self._do(action, index)
+                changed = self._do(action, index)
             except Denied as error:
                 urgent = not begin
                 self._refusals.add(action, str(error), self.now + self.clock, answered=error.answered, urgent=urgent)
                 raise
-            self._refusals.remove(action)
+            self._refusals.remove(action, wrote=changed)
+            wrote |= changed
         return wrote
 
     def _do(self, action: Action, index: int) -> bool:

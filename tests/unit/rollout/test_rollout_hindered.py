@@ -132,10 +132,14 @@ class TestRefused:
         assert line.status.phase is Phase.SUCCEEDED
         assert not [each for each in line.events if "does not answer" in each]
 
-    def test_what_goes_unanswered_for_long_is(self, canary: Make, play: Play) -> None:
-        line = play(canary(), V2, denied=denied(150, 700, "Route", answered=False), limit=LONG)
+    @pytest.mark.parametrize(("answered", "said"), [(True, "refuses it"), (False, "does not answer")])
+    def test_what_is_not_done_for_long_is_told_once(
+        self, canary: Make, play: Play, *, answered: bool, said: str
+    ) -> None:
+        """Also where the route as it stands is kept meanwhile, which needs no write."""
+        line = play(canary(), V2, denied=denied(150, 700, "Route", answered=answered), limit=LONG)
 
-        assert sum("can't route traffic: the API server does not answer" in each for each in line.events) == 1
+        assert sum(f"can't route traffic: the API server {said}" in each for each in line.events) == 1
 
 
 class TestUnseen:
