@@ -182,7 +182,7 @@ class Reconciler:
         self._invalid.pop(key, None)
         refusals, now = self._refusals.get(key) or Refusals(), self._now()
         heard = self._recorder.told(raw, seen.canary), self._recorder.called(seen.canary)
-        became = Told(refusals.facts(seen.canary, now), self._contest.contested(key, _loop_time()), *heard)
+        became = Told(refusals.facts(seen.canary, now), self._contest.undone(key, _loop_time()), *heard)
         facts = self._observer.facts(seen, now, self._board.answers(key), became)
         decision = decide(seen.canary, replace(facts, clock_set=self._now.set_at(now)))
         refusals.heed(seen.canary, decision, now)

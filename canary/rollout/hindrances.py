@@ -51,6 +51,7 @@ STALE = "Stale"
 NOT_SETTLING = "NotSettling"
 NOT_INITIALIZED = "NotInitialized"
 
+UNDONE = "somebody undoes what is written around the Canary"
 NOBODY_TAKES_OVER = "the canary has traffic that is not its own, and the primary no ready pods to take it back"
 
 
@@ -91,7 +92,7 @@ def hindrance(s: Situation) -> Hindrance | None:
         *([Hindrance(INVALID, explain(s.facts.problems))] if s.facts.problems else ()),
         *(Hindrance(REFUSED, _refusal(*each)) for each in s.facts.refused.items() if _to_be_told(s, each[1])),
         *(_unseen(each) for each in s.facts.unseen if each.forbidden or s.now >= each.since + quiet(s.canary)),
-        *([Hindrance(NOT_SETTLING, "somebody undoes what is written around the Canary")] if s.facts.contested else ()),
+        *([Hindrance(NOT_SETTLING, f"{UNDONE}: {s.facts.contested}")] if s.facts.contested else ()),
         *([Hindrance(PRIMARY_NOT_READY, NOBODY_TAKES_OVER)] if _nobody_takes_over(s) else ()),
         *([Hindrance(NOT_INITIALIZED, _missing(s))] if _initializes(s) and s.now >= deadline(s) else ()),
     ]

@@ -170,11 +170,10 @@ async def test_what_somebody_undoes_is_told_until_nobody_does(
     api.put_app()
     api.put_canary()
     controller = asyncio.create_task(Controller(Options(mesh_provider="traefik")).run())
-    canary, service = CANARY.path("prod", "app"), SERVICE.path("prod", "app-canary")
+    service = SERVICE.path("prod", "app-canary")
 
     def stalled() -> bool:
-        conditions = api.objects[canary].get("status", {}).get("conditions", [])
-        return any(each["reason"] == "NotSettling" for each in conditions)
+        return bool(api.condition("Stalled").get("reason") == "NotSettling")
 
     await eventually(lambda: service in api.objects, 60)
     for _ in range(100):
@@ -183,6 +182,7 @@ async def test_what_somebody_undoes_is_told_until_nobody_does(
         if stalled():
             break
     assert stalled()
+    assert api.condition("Stalled")["message"].endswith(": Service app-canary (deleted)")
     await eventually(lambda: not stalled(), CALM.total_seconds() + 70)
 
     controller.cancel()
