@@ -12,13 +12,14 @@ event, the alert and the deadline of everything that keeps it from being done, i
     the spec can't work               the same, and rollback hooks are asked      Stalled, event, alert
     somebody undoes our writes        everything, slowly                          Stalled, event, alert
     the primary has no ready pods     traffic stays with whoever serves           Stalled, event, alert
+    pods can't be made                everything                                  Stalled, event, alert
     initialization does not get on    everything                                  Stalled, event, after the deadline
 
 The alert goes out where the new version has traffic. A rollout that is kept from its next step for as long as it may
 wait is taken back.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -49,6 +50,7 @@ REFUSED = "Refused"
 FORBIDDEN = "Forbidden"
 STALE = "Stale"
 NOT_SETTLING = "NotSettling"
+REPLICA_FAILURE = "ReplicaFailure"
 NOT_INITIALIZED = "NotInitialized"
 
 UNDONE = "somebody undoes what is written around the Canary"
@@ -94,6 +96,7 @@ def hindrance(s: Situation) -> Hindrance | None:
         *(_unseen(each) for each in s.facts.unseen if each.forbidden or s.now >= each.since + quiet(s.canary)),
         *([Hindrance(NOT_SETTLING, f"{UNDONE}: {s.facts.contested}")] if s.facts.contested else ()),
         *([Hindrance(PRIMARY_NOT_READY, NOBODY_TAKES_OVER)] if _nobody_takes_over(s) else ()),
+        *(Hindrance(REPLICA_FAILURE, words) for words in _podless(s)),
         *([Hindrance(NOT_INITIALIZED, _missing(s))] if _initializes(s) and s.now >= deadline(s) else ()),
     ]
     return Hindrance(found[0].reason, "; ".join(dict.fromkeys(each.message for each in found))) if found else None
@@ -103,6 +106,17 @@ def _nobody_takes_over(s: Situation) -> bool:
     """Whether the canary keeps traffic that is not its own, for want of a primary that could take it back."""
     astray = s.status.phase in AT_REST or (s.status.phase in ANALYSED and s.reverted)
     return astray and s.facts.primary is not None and not s.primary_can_take_over
+
+
+def _podless(s: Situation) -> Iterator[str]:
+    """Workloads that don't get the pods for which a rollout waits, and why, in Kubernetes' words."""
+    target, primary = s.facts.target, s.facts.primary
+    if target is not None and target.readiness.stalled and s.status.phase in ANALYSED and not s.canary_ready:
+        yield f"{s.target_name} does not get its pods: {target.readiness.stalled}"
+    waited_for = s.status.phase in (Phase.INITIALIZING, Phase.PROMOTING) and not s.primary_ready
+    if primary is not None and primary.readiness.stalled and waited_for:
+        name = f"{s.canary.primary_name}.{s.canary.namespace}"
+        yield f"{name} does not get its pods: {primary.readiness.stalled}"
 
 
 def _initializes(s: Situation) -> bool:

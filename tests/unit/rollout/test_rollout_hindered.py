@@ -16,10 +16,12 @@ from canary.rollout.messages import CANT
 from canary.rollout.simulation import (
     Annotate,
     Blind,
+    Delete,
     Deny,
     Deploy,
     Kill,
     Reading,
+    Remove,
     SafeWorld,
     Scenario,
     Scheduled,
@@ -140,6 +142,45 @@ class TestRefused:
         line = play(canary(), V2, denied=denied(150, 700, "Route", answered=answered), limit=LONG)
 
         assert sum(f"can't route traffic: the API server {said}" in each for each in line.events) == 1
+
+
+class TestPodless:
+    """Pods that a rollout waits for can't be made."""
+
+    QUOTA = "exceeded quota: pods=3"
+
+    def test_a_quota_is_told_at_once_and_once(self, canary: Make, story: Story) -> None:
+        versions = {"v2": Version(ready_after=None, refused=self.QUOTA)}
+        world = SafeWorld(story(canary(), V2, versions=versions))
+        world.run(timedelta(seconds=61))
+        stalled = world.canary.status.condition("Stalled")
+        line = world.run()
+
+        assert stalled is not None
+        assert (stalled.reason, stalled.message) == (
+            "ReplicaFailure",
+            f"app.prod does not get its pods: {self.QUOTA}",
+        )
+        assert sum(self.QUOTA in each for each in line.events) == 1
+        assert line.status.phase is Phase.FAILED
+        assert line.status.condition("Stalled") is None
+
+    def test_a_primary_that_gets_none_is_told_at_initialization(self, canary: Make, story: Story) -> None:
+        versions = {"v1": Version(ready_after=None, refused=self.QUOTA)}
+        world = SafeWorld(story(canary(), versions=versions))
+        line = world.run(timedelta(seconds=5))
+
+        assert f"app-primary.prod does not get its pods: {self.QUOTA}" in line.events
+
+    def test_an_application_that_is_deleted_meanwhile_goes_as_a_whole(self, canary: Make, story: Story) -> None:
+        """What was told is the quota, and not that the target is missing."""
+        versions = {"v2": Version(ready_after=None, refused=self.QUOTA)}
+        revert = canary(spec={"revertOnDeletion": True})
+        world = SafeWorld(story(revert, V2, (100, Remove(Side.CANARY)), (100, Delete()), versions=versions))
+        world.run()
+
+        assert world.gone
+        assert not world.cluster.orphaned
 
 
 class TestUnseen:
