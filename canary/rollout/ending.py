@@ -21,7 +21,9 @@ from canary.rollout.decision import (
 )
 from canary.rollout.plan import EVERYBODY
 from canary.rollout.situation import HELD, PRIMARY_NOT_READY, Situation, warning
-from canary.rollout.start import restart, revert
+from canary.rollout.start import begin_initializing, restart, revert
+
+PROMOTING = "Promoting"
 
 HANDING_OVER = "HandingOver"
 """Reason of a promotion whose traffic goes back step by step."""
@@ -131,6 +133,8 @@ def _all_to_primary(s: Situation) -> Decision:
 
 def finalising(s: Situation) -> Decision:
     """Traffic is back: a moment later the canary's pods go, and the rollout has succeeded."""
+    if s.facts.primary is None:
+        return _without_primary(s)
     if not s.primary_can_take_over:
         why = "the canary has traffic, and the primary no ready pods to take it back"
         return s.stay(why, actions=revive(s))
@@ -163,6 +167,17 @@ def finalising(s: Situation) -> Decision:
         ending=Ending.PROMOTED_UNCHECKED if unchecked else Ending.PROMOTED,
     )
     return bake.begin(s, promoted)
+
+
+def _without_primary(s: Situation) -> Decision:
+    """Somebody has deleted it, or the spec names another target: nothing carries the new version that could serve."""
+    why = "the primary is gone and is made again"
+    if s.facts.target is None or s.changed:
+        return begin_initializing(s, why)
+    status = s.evolve(
+        phase=Phase.PROMOTING, reason=PROMOTING, message=why, traffic_removed_time=None, last_progress_time=s.now
+    )
+    return Decision(status=status, reason=why, wake=s.now)
 
 
 def roll_back(
