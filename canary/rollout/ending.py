@@ -11,11 +11,13 @@ from canary.rollout.capacity import ROLLING_BACK, floor_at_rest, refill, revive,
 from canary.rollout.data_plane import follow_routes
 from canary.rollout.deadlines import deadline
 from canary.rollout.decision import (
+    Action,
     Alert,
     CopyToPrimary,
     Decision,
     Ending,
     Event,
+    KeepVersionServices,
     Route,
     protecting,
 )
@@ -80,10 +82,16 @@ def _hand_over(s: Situation) -> Decision:
             last_progress_time=s.now,
         ),
         reason="the primary takes a step of the traffic back",
+        first=_led(s),
         actions=(Route(left),),
         events=(Event(f"Advance {s.full_name} primary weight {left.primary}"),),
         wake=s.now + s.canary.analysis_interval,
     )
+
+
+def _led(s: Situation) -> tuple[Action, ...]:
+    """What a promotion waits for before it moves traffic: that the primary's Service leads to its pods."""
+    return (KeepVersionServices(),) if s.facts.target is not None else ()
 
 
 def _wait_for_primary(s: Situation) -> Decision:
@@ -125,6 +133,7 @@ def _all_to_primary(s: Situation) -> Decision:
             traffic_removed_time=s.now,
         ),
         reason="the primary is ready and takes the traffic back",
+        first=_led(s),
         actions=s.keep_all_on_primary(),
         events=(Event("Routing all traffic to primary"),),
         wake=s.now + s.facts.settle,

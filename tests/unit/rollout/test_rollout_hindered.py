@@ -144,6 +144,26 @@ class TestRefused:
         assert sum(f"can't route traffic: the API server {said}" in each for each in line.events) == 1
 
 
+class TestMisled:
+    """Somebody has written what the Services of the two versions select, and the API server keeps us from mending it."""
+
+    @pytest.mark.parametrize("analysis", [{}, {"stepWeightPromotion": 20}])
+    def test_a_promotion_moves_no_traffic_to_a_service_that_may_select_nobody(
+        self, canary: Make, story: Story, analysis: dict[str, Any]
+    ) -> None:
+        world = SafeWorld(story(canary(**analysis), V2, denied=denied(330, 600, "KeepVersionServices"), limit=LONG))
+        world.run(timedelta(seconds=330))
+        world.cluster.version_services = False
+        world.run(timedelta(seconds=590))
+        stalled = world.canary.status.condition("Stalled")
+
+        assert world.canary.status.phase is Phase.PROMOTING
+        assert world.cluster.split.canary == 50
+        assert stalled is not None
+        assert "can't write the Services of the two versions" in stalled.message
+        assert world.run().status.phase is Phase.SUCCEEDED
+
+
 class TestPodless:
     """Pods that a rollout waits for can't be made."""
 
