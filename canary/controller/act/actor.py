@@ -1,5 +1,6 @@
 """Act: do what was decided, in order, writing only what is not so already."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import assert_never
@@ -284,13 +285,22 @@ class Actor:
         """The users' Service and route lead to the target, and belong to no Canary any more."""
         parts, seen = self._parts(), self._seen
         for service in parts.kind.handed_back_services(
-            parts.target, seen.canary, rules=self._rules, observed=seen.services
+            parts.target, seen.canary, rules=self._rules, observed=await self._as_kubectl_left_it()
         ):
             await self._release(service)
         for route in parts.router.handed_back(seen.canary, seen.routes):
             await self._release(route)
         for resource, name, patch in handed_back(seen.canary, self._caches.owners.of(seen.canary), self._caches.get):
             self._wrote(await self._client.merge_patch(resource, seen.canary.namespace, name, patch))
+
+    async def _as_kubectl_left_it(self) -> Mapping[str, Json]:
+        """The Services, and that which users call with kubectl's copy of it, which no cache keeps."""
+        seen, name = self._seen, self._seen.canary.service_name
+        existing = seen.services.get(name)
+        if existing is None or is_owner(seen, existing):
+            return seen.services
+        found = await self._client.find(SERVICE, seen.canary.namespace, name)
+        return seen.services if found is None else {**seen.services, name: found}
 
     async def _orphan(self) -> None:
         """Nothing that serves traffic is collected with the Canary, nor what its pods need."""
