@@ -30,6 +30,9 @@ PROMOTING = "Promoting"
 HANDING_OVER = "HandingOver"
 """Reason of a promotion whose traffic goes back step by step."""
 
+REFILLING = "RefillingPrimary"
+"""Reason of a promotion whose primary gets pods back that somebody has taken from it."""
+
 DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 """Reason of a version that was taken back as it made no progress."""
 
@@ -59,9 +62,25 @@ def promoting(s: Situation) -> Decision:
 
 
 def _hand_over(s: Situation) -> Decision:
-    """The primary is ready: it takes the traffic back, at once or by `stepWeightPromotion` an interval."""
-    if refilling := refill(s):
-        return s.stay("the primary gets its pods back", actions=(*s.keep_share(), *refilling))
+    """The primary is ready, with all its pods or for as long as was waited for them: it takes the traffic back."""
+    if not (refilling := refill(s)):
+        return _next_back(s)
+    name = f"{s.canary.primary_name}.{s.canary.namespace}"
+    why = f"something takes pods from {name}, which gets them back"
+    actions = (*s.keep_share(), *refilling)
+    if s.status.reason not in (REFILLING, PRIMARY_NOT_READY):
+        status = s.evolve(reason=REFILLING, message=why, last_progress_time=s.now)
+        return Decision(status=status, reason=why, actions=actions, wake=s.now + s.canary.progress_deadline)
+    until = deadline(s)
+    if s.now < until:
+        return s.stay(why, actions=actions, wake=until)
+    told = warning(f"Promotion of {s.target_name} goes on: {name} gets the traffic with the pods that it has")
+    back = _next_back(s)
+    return replace(back, events=(told, *back.events)) if back.events else back
+
+
+def _next_back(s: Situation) -> Decision:
+    """All of the traffic goes back at once, or `stepWeightPromotion` of it an interval."""
     step = s.canary.analysis.step_weight_promotion
     if not step or not s.split.canary or s.split.matched:
         return _all_to_primary(s)
