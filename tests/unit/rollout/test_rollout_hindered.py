@@ -145,7 +145,7 @@ class TestRefused:
 
 
 class TestMisled:
-    """Somebody has written what the Services of the two versions select, and the API server keeps us from mending it."""
+    """Somebody has written what the two Services select, and the API server keeps us from mending it."""
 
     @pytest.mark.parametrize("analysis", [{}, {"stepWeightPromotion": 20}])
     def test_a_promotion_moves_no_traffic_to_a_service_that_may_select_nobody(
@@ -158,6 +158,7 @@ class TestMisled:
         stalled = world.canary.status.condition("Stalled")
 
         assert world.canary.status.phase is Phase.PROMOTING
+        assert world.cluster.split is not None
         assert world.cluster.split.canary == 50
         assert stalled is not None
         assert "can't write the Services of the two versions" in stalled.message
