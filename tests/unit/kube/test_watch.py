@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from canary.kube.backoff import Backoff
 from canary.kube.client import KubeClient
-from canary.kube.reflector import WatchTiming
+from canary.kube.source import WatchTiming
 from canary.kube.store import Change
 from canary.kube.types import CONFIG_MAP, DEPLOYMENT
 from canary.kube.watch import WatchCache
