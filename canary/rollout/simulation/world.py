@@ -7,19 +7,17 @@ decision asks for another one, or for none. A pass that wrote something is follo
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Self
 
-from canary.api.analysis import HookType
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.rules import problems
 from canary.api.status import CanaryStatus
 from canary.api.traffic import ALL_PRIMARY
-from canary.rollout import messages
 from canary.rollout.decide import AT_WORK, decide
-from canary.rollout.decision import Action, Alert, Decision, Ending, Event
+from canary.rollout.decision import Action, Decision
 from canary.rollout.deletion import FINALIZER
 from canary.rollout.facts import Answer, Facts, MetricQuestion, Question
 from canary.rollout.refusals import Refusals
@@ -28,7 +26,8 @@ from canary.rollout.simulation.audience import Audience
 from canary.rollout.simulation.cluster import Cluster, Refused
 from canary.rollout.simulation.failures import Conflict, Crash, Denied, NotSettlingError, Unavailable
 from canary.rollout.simulation.questions import Questions
-from canary.rollout.simulation.responders import Since, answer, loaded, reply
+from canary.rollout.simulation.recorder import Told, entry, post_rollout
+from canary.rollout.simulation.responders import Since, answer, loaded
 from canary.rollout.simulation.scenario import Annotate, Change, Delete, Edit, Scenario, SetClock, Side
 from canary.rollout.simulation.timeline import Entry, Timeline
 
@@ -375,36 +374,14 @@ class World:
         status = self.canary.status
         events, alerts, ending = self.audience.hear(status)
         if ending is not None:
-            events += tuple(self._post_rollout())
+            events += tuple(post_rollout(self.scenario, self.canary, self.now - self.scenario.start))
         marked = status.replace(outbox=before.outbox, told=before.told) == before
         if events or alerts or (wrote and not (marked and status != before)):
-            self._enter("", decision.reason, events, alerts, ending)
-
-    def _post_rollout(self) -> Iterator[Event]:
-        for hook in self.canary.hooks(HookType.POST_ROLLOUT):
-            said = reply(self.scenario, hook.name, hook.type, self.now - self.scenario.start)
-            event = messages.passed(hook) if said.approved else messages.refused(self.canary, hook, said.message)
-            if event is not None:
-                yield event
+            self._enter(Told("", decision.reason, events, alerts, ending))
 
     def _note(self, note: str) -> None:
-        self._enter(note, "", (), (), None)
+        self._enter(Told(note))
 
-    def _enter(
-        self, note: str, reason: str, events: tuple[Event, ...], alerts: tuple[Alert, ...], ending: Ending | None
-    ) -> None:
-        status = self.canary.status
-        self.entries.append(
-            Entry(
-                at=self.now - self.scenario.start,
-                note=note,
-                reason=reason,
-                phase=status.phase,
-                split=self.cluster.division(self.now),
-                iterations=status.iterations,
-                failed_checks=status.failed_checks,
-                events=events,
-                alerts=alerts,
-                ending=ending,
-            )
-        )
+    def _enter(self, told: Told) -> None:
+        split = self.cluster.division(self.now)
+        self.entries.append(entry(self.now - self.scenario.start, self.canary.status, split, told))
