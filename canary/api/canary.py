@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from canary.api.analysis import MAX_INTERVAL, MAX_THRESHOLD, Analysis, HookType, Webhook
 from canary.api.meta import INT32, JsonObject, LocalReference, Model, Resource, StringMap
-from canary.api.parsing import parse
+from canary.api.parsing import parse, without_nulls, without_unreadable
 from canary.api.service import Service
 from canary.api.status import CanaryStatus
 from canary.api.traffic import TOTAL_WEIGHT
@@ -184,13 +185,23 @@ class CanarySpec(Model):
     """Whether nothing is done, whatever changes; a rollout under way waits."""
 
 
+def _legible(raw: Any, read: ValidatorFunctionWrapHandler) -> CanaryStatus:
+    """What can be read of a status; a hand may have written the rest, and what is stored next is whole again."""
+    try:
+        status: CanaryStatus = read(raw)
+    except ValidationError:
+        left = without_unreadable(CanaryStatus, without_nulls(raw)) if isinstance(raw, dict) else None
+        status = read(left or {})
+    return status
+
+
 class Canary(Resource):
     """A workload whose new versions are judged before users get them."""
 
     kind: str = "Canary"
     spec: CanarySpec
     """What is rolled out, how traffic reaches it and how it is judged."""
-    status: CanaryStatus = CanaryStatus()
+    status: Annotated[CanaryStatus, WrapValidator(_legible)] = CanaryStatus()
     """What is stored between two looks."""
 
     @property

@@ -71,10 +71,16 @@ def _format(value: datetime, precision: str) -> str:
     return f"{utc(value).replace(tzinfo=None).isoformat(timespec=precision)}Z"
 
 
+LAST_YEAR = 9000
+"""What comes after it is no time: a span that is added to one must not go beyond the last that Python knows."""
+
+
 def _as_utc(value: object) -> object:
     """Read the common notations here: twice as fast, and a time without zone becomes UTC."""
     try:
         read = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(read, datetime) and read.year > LAST_YEAR:
+            raise ValueError(value)
         return utc(read) if isinstance(read, datetime) else read
     except (ValueError, OverflowError) as error:
         raise PydanticCustomError("time", "{value} is no time", {"value": repr(value)}) from error

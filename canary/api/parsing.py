@@ -41,6 +41,48 @@ def unreadable_parts(model: type[Model], raw: JsonObject) -> list[Location]:
     return []
 
 
+def without_unreadable(model: type[Model], raw: JsonObject) -> JsonObject | None:
+    """An object without nulls, and without the parts that can't be read, each of them as small as can be.
+
+    Where a part is missing that must be there, what it belongs to goes too.
+
+    Args:
+        model: what it is to be read as.
+        raw: the object without nulls, which is changed.
+
+    Returns:
+        What can be read; None where nothing is left.
+    """
+    while paths := {_there(raw, path) for path in unreadable_parts(model, raw)}:
+        if () in paths:
+            return None
+        # The last ones of a list first, so that the places of the others stay what they are.
+        for path in sorted(paths, reverse=True):
+            _take_out(raw, path)
+    return raw
+
+
+def _there(here: object, path: Location) -> Location:
+    """As much of a path as leads to something."""
+    for length, part in enumerate(path):
+        match here, part:
+            case dict(), str() if part in here:
+                here = here[part]
+            case list(), int() if part < len(here):
+                here = here[part]
+            case _:
+                return path[:length]
+    return path
+
+
+def _take_out(obj: JsonObject, path: Location) -> None:
+    *parents, last = path
+    here = obj
+    for part in parents:
+        here = here[part]  # type: ignore[index]  # places of lists are among them
+    del here[last]  # type: ignore[arg-type]
+
+
 def without_nulls(value: Any) -> Any:
     """A copy in which a null is the same as an absent field."""
     if isinstance(value, dict):

@@ -4,9 +4,33 @@ import math
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
-from canary.api.meta import Condition, JsonObject, MicroTime, Model, StringMap, Time
+from canary.api.meta import INT32, Condition, JsonObject, MicroTime, Model, StringMap, Time
+from canary.api.traffic import TOTAL_WEIGHT
+
+
+def _share(value: int) -> int:
+    """What is no percentage says nothing of the traffic, and least of all that it is all of it."""
+    return value if 0 <= value <= TOTAL_WEIGHT else 0
+
+
+def _count(value: int) -> int:
+    return min(max(value, 0), INT32)
+
+
+def _pods(value: int | None) -> int | None:
+    return value if value is not None and 0 <= value <= INT32 else None
+
+
+Share = Annotated[int, AfterValidator(_share)]
+"""Percent; what a person has written there that is none is 0."""
+
+Tally = Annotated[int, AfterValidator(_count)]
+"""How often something happened; what a person has written there that no count comes to is the nearest that one does."""
+
+Pods = Annotated[int | None, AfterValidator(_pods)]
+"""A number of pods; what is none is unknown."""
 
 
 class Phase(StrEnum):
@@ -68,7 +92,7 @@ class BakeStatus(Model):
     """Hash of the last version that did well for as long as it was checked; a failed bake puts it back."""
     start_time: MicroTime | None = None
     """When the promoted version had all traffic; absent while it is being promoted."""
-    failed_checks: int = 0
+    failed_checks: Tally = 0
     """Failed checks since then."""
     held_since: MicroTime | None = None
     """Since when nothing has told good from bad; absent while something does."""
@@ -116,11 +140,11 @@ class CanaryStatus(Model):
 
     phase: Phase = Phase.EMPTY
     """Where the rollout stands."""
-    failed_checks: int = 0
+    failed_checks: Tally = 0
     """Failed checks of the current rollout."""
-    canary_weight: int = 0
+    canary_weight: Share = 0
     """Percent of requests that the canary gets."""
-    iterations: int = 0
+    iterations: Tally = 0
     """Steps done of a blue/green or A/B analysis."""
     tracked_configs: StringMap | None = None
     """Hashes of the tracked ConfigMaps and Secrets."""
@@ -152,9 +176,9 @@ class CanaryStatus(Model):
     """When traffic last left the canary, until it is scaled down."""
     last_retry: str = ""
     """The value of the annotation flagger.app/retry that was last heeded."""
-    primary_replicas: int | None = None
+    primary_replicas: Pods = None
     """Pods that the primary has come to since the rollout began, and has when it serves everybody again."""
-    partition: int | None = None
+    partition: Pods = None
     """The first pod, counted from 0, that is to run the new version; absent at rest, and where there is a primary."""
     bake: BakeStatus | None = None
     """The promoted version, while it is still checked."""

@@ -52,7 +52,7 @@ class Readiness:
         available: available replicas, of any revision.
         total: all replicas that exist, old ones included.
         observed: whether the workload's controller has seen the current generation.
-        stalled: why the workload's controller has given up, empty while it has not.
+        stalled: what keeps the workload's controller from making its pods, or why it has given up; else empty.
     """
 
     desired: int

@@ -18,11 +18,34 @@ FIRST_REST, LONGEST_REST = timedelta(seconds=5), timedelta(minutes=1)
 """How long a contested Canary rests, whatever changes around it: at first, and at most."""
 
 
+DELETED = "deleted"
+"""In place of fields, of an object that was gone."""
+
+NAMED = 5
+"""So many objects are named, and so many fields of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What was written to an object.
+
+    Args:
+        obj: its kind and name.
+        digest: of what was written.
+        fields: where the object was not so before.
+    """
+
+    obj: str
+    digest: str
+    fields: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class _Writes:
-    digests: dict[object, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     undone: int = 0
     last: float = float("-inf")
+    fields: dict[str, set[str]] = field(default_factory=dict)
 
 
 class Contest:
@@ -31,23 +54,24 @@ class Contest:
     def __init__(self) -> None:
         self._writes: dict[str, _Writes] = {}
 
-    def note(self, key: str, written: Iterable[tuple[object, str]], now: float) -> bool:
+    def note(self, key: str, written: Iterable[Write], now: float) -> bool:
         """Take in what a pass has written.
 
         Args:
             key: the Canary.
-            written: each object, and a digest of what was written to it.
+            written: what was written, to each object.
             now: loop time in seconds.
 
         Returns:
             Whether any of it was the same as before.
         """
         again = False
-        for obj, digest in written:
+        for each in written:
             writes = self._writes.setdefault(key, _Writes())
-            if writes.digests.get(obj) == digest:
+            if writes.digests.get(each.obj) == each.digest:
                 writes.undone, writes.last, again = writes.undone + 1, now, True
-            writes.digests[obj] = digest
+                writes.fields.setdefault(each.obj, set()).update(each.fields)
+            writes.digests[each.obj] = each.digest
         return again
 
     def contested(self, key: str, now: float) -> bool:
@@ -56,7 +80,15 @@ class Contest:
         if writes is None or now - writes.last <= CALM.total_seconds():
             return writes is not None and writes.undone >= MOST
         writes.undone = 0
+        writes.fields.clear()
         return False
+
+    def undone(self, key: str, now: float) -> str:
+        """The objects and fields that somebody undoes around a Canary; empty where nobody does."""
+        if not self.contested(key, now):
+            return ""
+        found = (f"{obj} ({_first(fields)})" for obj, fields in self._writes[key].fields.items())
+        return _first(found)
 
     def over(self, key: str, now: float) -> timedelta | None:
         """In how long a Canary is contested no more, if nothing is undone until then; None where it is not."""
@@ -73,3 +105,9 @@ class Contest:
     def forget(self, key: str) -> None:
         """A Canary is gone."""
         self._writes.pop(key, None)
+
+
+def _first(words: Iterable[str]) -> str:
+    """The first of them, whatever their order: nothing is told anew that only comes in another one."""
+    there = sorted(words)
+    return ", ".join(there[:NAMED]) + (" and others" if len(there) > NAMED else "")

@@ -21,7 +21,7 @@ class Kind(StrEnum):
     RETRY = "retry"
     """The API server could not be had: try again, later each time."""
     WITHHELD = "withheld"
-    """The API server refused an action, which the next decision goes by: look again at once."""
+    """The API server refused an action, or long has not answered: the next decision goes by that. Look at once."""
     REFUSED = "refused"
     """The API server refuses what we ask; only people can mend that. Try again, slowly."""
     BUG = "bug"

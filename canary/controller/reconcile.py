@@ -24,6 +24,7 @@ from canary.controller.observe.surroundings import Told
 from canary.controller.options import Options
 from canary.controller.outcome import Kind, Outcome, outcome_of
 from canary.controller.record.recorder import Recorder
+from canary.controller.seldom import Seldom
 from canary.controller.telemetry import Telemetry
 from canary.kube.client import KubeClient
 from canary.kube.errors import Conflict, KubeError, NotLeading
@@ -91,6 +92,7 @@ class Reconciler:
         self._observer = Observer(client, caches, self._configs, index, options, recorder.statuses)
         self._applied: Memo[bool] = Memo(_APPLIED)
         self._contest = Contest()
+        self._seldom = Seldom()
         self._made: Memo[tuple[Json, ...]] = Memo(_APPLIED)
         self._refusals: dict[str, Refusals] = {}
         self._looking: dict[str, float] = {}
@@ -141,17 +143,19 @@ class Reconciler:
                 self._schedule(key, outcome.wake)
             case Kind.CONTESTED:
                 self._queue.forget(key)
-                log.warning("does not settle, is somebody undoing our changes?", canary=key, reason=outcome.reason)
+                self._warn("does not settle, is somebody undoing our changes?", key, outcome)
                 self._schedule(key, outcome.wake)
                 self._queue.rest(key, self._contest.rest(key).total_seconds())
             case Kind.CONFLICT:
                 log.debug("conflict, looking again", canary=key, reason=outcome.reason)
                 self._queue.retry(key)
             case Kind.RETRY:
-                log.warning("API server unavailable, trying again", canary=key, reason=outcome.reason)
+                self._warn("API server unavailable, trying again", key, outcome)
                 self._queue.retry(key, at_least=outcome.retry_after)
+                if outcome.wake is not None:
+                    self._queue.add_after(key, max(AT_ONCE, (outcome.wake - self._now()).total_seconds()))
             case Kind.WITHHELD:
-                log.warning("the API server refuses", canary=key, reason=outcome.reason)
+                self._warn("the API server refuses", key, outcome)
                 self._queue.urge(key)
             case Kind.REFUSED:
                 log.error("the API server refuses", canary=key, reason=outcome.reason)
@@ -162,6 +166,9 @@ class Reconciler:
                 log.info("no longer leading", canary=key)
             case _:
                 assert_never(outcome.kind)
+
+    def _warn(self, event: str, key: str, outcome: Outcome) -> None:
+        self._seldom.warning(event, canary=key, reason=outcome.reason, now=_loop_time())
 
     def _schedule(self, key: str, wake: datetime | None) -> None:
         """Look again when a decision asks for it: a timer waits for no rest."""
@@ -180,7 +187,7 @@ class Reconciler:
         self._invalid.pop(key, None)
         refusals, now = self._refusals.get(key) or Refusals(), self._now()
         heard = self._recorder.told(raw, seen.canary), self._recorder.called(seen.canary)
-        became = Told(refusals.facts(now), self._contest.contested(key, _loop_time()), *heard)
+        became = Told(refusals.facts(seen.canary, now), self._contest.undone(key, _loop_time()), *heard)
         facts = self._observer.facts(seen, now, self._board.answers(key), became)
         decision = decide(seen.canary, replace(facts, clock_set=self._now.set_at(now)))
         refusals.heed(seen.canary, decision, now)
@@ -201,7 +208,7 @@ class Reconciler:
         )
         for action in decision.protect:
             if (error := await self._do(actor, action, key, refusals, urgent=True)) is not None:
-                return error
+                return _before_told(error, refusals.quiet_until(seen.canary), self._now())
         stored = await self._recorder.store(actor.raw, seen.canary, decision)
         if stored is not actor.raw:
             self._caches.note(stored)
@@ -228,6 +235,7 @@ class Reconciler:
             Conflict: somebody else was quicker, so that all is to be looked at again.
             NotLeading: another controller acts now.
         """
+        writes = actor.writes
         try:
             await actor.do(action)
         except (Conflict, NotLeading):
@@ -241,7 +249,7 @@ class Reconciler:
             self._refusals[key] = refusals
             return replace(outcome, kind=Kind.WITHHELD) if answered else outcome
         if refusals:
-            refusals.remove(action)
+            refusals.remove(action, wrote=actor.writes > writes)
             if not refusals:
                 self._refusals.pop(key, None)
         return None
@@ -283,7 +291,15 @@ class Reconciler:
         self._invalid.pop(key, None)
         self._refusals.pop(key, None)
         self._contest.forget(key)
+        self._seldom.forget(key)
         self._observer.forget(key)
+
+
+def _before_told(error: Outcome, until: datetime | None, now: datetime) -> Outcome:
+    """What follows from a write that was not done: one that is not answered is told by then, in between two tries."""
+    if error.kind is not Kind.RETRY or until is None:
+        return error
+    return replace(error, kind=Kind.WITHHELD) if now >= until else replace(error, wake=until)
 
 
 def _has_looked(before: Canary, decision: Decision, now: datetime) -> bool:

@@ -6,7 +6,8 @@ from typing import Generic, TypeVar, overload
 
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError
-from canary.kube.reflector import Reflector, Source, State, WatchTiming
+from canary.kube.reflector import Reflector, State
+from canary.kube.source import Source, WatchTiming
 from canary.kube.store import Change, Key, Store, everybody, trim
 from canary.kube.types import Json, Resource
 

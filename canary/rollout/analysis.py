@@ -11,7 +11,7 @@ from canary.rollout.bake import fallback
 from canary.rollout.capacity import ROLLING_BACK, remake
 from canary.rollout.deadlines import deadline, seen_for
 from canary.rollout.decision import Action, Alert, Decision, Event, KeepVersionServices, Route, ScaleTarget
-from canary.rollout.ending import held, roll_back, rolling_back
+from canary.rollout.ending import PROMOTING, held, roll_back, rolling_back
 from canary.rollout.facts import Question
 from canary.rollout.gates import WAITING_FOR_APPROVAL, to_promotion, to_step
 from canary.rollout.plan import EVERYBODY, NO_STEP, Step
@@ -22,7 +22,6 @@ from canary.rollout.verdicts import NO_DATA, UNAVAILABLE, hook_failures, judge, 
 
 WAITING_FOR_PODS = "WaitingForPods"
 ANALYSING = "Analysing"
-PROMOTING = "Promoting"
 SILENT = frozenset({NO_DATA, UNAVAILABLE})
 """Reasons to wait of a rollout whose metrics tell nothing; going from one to another does not start its time anew."""
 

@@ -12,13 +12,13 @@ from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import messages, partitioned_rollback, partitioned_rollout
 from canary.rollout.adoption import adopt, is_foreign
-from canary.rollout.analysis import ANALYSING, PROMOTING, WAITING_FOR_PODS, progress
+from canary.rollout.analysis import ANALYSING, WAITING_FOR_PODS, progress
 from canary.rollout.capacity import guarded
 from canary.rollout.config_sync import follow
 from canary.rollout.data_plane import leave_routes
 from canary.rollout.decision import Adopt, Decision, DropFinalizer, HoldFinalizer, KeepApexService, Route, SetPartition
 from canary.rollout.deletion import FINALIZER, leave
-from canary.rollout.ending import HANDING_OVER, by_hook, finalising, promoting, roll_back
+from canary.rollout.ending import HANDING_OVER, PROMOTING, by_hook, finalising, promoting, roll_back
 from canary.rollout.facts import Facts
 from canary.rollout.hindrances import ANALYSED, INVALID, STALLED, Hindrance, explain, heed, hindrance, told
 from canary.rollout.in_place import InPlaceSituation

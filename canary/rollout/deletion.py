@@ -11,6 +11,7 @@ from canary.api.status import Phase
 from canary.rollout.data_plane import clock_was_set_back
 from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Action, Decision, DropFinalizer, Event, HandBack, Orphan, ScaleTarget
+from canary.rollout.hindrances import INVALID
 from canary.rollout.situation import Situation
 
 FINALIZER = "finalizer.flagger.app"
@@ -78,7 +79,7 @@ def _goes_with_target(s: Situation) -> bool:
     deleted, stalled = s.canary.metadata.deletion_timestamp, s.status.condition("Stalled")
     if s.facts.target is not None or deleted is None:
         return False
-    missed = stalled.last_transition_time if stalled is not None else None
+    missed = stalled.last_transition_time if stalled is not None and stalled.reason == INVALID else None
     return s.status.phase == Phase.TERMINATING or missed is None or utc(deleted) - missed < TOGETHER
 
 

@@ -11,20 +11,27 @@ from canary.rollout.capacity import ROLLING_BACK, floor_at_rest, refill, revive,
 from canary.rollout.data_plane import follow_routes
 from canary.rollout.deadlines import deadline
 from canary.rollout.decision import (
+    Action,
     Alert,
     CopyToPrimary,
     Decision,
     Ending,
     Event,
+    KeepVersionServices,
     Route,
     protecting,
 )
 from canary.rollout.plan import EVERYBODY
 from canary.rollout.situation import HELD, PRIMARY_NOT_READY, Situation, warning
-from canary.rollout.start import restart, revert
+from canary.rollout.start import begin_initializing, restart, revert
+
+PROMOTING = "Promoting"
 
 HANDING_OVER = "HandingOver"
 """Reason of a promotion whose traffic goes back step by step."""
+
+REFILLING = "RefillingPrimary"
+"""Reason of a promotion whose primary gets pods back that somebody has taken from it."""
 
 DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 """Reason of a version that was taken back as it made no progress."""
@@ -55,9 +62,25 @@ def promoting(s: Situation) -> Decision:
 
 
 def _hand_over(s: Situation) -> Decision:
-    """The primary is ready: it takes the traffic back, at once or by `stepWeightPromotion` an interval."""
-    if refilling := refill(s):
-        return s.stay("the primary gets its pods back", actions=(*s.keep_share(), *refilling))
+    """The primary is ready, with all its pods or for as long as was waited for them: it takes the traffic back."""
+    if not (refilling := refill(s)):
+        return _next_back(s)
+    name = f"{s.canary.primary_name}.{s.canary.namespace}"
+    why = f"something takes pods from {name}, which gets them back"
+    actions = (*s.keep_share(), *refilling)
+    if s.status.reason not in (REFILLING, PRIMARY_NOT_READY):
+        status = s.evolve(reason=REFILLING, message=why, last_progress_time=s.now)
+        return Decision(status=status, reason=why, actions=actions, wake=s.now + s.canary.progress_deadline)
+    until = deadline(s)
+    if s.now < until:
+        return s.stay(why, actions=actions, wake=until)
+    told = warning(f"Promotion of {s.target_name} goes on: {name} gets the traffic with the pods that it has")
+    back = _next_back(s)
+    return replace(back, events=(told, *back.events)) if back.events else back
+
+
+def _next_back(s: Situation) -> Decision:
+    """All of the traffic goes back at once, or `stepWeightPromotion` of it an interval."""
     step = s.canary.analysis.step_weight_promotion
     if not step or not s.split.canary or s.split.matched:
         return _all_to_primary(s)
@@ -78,10 +101,16 @@ def _hand_over(s: Situation) -> Decision:
             last_progress_time=s.now,
         ),
         reason="the primary takes a step of the traffic back",
+        first=_led(s),
         actions=(Route(left),),
         events=(Event(f"Advance {s.full_name} primary weight {left.primary}"),),
         wake=s.now + s.canary.analysis_interval,
     )
+
+
+def _led(s: Situation) -> tuple[Action, ...]:
+    """What a promotion waits for before it moves traffic: that the primary's Service leads to its pods."""
+    return (KeepVersionServices(),) if s.facts.target is not None else ()
 
 
 def _wait_for_primary(s: Situation) -> Decision:
@@ -123,6 +152,7 @@ def _all_to_primary(s: Situation) -> Decision:
             traffic_removed_time=s.now,
         ),
         reason="the primary is ready and takes the traffic back",
+        first=_led(s),
         actions=s.keep_all_on_primary(),
         events=(Event("Routing all traffic to primary"),),
         wake=s.now + s.facts.settle,
@@ -131,6 +161,8 @@ def _all_to_primary(s: Situation) -> Decision:
 
 def finalising(s: Situation) -> Decision:
     """Traffic is back: a moment later the canary's pods go, and the rollout has succeeded."""
+    if s.facts.primary is None:
+        return _without_primary(s)
     if not s.primary_can_take_over:
         why = "the canary has traffic, and the primary no ready pods to take it back"
         return s.stay(why, actions=revive(s))
@@ -163,6 +195,17 @@ def finalising(s: Situation) -> Decision:
         ending=Ending.PROMOTED_UNCHECKED if unchecked else Ending.PROMOTED,
     )
     return bake.begin(s, promoted)
+
+
+def _without_primary(s: Situation) -> Decision:
+    """Somebody has deleted it, or the spec names another target: nothing carries the new version that could serve."""
+    why = "the primary is gone and is made again"
+    if s.facts.target is None or s.changed:
+        return begin_initializing(s, why)
+    status = s.evolve(
+        phase=Phase.PROMOTING, reason=PROMOTING, message=why, traffic_removed_time=None, last_progress_time=s.now
+    )
+    return Decision(status=status, reason=why, wake=s.now)
 
 
 def roll_back(

@@ -157,7 +157,7 @@ class Facts:
         answers: what the outside world said to the questions of earlier decisions.
         refused: what the API server did not do of earlier decisions, by action.
         unseen: the kinds of object of which what is known may be old.
-        contested: whether each of many passes in a row had something to write: somebody undoes it.
+        contested: the objects and fields that somebody undoes again and again; empty where nobody does.
         told: the number of the last notice of the status that was told.
         called: whether anybody but Kubernetes was told of one that stands in the status still.
 
@@ -184,7 +184,7 @@ class Facts:
     blind_until: datetime | None = None
     refused: Mapping[Any, Refusal] = field(default_factory=dict)
     unseen: tuple[Unseen, ...] = ()
-    contested: bool = False
+    contested: str = ""
     told: int = 0
     called: bool = True
     clock_set: datetime | None = None

@@ -12,15 +12,16 @@ event, the alert and the deadline of everything that keeps it from being done, i
     the spec can't work               the same, and rollback hooks are asked      Stalled, event, alert
     somebody undoes our writes        everything, slowly                          Stalled, event, alert
     the primary has no ready pods     traffic stays with whoever serves           Stalled, event, alert
+    pods can't be made                everything                                  Stalled, event, alert
     initialization does not get on    everything                                  Stalled, event, after the deadline
 
 The alert goes out where the new version has traffic. A rollout that is kept from its next step for as long as it may
 wait is taken back.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from canary.api.analysis import Severity
 from canary.api.problems import Problem
@@ -40,7 +41,7 @@ from canary.rollout.decision import (
 from canary.rollout.ending import DEADLINE_EXCEEDED, roll_back
 from canary.rollout.facts import Refusal, Unseen
 from canary.rollout.messages import not_done
-from canary.rollout.refusals import SHORT, moves
+from canary.rollout.refusals import moves, quiet
 from canary.rollout.situation import PRIMARY_NOT_READY, Situation, warning
 
 STALLED = "Stalled"
@@ -49,8 +50,10 @@ REFUSED = "Refused"
 FORBIDDEN = "Forbidden"
 STALE = "Stale"
 NOT_SETTLING = "NotSettling"
+REPLICA_FAILURE = "ReplicaFailure"
 NOT_INITIALIZED = "NotInitialized"
 
+UNDONE = "somebody undoes what is written around the Canary"
 NOBODY_TAKES_OVER = "the canary has traffic that is not its own, and the primary no ready pods to take it back"
 
 
@@ -90,9 +93,10 @@ def hindrance(s: Situation) -> Hindrance | None:
     found = [
         *([Hindrance(INVALID, explain(s.facts.problems))] if s.facts.problems else ()),
         *(Hindrance(REFUSED, _refusal(*each)) for each in s.facts.refused.items() if _to_be_told(s, each[1])),
-        *(_unseen(each) for each in s.facts.unseen if each.forbidden or s.now >= each.since + quiet(s)),
-        *([Hindrance(NOT_SETTLING, "somebody undoes what is written around the Canary")] if s.facts.contested else ()),
+        *(_unseen(each) for each in s.facts.unseen if each.forbidden or s.now >= each.since + quiet(s.canary)),
+        *([Hindrance(NOT_SETTLING, f"{UNDONE}: {s.facts.contested}")] if s.facts.contested else ()),
         *([Hindrance(PRIMARY_NOT_READY, NOBODY_TAKES_OVER)] if _nobody_takes_over(s) else ()),
+        *(Hindrance(REPLICA_FAILURE, words) for words in _podless(s)),
         *([Hindrance(NOT_INITIALIZED, _missing(s))] if _initializes(s) and s.now >= deadline(s) else ()),
     ]
     return Hindrance(found[0].reason, "; ".join(dict.fromkeys(each.message for each in found))) if found else None
@@ -102,6 +106,17 @@ def _nobody_takes_over(s: Situation) -> bool:
     """Whether the canary keeps traffic that is not its own, for want of a primary that could take it back."""
     astray = s.status.phase in AT_REST or (s.status.phase in ANALYSED and s.reverted)
     return astray and s.facts.primary is not None and not s.primary_can_take_over
+
+
+def _podless(s: Situation) -> Iterator[str]:
+    """Workloads that don't get the pods for which a rollout waits, and why, in Kubernetes' words."""
+    target, primary = s.facts.target, s.facts.primary
+    if target is not None and target.readiness.stalled and s.status.phase in ANALYSED and not s.canary_ready:
+        yield f"{s.target_name} does not get its pods: {target.readiness.stalled}"
+    waited_for = s.status.phase in (Phase.INITIALIZING, Phase.PROMOTING) and not s.primary_ready
+    if primary is not None and primary.readiness.stalled and waited_for:
+        name = f"{s.canary.primary_name}.{s.canary.namespace}"
+        yield f"{name} does not get its pods: {primary.readiness.stalled}"
 
 
 def _initializes(s: Situation) -> bool:
@@ -138,11 +153,6 @@ def told(s: Situation, decision: Decision, found: Hindrance | None) -> Decision:
 def explain(problems: Iterable[Problem]) -> str:
     """Problems in one line."""
     return "; ".join(str(problem) for problem in problems)
-
-
-def quiet(s: Situation) -> timedelta:
-    """How long what may be a short outage is not told: an interval of the analysis at the most."""
-    return min(SHORT, s.canary.analysis_interval)
 
 
 def _unless_refused(s: Situation, decision: Decision, standing: Mapping[Action, Refusal]) -> Decision:
@@ -233,7 +243,7 @@ def _leave_unseen(s: Situation, decision: Decision, since: datetime) -> Decision
 
 
 def _to_be_told(s: Situation, refusal: Refusal) -> bool:
-    return refusal.answered or s.now >= refusal.since + quiet(s)
+    return refusal.answered or s.now >= refusal.since + quiet(s.canary)
 
 
 def _refusal(action: Action, refusal: Refusal) -> str:
@@ -250,8 +260,8 @@ def _unseen(unseen: Unseen) -> Hindrance:
 def _wake(s: Situation, decision: Decision) -> datetime | None:
     """When to look again: as was decided, or when something is to be told, or has lasted for too long."""
     wakes = [decision.wake] if decision.wake is not None else []
-    quiets = [each.since + quiet(s) for each in s.facts.refused.values() if not each.answered]
-    quiets += [each.since + quiet(s) for each in s.facts.unseen if not each.forbidden]
+    quiets = [each.since + quiet(s.canary) for each in s.facts.refused.values() if not each.answered]
+    quiets += [each.since + quiet(s.canary) for each in s.facts.unseen if not each.forbidden]
     if _initializes(s):
         quiets.append(deadline(s))
     if s.status.phase in ANALYSED:

@@ -41,7 +41,6 @@ from canary.rollout import start
 from canary.rollout.analysis import (
     ANALYSING,
     HOLDS,
-    PROMOTING,
     WAITING_FOR_PODS,
     examine,
     give_up_on_pods,
@@ -49,7 +48,7 @@ from canary.rollout.analysis import (
 )
 from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Alert, Decision, Ending, Event, SetPartition
-from canary.rollout.ending import by_hook, held, roll_back
+from canary.rollout.ending import PROMOTING, by_hook, held, roll_back
 from canary.rollout.gates import WAITING_FOR_APPROVAL, through, to_promotion
 from canary.rollout.in_place import InPlaceSituation
 from canary.rollout.partitioned_rollback import back, come_back, current_all_the_same

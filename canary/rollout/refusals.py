@@ -15,10 +15,16 @@ MOST, MOST_URGENT = timedelta(seconds=60), timedelta(seconds=5)
 """The longest wait: for upkeep, and for what protects users."""
 
 SHORT = timedelta(seconds=30)
-"""For how long what is not answered is simply tried again: an API server that restarts is away for seconds."""
+"""For how long, at the most, what is not answered is simply tried again, and nothing is told of it: an API server that
+restarts is away for seconds."""
 
 FORGOTTEN = timedelta(minutes=5)
 """An action that is due for so long, and for two intervals, is wanted by nobody."""
+
+
+def quiet(canary: Canary) -> timedelta:
+    """How long what may be a short outage is not told: an interval of the analysis at the most."""
+    return min(SHORT, canary.analysis_interval)
 
 
 def moves(before: CanaryStatus, after: CanaryStatus) -> bool:
@@ -72,9 +78,15 @@ class Refusals:
         wait = min(FIRST * 2 ** min(tries - 1, 10), most)
         self._tried = {**self._tried, action: _Tried(before.words, before.since, answered, tries, now + wait)}
 
-    def remove(self, action: Action) -> None:
-        """An action was done, in place of any other of its type."""
-        self._tried = {each: tried for each, tried in self._tried.items() if type(each) is not type(action)}
+    def remove(self, action: Action, *, wrote: bool) -> None:
+        """An action was done, in place of any other of its type.
+
+        Args:
+            action: what was done.
+            wrote: whether there was anything to write: that all is so already says nothing of the others.
+        """
+        done = type(action) if wrote else None
+        self._tried = {each: tried for each, tried in self._tried.items() if each != action and type(each) is not done}
 
     def heed(self, canary: Canary, decision: Decision, now: datetime) -> None:
         """Forget what nobody wants any more: the rollout moves on without it, or nobody has tried it for long.
@@ -87,12 +99,20 @@ class Refusals:
         oldest = now - max(FORGOTTEN, 2 * canary.analysis_interval)
         self._tried = {action: tried for action, tried in self._tried.items() if tried.next >= oldest}
 
-    def facts(self, now: datetime) -> dict[Action, Refusal]:
-        """What a decision has to know of them."""
+    def facts(self, canary: Canary, now: datetime) -> dict[Action, Refusal]:
+        """What a decision on the Canary has to know of them."""
         return {
-            action: Refusal(each.words, each.since, each.answered, due=self._due(each, now))
+            action: Refusal(each.words, each.since, each.answered, due=self._due(canary, each, now))
             for action, each in self._tried.items()
         }
+
+    def quiet_until(self, canary: Canary) -> datetime | None:
+        """When it is time to tell of what is not answered; None where all was.
+
+        From then on the status is stored without it, in between two tries.
+        """
+        since = min((each.since for each in self._tried.values() if not each.answered), default=None)
+        return None if since is None else since + quiet(canary)
 
     def next_due(self, now: datetime) -> datetime | None:
         """When the next of them may be tried again that may not be now; None where there is none."""
@@ -102,5 +122,5 @@ class Refusals:
         """How many there are."""
         return len(self._tried)
 
-    def _due(self, tried: _Tried, now: datetime) -> bool:
-        return now >= tried.next or (not tried.answered and now < tried.since + SHORT)
+    def _due(self, canary: Canary, tried: _Tried, now: datetime) -> bool:
+        return now >= tried.next or (not tried.answered and now < tried.since + quiet(canary))

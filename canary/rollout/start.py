@@ -41,7 +41,7 @@ def initialise(s: Situation) -> Decision:
         making = (ScalePrimary(replicas_wanted(target)),)
     actions = (KeepVersionServices(), *making)
     if s.status.phase is not Phase.INITIALIZING:
-        return replace(_begin_initializing(s, "initialization starts"), actions=actions, wake=s.now)
+        return replace(begin_initializing(s, "initialization starts"), actions=actions, wake=s.now)
     if making or not s.primary_ready:
         why = messages.pending(primary.readiness) if primary is not None else "the primary is made"
         until = deadline(s)
@@ -124,7 +124,8 @@ def _take_over(s: Situation, actions: tuple[Action, ...]) -> Decision:
     )
 
 
-def _begin_initializing(s: Situation, why: str) -> Decision:
+def begin_initializing(s: Situation, why: str) -> Decision:
+    """Make a primary, whatever there was before."""
     status = s.evolve(
         phase=Phase.INITIALIZING,
         reason="Initializing",
@@ -140,7 +141,7 @@ def rest(s: Situation) -> Decision:
     if (restoring := bake.restore(s)) is not None:
         return restoring
     if s.facts.primary is None:
-        return _begin_initializing(s, "the primary is gone and is made again")
+        return begin_initializing(s, "the primary is gone and is made again")
     if not s.primary_can_take_over:
         return s.stay(NOBODY_ELSE, actions=revive(s))
     if s.reverted:

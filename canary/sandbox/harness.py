@@ -12,7 +12,7 @@ import yaml
 from canary.kube.backoff import Backoff
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError
-from canary.kube.reflector import WatchTiming
+from canary.kube.source import WatchTiming
 from canary.kube.store import Change
 from canary.kube.types import CANARY, DEPLOYMENT, EVENT, TRAEFIK_SERVICE, Json, Resource, resource_of
 from canary.kube.watch import WatchCache

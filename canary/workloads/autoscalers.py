@@ -5,7 +5,7 @@ however little traffic the canary leaves it, so that it can take everything back
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
@@ -195,11 +195,21 @@ def problems(canary: Canary, scaler: Json | None, *, needed: bool) -> tuple[Prob
         message = f"{ref.kind} {primary_name(ref.name)} would have a name of more than {NAME_LIMIT} characters"
         return (Problem("spec.autoscalerRef.name", message, f"give {ref.kind} {ref.name} a shorter name"),)
     if scaler is not None:
-        return kind.problems(scaler, ref)
+        return (*(_scales_another(canary, scaler, ref) if needed else ()), *kind.problems(scaler, ref))
     if not needed:
         return ()
     message = f"{ref.kind} {ref.name} does not exist in {canary.namespace}"
     return (Problem("spec.autoscalerRef", message, "create it, or correct its name"),)
+
+
+def _scales_another(canary: Canary, scaler: Json, ref: AutoscalerReference) -> Iterator[Problem]:
+    """Its copy would scale the primary by what it has measured of a workload that has nothing to do with it."""
+    scaled, target = mapping(mapping(scaler.get("spec")).get("scaleTargetRef")), canary.spec.target_ref
+    kind, name = scaled.get("kind") or "Deployment", scaled.get("name")
+    if name and (kind, name) != (target.kind, target.name):
+        message = f"{ref.kind} {ref.name} scales {kind} {name}, not {target.kind} {target.name}"
+        remedy = f"write the name of the autoscaler of {target.name}, or correct its scaleTargetRef"
+        yield Problem("spec.autoscalerRef.name", message, remedy)
 
 
 def _number(value: object, default: int) -> int:

@@ -25,8 +25,8 @@ class Deployment(PodTemplates):
     def readiness(self, workload: Json) -> Readiness:
         """How far the Deployment has come, by its own status.
 
-        `stalled` is told only once the deployment controller has given up on the current generation, with what
-        keeps it from making pods (a quota, an admission webhook) where that is known.
+        `stalled` is told of the current generation only: at once what keeps its pods from being made (a quota, an
+        admission webhook), else that the deployment controller has given up.
         """
         found = replicas.readiness(workload)
         return replace(found, stalled=_stalled(mapping(workload.get("status")))) if found.observed else found
@@ -42,10 +42,10 @@ class Deployment(PodTemplates):
 
 def _stalled(status: Json) -> str:
     conditions = {str(item.get("type")): item for item in items(status.get("conditions"))}
-    progress = conditions.get("Progressing", {})
-    if progress.get("status") != "False" or progress.get("reason") != "ProgressDeadlineExceeded":
-        return ""
-    failure = conditions.get("ReplicaFailure", {})
-    why = failure.get("message") if failure.get("status") == "True" else None
-    message = str(progress.get("message") or "the Deployment has made no progress in time")
-    return f"{message}: {why}" if why else message
+    failure, progress = conditions.get("ReplicaFailure", {}), conditions.get("Progressing", {})
+    found = []
+    if progress.get("status") == "False" and progress.get("reason") == "ProgressDeadlineExceeded":
+        found.append(str(progress.get("message") or "the Deployment has made no progress in time"))
+    if failure.get("status") == "True":
+        found.append(str(failure.get("message") or failure.get("reason") or "its pods can't be made"))
+    return ": ".join(found)

@@ -1,5 +1,6 @@
 """Act: do what was decided, in order, writing only what is not so already."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import assert_never
@@ -11,12 +12,13 @@ from canary.controller.act.partitions import replace_pods
 from canary.controller.act.revision_history import RevisionHistory
 from canary.controller.act.shared_service import as_shifted, shift
 from canary.controller.configs import RESOURCE, ConfigReader
+from canary.controller.contest import DELETED, Write
 from canary.controller.observe.caches import Caches
 from canary.controller.observe.former_routes import handed_back
 from canary.controller.observe.surroundings import Surroundings
 from canary.kube.applied import marked
 from canary.kube.client import KubeClient
-from canary.kube.diff import covers
+from canary.kube.diff import covers, differences
 from canary.kube.errors import Conflict, NotFound
 from canary.kube.memo import Memo
 from canary.kube.ownership import take_over
@@ -93,8 +95,8 @@ class Actor:
         self._applied = applied
         self._made = made
         self.writes = 0
-        self.applied: list[tuple[object, str]] = []
-        """The objects that were applied, each with a digest of what."""
+        self.applied: list[Write] = []
+        """What was written that somebody may undo."""
         self.raw = seen.raw
 
     async def do(self, action: Action) -> None:
@@ -137,6 +139,8 @@ class Actor:
         shifted = await shift(self._client, self._caches, self._seen.canary, self._seen.router, split)
         if shifted is not None:
             self._wrote(shifted)
+            fields = ("spec.selector",)
+            self.applied.append(Write(_words(shifted), str(shifted["spec"].get("selector")), fields))
         for route in self._seen.router.desired(self._seen.canary, split, self._seen.routes):
             await self._apply(route)
 
@@ -189,7 +193,9 @@ class Actor:
             return
         manifest = marked(desired, APPLIED_ANNOTATION)
         self._wrote(await self._client.apply(resource, manifest))
-        self.applied.append((key, manifest["metadata"]["annotations"][APPLIED_ANNOTATION]))
+        fields = tuple(differences(existing, desired)) if existing is not None else (DELETED,)
+        digest = manifest["metadata"]["annotations"][APPLIED_ANNOTATION]
+        self.applied.append(Write(_words(desired), digest, fields or (f"annotation {APPLIED_ANNOTATION}",)))
 
     def _wrote(self, obj: Json) -> None:
         self.writes += 1
@@ -253,8 +259,9 @@ class Actor:
         patch = parts.kind.scaled(existing, action.replicas) if existing is not None else {}
         if not patch:
             return
-        self._wrote(await self._client.merge_patch(parts.kind.resource, namespace, name, patch))
-        self.applied.append((name, str(patch)))
+        written = await self._client.merge_patch(parts.kind.resource, namespace, name, patch)
+        self._wrote(written)
+        self.applied.append(Write(_words(written), str(patch), tuple(differences(existing, patch))))
 
     async def _copy_autoscaler(self, floor: int) -> None:
         kind, scaler = self._seen.autoscaler_kind, self._seen.autoscaler
@@ -272,19 +279,28 @@ class Actor:
         if patch:
             namespace = self._seen.canary.namespace
             self._wrote(await self._client.merge_patch(kind.resource, namespace, name_of(scaler), patch))
-            self.applied.append((kind, str(patch)))
+            self.applied.append(Write(_words(scaler), str(patch), tuple(differences(scaler, patch))))
 
     async def _hand_back(self) -> None:
         """The users' Service and route lead to the target, and belong to no Canary any more."""
         parts, seen = self._parts(), self._seen
         for service in parts.kind.handed_back_services(
-            parts.target, seen.canary, rules=self._rules, observed=seen.services
+            parts.target, seen.canary, rules=self._rules, observed=await self._as_kubectl_left_it()
         ):
             await self._release(service)
         for route in parts.router.handed_back(seen.canary, seen.routes):
             await self._release(route)
         for resource, name, patch in handed_back(seen.canary, self._caches.owners.of(seen.canary), self._caches.get):
             self._wrote(await self._client.merge_patch(resource, seen.canary.namespace, name, patch))
+
+    async def _as_kubectl_left_it(self) -> Mapping[str, Json]:
+        """The Services, and that which users call with kubectl's copy of it, which no cache keeps."""
+        seen, name = self._seen, self._seen.canary.service_name
+        existing = seen.services.get(name)
+        if existing is None or is_owner(seen, existing):
+            return seen.services
+        found = await self._client.find(SERVICE, seen.canary.namespace, name)
+        return seen.services if found is None else {**seen.services, name: found}
 
     async def _orphan(self) -> None:
         """Nothing that serves traffic is collected with the Canary, nor what its pods need."""
@@ -317,3 +333,7 @@ class Actor:
 
 def _is_applied(existing: Json, desired: Json) -> bool:
     return covers(existing, marked(desired, APPLIED_ANNOTATION))
+
+
+def _words(obj: Json) -> str:
+    return f"{obj['kind']} {name_of(obj)}"

@@ -172,7 +172,8 @@ class Asker:
         namespace = ref.namespace or canary.namespace
         raw = self._caches.get(METRIC_TEMPLATE, namespace, ref.name)
         if raw is None:
-            raise _Unaskable(f"MetricTemplate {ref.name} does not exist in {namespace}")
+            why = self._caches.why_missing(METRIC_TEMPLATE)
+            raise _Unaskable(f"MetricTemplate {ref.name} in {namespace} {why}")
         return parse_metric_template(raw)
 
     async def _credentials(self, template: MetricTemplate) -> Mapping[str, str]:

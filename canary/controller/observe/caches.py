@@ -47,6 +47,10 @@ LABELS = {CONTROLLER_REVISION: revisions.LABEL}
 """The label that the objects of a kind must have: there are many more, which belong to others."""
 
 
+NONE_THERE = "does not exist"
+"""Why an object is not found whose kind can be seen."""
+
+
 class Freshness(StrEnum):
     """How far what is known of a kind can be relied on."""
 
@@ -250,6 +254,13 @@ class Caches:
         if isinstance(cache.failure, Forbidden | Unauthorized):
             return KindState(Freshness.FORBIDDEN, cache.behind_since, reason)
         return KindState(Freshness.STALE, cache.behind_since, reason or "not listed yet")
+
+    def why_missing(self, resource: Resource) -> str:
+        """Why an object of a kind is not found: there is none, or nobody can say."""
+        state = self.state(resource)
+        if state.freshness in (Freshness.FRESH, Freshness.ABSENT):
+            return NONE_THERE
+        return f"can't be looked up: {state.reason}"
 
     def _turned(self, resource: Resource, seconds: float) -> None:
         """A kind can be seen again, is installed or gone, or can't be followed for another reason than before."""

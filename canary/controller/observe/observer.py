@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 from canary.api.canary import Canary, parse_canary
 from canary.api.partitions import Partitions
@@ -358,7 +359,9 @@ class Observer:
         found += rival_problems(self._caches, self._index.claims, canary)
         if seen.autoscaler_kind is None or seen.autoscaler_kind.resource not in seen.unseen:
             found += autoscalers.problems(canary, seen.autoscaler, needed=canary.status.phase not in AT_WORK)
-        found += metric_templates.problems(canary, self._template, cross_namespace=self._options.cross_namespace_refs)
+        find, cross = partial(self._caches.get, METRIC_TEMPLATE), self._options.cross_namespace_refs
+        templates_seen = METRIC_TEMPLATE not in seen.unseen
+        found += metric_templates.problems(canary, find, cross_namespace=cross, seen=templates_seen)
         return tuple(found)
 
     def _unfit_for(self, kind: Target, target: Json, seen: Surroundings) -> tuple[Problem, ...]:
@@ -370,9 +373,6 @@ class Observer:
             return tuple(kind.problems(seen.canary, target, rules=rules, observed=seen.services))
 
         return self._unfit.of(seen.canary.key, given, find)
-
-    def _template(self, namespace: str, name: str) -> Json | None:
-        return self._caches.get(METRIC_TEMPLATE, namespace, name)
 
 
 def _written(canary: Canary) -> tuple[object, ...]:

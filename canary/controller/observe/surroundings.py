@@ -22,13 +22,13 @@ class Told:
 
     Args:
         refused: what the API server did not do of them, by action.
-        contested: whether each of many passes in a row had something to write.
+        contested: the objects and fields that somebody undoes again and again; empty where nobody does.
         number: the number of the last notice that was told.
         called: whether anybody but Kubernetes was told of one that stands in the status still.
     """
 
     refused: Mapping[Action, Refusal] = field(default_factory=dict)
-    contested: bool = False
+    contested: str = ""
     number: int = 0
     called: bool = True
 

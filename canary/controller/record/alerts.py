@@ -16,7 +16,7 @@ from canary.api.canary import Canary
 from canary.api.meta import NamespacedName
 from canary.api.problems import InvalidResource
 from canary.controller.ask.secrets import read_secret
-from canary.controller.observe.caches import Caches
+from canary.controller.observe.caches import Caches, Freshness
 from canary.controller.options import Options
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, Retryable
@@ -134,7 +134,9 @@ class Alerter:
             return Misconfigured(f"{who}: references to other namespaces are switched off")
         raw = self._caches.get(ALERT_PROVIDER, namespace, ref.name)
         if raw is None:
-            return Misconfigured(f"{who} does not exist")
+            why = self._caches.why_missing(ALERT_PROVIDER)
+            stale = self._caches.state(ALERT_PROVIDER).freshness is Freshness.STALE
+            return NotSent(f"{who} {why}", passing=True) if stale else Misconfigured(f"{who} {why}")
         try:
             provider = parse_alert_provider(raw)
             secret = provider.spec.secret_ref

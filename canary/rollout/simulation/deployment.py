@@ -96,7 +96,8 @@ class Deployment:
             total += each.count
             ready += each.count if each.ready(now) else 0
             updated += each.count if each.revision == self.revision else 0
-        return Readiness(desired=self.desired, updated=updated, ready=ready, available=ready, total=total)
+        stalled = self.scenario.version(self.revision).refused if not self.runs(now) else ""
+        return Readiness(self.desired, updated, ready, available=ready, total=total, stalled=stalled)
 
     def serving(self, now: datetime) -> bool:
         """Whether a pod of it answers requests."""

@@ -50,6 +50,7 @@ class Version:
     Args:
         ready_after: how long its pods take from their start until they are ready; None is never.
         why_not: what keeps its pods from being ready, in words.
+        refused: what keeps its pods from being made, in its workload's own words.
         readings: what metrics say of it; what none of them speaks of passes.
         configs: checksum of each tracked ConfigMap and Secret.
         fits_primary: whether its pods become ready in the primary too, when it is promoted; in place, the last pod.
@@ -57,6 +58,7 @@ class Version:
 
     ready_after: timedelta | None = timedelta(seconds=5)
     why_not: str = ""
+    refused: str = ""
     readings: tuple[Reading, ...] = ()
     configs: Mapping[str, str] = field(default_factory=dict)
     fits_primary: bool = True

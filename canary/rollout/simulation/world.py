@@ -7,19 +7,17 @@ decision asks for another one, or for none. A pass that wrote something is follo
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Self
 
-from canary.api.analysis import HookType
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.rules import problems
 from canary.api.status import CanaryStatus
 from canary.api.traffic import ALL_PRIMARY
-from canary.rollout import messages
 from canary.rollout.decide import AT_WORK, decide
-from canary.rollout.decision import Action, Alert, Decision, Ending, Event
+from canary.rollout.decision import Action, Decision
 from canary.rollout.deletion import FINALIZER
 from canary.rollout.facts import Answer, Facts, MetricQuestion, Question
 from canary.rollout.refusals import Refusals
@@ -28,7 +26,8 @@ from canary.rollout.simulation.audience import Audience
 from canary.rollout.simulation.cluster import Cluster, Refused
 from canary.rollout.simulation.failures import Conflict, Crash, Denied, NotSettlingError, Unavailable
 from canary.rollout.simulation.questions import Questions
-from canary.rollout.simulation.responders import Since, answer, loaded, reply
+from canary.rollout.simulation.recorder import Told, entry, post_rollout
+from canary.rollout.simulation.responders import Since, answer, loaded
 from canary.rollout.simulation.scenario import Annotate, Change, Delete, Edit, Scenario, SetClock, Side
 from canary.rollout.simulation.timeline import Entry, Timeline
 
@@ -192,7 +191,7 @@ class World:
             return False
         except Denied as error:
             self._note(f"refused: {error}")
-            return error.answered or self._retry_after(error)
+            return error.answered or self._to_be_told(canary) or self._retry_after(error)
         except Crash:
             self.restart()
             return True
@@ -205,8 +204,16 @@ class World:
         self._wake = min((each for each in (wake, tidy) if each is not None), default=None)
         return self.goes_on(wrote=wrote, wake=wake)
 
+    def _to_be_told(self, canary: Canary) -> bool:
+        """Whether the status is to be stored without what is not answered."""
+        until = self._refusals.quiet_until(canary)
+        return until is not None and self.now + self.clock >= until
+
     def _retry_after(self, error: Exception) -> bool:
+        until = self._refusals.quiet_until(self.canary)
         self._wake = self.now + min(RETRY * 2**self._failures, MOST_RETRY)
+        if until is not None and until - self.clock > self.now:
+            self._wake = min(self._wake, until - self.clock)
         self._failures = min(self._failures + 1, 10)
         self._note(f"failed: {error}")
         return False
@@ -233,7 +240,7 @@ class World:
             kept=cluster.kept,
             problems=self._find_problems(),
             answers=self.answers(),
-            refused=self._refusals.facts(now + self.clock),
+            refused=self._refusals.facts(self.canary, now + self.clock),
             unseen=tuple(unseen(self.scenario, now, self.clock)),
             told=self.audience.told,
         )
@@ -320,12 +327,13 @@ class World:
         wrote = False
         for index, action in enumerate(actions, begin):
             try:
-                wrote |= self._do(action, index)
+                changed = self._do(action, index)
             except Denied as error:
                 urgent = not begin
                 self._refusals.add(action, str(error), self.now + self.clock, answered=error.answered, urgent=urgent)
                 raise
-            self._refusals.remove(action)
+            self._refusals.remove(action, wrote=changed)
+            wrote |= changed
         return wrote
 
     def _do(self, action: Action, index: int) -> bool:
@@ -366,36 +374,14 @@ class World:
         status = self.canary.status
         events, alerts, ending = self.audience.hear(status)
         if ending is not None:
-            events += tuple(self._post_rollout())
+            events += tuple(post_rollout(self.scenario, self.canary, self.now - self.scenario.start))
         marked = status.replace(outbox=before.outbox, told=before.told) == before
         if events or alerts or (wrote and not (marked and status != before)):
-            self._enter("", decision.reason, events, alerts, ending)
-
-    def _post_rollout(self) -> Iterator[Event]:
-        for hook in self.canary.hooks(HookType.POST_ROLLOUT):
-            said = reply(self.scenario, hook.name, hook.type, self.now - self.scenario.start)
-            event = messages.passed(hook) if said.approved else messages.refused(self.canary, hook, said.message)
-            if event is not None:
-                yield event
+            self._enter(Told("", decision.reason, events, alerts, ending))
 
     def _note(self, note: str) -> None:
-        self._enter(note, "", (), (), None)
+        self._enter(Told(note))
 
-    def _enter(
-        self, note: str, reason: str, events: tuple[Event, ...], alerts: tuple[Alert, ...], ending: Ending | None
-    ) -> None:
-        status = self.canary.status
-        self.entries.append(
-            Entry(
-                at=self.now - self.scenario.start,
-                note=note,
-                reason=reason,
-                phase=status.phase,
-                split=self.cluster.division(self.now),
-                iterations=status.iterations,
-                failed_checks=status.failed_checks,
-                events=events,
-                alerts=alerts,
-                ending=ending,
-            )
-        )
+    def _enter(self, told: Told) -> None:
+        split = self.cluster.division(self.now)
+        self.entries.append(entry(self.now - self.scenario.start, self.canary.status, split, told))

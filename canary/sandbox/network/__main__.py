@@ -6,7 +6,7 @@ from pathlib import Path
 
 from canary.kube.backoff import Backoff
 from canary.kube.client import KubeClient
-from canary.kube.reflector import WatchTiming
+from canary.kube.source import WatchTiming
 from canary.kube.types import ENDPOINT_SLICE, SERVICE
 from canary.kube.watch import WatchCache
 from canary.sandbox import addresses

@@ -10,7 +10,7 @@ from canary.kube.backoff import Backoff
 from canary.kube.client import KubeClient
 from canary.kube.connection import Connection
 from canary.kube.errors import Conflict, KubeError, Retryable
-from canary.kube.reflector import WatchTiming
+from canary.kube.source import WatchTiming
 from canary.kube.transport import Request, Transport
 from canary.kube.types import CONFIG_MAP, POD, SECRET, Json, Resource
 from canary.kube.watch import WatchCache

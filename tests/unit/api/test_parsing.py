@@ -34,7 +34,7 @@ class Raw(Protocol):
         ("spec.service", 80, "spec.service", "map of fields"),
         ("spec", "x", "spec", "map of fields"),
         ("metadata.creationTimestamp", "today", "metadata.creationTimestamp", "RFC 3339"),
-        ("status.phase", "Dreaming", "status.phase", "'Progressing'"),
+        ("spec.analysis.onFailure", "dream", "spec.analysis.onFailure", "'hold'"),
     ],
 )
 def test_what_cant_be_read_is_told_with_field_and_remedy(

@@ -138,6 +138,8 @@ class ApiInMemory:
         old = self.objects.get(path, {})
         if given is not None and given != old["metadata"]["resourceVersion"]:
             return refused(409, "Conflict")
+        if "force" in asked.query:
+            return self.store(path, applied(old, asked.body))
         return self.store(path, asked.body if asked.method == "PUT" else merged(old, asked.body))
 
     def listed(self, asked: Asked) -> Answer:
@@ -242,6 +244,14 @@ def line(kind: str, obj: Json) -> bytes:
 def bookmark(version: int, *, initial: bool = False) -> Json:
     annotations = {"k8s.io/initial-events-end": "true"} if initial else {}
     return {"metadata": {"resourceVersion": str(version), "annotations": annotations}}
+
+
+def applied(old: Json, new: Json) -> Json:
+    """Server-side apply, as far as it is known here: a merge, but for a Service's selector, which is one value."""
+    made: Json = merged(old, new)
+    if (selector := new.get("spec", {}).get("selector")) is not None:
+        made["spec"] = {**made["spec"], "selector": selector}
+    return made
 
 
 def merged(old: Any, new: Any) -> Any:

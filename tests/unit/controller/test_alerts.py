@@ -12,7 +12,7 @@ from canary.alerts.alert import Destination, Misconfigured
 from canary.alerts.send import NotSent, Outcome, Sender, Sent
 from canary.api.analysis import Severity
 from canary.api.canary import Canary, parse_canary
-from canary.controller.observe.caches import Caches
+from canary.controller.observe.caches import Caches, Freshness, KindState
 from canary.controller.options import Options
 from canary.controller.record.alerts import Alerter, Delivery, Missed
 from canary.kube.client import KubeClient
@@ -57,6 +57,19 @@ class Cluster:
         return {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
 
+class NoProviders(Caches):
+    """Knows no AlertProvider, as the kind is."""
+
+    def __init__(self, freshness: Freshness) -> None:
+        self.kind = KindState(freshness, reason="watch broke off")
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        return None
+
+    def state(self, resource: Resource) -> KindState:
+        return self.kind
+
+
 class NoApi:
     """An API server that is away."""
 
@@ -74,6 +87,9 @@ def canary(*providers: str) -> Canary:
 async def send(behaviour: Mapping[str, Came], *, secrets: bool = False) -> Delivery:
     sender, caches = Messengers(behaviour), cast("Caches", Cluster(secrets=secrets))
     return await Alerter(cast("KubeClient", NoApi()), caches, sender, Options()).send(canary(*behaviour), TOLD)
+
+
+UNSEEN = "AlertProvider pager in test can't be looked up"
 
 
 def missed(name: str, reason: str, *, passing: bool = False) -> Missed:
@@ -127,3 +143,17 @@ async def test_what_somebody_has_heard_or_nobody_ever_will_is_not_sent_again(
     behaviour: Mapping[str, Came], done: bool
 ) -> None:
     assert (await send(behaviour)).done is done
+
+
+@pytest.mark.parametrize(
+    ("freshness", "expected"),
+    [
+        (Freshness.FRESH, missed("pager", "AlertProvider pager in test does not exist")),
+        (Freshness.STALE, missed("pager", f"{UNSEEN}: watch broke off", passing=True)),
+        (Freshness.FORBIDDEN, missed("pager", f"{UNSEEN}: watch broke off")),
+    ],
+)
+async def test_a_provider_that_cant_be_seen_is_not_said_to_be_missing(freshness: Freshness, expected: Missed) -> None:
+    """And where it can't be looked up for a moment the alert is sent later."""
+    alerter = Alerter(cast("KubeClient", NoApi()), NoProviders(freshness), Messengers({}), Options())
+    assert await alerter.send(canary("pager"), TOLD) == Delivery(0, (expected,))

@@ -20,7 +20,7 @@ from canary.api.analysis import Severity
 from canary.api.canary import Canary
 from canary.api.status import CheckStatus
 from canary.controller.ask.asker import Asker
-from canary.controller.observe.caches import Caches
+from canary.controller.observe.caches import FRESH, NONE_THERE, Caches, KindState
 from canary.controller.options import Options
 from canary.controller.record.alerts import Alerter
 from canary.kube.client import KubeClient
@@ -44,6 +44,12 @@ class Known:
 
     def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
         return self.objects.get((resource, namespace, name))
+
+    def state(self, resource: Resource) -> KindState:
+        return FRESH
+
+    def why_missing(self, resource: Resource) -> str:
+        return NONE_THERE
 
 
 class Readable(Known):

@@ -115,6 +115,23 @@ class TestPrimaryThatLostPods:
         assert world.cluster.primary.desired == 4
         assert line.when(Phase.FINALISING) == timedelta(seconds=195), "first new pods, then more of them"
 
+    @pytest.mark.parametrize("back", [0, 50])
+    def test_a_promotion_waits_no_longer_than_the_deadline_for_whoever_takes_them_away(
+        self, canary: Make, story: Story, back: int
+    ) -> None:
+        """Before they are all ready, each time. The spec's deadline is five minutes, and nothing more is to be had."""
+        again = [(at, Scale(Side.PRIMARY, 1)) for at in range(130, 3600, 4)]
+        made = canary(**WIDE, stepWeightPromotion=back)
+        world = SafeWorld(story(made, V2, *again, replicas=4, latency=AT_ONCE))
+        world.run(timedelta(seconds=300))
+        status = world.canary.status
+        line = world.run(timedelta(seconds=900))
+
+        assert (status.phase, status.reason) == (Phase.PROMOTING, "RefillingPrimary")
+        assert status.message == "something takes pods from app-primary.prod, which gets them back"
+        assert line.status.phase is Phase.SUCCEEDED
+        assert sum("gets the traffic with the pods that it has" in each for each in line.events) == (2 if back else 1)
+
     @pytest.mark.parametrize("kind", ["DaemonSet", "Service"])
     def test_pods_that_nobody_scales_are_not_counted(self, canary: Make, story: Story, kind: str) -> None:
         """A node that goes takes one away for good."""

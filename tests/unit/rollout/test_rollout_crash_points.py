@@ -4,9 +4,7 @@ Every scenario is played once to learn its passes; then once more for every poin
 and for every way in which that point can fail.
 """
 
-import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +12,6 @@ import pytest
 
 from canary.api.canary import Canary
 from canary.api.traffic import Split
-from canary.rollout.decision import Action, Decision
-from canary.rollout.facts import Facts
 from canary.rollout.simulation import (
     Annotate,
     Conflict,
@@ -35,86 +31,23 @@ from canary.rollout.simulation import (
     Version,
     Window,
 )
+from tests.unit.rollout.faulty_world import (
+    AFTER_STORE,
+    BAD,
+    BEFORE_STORE,
+    CLOSED,
+    NEVER,
+    ONCE,
+    QUICK,
+    V2,
+    FaultyWorld,
+    Recording,
+    gated,
+)
 
 Make = Callable[..., Canary]
 Story = Callable[..., Scenario]
 Hook = Callable[..., dict[str, Any]]
-
-BEFORE_STORE, AFTER_STORE = -1, -2
-"""Points of a pass beside those before its actions, which are counted from 0."""
-
-
-@dataclass(slots=True)
-class Fault:
-    """What goes wrong in the pass of this number, at this point; once."""
-
-    number: int
-    point: int
-    error: type[Exception]
-    happened: bool = False
-
-
-class FaultyWorld(SafeWorld):
-    """A world in which one thing goes wrong."""
-
-    fault: Fault | None = None
-
-    def _fail(self, point: int) -> None:
-        fault = self.fault
-        if fault is not None and not fault.happened and (fault.number, fault.point) == (self.passes, point):
-            fault.happened = True
-            raise fault.error(str(fault))
-
-    def before_action(self, action: Action, index: int) -> None:
-        self._fail(index)
-        super().before_action(action, index)
-
-    def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
-        super().before_store(canary, facts, decision)
-        self._fail(BEFORE_STORE)
-
-    def after_store(self, canary: Canary, decision: Decision) -> None:
-        super().after_store(canary, decision)
-        self._fail(AFTER_STORE)
-
-
-@dataclass(slots=True)
-class Recording:
-    """What one pass did."""
-
-    number: int
-    before: FaultyWorld
-    points: list[int] = field(default_factory=list)
-
-
-class RecordingWorld(FaultyWorld):
-    """A world that remembers how it was before every pass that did something."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        super().__init__(scenario)
-        self.recordings: list[Recording] = []
-        self._actions = 0
-
-    def before_action(self, action: Action, index: int) -> None:
-        super().before_action(action, index)
-        self._actions = index + 1
-
-    def pass_once(self) -> bool:
-        before, self._actions = snapshot(self), 0
-        wrote = super().pass_once()
-        if wrote:
-            points = [*range(self._actions), BEFORE_STORE, AFTER_STORE]
-            self.recordings.append(Recording(self.passes, before, points))
-        return wrote
-
-
-def snapshot(world: SafeWorld) -> FaultyWorld:
-    """The same world, free to go another way."""
-    twin = FaultyWorld(world.scenario)
-    kept = {name: value for name, value in vars(world).items() if name not in ("recordings", "_actions", "cluster")}
-    twin.__dict__.update({name: copy.copy(value) for name, value in kept.items()})
-    twin.cluster = world.cluster.twin()
-    return twin
 
 
 def end_of(world: SafeWorld) -> dict[str, Any]:
@@ -146,20 +79,9 @@ def faults(recording: Recording) -> Iterator[tuple[int, type[Exception]]]:
 
 
 MATCH = [{"headers": {"x-canary": {"exact": "yes"}}}]
-V2 = (60, Deploy("v2"))
-BAD = {"v2": Version(readings=(Reading(1.0, weight=50),))}
 TURNING = {"v2": Version(readings=(Reading(1.0, side=Side.PRIMARY, after=timedelta(seconds=100)),))}
-NEVER = {"v2": Version(ready_after=None, why_not="ImagePullBackOff")}
-QUICK: dict[str, Any] = {"stepWeight": 25, "maxWeight": 50, "webhooks": [{"name": "load", "url": "http://l.test/"}]}
-ONCE: dict[str, Any] = {**QUICK, "stepWeight": 50}
 REVERT = {"revertOnDeletion": True}
 
-
-def gated(kind: str) -> dict[str, Any]:
-    return {**ONCE, "webhooks": [{"name": "gate", "type": kind, "url": "http://l.test/"}]}
-
-
-CLOSED = (Reply(approved=False, end=timedelta(seconds=250)),)
 
 # Analysis, changes, and what else the scenario has.
 SCENARIOS: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
@@ -291,16 +213,16 @@ SCENARIOS |= {
 def test_whatever_fails_the_end_is_the_same(canary: Make, story: Story, name: str) -> None:
     """And no version without ready pods gets traffic on the way, nor is anything told that is not stored."""
     analysis, changes, fields = SCENARIOS[name]
-    world = RecordingWorld(story(canary(**analysis), *changes, **fields))
+    world = FaultyWorld(story(canary(**analysis), *changes, **fields))
     world.run()
     expected = end_of(world)
 
     assert world.recordings
     for recording in world.recordings:
         for point, error in faults(recording):
-            faulty = snapshot(recording.before)
-            faulty.fault = Fault(recording.number, point, error)
+            faulty = world.again(recording, point, error)
             faulty.run()
+            assert faulty.fault is not None
             assert faulty.fault.happened, faulty.fault
             assert end_of(faulty) == expected, faulty.fault
 
@@ -310,14 +232,12 @@ def test_a_good_rollout_takes_no_step_twice_and_leaves_none_out(
     canary: Make, story: Story, error: type[Exception]
 ) -> None:
     """Weights go up one by one, whichever pass fails."""
-    world = RecordingWorld(story(canary(**QUICK, stepWeightPromotion=20), V2))
+    world = FaultyWorld(story(canary(**QUICK, stepWeightPromotion=20), V2))
     world.run()
 
     for recording in world.recordings:
         for point in recording.points:
-            faulty = snapshot(recording.before)
-            faulty.fault = Fault(recording.number, point, error)
-            assert faulty.run().weights == (0, 25, 50, 30, 10, 0)
+            assert world.again(recording, point, error).run().weights == (0, 25, 50, 30, 10, 0)
 
 
 def test_a_pass_that_did_nothing_is_the_same_when_it_is_done_again(canary: Make, story: Story) -> None:

@@ -11,27 +11,21 @@ import pytest
 
 from canary.api.canary import Canary
 from canary.api.status import CanaryStatus
-from canary.rollout.decision import Action, Decision
-from canary.rollout.facts import Facts
 from canary.rollout.simulation import (
     Annotate,
     Crash,
     Delete,
     Deploy,
     Kill,
-    Reading,
-    Reply,
     SafeWorld,
     Scenario,
     Side,
-    Version,
     Window,
 )
+from tests.unit.rollout.faulty_world import BAD, CLOSED, NEVER, ONCE, QUICK, V2, FaultyWorld, gated
 
 Make = Callable[..., Canary]
 Story = Callable[..., Scenario]
-
-BEFORE_STORE, AFTER_STORE = -1, -2
 
 KNOWN = {
     "phase",
@@ -50,50 +44,13 @@ KNOWN = {
 """The fields of a status that Flagger's definition has."""
 
 
-class ForgetfulWorld(SafeWorld):
-    """A world whose API server knows no fields of the status but Flagger's: a controller that starts finds no others.
-
-    Attributes:
-        points: how the world was before each pass that wrote something, and the points of that pass: before which of
-            its actions, `BEFORE_STORE`, `AFTER_STORE`.
-        dies: the pass and the point in it at which the controller dies; never where it is None.
-    """
-
-    def __init__(self, scenario: Scenario) -> None:
-        super().__init__(scenario)
-        self.points: list[tuple[ForgetfulWorld, list[int]]] = []
-        self.dies: tuple[int, int] | None = None
-        self._reached: list[int] = []
+class ForgetfulWorld(FaultyWorld):
+    """A world whose API server knows no fields of the status but Flagger's: who starts finds no others."""
 
     def restart(self) -> None:
         known = {name: getattr(self.canary.status, name) for name in KNOWN}
         self.canary = self.canary.replace(status=CanaryStatus(**known))
         super().restart()
-
-    def pass_once(self) -> bool:
-        before, self._reached = self.twin(self.scenario), []
-        wrote = super().pass_once()
-        if wrote:
-            self.points.append((before, self._reached))
-        return wrote
-
-    def _come_to(self, point: int) -> None:
-        self._reached.append(point)
-        if self.dies == (self.passes, point):
-            self.dies = None
-            raise Crash
-
-    def before_action(self, action: Action, index: int) -> None:
-        self._come_to(index)
-        super().before_action(action, index)
-
-    def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
-        super().before_store(canary, facts, decision)
-        self._come_to(BEFORE_STORE)
-
-    def after_store(self, canary: Canary, decision: Decision) -> None:
-        super().after_store(canary, decision)
-        self._come_to(AFTER_STORE)
 
 
 def end_of(world: SafeWorld) -> dict[str, Any]:
@@ -109,18 +66,6 @@ def end_of(world: SafeWorld) -> dict[str, Any]:
         "revisions": None if world.gone else (status.last_promoted_spec, status.last_applied_spec),
         **{side: workload and (workload.revision, workload.desired) for side, workload in sides.items()},
     }
-
-
-V2 = (60, Deploy("v2"))
-BAD = {"v2": Version(readings=(Reading(1.0, weight=50),))}
-NEVER = {"v2": Version(ready_after=None, why_not="ImagePullBackOff")}
-QUICK: dict[str, Any] = {"stepWeight": 25, "maxWeight": 50, "webhooks": [{"name": "load", "url": "http://l.test/"}]}
-ONCE: dict[str, Any] = {**QUICK, "stepWeight": 50}
-CLOSED = (Reply(approved=False, end=timedelta(seconds=250)),)
-
-
-def gated(kind: str) -> dict[str, Any]:
-    return {**ONCE, "webhooks": [{"name": "gate", "type": kind, "url": "http://l.test/"}]}
 
 
 SCENARIOS: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
@@ -158,14 +103,14 @@ def test_whenever_the_controller_dies_the_end_is_the_same(canary: Make, story: S
     whole = ForgetfulWorld(scenario)
     whole.run()
 
-    assert whole.points
-    for before, points in whole.points:
-        for point in points:
-            world = before.twin(scenario)
-            world.points, world.dies = [], (before.passes + 1, point)
+    assert whole.recordings
+    for recording in whole.recordings:
+        for point in recording.points:
+            world = whole.again(recording, point, Crash)
             world.run()
-            assert world.dies is None
-            assert end_of(world) == end_of(whole), f"died in pass {before.passes + 1} at {point}"
+            assert world.fault is not None
+            assert world.fault.happened, world.fault
+            assert end_of(world) == end_of(whole), world.fault
 
 
 def test_a_version_that_was_tried_again_and_failed_is_not_tried_a_third_time(canary: Make, story: Story) -> None:

@@ -11,7 +11,7 @@ from canary.api.canary import Canary
 from canary.api.meta import ConditionStatus
 from canary.api.status import Phase, Verdict
 from canary.rollout.decision import Ending
-from canary.rollout.simulation import Deploy, Timeline, Version
+from canary.rollout.simulation import Deploy, SafeWorld, Scenario, Timeline, Version
 
 V2 = (60, Deploy("v2"))
 MINUTE = timedelta(minutes=1)
@@ -19,6 +19,7 @@ ANSWERS = timedelta(seconds=1)
 """What the answers to the questions of one look may take."""
 
 Make = Callable[..., Canary]
+Story = Callable[..., Scenario]
 Play = Callable[..., Timeline]
 Hook = Callable[..., dict[str, Any]]
 
@@ -163,6 +164,16 @@ def test_slow_answers_make_steps_longer_and_change_nothing_else(canary: Make, pl
 
     assert line.weights == (0, 10, 20, 30, 40, 50, 0)
     assert line.status.phase is Phase.SUCCEEDED
+
+
+def test_the_status_says_what_a_new_version_is_waiting_for(canary: Make, story: Story) -> None:
+    world = SafeWorld(story(canary(), V2, versions={"v2": Version(ready_after=timedelta(seconds=290))}))
+    world.run(timedelta(seconds=340))
+    waiting = world.canary.status
+    world.run(timedelta(seconds=360))
+
+    assert (waiting.reason, waiting.message) == ("WaitingForPods", "the pods of the new version are not ready yet")
+    assert (world.canary.status.reason, world.canary.status.message) == ("Analysing", "")
 
 
 def test_slow_pods_within_the_deadline_are_waited_for(canary: Make, play: Play) -> None:

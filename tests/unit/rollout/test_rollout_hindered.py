@@ -16,10 +16,12 @@ from canary.rollout.messages import CANT
 from canary.rollout.simulation import (
     Annotate,
     Blind,
+    Delete,
     Deny,
     Deploy,
     Kill,
     Reading,
+    Remove,
     SafeWorld,
     Scenario,
     Scheduled,
@@ -132,10 +134,74 @@ class TestRefused:
         assert line.status.phase is Phase.SUCCEEDED
         assert not [each for each in line.events if "does not answer" in each]
 
-    def test_what_goes_unanswered_for_long_is(self, canary: Make, play: Play) -> None:
-        line = play(canary(), V2, denied=denied(150, 700, "Route", answered=False), limit=LONG)
+    @pytest.mark.parametrize(("answered", "said"), [(True, "refuses it"), (False, "does not answer")])
+    def test_what_is_not_done_for_long_is_told_once(
+        self, canary: Make, play: Play, *, answered: bool, said: str
+    ) -> None:
+        """Also where the route as it stands is kept meanwhile, which needs no write."""
+        line = play(canary(), V2, denied=denied(150, 700, "Route", answered=answered), limit=LONG)
 
-        assert sum("can't route traffic: the API server does not answer" in each for each in line.events) == 1
+        assert sum(f"can't route traffic: the API server {said}" in each for each in line.events) == 1
+
+
+class TestMisled:
+    """Somebody has written what the two Services select, and the API server keeps us from mending it."""
+
+    @pytest.mark.parametrize("analysis", [{}, {"stepWeightPromotion": 20}])
+    def test_a_promotion_moves_no_traffic_to_a_service_that_may_select_nobody(
+        self, canary: Make, story: Story, analysis: dict[str, Any]
+    ) -> None:
+        world = SafeWorld(story(canary(**analysis), V2, denied=denied(330, 600, "KeepVersionServices"), limit=LONG))
+        world.run(timedelta(seconds=330))
+        world.cluster.version_services = False
+        world.run(timedelta(seconds=590))
+        stalled = world.canary.status.condition("Stalled")
+
+        assert world.canary.status.phase is Phase.PROMOTING
+        assert world.cluster.split is not None
+        assert world.cluster.split.canary == 50
+        assert stalled is not None
+        assert "can't write the Services of the two versions" in stalled.message
+        assert world.run().status.phase is Phase.SUCCEEDED
+
+
+class TestPodless:
+    """Pods that a rollout waits for can't be made."""
+
+    QUOTA = "exceeded quota: pods=3"
+
+    def test_a_quota_is_told_at_once_and_once(self, canary: Make, story: Story) -> None:
+        versions = {"v2": Version(ready_after=None, refused=self.QUOTA)}
+        world = SafeWorld(story(canary(), V2, versions=versions))
+        world.run(timedelta(seconds=61))
+        stalled = world.canary.status.condition("Stalled")
+        line = world.run()
+
+        assert stalled is not None
+        assert (stalled.reason, stalled.message) == (
+            "ReplicaFailure",
+            f"app.prod does not get its pods: {self.QUOTA}",
+        )
+        assert sum(self.QUOTA in each for each in line.events) == 1
+        assert line.status.phase is Phase.FAILED
+        assert line.status.condition("Stalled") is None
+
+    def test_a_primary_that_gets_none_is_told_at_initialization(self, canary: Make, story: Story) -> None:
+        versions = {"v1": Version(ready_after=None, refused=self.QUOTA)}
+        world = SafeWorld(story(canary(), versions=versions))
+        line = world.run(timedelta(seconds=5))
+
+        assert f"app-primary.prod does not get its pods: {self.QUOTA}" in line.events
+
+    def test_an_application_that_is_deleted_meanwhile_goes_as_a_whole(self, canary: Make, story: Story) -> None:
+        """What was told is the quota, and not that the target is missing."""
+        versions = {"v2": Version(ready_after=None, refused=self.QUOTA)}
+        revert = canary(spec={"revertOnDeletion": True})
+        world = SafeWorld(story(revert, V2, (100, Remove(Side.CANARY)), (100, Delete()), versions=versions))
+        world.run()
+
+        assert world.gone
+        assert not world.cluster.orphaned
 
 
 class TestUnseen:

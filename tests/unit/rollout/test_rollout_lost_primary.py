@@ -20,6 +20,7 @@ from canary.rollout.simulation import (
 )
 
 V2 = (60, Deploy("v2"))
+SETTLE = timedelta(seconds=30)
 BAD = {"v2": Version(readings=(Reading(1.0),))}
 
 Make = Callable[..., Canary]
@@ -28,6 +29,14 @@ Story = Callable[..., Scenario]
 
 def primary_of(world: SafeWorld) -> str:
     return world.cluster.primary.revision if world.cluster.primary is not None else ""
+
+
+def finalising(canary: Make, story: Story) -> float:
+    """A moment at which the primary has all traffic back, and the canary still its pods."""
+    line = SafeWorld(story(canary(stepWeight=50), V2, settle=SETTLE)).run()
+    at = line.when(Phase.FINALISING)
+    assert at is not None
+    return at.total_seconds() + 1
 
 
 def test_at_rest_after_a_failed_rollout(canary: Make, story: Story) -> None:
@@ -77,6 +86,34 @@ def test_when_the_first_revision_came_before_the_initialization_had_ended(
     promoted = primary_of(world)
     world.run(timedelta(seconds=at + 17))
     assert primary_of(world) == promoted == world.canary.status.last_promoted_spec
+
+
+def test_when_the_traffic_has_just_gone_back_to_it(canary: Make, story: Story) -> None:
+    """The canary still has its pods, and serves everybody until the primary is there again."""
+    at = finalising(canary, story)
+    world = SafeWorld(story(canary(stepWeight=50), V2, (at, Remove(Side.PRIMARY)), settle=SETTLE))
+    world.run(timedelta(seconds=at + 1))
+    assert world.cluster.served(world.now) == {"v2": 1}
+
+    line = world.run()
+    assert line.endings == (Ending.PROMOTED,)
+    assert (line.status.phase, primary_of(world)) == (Phase.SUCCEEDED, "v2")
+
+
+@pytest.mark.parametrize("gone", [(Side.PRIMARY, Side.CANARY), (Side.CANARY, Side.PRIMARY)])
+def test_nothing_is_promoted_without_a_primary_and_a_target(
+    canary: Make, story: Story, gone: tuple[Side, Side]
+) -> None:
+    """As when `targetRef.name` is edited to a name that there is not: the primary goes by that name, too."""
+    removed = ((finalising(canary, story), Remove(side)) for side in gone)
+    world = SafeWorld(story(canary(stepWeight=50), V2, *removed, settle=SETTLE))
+    line = world.run()
+
+    assert not line.endings
+    assert line.status.phase is Phase.INITIALIZING
+    stalled = line.status.condition("Stalled")
+    assert stalled is not None
+    assert "does not exist" in stalled.message
 
 
 def test_so_that_a_bad_version_can_be_taken_back(canary: Make, story: Story) -> None:

@@ -152,6 +152,25 @@ class TestProblems:
         )
         assert autoscalers.problems(canary_of(), None, needed=False) == ()
 
+    @pytest.mark.parametrize(
+        "scaled", [{"kind": "Deployment", "name": "other"}, {"kind": "StatefulSet", "name": "app"}]
+    )
+    def test_one_that_scales_another_workload_is_one(self, scaled: Json) -> None:
+        """It would be copied to scale the primary; in mid-rollout it is too late to say so."""
+        scaler = {"spec": {"scaleTargetRef": {"apiVersion": "apps/v1", **scaled}}}
+        canary = canary_of("HorizontalPodAutoscaler")
+        (problem,) = autoscalers.problems(canary, scaler, needed=True)
+
+        assert problem.field == "spec.autoscalerRef.name"
+        assert problem.message == (
+            f"HorizontalPodAutoscaler app scales {scaled['kind']} {scaled['name']}, not Deployment app"
+        )
+        assert autoscalers.problems(canary, scaler, needed=False) == ()
+
+    def test_keda_scales_a_deployment_where_it_names_no_kind(self) -> None:
+        assert autoscalers.problems(canary_of(), scaled_object(scaleTargetRef={"name": "app"}), needed=True) == ()
+        assert autoscalers.problems(canary_of(), scaled_object(scaleTargetRef={"name": "other"}), needed=True)
+
     def test_a_name_without_room_for_the_suffix_is_one(self) -> None:
         canary = canary_of("HorizontalPodAutoscaler")
         ref = canary.spec.autoscaler_ref

@@ -243,10 +243,13 @@ class TestReadiness:
         seen = DEPLOYMENT.readiness({"metadata": {"generation": 3}, "status": stalled_status(3)})
         assert seen.stalled == "ReplicaSet x has timed out progressing.: exceeded quota: pods=0"
 
-    def test_a_quota_alone_is_not_giving_up(self) -> None:
+    def test_a_quota_is_told_at_once(self) -> None:
+        """Not only when the Deployment's own deadline is over, ten minutes later by default."""
         status = stalled_status(3)
         status["conditions"][0] |= {"status": "True", "reason": "ReplicaSetUpdated"}
-        assert DEPLOYMENT.readiness({"metadata": {"generation": 3}, "status": status}).stalled == ""
+        assert (
+            DEPLOYMENT.readiness({"metadata": {"generation": 3}, "status": status}).stalled == "exceeded quota: pods=0"
+        )
 
 
 def stalled_status(generation: int) -> Json:
