@@ -9,14 +9,14 @@ from canary.api.meta import NamespacedName
 from canary.api.metrictemplate import MetricTemplate, parse_metric_template
 from canary.api.problems import InvalidResource, Problem
 from canary.controller.ask.metric_questions import STRAYS, strays
-from canary.kube.types import Json
+from canary.controller.lookup import Found, Gap
 from metrics.providers import SUPPORTED
 
 _NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 """A header's name (RFC 9110)."""
 
-Find = Callable[[str, str], Json | None]
-"""A MetricTemplate by namespace and name; None where there is none."""
+Find = Callable[[str, str], Found]
+"""A MetricTemplate by namespace and name."""
 
 
 def problems(canary: Canary, find: Find, *, cross_namespace: bool) -> Iterator[Problem]:
@@ -42,6 +42,8 @@ def _of_reference(
         yield Problem(field, message, "name a MetricTemplate of the Canary's own namespace")
         return
     raw = find(namespace, ref.name)
+    if isinstance(raw, Gap):
+        return
     if raw is None:
         message = f"MetricTemplate {ref.name} does not exist in {namespace}"
         yield Problem(field, message, "create it, or correct its name")

@@ -15,11 +15,11 @@ def conflicts(seen: Surroundings) -> Iterator[Problem]:
     routes = {(kind, name): route for (kind, name), route in seen.routes.items() if kind != SERVICE.kind}
     services = {(SERVICE.kind, name): service for name, service in seen.services.items()}
     for (kind, name), obj in {**routes, **services}.items():
-        yield from _taken(seen.canary, kind, name, obj)
+        yield from taken(seen.canary, kind, name, obj)
     yield from rerouted(seen.canary, routes.values())
 
 
-def _taken(canary: Canary, kind: str, name: str, obj: Json) -> Iterator[Problem]:
+def taken(canary: Canary, kind: str, name: str, obj: Json) -> Iterator[Problem]:
     """One of another Canary: the two would undo each other's."""
     for owner in owners_of(obj):
         if owner.get("kind") == CANARY.kind and owner.get("name") != canary.name:

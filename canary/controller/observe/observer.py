@@ -356,7 +356,7 @@ class Observer:
             found += conflicts(seen)
             found += config_sync.problems(canary, seen.shared.refs, tracking=self._options.track_configs)
         found += (*seen.foreign, *configs.problems(seen.configs))
-        found += rival_problems(self._caches, self._index.claims, canary)
+        found += rival_problems(self._caches.get, self._index.claims, canary)
         if seen.autoscaler_kind is None or seen.autoscaler_kind.resource not in seen.unseen:
             found += autoscalers.problems(canary, seen.autoscaler, needed=canary.status.phase not in AT_WORK)
         found += metric_templates.problems(canary, self._template, cross_namespace=self._options.cross_namespace_refs)
