@@ -6,9 +6,10 @@ from itertools import groupby
 from typing import Any
 
 from canary.api.durations import duration_text, format_duration
+from canary.cli.rehearse.gathering import Trouble
 from canary.cli.rehearse.grids import Grid
 from canary.cli.rehearse.play import REQUESTS, Outcome, Rehearsal, Step
-from canary.cli.rehearse.programme import Report, Seen, Trouble
+from canary.cli.rehearse.programme import Report, Seen
 from canary.rollout.plan import EVERYBODY
 
 ENDINGS = {
@@ -119,9 +120,11 @@ def _times(report: Report) -> Iterator[str]:
 def line(report: Report | Trouble) -> str:
     """One line for a Canary, or for a file that can't be used; more only where something is wrong."""
     if isinstance(report, Trouble):
-        return "\n".join(f"UNUSABLE  {report.where}: {problem}" for problem in report.problems)
+        head = "PASSED BY" if report.is_harmless else "UNUSABLE "
+        return "\n".join(f"{head} {report.where}: {problem}" for problem in report.problems)
     if report.problems:
-        return "\n".join(f"REFUSED   {report.where}  {report.name}: {problem}" for problem in report.problems)
+        name = report.name if report.kind == "Canary" else f"{report.kind} {report.name}"
+        return "\n".join(f"REFUSED   {each.where}  {name}: {each.problem}" for each in report.problems)
     told = sum(each.expected is not None for each in report.seen) + len(report.failures)
     expected = f", {told} with expectations" if told else ""
     if report.disappointments:
@@ -158,10 +161,10 @@ def tally(reports: Sequence[Report | Trouble]) -> dict[str, int]:
     """How many went how."""
     told = [each for each in reports if isinstance(each, Report)]
     return {
-        "canaries": len(told),
+        "canaries": sum(each.kind == "Canary" for each in told),
         "failed": sum(bool(each.disappointments) for each in told),
         "refused": sum(bool(each.problems) for each in told),
-        "unusable": len(reports) - len(told),
+        "unusable": sum(isinstance(each, Trouble) and not each.is_harmless for each in reports),
     }
 
 
@@ -176,9 +179,9 @@ def data(reports: Sequence[Report | Trouble]) -> Json:
 def _data(report: Report | Trouble) -> Json:
     if isinstance(report, Trouble):
         return {"file": report.where, "problems": list(report.problems)}
-    known: Json = {"file": report.where, "canary": report.name}
+    known: Json = {"file": report.where, report.kind[:1].lower() + report.kind[1:]: report.name}
     if report.problems or report.bounds is None or report.plan is None or report.canary is None:
-        return {**known, "problems": list(report.problems)}
+        return {**known, "problems": [f"{each.where}: {each.problem}" for each in report.problems]}
     bounds = report.bounds
     return {
         **known,
