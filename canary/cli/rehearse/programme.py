@@ -197,7 +197,7 @@ def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Repor
         plan=plan_of(canary, weighted=stage.weighted, replicas=stage.replicas),
         stage=stage,
         bounds=_bounds(canary, stage, theatre),
-        notes=tuple(_notes(provider_of(canary, provider), stage)),
+        notes=tuple(_notes(canary, provider_of(canary, provider), stage)),
         seen=tuple(seen),
         failures=tuple(untold),
     )
@@ -244,7 +244,16 @@ def _stories(own: Beside, settings: Settings) -> dict[str, tuple[Story, Expectat
     return {name: expected.get(name, (known[name], None)) for name in names if name in known}
 
 
-def _notes(provider: str, stage: Stage) -> Iterator[str]:
+def _notes(canary: Canary, provider: str, stage: Stage) -> Iterator[str]:
+    analysis = canary.analysis
+    weights = {
+        "stepWeight": analysis.step_weight,
+        "stepWeights": analysis.step_weights,
+        "maxWeight": analysis.max_weight,
+    }
+    idle = [name for name, value in weights.items() if value]
+    if analysis.iterations > 0 and idle and not canary.skip_analysis:
+        yield f"iterations count here, and {' and '.join(idle)} {'have' if len(idle) > 1 else 'has'} no effect"
     if not provider:
         yield "no traffic provider is named: rehearsed on one with weights; name yours by --mesh-provider"
     for name, why in stage.unaskable.items():

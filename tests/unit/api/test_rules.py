@@ -121,7 +121,7 @@ BAD: list[tuple[str, Changes, str, str]] = [
     ("traefik", {"spec.analysis.interval": "500ms"}, "spec.analysis.interval", "1s"),
     ("traefik", {"spec.analysis.interval": "0s"}, "spec.analysis.interval", "1s"),
     ("traefik", {"spec.analysis.stepWeight": 0}, "spec.analysis.stepWeight", "iterations"),
-    ("traefik", {"spec.analysis.iterations": 5}, "spec.analysis.iterations", "either"),
+    ("kubernetes", {"spec.analysis.stepWeight": 0}, "spec.analysis.iterations", "replicaRatio: true"),
     (
         "traefik",
         {"spec.analysis.stepWeight": 0, "spec.analysis.iterations": -1},
