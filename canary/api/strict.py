@@ -92,8 +92,7 @@ def problems(raw: JsonObject) -> Iterator[Problem]:
     schema = _schema(str(kind))
     written = {name: value for name, value in raw.items() if name != "status"}
     yield from _value(written, schema, "", schema)
-    if str(kind) == "Canary":
-        yield from _unjudged(raw)
+    yield from _rules(str(kind), raw.get("spec"))
 
 
 _DEFINITIONS: Final = {definition.model.__name__: definition for definition in DEFINITIONS}
@@ -106,11 +105,16 @@ def _schema(kind: str) -> JsonObject:
     return schema
 
 
-def _unjudged(raw: JsonObject) -> Iterator[Problem]:
-    spec = raw.get("spec")
-    if isinstance(spec, dict) and not (spec.get("analysis") or spec.get("canaryAnalysis") or spec.get("skipAnalysis")):
+def _rules(kind: str, spec: object) -> Iterator[Problem]:
+    """Rules of the CRDs that nothing else holds: the controller does without."""
+    if not isinstance(spec, dict):
+        return
+    if kind == "Canary" and not (spec.get("analysis") or spec.get("canaryAnalysis") or spec.get("skipAnalysis")):
         remedy = "set it, with interval, threshold and stepWeight; or skipAnalysis: true"
         yield Problem("spec.analysis", "is missing", remedy)
+    if kind == "AlertProvider" and not (spec.get("address") or spec.get("secretRef")):
+        remedy = "set it, or secretRef with a Secret that has the key address"
+        yield Problem("spec.address", "is missing", remedy)
 
 
 def _value(value: Any, schema: JsonObject, path: str, root: JsonObject) -> Iterator[Problem]:
