@@ -101,6 +101,10 @@ def _service(canary: Canary, _provider: str) -> Iterator[Problem]:
             f"{canary.service_name}-primary is longer than a Service's name can be (63 characters)",
             f"set a name of {MAX_SERVICE_NAME} characters at most",
         )
+    for index, mirror in enumerate(service.mirror):
+        backend = mirror.backend_ref
+        if (backend.group, backend.kind) == ("", "Service") and backend.port is None:
+            yield Problem(f"spec.service.mirror[{index}].backendRef.port", "is missing", "set the Service's port")
     for field, text in (("timeout", service.timeout), ("backendTimeout", service.backend_timeout)):
         yield from _written_duration(f"spec.service.{field}", text)
 

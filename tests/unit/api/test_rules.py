@@ -63,6 +63,12 @@ BAD: list[tuple[str, Changes, str, str]] = [
         "take it out",
     ),
     ("kubernetes", {"spec.service": {}}, "spec.service.port", "80"),
+    (
+        "gatewayapi:v1",
+        LISTENER | {"spec.service.mirror": [{"backendRef": {"name": "shadow"}}]},
+        "spec.service.mirror[0].backendRef.port",
+        "set the Service's port",
+    ),
     ("kubernetes", {"spec.service.port": 65_536}, "spec.service.port", "65535"),
     ("kubernetes", {"spec.service.port": -1}, "spec.service.port", "65535"),
     ("kubernetes", further(port=0), "spec.service.ports[0].port", "65535"),
