@@ -59,15 +59,11 @@ def problems(canary: Canary, lookup: Lookup, options: Options, remember: Remembe
         found += _of_target(canary, kind, lookup, options, remember, needed=resting)
     configuration = lookup.configuration(canary)
     if resting:
-        found += _of_surroundings(canary, lookup, configuration, options)
+        found += _of_surroundings(canary, lookup, configuration, options, remember)
     found += (*lookup.strangers(canary), *configs.problems(configuration.copied))
     found += rival_problems(lambda *place: _object(lookup.find(*place)), lookup.claims, canary)
     found += _of_autoscaler(canary, lookup, needed=resting)
-    found += metric_templates.problems(
-        canary,
-        lambda namespace, name: lookup.find(METRIC_TEMPLATE, namespace, name),
-        cross_namespace=options.cross_namespace_refs,
-    )
+    found += _of_templates(canary, lookup, options, remember)
     return tuple(found)
 
 
@@ -122,26 +118,34 @@ def _of_target(
     )
     primary = lookup.find(kind.resource, canary.namespace, canary.primary_name) if not canary.in_place else None
     if isinstance(primary, dict) and kind.readiness(primary).ready:
-        yield from ports.unknown_to_primary(canary, kind.template(target), kind.template(primary))
+        yield from remember(
+            "ports",
+            (canary.spec, made_of(target), made_of(primary)),
+            lambda: ports.unknown_to_primary(canary, kind.template(target), kind.template(primary)),
+        )
 
 
 def _of_surroundings(
-    canary: Canary, lookup: Lookup, configuration: Configuration, options: Options
+    canary: Canary, lookup: Lookup, configuration: Configuration, options: Options, remember: Remember
 ) -> Iterator[Problem]:
     """What must be right before a rollout may begin."""
     for name in configuration.missing:
         message = f"the target's pods need {name}, which does not exist in {canary.namespace}"
         yield Problem("spec.targetRef", message, "create it, or mark the reference as optional")
-    routes = []
-    for kind in routes_of(canary, options.mesh_provider):
-        for name, route in _named(lookup, kind, canary.namespace, route_names(canary)):
-            yield from taken(canary, kind.kind, name, route)
-            routes.append(route)
-    for name, service in _named(lookup, SERVICE, canary.namespace, canary.services):
-        yield from taken(canary, SERVICE.kind, name, service)
-    yield from rerouted(canary, routes)
+    named = [(kind, name) for kind in routes_of(canary, options.mesh_provider) for name in route_names(canary)]
+    named += [(SERVICE, name) for name in canary.services]
+    there = [(kind, name, lookup.find(kind, canary.namespace, name)) for kind, name in named]
+    yield from remember("names", (canary.spec, canary.metadata.uid, there), lambda: tuple(_conflicts(canary, there)))
     if configuration.read is not None:
         yield from config_sync.problems(canary, configuration.read, tracking=options.track_configs)
+
+
+def _conflicts(canary: Canary, there: Iterable[tuple[Resource, str, Found]]) -> Iterator[Problem]:
+    """Services and routes under the names that it needs, whose users are others'."""
+    found = [(kind, name, obj) for kind, name, obj in there if isinstance(obj, dict)]
+    for kind, name, obj in found:
+        yield from taken(canary, kind.kind, name, obj)
+    yield from rerouted(canary, [obj for kind, _, obj in found if kind != SERVICE])
 
 
 def _named(lookup: Lookup, resource: Resource, namespace: str, names: Iterable[str]) -> Iterator[tuple[str, Json]]:
@@ -159,6 +163,20 @@ def _of_autoscaler(canary: Canary, lookup: Lookup, *, needed: bool) -> tuple[Pro
         return autoscalers.problems(canary, None, needed=needed)
     found = lookup.find(kind.resource, canary.namespace, ref.name)
     return autoscalers.problems(canary, _object(found), needed=needed and found is not Gap.UNKNOWN)
+
+
+def _of_templates(canary: Canary, lookup: Lookup, options: Options, remember: Remember) -> tuple[Problem, ...]:
+    refs = [metric.template_ref for metric in canary.analysis.metrics if metric.template_ref is not None]
+    if not refs:
+        return ()
+    places = [(ref.namespace or canary.namespace, ref.name) for ref in refs]
+    there = {place: lookup.find(METRIC_TEMPLATE, *place) for place in places}
+
+    def find() -> tuple[Problem, ...]:
+        by_place = lambda *place: there[place]  # noqa: E731
+        return tuple(metric_templates.problems(canary, by_place, cross_namespace=options.cross_namespace_refs))
+
+    return remember("templates", (canary.spec, there), find)
 
 
 def _object(found: Found) -> Json | None:
