@@ -21,6 +21,8 @@ from canary.rollout.plan import Plan, plan_of
 from canary.rollout.simulation import NotSettlingError
 from canary.routers.registry import provider_of
 
+NO_PROVIDER = "no traffic provider is named: rehearsed on one with weights; name yours by --mesh-provider"
+
 SERVICE = "Service"
 """A kind of target that is ready as soon as it is there."""
 
@@ -79,7 +81,8 @@ class Report:
         stage: what was taken for given; None where it can't run.
         bounds: how long they can take; None where it can't run.
         problems: why it can't run, each with its place.
-        notes: what else should be known.
+        notes: what was taken for given.
+        warnings: what its author has hardly meant, and runs all the same.
         seen: what came of each scenario.
         failures: what is otherwise than expected beside what `seen` says.
         kind: what it is.
@@ -93,6 +96,7 @@ class Report:
     bounds: Bounds | None = None
     problems: tuple[Located, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     seen: tuple[Seen, ...] = ()
     failures: tuple[str, ...] = ()
     kind: str = "Canary"
@@ -197,7 +201,8 @@ def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Repor
         plan=plan_of(canary, weighted=stage.weighted, replicas=stage.replicas),
         stage=stage,
         bounds=_bounds(canary, stage, theatre),
-        notes=tuple(_notes(canary, provider_of(canary, provider), stage)),
+        notes=() if provider_of(canary, provider) else (NO_PROVIDER,),
+        warnings=tuple(_warnings(canary, stage)),
         seen=tuple(seen),
         failures=tuple(untold),
     )
@@ -244,7 +249,7 @@ def _stories(own: Beside, settings: Settings) -> dict[str, tuple[Story, Expectat
     return {name: expected.get(name, (known[name], None)) for name in names if name in known}
 
 
-def _notes(canary: Canary, provider: str, stage: Stage) -> Iterator[str]:
+def _warnings(canary: Canary, stage: Stage) -> Iterator[str]:
     analysis = canary.analysis
     weights = {
         "stepWeight": analysis.step_weight,
@@ -254,7 +259,5 @@ def _notes(canary: Canary, provider: str, stage: Stage) -> Iterator[str]:
     idle = [name for name, value in weights.items() if value]
     if analysis.iterations > 0 and idle and not canary.skip_analysis:
         yield f"iterations count here, and {' and '.join(idle)} {'have' if len(idle) > 1 else 'has'} no effect"
-    if not provider:
-        yield "no traffic provider is named: rehearsed on one with weights; name yours by --mesh-provider"
     for name, why in stage.unaskable.items():
         yield f"metric {name} can't be asked for, so that every rollout is held: {why}"

@@ -84,7 +84,12 @@ def _summary(report: Report) -> Grid:
         title=f"{report.name}: {plan_in_words(report)}",
         headings=("SCENARIO", "ENDS", "AFTER", "BAD REQUESTS", "WHY"),
         rows=tuple(rows),
-        footer=(*_times(report), *report.notes, *(f"FAILED {line}" for line in report.disappointments)),
+        footer=(
+            *_times(report),
+            *report.notes,
+            *report.warnings,
+            *(f"FAILED {line}" for line in report.disappointments),
+        ),
         right=frozenset({2, 3}),
     )
 
@@ -131,7 +136,8 @@ def line(report: Report | Trouble) -> str:
         more = "".join(f"\n            {each}" for each in report.disappointments)
         return f"FAILED    {report.where}  {report.name}: {len(report.disappointments)} otherwise than expected{more}"
     scenarios = "1 scenario" if len(report.seen) == 1 else f"{len(report.seen)} scenarios"
-    return f"ok        {report.where}  {report.name}: {_span(report)}; {scenarios}{expected}"
+    more = "".join(f"\n            {each}" for each in report.warnings)
+    return f"ok        {report.where}  {report.name}: {_span(report)}; {scenarios}{expected}{more}"
 
 
 def _span(report: Report) -> str:
@@ -191,7 +197,7 @@ def _data(report: Report | Trouble) -> Json:
         "shortest": format_duration(bounds.shortest),
         "longest": None if bounds.longest is None else format_duration(bounds.longest),
         "gates": list(bounds.gates),
-        "notes": list(report.notes),
+        "notes": [*report.notes, *report.warnings],
         "failures": list(report.disappointments),
         "scenarios": [_scenario(each) for each in report.seen],
     }
