@@ -135,6 +135,7 @@ def _parsed(where: str, text: str, *, alone: bool) -> Found | Trouble | None:
         if ours or alone:
             raise
         return None
-    if ours and is_of_helm(text, readable=True):
+    written = (str(each.content) for each in found.source.documents if strict.is_ours(each.content))
+    if any(is_of_helm(each, readable=True) for each in written):
         return Trouble(where, (FILL_IN,), is_harmless=not alone)
     return found

@@ -25,8 +25,10 @@ Raw = Mapping[str, Any]
 _Key = tuple[str, str, str, str]
 
 _KINDS = "|".join(sorted({each.kind for each in RESOURCES} | {r"\w*List"}))
-_HOLDS_OBJECTS = re.compile(rf"""^[\s{{,-]*["']?kind["']?\s*:\s*["']?({_KINDS})\b""", re.MULTILINE)
-_HELM = re.compile(r"\{\{-?\s*(?:[^}]*\s)?(?:\.(?:Values|Release|Chart|Capabilities|Files)\b|(?:include|tpl|toYaml)\s)")
+_HOLDS_OBJECTS = re.compile(rf"""(?:^|[\s{{,])["']?kind["']?\s*:\s*["']?({_KINDS})\b""", re.MULTILINE)
+_HELM = re.compile(
+    r"\{\{-?\s*(?:[^}\n]{0,200}\s)?(?:\.(?:Values|Release|Chart|Capabilities|Files)\b|(?:include|tpl|toYaml)\s)"
+)
 _HELM_BLOCK = re.compile(r"\{\{-?\s*(?:if|else|end|with|range|define|template|block)\b")
 FILL_IN: Final = "it is a template of Helm, to be filled in first: helm template . | canary rehearse -f -"
 

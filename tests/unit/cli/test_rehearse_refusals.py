@@ -1,6 +1,7 @@
 """What a rehearsal refuses: what the API server or the controller would, with its place, in whichever file it is."""
 
 import io
+import json
 import sys
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -233,6 +234,20 @@ def test_where_there_is_nothing_but_templates_of_helm_nothing_is_well(rehearse: 
 
     assert code == 2
     assert any(FILL_IN in line for line in lines)
+
+
+def test_texts_of_others_may_speak_of_helm(rehearse: Rehearse) -> None:
+    """Such as notes in a ConfigMap that stands in the same stream."""
+    notes = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: notes}\ndata: {text: 'write {{ .Values.name }}'}\n"
+    assert rehearse("stream", canary=CANARY, notes=notes)[0] == 0
+
+
+def test_objects_may_be_written_as_json(rehearse: Rehearse) -> None:
+    """On one line, too."""
+    bad = yaml.safe_load(DEPLOYMENT.replace("{matchLabels: {app: shop}}", "{matchLabels: {tier: web}}"))
+    code, lines = rehearse("folder", canary=json.dumps(yaml.safe_load(CANARY)), deployment=json.dumps(bad))
+    assert code == 2
+    assert lines[0].startswith("REFUSED   canary.yaml:1:")
 
 
 def test_queries_of_metrics_are_no_templates_of_helm(rehearse: Rehearse) -> None:
