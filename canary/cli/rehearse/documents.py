@@ -58,10 +58,9 @@ class Document(NamedTuple):
     node: yaml.Node
     repeated: tuple[Repeated, ...] = ()
 
-    def place(self, field: str) -> Place | None:
-        """Where a field stands, such as `spec.metrics[0].name`, or what it is missing in; None for none of either."""
-        found = None
-        node = self.node
+    def place(self, field: str) -> Place:
+        """Where a field stands, such as `spec.metrics[0].name`, or what it is missing in."""
+        node, found = self.node, _place(self.node)
         for index, name in _PART.findall(field):
             step = _step(node, index or name)
             if step is None:

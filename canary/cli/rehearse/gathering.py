@@ -12,7 +12,7 @@ from canary.cli.rehearse.expectations import Expectations, expectations_in, file
 from canary.cli.rehearse.reading import UnreadableError, decoded, documents_of, text_of
 from canary.cli.rehearse.specs import BESIDE, STDIN, SUFFIXES, Source, files_in, is_beside
 from canary.cli.rehearse.story import Story
-from canary.cli.rehearse.stream import FILL_IN, is_of_helm, may_hold_objects
+from canary.cli.rehearse.stream import FILL_IN, is_of_helm, makes_canaries, may_hold_objects
 
 Beside = tuple[tuple[Expectations, dict[str, Story]], ...]
 """What a file expects, each with the scenarios that it speaks of."""
@@ -131,7 +131,7 @@ def _parsed(where: str, text: str, *, alone: bool) -> Found | Trouble | None:
         found = Found(Source(where, documents_of(text, where), alone))
     except UnreadableError:
         if is_of_helm(text, readable=False) and (ours or alone):
-            return Trouble(where, (FILL_IN,), is_harmless=not alone)
+            return Trouble(where, (FILL_IN,), is_harmless=not alone) if alone or makes_canaries(text) else None
         if ours or alone:
             raise
         return None

@@ -63,7 +63,7 @@ class Seen:
 
 
 class Located(NamedTuple):
-    """A problem, and where it is: FILE:LINE:COLUMN, as far as that can be told."""
+    """A problem, and where it is: FILE:LINE:COLUMN."""
 
     where: str
     problem: Problem
@@ -213,8 +213,7 @@ def located(problems: Iterable[Problem], spec: Spec | Refusal) -> tuple[Located,
     found = []
     for problem in problems:
         place = spec.document.place(problem.field)
-        where = spec.where if place is None else f"{spec.where}:{place.line}:{place.column}"
-        found.append((place or (0, 0), Located(where, problem)))
+        found.append((place, Located(f"{spec.where}:{place.line}:{place.column}", problem)))
     return tuple(each for _, each in sorted(found, key=lambda pair: pair[0]))
 
 

@@ -85,7 +85,7 @@ class Refusal:
 
 def stream_of(sources: Iterable[Source]) -> Stream:
     """The objects of these files, taken together."""
-    return Stream((source.where, document.content) for source in sources for document in source.documents)
+    return Stream((source.where, document.content, source.alone) for source in sources for document in source.documents)
 
 
 def specs_in(source: Source, stream: Stream) -> Iterator[Spec | Refusal]:

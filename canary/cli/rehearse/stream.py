@@ -30,12 +30,18 @@ _HELM = re.compile(
     r"\{\{-?\s*(?:[^}\n]{0,200}\s)?(?:\.(?:Values|Release|Chart|Capabilities|Files)\b|(?:include|tpl|toYaml)\s)"
 )
 _HELM_BLOCK = re.compile(r"\{\{-?\s*(?:if|else|end|with|range|define|template|block)\b")
+_OURS = re.compile(r"kind:\s*[\"']?(?:Canary|MetricTemplate|AlertProvider)\b")
 FILL_IN: Final = "it is a template of Helm, to be filled in first: helm template . | canary rehearse -f -"
 
 
 def may_hold_objects(text: str) -> bool:
     """Whether it is worth while to read this as YAML: a folder may hold anything."""
     return _HOLDS_OBJECTS.search(text) is not None
+
+
+def makes_canaries(text: str) -> bool:
+    """Whether a template is one of objects of this group; others only speak of it, such as rules of access."""
+    return _OURS.search(text) is not None
 
 
 def is_of_helm(text: str, *, readable: bool) -> bool:
@@ -62,18 +68,19 @@ class Stream:
     """The objects of all files.
 
     Args:
-        objects: each with the file that it is in.
+        objects: each with the file that it is in, and whether that was named itself.
     """
 
-    def __init__(self, objects: Iterable[tuple[str, Raw]]) -> None:
+    def __init__(self, objects: Iterable[tuple[str, Raw, bool]]) -> None:
         self._objects: dict[_Key, list[tuple[str, Raw]]] = defaultdict(list)
         self._claims: dict[str, Claims] = defaultdict(Claims)
-        for where, raw in objects:
+        for where, raw, named in objects:
             group = str(raw.get("apiVersion", "")).rpartition("/")[0]
             kind, namespace, name = str(raw.get("kind", "")), namespace_in(raw), name_in(raw)
             if kind == "Canary":
-                # Files without a namespace are often meant for several.
-                claims = self._claims["" if mapping(raw.get("metadata")).get("namespace") else where]
+                # Those of a folder, and files without a namespace, are often meant for several places.
+                together = named and mapping(raw.get("metadata")).get("namespace")
+                claims = self._claims["" if together else where]
                 claims.take(Change(Key(namespace, name), None, _in_namespace(raw)))
             elif _is_whole(raw):
                 self._objects[group, kind, namespace, name].append((where, raw))

@@ -166,6 +166,12 @@ def test_two_canaries_of_one_target_are_refused(rehearse: Rehearse) -> None:
     ]
 
 
+def test_canaries_of_one_target_in_a_folder_may_be_for_several_clusters(rehearse: Rehearse) -> None:
+    other = CANARY.replace("name: shop, namespace", "name: zoo, namespace").replace("port: 80", "port: 80, name: zoo")
+    assert rehearse("folder", one__canary=CANARY, two__canary=other)[0] == 0
+    assert rehearse("folder", both=f"{CANARY}---\n{other}")[0] == 2
+
+
 def test_patches_of_kustomize_are_no_objects(rehearse: Rehearse) -> None:
     """An overlay says a part of a Deployment: what it doesn't say is not missing."""
     patch = yaml.safe_dump({**yaml.safe_load(DEPLOYMENT), "spec": {"replicas": 9}})
@@ -226,6 +232,8 @@ def test_templates_of_helm_are_passed_by_in_a_folder(rehearse: Rehearse) -> None
     assert code == 0
     assert lines[1] == f"PASSED BY charts/canary.yaml: {FILL_IN}"
     assert [line.split()[0] for line in lines] == ["ok", "PASSED", "PASSED"]
+    rights = "rules:\n- apiGroups: [flagger.app]\n{{- if .Values.all }}\n  verbs: ['*']\n{{- end }}\n"
+    assert rehearse("folder", charts__rights=rights)[1] == lines
 
 
 @pytest.mark.parametrize("way", ["files", "stream", "folder"])
