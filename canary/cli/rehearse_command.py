@@ -131,7 +131,7 @@ def _rehearse(arguments: argparse.Namespace, settings: "Settings") -> int:
         if folders or tally(reports)["canaries"] > 1:
             print(totals(reports, timedelta(seconds=time.monotonic() - began)))
     counts = tally(reports)
-    if counts["refused"] or counts["unusable"]:
+    if counts["refused"] or counts["objects"] or counts["unusable"]:
         return UNUSABLE
     return FAILED if counts["failed"] else 0
 

@@ -154,6 +154,7 @@ def totals(reports: Sequence[Report | Trouble], took: timedelta) -> str:
     words = [f"{counts['canaries']:,} Canaries in {format_duration(round_to_tenths(took))}"]
     words += [f"{counts['failed']:,} otherwise than expected"] if counts["failed"] else []
     words += [f"{counts['refused']:,} can't run"] if counts["refused"] else []
+    words += [f"{counts['objects']:,} other objects are refused"] if counts["objects"] else []
     words += [f"{counts['unusable']:,} files can't be used"] if counts["unusable"] else []
     return "; ".join(words if len(words) > 1 else [*words, "all as expected"])
 
@@ -169,7 +170,8 @@ def tally(reports: Sequence[Report | Trouble]) -> dict[str, int]:
     return {
         "canaries": sum(each.kind == "Canary" for each in told),
         "failed": sum(bool(each.disappointments) for each in told),
-        "refused": sum(bool(each.problems) for each in told),
+        "refused": sum(bool(each.problems) and each.kind == "Canary" for each in told),
+        "objects": sum(each.kind != "Canary" for each in told),
         "unusable": sum(isinstance(each, Trouble) and not each.is_harmless for each in reports),
     }
 

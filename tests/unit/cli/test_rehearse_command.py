@@ -265,7 +265,7 @@ def test_data_holds_all_there_is(spec: Path, capsys: Out, form: str) -> None:
 
     told = yaml.safe_load(capsys.readouterr().out)
     (canary,) = told["canaries"]
-    assert told["summary"] == {"canaries": 1, "failed": 0, "refused": 0, "unusable": 0}
+    assert told["summary"] == {"canaries": 1, "failed": 0, "refused": 0, "objects": 0, "unusable": 0}
     assert (canary["canary"], canary["shortest"], canary["longest"]) == ("prod/app", "5m15s", "40m5s")
     assert canary["weights"] == [10, 20, 30, 40, 50]
     scenarios = {each["name"]: each for each in canary["scenarios"]}

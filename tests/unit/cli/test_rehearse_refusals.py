@@ -209,6 +209,7 @@ def test_a_version_that_no_server_knows_is_refused(rehearse: Rehearse) -> None:
 
 
 def test_what_canaries_use_is_held_against_its_schema_too(rehearse: Rehearse) -> None:
+    """An object by itself, which is no Canary that can't run."""
     provider = (
         "apiVersion: flagger.app/v1beta1\nkind: AlertProvider\nmetadata: {name: chat}\nspec: {type: slack, adress: x}\n"
     )
