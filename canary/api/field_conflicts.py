@@ -21,6 +21,10 @@ _SLIPS: Final = frozenset({"", "v1", "core/v1"})
 """Words of references that leave no doubt, as no other group has these kinds."""
 
 
+_MIRRORING: Final = ("gatewayapi", "istio")
+"""The providers that copy requests."""
+
+
 def references(canary: Canary, _provider: str) -> Iterator[Problem]:
     """Kinds of the same name in other groups are not the ones that are meant here."""
     yield from _group("spec.targetRef", canary.spec.target_ref)
@@ -58,30 +62,37 @@ def configuration(canary: Canary, _provider: str) -> Iterator[Problem]:
         seen.add(ref.key)
 
 
-def strategies(canary: Canary, _provider: str) -> Iterator[Problem]:
+def strategies(canary: Canary, provider: str) -> Iterator[Problem]:
     """Fields of one strategy in the analysis of another."""
     analysis, field = canary.analysis, canary.analysis_field
     if analysis.iterations > 0:
-        yield from _counted(field, analysis)
+        yield from _counted(field, analysis, provider)
     if analysis.mirror_weight and not analysis.mirror:
-        yield Problem(f"{field}.mirrorWeight", "no request is mirrored", "set mirror: true, or take mirrorWeight out")
+        mirrors = provider.startswith(_MIRRORING) and not analysis.match
+        remedy = "set mirror: true, or take mirrorWeight out" if mirrors else "take it out"
+        yield Problem(f"{field}.mirrorWeight", "no request is mirrored", remedy)
 
 
-def _counted(field: str, analysis: Analysis) -> Iterator[Problem]:
+def counted(canary: Canary) -> str:
+    """What to set where provider kubernetes has no weights."""
+    blue_green = "iterations (such as 10) for blue/green"
+    if canary.spec.target_ref.kind != "Deployment" or canary.spec.autoscaler_ref is not None:
+        return blue_green
+    return (
+        f"{blue_green}, or replicaRatio: true to divide requests by the numbers of pods, with stepWeight (such as 10)"
+    )
+
+
+def _counted(field: str, analysis: Analysis, provider: str) -> Iterator[Problem]:
     """Blue/green and A/B: nobody is moved by weight."""
     strategy = "A/B testing" if analysis.match else "blue/green"
-    if analysis.max_weight and not (analysis.step_weight or analysis.step_weights):
-        yield Problem(
-            f"{field}.maxWeight",
-            f"goes with shifting weights, iterations with {strategy}",
-            "take it out, or set stepWeight in place of iterations",
-        )
     if analysis.session_affinity is not None:
+        counts = "iterations and match" if analysis.match else "iterations"
         keeps = "the conditions of match keep users on their version" if analysis.match else "all users move at once"
         yield Problem(
             f"{field}.sessionAffinity",
             f"goes with shifting weights, iterations with {strategy}: {keeps}",
-            "take it out, or set stepWeight in place of iterations",
+            "take it out" if provider == "kubernetes" else f"take it out, or set stepWeight in place of {counts}",
         )
     if analysis.match and analysis.mirror:
         yield Problem(

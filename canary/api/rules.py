@@ -101,6 +101,10 @@ def _service(canary: Canary, _provider: str) -> Iterator[Problem]:
             f"{canary.service_name}-primary is longer than a Service's name can be (63 characters)",
             f"set a name of {MAX_SERVICE_NAME} characters at most",
         )
+    for index, mirror in enumerate(service.mirror):
+        backend = mirror.backend_ref
+        if (backend.group, backend.kind) == ("", "Service") and backend.port is None:
+            yield Problem(f"spec.service.mirror[{index}].backendRef.port", "is missing", "set the Service's port")
     for field, text in (("timeout", service.timeout), ("backendTimeout", service.backend_timeout)):
         yield from _written_duration(f"spec.service.{field}", text)
 
@@ -184,7 +188,7 @@ def _bake(canary: Canary, _provider: str) -> Iterator[Problem]:
         yield Problem(f"{canary.analysis_field}.bake", message, "write a duration such as 10m")
 
 
-def _strategy(canary: Canary, _provider: str) -> Iterator[Problem]:
+def _strategy(canary: Canary, provider: str) -> Iterator[Problem]:
     analysis, field = canary.analysis, canary.analysis_field
     weights = [
         name for name, value in (("stepWeight", analysis.step_weight), ("stepWeights", analysis.step_weights)) if value
@@ -193,20 +197,10 @@ def _strategy(canary: Canary, _provider: str) -> Iterator[Problem]:
         yield Problem(
             f"{field}.match",
             "requests are matched in an A/B analysis only, which counts iterations",
-            "set iterations and take the step weights out, or take match out",
+            "set iterations (such as 10), or take match out",
         )
     elif analysis.iterations == 0 and not weights and not canary.in_place:
-        yield Problem(
-            f"{field}.stepWeight",
-            "is missing, so that no request would ever reach the canary",
-            "set stepWeight (such as 10) or stepWeights; for blue/green or A/B, iterations",
-        )
-    if analysis.iterations > 0 and weights:
-        yield Problem(
-            f"{field}.iterations",
-            f"goes with blue/green and A/B, {weights[0]} with shifting weights",
-            f"keep either iterations or {weights[0]}",
-        )
+        yield _no_steps(canary, provider)
     if len(weights) > 1:
         yield Problem(f"{field}.stepWeights", "stepWeight is set too", "keep one of the two")
     if analysis.iterations < 0:
@@ -214,6 +208,17 @@ def _strategy(canary: Canary, _provider: str) -> Iterator[Problem]:
     if analysis.iterations > MAX_ITERATIONS:
         message = f"{analysis.iterations} are more steps than a rollout can have"
         yield Problem(f"{field}.iterations", message, f"write {MAX_ITERATIONS} or less")
+
+
+def _no_steps(canary: Canary, provider: str) -> Problem:
+    """An analysis without an end, with the remedies that its provider takes."""
+    message, remedy = "is missing, so that no request would ever reach the canary", "set stepWeight (such as 10)"
+    if provider != "kubernetes":
+        remedy += " or stepWeights; for blue/green or A/B, iterations"
+    elif not canary.analysis.replica_ratio:
+        message, remedy = "is missing, and provider kubernetes has no weights", f"set {field_conflicts.counted(canary)}"
+        return Problem(f"{canary.analysis_field}.iterations", message, remedy)
+    return Problem(f"{canary.analysis_field}.stepWeight", message, remedy)
 
 
 def _weights(canary: Canary, _provider: str) -> Iterator[Problem]:

@@ -8,10 +8,11 @@ would be written into objects from Git.
 
 import ast
 import inspect
-import textwrap
+import sys
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
+from itertools import pairwise
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -122,17 +123,21 @@ def _field_docs(model: type[Model]) -> dict[str, str]:
 
 
 def _own_docs(model: type[Model]) -> dict[str, str]:
-    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
-    if not isinstance(definition, ast.ClassDef):
-        msg = f"{model} is no class in its source"
-        raise TypeError(msg)
     docs = {}
-    for statement, following in zip(definition.body, definition.body[1:], strict=False):
+    body = _classes(model.__module__)[model.__name__].body
+    for statement, following in pairwise(body):
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             text = _string(following)
             if text:
                 docs[statement.target.id] = text
     return docs
+
+
+@cache
+def _classes(module: str) -> dict[str, ast.ClassDef]:
+    """The classes of a module by name, as its source has them."""
+    parsed = ast.parse(inspect.getsource(sys.modules[module]))
+    return {each.name: each for each in parsed.body if isinstance(each, ast.ClassDef)}
 
 
 def _string(statement: ast.stmt) -> str:

@@ -98,11 +98,10 @@ _ANALYSIS = [
             for each in (
                 _positive("self", "stepWeight"),
                 _filled("self", "stepWeights"),
-                _positive("self", "iterations"),
             )
         )
         + " <= 1",
-        "stepWeight, stepWeights and iterations exclude each other; keep one of them",
+        "stepWeight and stepWeights exclude each other; keep one of them",
     ),
 ]
 

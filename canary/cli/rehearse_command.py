@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from canary.cli.rehearse.programme import Report, Settings, Trouble
+    from canary.cli.rehearse.gathering import Trouble
+    from canary.cli.rehearse.programme import Report, Settings
 
 FORMATS = ("table", "json", "yaml", "svg")
 FAILED, UNUSABLE = 1, 2
@@ -130,15 +131,15 @@ def _rehearse(arguments: argparse.Namespace, settings: "Settings") -> int:
         if folders or tally(reports)["canaries"] > 1:
             print(totals(reports, timedelta(seconds=time.monotonic() - began)))
     counts = tally(reports)
-    if counts["refused"] or counts["unusable"]:
+    if counts["refused"] or counts["objects"] or counts["unusable"]:
         return UNUSABLE
     return FAILED if counts["failed"] else 0
 
 
 def _tell(told: "Iterable[Report | Trouble]", *, in_lines: bool) -> "list[Report | Trouble]":
     """Say each as it comes: in lines, or where there are few at length."""
+    from canary.cli.rehearse.gathering import Trouble  # noqa: PLC0415
     from canary.cli.rehearse.grids import show  # noqa: PLC0415
-    from canary.cli.rehearse.programme import Trouble  # noqa: PLC0415
     from canary.cli.rehearse.report import grids, line  # noqa: PLC0415
 
     reports = []

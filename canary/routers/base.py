@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from canary.api.canary import Canary, Strategy
+from canary.api.field_conflicts import counted
 from canary.api.meta import API_VERSION
 from canary.api.problems import Problem
 from canary.api.service import ServicePort
@@ -176,15 +177,20 @@ def refused(canary: Canary, provider: str, capabilities: Capabilities) -> tuple[
         Problem(
             spec_path(canary, field),
             f"the provider {provider} can't honour it",
-            _REMEDIES.get(field, "take it out, or choose a provider that can"),
+            _remedy(canary, field),
         )
         for field, is_set in routed_fields(canary).items()
         if is_set and field not in capabilities.fields
     )
 
 
+def _remedy(canary: Canary, field: str) -> str:
+    if field == "analysis.stepWeight":
+        return f"set {counted(canary)}; or choose a provider with weights"
+    return _REMEDIES.get(field, "take it out, or choose a provider that can")
+
+
 _REMEDIES = {
-    "analysis.stepWeight": "set analysis.iterations for a blue/green rollout, or choose a provider with weights",
     "analysis.stepWeightPromotion": "take it out, or choose a provider with weights",
     "analysis.replicaRatio": "take it out, or set provider: kubernetes",
     "analysis.stepWeightRollback": "take it out, or choose a provider with weights",

@@ -38,7 +38,16 @@ STAY_IS_OURS = "flagger.app/paused-scale-in"
 _ASLEEP = "0"
 # KEDA writes the object's own name into it: a copied one would be put right by KEDA, and by us, for ever.
 _KEDA_LABELS = "scaledobject.keda.sh/"
-_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`")
+_QUOTE = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`"
+_QUOTED = re.compile(_QUOTE)
+_LABEL_OF = r"(?:(?P<label>[A-Za-z_][\w.]*)\s*(?:=~|!~|!=|=|:)\s*)?"
+_LABELLED = re.compile(rf"{_LABEL_OF}(?P<value>{_QUOTE})")
+_TAGGED = re.compile(rf"{_LABEL_OF}(?P<value>[^\s,{{}}()]+)")
+_SHARED_LABEL = re.compile(
+    r"namespace|^(ns|container|container_name|image|cluster|ingress|path|uri|url|route|handler)$"
+)
+"""Labels that say the same of both versions: the containers of both have one name, and users come by one way."""
+
 _KEDA_MOST = 100  # What KEDA takes for `maxReplicaCount` where it is absent.
 
 
@@ -251,12 +260,29 @@ def _about_primary(canary: Canary, query: str) -> str:
     """The query with NAME and NAME-canary changed to NAME-primary, where they stand for the workload or its pods.
 
     They do so in its quoted parts, and anywhere where it has none. A longer name that merely contains it stays, such
-    as that of another workload.
+    as that of another workload; so does what a label says that is the same for both, and the namespace.
     """
-    name = re.compile(rf"(?<![\w-]){re.escape(canary.target_name)}(-canary|-primary)?(?!\w|-\w)")
-    if _QUOTED.search(query) is None:
-        return name.sub(canary.primary_name, query)
-    return _QUOTED.sub(lambda part: name.sub(canary.primary_name, part.group()), query)
+    name = re.escape(canary.target_name)
+    pattern = re.compile(rf"(?<![\w-]){name}(-canary|-primary)?(?!\w|-\w)")
+    values = _TAGGED if _QUOTED.search(query) is None else _LABELLED
+
+    def changed(part: re.Match[str]) -> str:
+        label, value = part.group("label") or "", part.group("value")
+        if _SHARED_LABEL.search(label):
+            return part.group()
+        begin = part.start("value") - part.start()
+        return part.group()[:begin] + pattern.sub(lambda found: _renamed(canary, found), value)
+
+    return values.sub(changed, query)
+
+
+def _renamed(canary: Canary, found: re.Match[str]) -> str:
+    """The primary's name in place of the target's, save where that is the namespace's: before the name, or after it."""
+    before, after = found.string[: found.start()], found.string[found.end() :]
+    name, is_namespace = re.escape(canary.target_name), canary.namespace == canary.target_name and not found.group(1)
+    as_path = re.match(rf"[/.]{name}(?!\w)(?!\.svc\b)", after) is not None
+    as_host = before.endswith(f"{canary.target_name}.") and re.match(r"\.svc\b", after) is not None
+    return found.group() if is_namespace and (as_path or as_host) else canary.primary_name
 
 
 def _without_ours(annotations: Mapping[str, str]) -> dict[str, str]:

@@ -13,9 +13,12 @@ import httpx
 import pytest
 import yaml
 
+from canary.api import strict
 from canary.api.canary import parse_canary
 from canary.api.meta import Condition
+from canary.api.problems import InvalidResource
 from canary.api.status import CanaryStatus, CheckStatus, Phase, Verdict
+from canary.controller.problems import of_spec
 from canary.kube.types import Json
 from canary.sandbox import addresses
 from canary.sandbox.cluster import Cluster
@@ -135,7 +138,7 @@ REFUSED: list[tuple[str, str, object, tuple[str, ...]]] = [
     ),
     ("my-app", "spec.analysis.interval", "9999999h", ("spec.analysis.interval", "is not a duration of 720h at most")),
     ("my-app", "spec.analysis.interval", "721h", ("spec.analysis.interval", "is not a duration of 720h at most")),
-    ("my-app", "spec.analysis.bake", "8760h1ns", ("spec.analysis.bake", "is not a duration of 8760h at most")),
+    ("my-app", "spec.analysis.bake", "8760h1s", ("spec.analysis.bake", "is not a duration of 8760h at most")),
     ("my-app", "spec.analysis.webhooks.0.timeout", "25h", ("webhooks[0].timeout", "is not a duration of 24h at most")),
     ("my-app", "spec.analysis.webhooks.0.retries", 101, ("webhooks[0].retries", "less than or equal to 100")),
     ("my-app", "spec.analysis.threshold", 10_001, ("spec.analysis.threshold", "less than or equal to 10000")),
@@ -143,7 +146,6 @@ REFUSED: list[tuple[str, str, object, tuple[str, ...]]] = [
     ("my-app", "spec.analysis.threshold", None, ("spec.analysis.threshold: Required value",)),
     ("my-app", "spec.analysis.stepWeight", None, ("spec.analysis.stepWeight is missing", "stepWeights")),
     ("my-app", "spec.analysis.stepWeight", 0, ("spec.analysis.stepWeight is missing", "stepWeights")),
-    ("my-app", "spec.analysis.iterations", 5, ("spec.analysis", "exclude each other; keep one")),
     ("my-app", "spec.analysis.stepWeights", [5], ("spec.analysis", "exclude each other; keep one")),
     ("my-app", "spec.analysis.maxWeight", 110, ("spec.analysis.maxWeight", "less than or equal to 100")),
     ("shop", "spec.analysis.stepWeights", [10, 10], ("spec.analysis.stepWeights", "must grow")),
@@ -198,10 +200,62 @@ async def test_what_cant_work_is_refused_with_field_and_remedy(
     assert answer.status_code == 422
     for word in words:
         assert word in answer.json()["message"]
+    assert refusals(document) != refusals(example(name))
+
+
+def refusals(document: Json) -> list[str]:
+    """What a rehearsal refuses of an object, without anything beside it."""
+    found = list(strict.problems(document))
+    if document["kind"] == "Canary":
+        try:
+            found += of_spec(parse_canary(document), "traefik")
+        except InvalidResource as error:
+            found += error.problems
+    return [str(problem) for problem in found]
+
+
+UNKNOWN = [
+    ("my-app", "spec.analysis.treshold", 5),
+    ("my-app", "spec.webhooks", []),
+    ("my-app", "spec.analysis.metrics.0.inverval", "1m"),
+    ("my-app", "spec.targetRef.namespace", "x"),
+    ("my-app", "metadata.lables", {}),
+    ("my-app", "metadata.annotations", {"on": True}),
+    ("my-app", "metadata.name", "My-App"),
+    ("my-app", "spec.service.port", "80"),
+    ("my-app", "spec.service.port", 80.5),
+    ("my-app", "spec.skipAnalysis", "yes"),
+    ("my-app", "spec.analysis.metrics", {}),
+    ("my-app", "apiVersion", "flagger.app/v1alpha3"),
+    ("my-app", "kind", "canary"),
+    ("error-rate", "spec.qeury", "up"),
+    ("by-slack", "spec.adress", "x"),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "value"), UNKNOWN)
+async def test_what_is_not_known_is_refused_as_kubectl_refuses_it(
+    api: Api, namespace: str, name: str, path: str, value: object
+) -> None:
+    """With strict validation, which kubectl asks for; a rehearsal names the same field."""
+    document = put(example(name), path, value)
+    with pytest.raises(httpx.HTTPStatusError) as caught:
+        await api.request("POST", f"{collection(namespace, example(name)['kind'])}?fieldValidation=Strict", document)
+    assert caught.value.response.status_code in (400, 422)
+    (found,) = (each for each in strict.problems(document) if each.field.startswith(path.replace(".0", "[0]")))
+    assert found.remedy
+
+
+@pytest.mark.parametrize("number", [80, 80.0])
+async def test_a_whole_number_is_one_however_it_is_written(api: Api, namespace: str, number: float) -> None:
+    document = put(example("my-app"), "spec.service.port", number)
+    await api.request("POST", f"{collection(namespace, 'Canary')}?fieldValidation=Strict", document)
+    assert list(strict.problems(document)) == []
 
 
 ACCEPTED: list[tuple[str, dict[str, object]]] = [
     ("my-app", {"spec.analysis.iterations": 0}),
+    ("my-app", {"spec.analysis.iterations": 5}),
     ("my-app", {"spec.targetRef.kind": "StatefulSet", "spec.service": None, "spec.analysis.stepWeight": None}),
     ("my-app", {"spec.analysis.metrics": [], "spec.analysis.webhooks": []}),
     ("my-app", {"spec.analysis.webhooks.0.url": "HTTP://loadtester.test/"}),
@@ -227,6 +281,8 @@ async def test_what_flagger_accepts_is_not_refused(
     for path, value in changes.items():
         put(document, path, value)
     await api.request("POST", collection(namespace, document["kind"]), document)
+    # What the server takes and drops, a rehearsal names all the same.
+    assert [each.field for each in strict.problems(document)] == [each for each in changes if "future" in each]
 
 
 async def test_nulls_are_absent_fields(api: Api, namespace: str) -> None:

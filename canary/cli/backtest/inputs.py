@@ -12,6 +12,7 @@ from canary.api.metrictemplate import MetricTemplate, parse_metric_template
 from canary.api.problems import InvalidResource, Problem
 from canary.cli.rehearse.reading import UnreadableError, documents, text_of
 from canary.cli.rehearse.refusals import is_weighted, problems_of
+from canary.cli.rehearse.stream import Neighbours, Stream
 
 PROMETHEUS = "prometheus"
 
@@ -79,7 +80,7 @@ def load(files: Iterable[Path], *, name: str, namespace: str, mesh_provider: str
             raise InputError(*str(error).splitlines()) from error
     where, canary = _only(canaries, name)
     provider = canary.spec.provider or mesh_provider
-    found = [*problems_of(canary, provider), *_untold(canary, templates)]
+    found = [*problems_of(canary, Neighbours(Stream(()), where, canary), provider), *_untold(canary, templates)]
     if found:
         raise InputError(*(f"{where}: {each}" for each in dict.fromkeys(found)))
     return Subject(canary, provider, is_weighted(canary, provider), templates)

@@ -1,47 +1,30 @@
 """What is rehearsed: files and folders of specs, the scenarios for each, and the expectations beside them."""
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from canary.api.canary import Canary
+from canary.api.problems import Problem
 from canary.cli.rehearse.bounds import Bounds, bounds_of, gates_of
 from canary.cli.rehearse.builtin import BY_NAME, GATES, HEALTHY
-from canary.cli.rehearse.expectations import (
-    Expectation,
-    Expectations,
-    expectations_in,
-    failures,
-    file_beside,
-    stories_in,
-)
+from canary.cli.rehearse.expectations import Expectation, failures, stories_in
+from canary.cli.rehearse.gathering import Beside, Found, Trouble, gather
 from canary.cli.rehearse.play import Rehearsal, Theatre
-from canary.cli.rehearse.reading import UnreadableError, text_of
 from canary.cli.rehearse.refusals import is_weighted, problems_of, settle_of, unaskable
-from canary.cli.rehearse.specs import (
-    BESIDE,
-    STDIN,
-    SUFFIXES,
-    Refusal,
-    Spec,
-    files_in,
-    is_beside,
-    may_hold_canaries,
-    specs_in,
-)
+from canary.cli.rehearse.specs import SUFFIXES, Refusal, Spec, specs_in, stream_of, together
 from canary.cli.rehearse.staging import REPLICAS, Stage
 from canary.cli.rehearse.story import NEW, NOTHING, READY_AFTER, Story
 from canary.rollout.plan import Plan, plan_of
 from canary.rollout.simulation import NotSettlingError
 from canary.routers.registry import provider_of
 
+NO_PROVIDER = "no traffic provider is named: rehearsed on one with weights; name yours by --mesh-provider"
+
 SERVICE = "Service"
 """A kind of target that is ready as soon as it is there."""
-
-Beside = tuple[tuple[Expectations, dict[str, Story]], ...]
-"""What a file expects, each with the scenarios that it speaks of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +62,13 @@ class Seen:
     failures: tuple[str, ...] = ()
 
 
+class Located(NamedTuple):
+    """A problem, and where it is: FILE:LINE:COLUMN."""
+
+    where: str
+    problem: Problem
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What is to be said of one Canary.
@@ -90,10 +80,12 @@ class Report:
         plan: the steps of its rollouts; None where it can't run.
         stage: what was taken for given; None where it can't run.
         bounds: how long they can take; None where it can't run.
-        problems: why it can't run.
-        notes: what else should be known.
+        problems: why it can't run, each with its place.
+        notes: what was taken for given.
+        warnings: what its author has hardly meant, and runs all the same.
         seen: what came of each scenario.
         failures: what is otherwise than expected beside what `seen` says.
+        kind: what it is.
     """
 
     where: str
@@ -102,24 +94,18 @@ class Report:
     plan: Plan | None = None
     stage: Stage | None = None
     bounds: Bounds | None = None
-    problems: tuple[str, ...] = ()
+    problems: tuple[Located, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     seen: tuple[Seen, ...] = ()
     failures: tuple[str, ...] = ()
+    kind: str = "Canary"
 
     @property
     def disappointments(self) -> tuple[str, ...]:
         """Everything that is otherwise than expected, with its scenario."""
         told = (f"{each.rehearsal.story.name}: {line}" for each in self.seen for line in each.failures)
         return (*self.failures, *told)
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A file that could not be used at all."""
-
-    where: str
-    problems: tuple[str, ...] = field(default=())
 
 
 def scenarios_named(names: Sequence[str]) -> tuple[tuple[str, ...], Mapping[str, Story]]:
@@ -153,55 +139,20 @@ def rehearse(places: Sequence[str], settings: Settings) -> Iterator[Report | Tro
 
 
 def _each(places: Sequence[str], settings: Settings) -> Iterator[Report | Trouble]:
-    for place in places:
-        if place == STDIN:
-            yield from _safely("standard input", sys.stdin.read(), (), settings, alone=True)
-        elif Path(place).is_dir():
-            yield from _folder(Path(place), settings)
-        else:
-            yield from _file(Path(place), settings, alone=True)
-
-
-def _folder(folder: Path, settings: Settings) -> Iterator[Report | Trouble]:
-    count = 0
-    for path in files_in(folder):
-        for report in _file(path, settings, alone=False):
-            count += 1
-            yield report
-    for path in sorted(each for each in folder.rglob(f"*{BESIDE}.*") if is_beside(each)):
-        name = path.stem.removesuffix(BESIDE)
-        if not any(path.with_name(f"{name}{suffix}").is_file() for suffix in SUFFIXES):
-            yield Trouble(str(path), (f"there is no {name}.yaml beside it; name it as the file of its spec",))
-    if not count:
-        yield Trouble(str(folder), ("it holds no Canary of flagger.app; name another file or folder",))
-
-
-def _file(path: Path, settings: Settings, *, alone: bool) -> Iterator[Report | Trouble]:
-    try:
-        text = text_of(path)
-        if not alone and not may_hold_canaries(text):
-            return
-        beside = file_beside(path)
-        expected = expectations_in(beside, settings.told) if beside is not None else ()
-    except UnreadableError as error:
-        yield Trouble(error.where, error.problems)
-        return
-    yield from _safely(str(path), text, expected, settings, alone=alone)
-
-
-def _safely(where: str, text: str, beside: Beside, settings: Settings, *, alone: bool) -> Iterator[Report | Trouble]:
-    try:
-        specs = specs_in(text, where)
-    except UnreadableError as error:
-        yield Trouble(error.where, error.problems)
-        return
-    if not specs and (alone or beside):
-        yield Trouble(where, ("it holds no Canary of flagger.app; name another file",))
-    for expected, _ in beside:
-        if not any(isinstance(each, Refusal) or expected.speaks_of(each.canary) for each in specs):
-            yield Trouble(where, (f"it holds no Canary {expected.canary}, of which something is expected",))
-    for spec in specs:
-        yield report_on(spec, beside, settings)
+    # All are read before the first is rehearsed: what belongs together may be in files of its own.
+    gathered = list(gather(places, settings.told))
+    stream = stream_of(each.source for each in gathered if isinstance(each, Found))
+    for each in gathered:
+        if isinstance(each, Trouble):
+            yield each
+            continue
+        specs = tuple(specs_in(each.source, stream))
+        for expected, _ in each.expected:
+            if not any(isinstance(spec, Refusal) or expected.speaks_of(spec.canary) for spec in specs):
+                message = f"it holds no Canary {expected.canary}, of which something is expected"
+                yield Trouble(each.source.where, (message,))
+        for spec in specs:
+            yield report_on(spec, each.expected, settings)
 
 
 def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Report:
@@ -213,14 +164,14 @@ def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Repor
         settings: what the command line says.
     """
     if isinstance(spec, Refusal):
-        return Report(spec.where, spec.name, problems=tuple(map(str, spec.problems)))
+        return Report(spec.where, spec.name, kind=spec.kind, problems=located(spec.problems, spec))
     canary = spec.canary
     own = tuple((expected, stories) for expected, stories in beside if expected.speaks_of(canary))
     given = next((expected.provider for expected, _ in own if expected.provider), "")
     provider = canary.spec.provider or settings.provider or given
-    problems = tuple(str(problem) for problem in problems_of(canary, provider))
+    problems = together(spec.refused, problems_of(canary, spec.beside, provider))
     if problems:
-        return Report(spec.where, canary.key, canary, problems=problems)
+        return Report(spec.where, canary.key, canary, problems=located(problems, spec))
     stage = Stage(
         weighted=is_weighted(canary, provider),
         settle=settle_of(canary, provider),
@@ -250,10 +201,20 @@ def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Repor
         plan=plan_of(canary, weighted=stage.weighted, replicas=stage.replicas),
         stage=stage,
         bounds=_bounds(canary, stage, theatre),
-        notes=tuple(_notes(provider_of(canary, provider), stage)),
+        notes=() if provider_of(canary, provider) else (NO_PROVIDER,),
+        warnings=tuple(_warnings(canary, stage)),
         seen=tuple(seen),
         failures=tuple(untold),
     )
+
+
+def located(problems: Iterable[Problem], spec: Spec | Refusal) -> tuple[Located, ...]:
+    """The problems of an object with their places, in the order of its file."""
+    found = []
+    for problem in problems:
+        place = spec.document.place(problem.field)
+        found.append((place, Located(f"{spec.where}:{place.line}:{place.column}", problem)))
+    return tuple(each for _, each in sorted(found, key=lambda pair: pair[0]))
 
 
 def _bounds(canary: Canary, stage: Stage, theatre: Theatre) -> Bounds:
@@ -287,8 +248,15 @@ def _stories(own: Beside, settings: Settings) -> dict[str, tuple[Story, Expectat
     return {name: expected.get(name, (known[name], None)) for name in names if name in known}
 
 
-def _notes(provider: str, stage: Stage) -> Iterator[str]:
-    if not provider:
-        yield "no traffic provider is named: rehearsed on one with weights; name yours by --mesh-provider"
+def _warnings(canary: Canary, stage: Stage) -> Iterator[str]:
+    analysis = canary.analysis
+    weights = {
+        "stepWeight": analysis.step_weight,
+        "stepWeights": analysis.step_weights,
+        "maxWeight": analysis.max_weight,
+    }
+    idle = [name for name, value in weights.items() if value]
+    if analysis.iterations > 0 and idle and not canary.skip_analysis:
+        yield f"iterations count here, and {' and '.join(idle)} {'have' if len(idle) > 1 else 'has'} no effect"
     for name, why in stage.unaskable.items():
         yield f"metric {name} can't be asked for, so that every rollout is held: {why}"

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -13,9 +12,7 @@ from canary.api.durations import REMEDY
 from canary.api.meta import Model
 from canary.api.parsing import field_path
 from canary.api.problems import InvalidResource, Problem
-
-YAML_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's where it is there: ten times as fast."""
+from canary.cli.rehearse.documents import Document, NotYamlError, read
 
 
 class Written(Model):
@@ -45,30 +42,30 @@ def documents(text: str, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """The objects of a YAML or JSON stream with their places, counted from 1; lists of Kubernetes are taken apart.
 
     Raises:
+        UnreadableError: it is no YAML, a document is no map, or a field is written twice.
+    """
+    for document in documents_of(text, where):
+        for each in document.repeated:
+            line, column = each.place
+            raise UnreadableError(where, f"line {line}, column {column}: {each.field} is written twice; keep one")
+        yield document.number, document.content
+
+
+def documents_of(text: str, where: str) -> tuple[Document, ...]:
+    """The objects of a stream as they are written.
+
+    Raises:
         UnreadableError: it is no YAML, or a document is no map.
     """
     try:
-        loaded = list(yaml.load_all(text, Loader=YAML_LOADER))
-    except yaml.YAMLError as error:
-        raise UnreadableError(where, _syntax(error)) from error
-    for place, document in enumerate(loaded, 1):
-        if document is None:
-            continue
-        if not isinstance(document, dict):
-            raise UnreadableError(where, f"document {place} is a {type(document).__name__}; write a map of fields")
-        if str(document.get("kind", "")).endswith("List") and isinstance(document.get("items"), list):
-            yield from ((place, item) for item in document["items"] if isinstance(item, dict))
-        else:
-            yield place, document
-
-
-def _syntax(error: yaml.YAMLError) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return (
-            f"line {mark.line + 1}, column {mark.column + 1}: {error.problem or 'it is no YAML'}; mend the YAML there"
-        )
-    return f"it is no YAML: {' '.join(str(error).split())}; mend the YAML"
+        found = tuple(read(text))
+    except NotYamlError as error:
+        raise UnreadableError(where, str(error)) from error
+    for each in found:
+        if not isinstance(each.content, dict):
+            kind = type(each.content).__name__
+            raise UnreadableError(where, f"document {each.number} is a {kind}; write a map of fields")
+    return found
 
 
 def text_of(path: Path) -> str:
@@ -78,11 +75,21 @@ def text_of(path: Path) -> str:
         UnreadableError: it can't be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return decoded(path.read_bytes(), str(path))
     except OSError as error:
         raise UnreadableError(str(path), f"it can't be read: {error.strerror or error}") from error
+
+
+def decoded(text: bytes, where: str) -> str:
+    """The text that these bytes are.
+
+    Raises:
+        UnreadableError: they are none.
+    """
+    try:
+        return text.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UnreadableError(str(path), "it is no text; write YAML or JSON in UTF-8") from error
+        raise UnreadableError(where, "it is no text; write YAML or JSON in UTF-8") from error
 
 
 def model_of(model: type[W], raw: object) -> W:

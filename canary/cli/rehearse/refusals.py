@@ -1,44 +1,40 @@
 """What the controller would say of a spec before it does anything, as far as that can be told without a cluster."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
 from canary.api.canary import Canary
+from canary.api.metrictemplate import parse_metric_template
 from canary.api.problems import Problem
-from canary.api.rules import problems as spec_problems
 from canary.cli.rehearse.specs import Spec
 from canary.controller.ask.metric_questions import Asking, question_of
+from canary.controller.lookup import Lookup
+from canary.controller.options import Options
+from canary.controller.problems import problems
+from canary.kube.types import METRIC_TEMPLATE
 from canary.routers.base import TRAEFIK_FOLLOWS, Granularity
 from canary.routers.registry import router_of
-from canary.routers.registry import supported as supported_providers
-from canary.workloads.registry import kind_of, target_for
-from canary.workloads.registry import supported as supported_kinds
 from metrics.errors import MisconfiguredError
 from metrics.templates import TemplateError
 
 ANY_PROVIDER: Final = "istio"
 """What the rules are told where neither the spec nor the command line names a provider: the controller's default."""
 
+UNNAMED_PROVIDER: Final = "--mesh-provider"
+"""The field of what is wrong with that one."""
 
-def problems_of(canary: Canary, provider: str) -> Iterator[Problem]:
-    """Everything that keeps a spec from working.
+
+def problems_of(canary: Canary, beside: Lookup, provider: str) -> tuple[Problem, ...]:
+    """Everything that keeps a spec from working, as the controller finds it.
 
     Args:
         canary: the Canary.
+        beside: what there is around it.
         provider: the traffic provider in force; empty where it is not known, and any is taken for good.
     """
-    yield from spec_problems(canary, provider or ANY_PROVIDER)
-    router = router_of(canary, provider)
-    if router is not None:
-        yield from router.unsupported(canary)
-    elif provider:
-        field = "spec.provider" if canary.spec.provider else "--mesh-provider"
-        message = f"traffic provider {provider} is not supported"
-        yield Problem(field, message, f"write one of {', '.join(supported_providers())}")
-    if target_for(canary) is None:
-        message = f"targets of kind {kind_of(canary)} are not supported"
-        yield Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}")
+    found = problems(canary, beside, Options(mesh_provider=provider or ANY_PROVIDER))
+    return found if provider else tuple(each for each in found if each.field != UNNAMED_PROVIDER)
 
 
 def is_weighted(canary: Canary, provider: str) -> bool:
@@ -56,13 +52,15 @@ def settle_of(canary: Canary, provider: str) -> timedelta:
 def unaskable(spec: Spec, provider: str) -> Mapping[str, str]:
     """The metrics that the controller could not ask for, by name, with the reason; it would hold at each of them.
 
-    A MetricTemplate that is not in the same stream is taken to be in the cluster, and to be good.
+    A MetricTemplate that is in none of the files is taken to be in the cluster, and to be good.
     """
     found: dict[str, str] = {}
     canary = spec.canary
-    for metric in canary.analysis.metrics:
-        ref = metric.template_ref
-        template = spec.templates.get((ref.namespace or canary.namespace, ref.name)) if ref is not None else None
+    for metric in () if canary.skip_analysis else canary.analysis.metrics:
+        ref, template = metric.template_ref, None
+        if ref is not None:
+            raw = spec.beside.find(METRIC_TEMPLATE, ref.namespace or canary.namespace, ref.name)
+            template = parse_metric_template(raw) if isinstance(raw, dict) else None
         if (ref is not None and template is None) or (metric.is_built_in and not provider):
             continue
         try:

@@ -6,9 +6,10 @@ from itertools import groupby
 from typing import Any
 
 from canary.api.durations import duration_text, format_duration
+from canary.cli.rehearse.gathering import Trouble
 from canary.cli.rehearse.grids import Grid
 from canary.cli.rehearse.play import REQUESTS, Outcome, Rehearsal, Step
-from canary.cli.rehearse.programme import Report, Seen, Trouble
+from canary.cli.rehearse.programme import Report, Seen
 from canary.rollout.plan import EVERYBODY
 
 ENDINGS = {
@@ -83,7 +84,12 @@ def _summary(report: Report) -> Grid:
         title=f"{report.name}: {plan_in_words(report)}",
         headings=("SCENARIO", "ENDS", "AFTER", "BAD REQUESTS", "WHY"),
         rows=tuple(rows),
-        footer=(*_times(report), *report.notes, *(f"FAILED {line}" for line in report.disappointments)),
+        footer=(
+            *_times(report),
+            *report.notes,
+            *report.warnings,
+            *(f"FAILED {line}" for line in report.disappointments),
+        ),
         right=frozenset({2, 3}),
     )
 
@@ -119,16 +125,19 @@ def _times(report: Report) -> Iterator[str]:
 def line(report: Report | Trouble) -> str:
     """One line for a Canary, or for a file that can't be used; more only where something is wrong."""
     if isinstance(report, Trouble):
-        return "\n".join(f"UNUSABLE  {report.where}: {problem}" for problem in report.problems)
+        head = "PASSED BY" if report.is_harmless else "UNUSABLE "
+        return "\n".join(f"{head} {report.where}: {problem}" for problem in report.problems)
     if report.problems:
-        return "\n".join(f"REFUSED   {report.where}  {report.name}: {problem}" for problem in report.problems)
+        name = report.name if report.kind == "Canary" else f"{report.kind} {report.name}"
+        return "\n".join(f"REFUSED   {each.where}  {name}: {each.problem}" for each in report.problems)
     told = sum(each.expected is not None for each in report.seen) + len(report.failures)
     expected = f", {told} with expectations" if told else ""
     if report.disappointments:
         more = "".join(f"\n            {each}" for each in report.disappointments)
         return f"FAILED    {report.where}  {report.name}: {len(report.disappointments)} otherwise than expected{more}"
     scenarios = "1 scenario" if len(report.seen) == 1 else f"{len(report.seen)} scenarios"
-    return f"ok        {report.where}  {report.name}: {_span(report)}; {scenarios}{expected}"
+    more = "".join(f"\n            {each}" for each in report.warnings)
+    return f"ok        {report.where}  {report.name}: {_span(report)}; {scenarios}{expected}{more}"
 
 
 def _span(report: Report) -> str:
@@ -145,6 +154,7 @@ def totals(reports: Sequence[Report | Trouble], took: timedelta) -> str:
     words = [f"{counts['canaries']:,} Canaries in {format_duration(round_to_tenths(took))}"]
     words += [f"{counts['failed']:,} otherwise than expected"] if counts["failed"] else []
     words += [f"{counts['refused']:,} can't run"] if counts["refused"] else []
+    words += [f"{counts['objects']:,} other objects are refused"] if counts["objects"] else []
     words += [f"{counts['unusable']:,} files can't be used"] if counts["unusable"] else []
     return "; ".join(words if len(words) > 1 else [*words, "all as expected"])
 
@@ -158,10 +168,11 @@ def tally(reports: Sequence[Report | Trouble]) -> dict[str, int]:
     """How many went how."""
     told = [each for each in reports if isinstance(each, Report)]
     return {
-        "canaries": len(told),
+        "canaries": sum(each.kind == "Canary" for each in told),
         "failed": sum(bool(each.disappointments) for each in told),
-        "refused": sum(bool(each.problems) for each in told),
-        "unusable": len(reports) - len(told),
+        "refused": sum(bool(each.problems) and each.kind == "Canary" for each in told),
+        "objects": sum(each.kind != "Canary" for each in told),
+        "unusable": sum(isinstance(each, Trouble) and not each.is_harmless for each in reports),
     }
 
 
@@ -176,9 +187,9 @@ def data(reports: Sequence[Report | Trouble]) -> Json:
 def _data(report: Report | Trouble) -> Json:
     if isinstance(report, Trouble):
         return {"file": report.where, "problems": list(report.problems)}
-    known: Json = {"file": report.where, "canary": report.name}
+    known: Json = {"file": report.where, report.kind[:1].lower() + report.kind[1:]: report.name}
     if report.problems or report.bounds is None or report.plan is None or report.canary is None:
-        return {**known, "problems": list(report.problems)}
+        return {**known, "problems": [f"{each.where}: {each.problem}" for each in report.problems]}
     bounds = report.bounds
     return {
         **known,
@@ -188,7 +199,7 @@ def _data(report: Report | Trouble) -> Json:
         "shortest": format_duration(bounds.shortest),
         "longest": None if bounds.longest is None else format_duration(bounds.longest),
         "gates": list(bounds.gates),
-        "notes": list(report.notes),
+        "notes": [*report.notes, *report.warnings],
         "failures": list(report.disappointments),
         "scenarios": [_scenario(each) for each in report.seen],
     }

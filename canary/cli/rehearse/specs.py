@@ -1,24 +1,37 @@
-"""The Canaries that files hold, each with the MetricTemplates beside it; or why one can't be rehearsed."""
+"""The Canaries that files hold, each with what stands beside it; or why one can't be rehearsed."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from canary.api import strict
 from canary.api.canary import Canary, parse_canary
-from canary.api.meta import GROUP, Metadata
-from canary.api.metrictemplate import MetricTemplate, parse_metric_template
+from canary.api.meta import Metadata
 from canary.api.problems import InvalidResource, Problem
-from canary.cli.rehearse.reading import UnreadableError, documents
+from canary.cli.rehearse.documents import Document
+from canary.cli.rehearse.stream import DEFAULT_NAMESPACE, Neighbours, Stream, name_in, namespace_in
+from canary.workloads.registry import target_for
 
 STDIN: Final = "-"
-DEFAULT_NAMESPACE: Final = "default"
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 BESIDE: Final = ".rehearsal"
 """What the name of a file with expectations has before its suffix."""
 
-Templates = Mapping[tuple[str, str], MetricTemplate]
-"""MetricTemplates by namespace and name."""
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that was read.
+
+    Args:
+        where: its name.
+        documents: the objects in it.
+        alone: whether it was named itself, and not found in a folder.
+    """
+
+    where: str
+    documents: tuple[Document, ...]
+    alone: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,40 +41,58 @@ class Spec:
     Args:
         where: the file that it is in.
         canary: the Canary, in a namespace.
-        templates: the MetricTemplates of the same stream.
-        replicas: pods of the target, where it is in the same stream.
+        document: what its author wrote.
+        beside: what there is around it.
+        refused: what the API server refuses of it.
     """
 
     where: str
     canary: Canary
-    templates: Templates
-    replicas: int | None = None
+    document: Document
+    beside: Neighbours
+    refused: tuple[Problem, ...] = ()
+
+    @property
+    def replicas(self) -> int | None:
+        """How many pods the target asks for, where that is known."""
+        kind = target_for(self.canary)
+        target = self.beside.find(kind.resource, self.canary.namespace, self.canary.target_name) if kind else None
+        if not isinstance(target, dict):
+            return None
+        spec = target.get("spec")
+        replicas = spec.get("replicas", 1) if isinstance(spec, dict) else 1
+        return replicas if isinstance(replicas, int) and replicas > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A Canary that can't run, and why.
+    """An object that no API server takes, or a Canary that can't be read, and why.
 
     Args:
         where: the file that it is in.
         name: NAMESPACE/NAME, as far as it can be told.
         problems: at least one.
+        document: what its author wrote.
+        kind: what it is.
     """
 
     where: str
     name: str
     problems: tuple[Problem, ...]
+    document: Document = field(repr=False)
+    kind: str = "Canary"
 
 
-def specs_in(text: str, where: str) -> tuple[Spec | Refusal, ...]:
-    """The Canaries of a stream of YAML documents, in its order.
+def stream_of(sources: Iterable[Source]) -> Stream:
+    """The objects of these files, taken together."""
+    return Stream((source.where, document.content, source.alone) for source in sources for document in source.documents)
 
-    Raises:
-        UnreadableError: it is no YAML, or a MetricTemplate in it can't be read.
-    """
-    found = [raw for _, raw in documents(text, where)]
-    templates = {(each.namespace, each.name): each for each in _templates(found, where)}
-    return tuple(_spec(raw, where, templates, found) for raw in found if _is(raw, "Canary"))
+
+def specs_in(source: Source, stream: Stream) -> Iterator[Spec | Refusal]:
+    """The Canaries of a file in its order, and what else in it no API server takes."""
+    for document in source.documents:
+        if strict.is_ours(document.content):
+            yield from _spec(document, source.where, stream)
 
 
 def files_in(folder: Path) -> Iterator[Path]:
@@ -77,52 +108,29 @@ def is_beside(path: Path) -> bool:
     return path.suffix in SUFFIXES and path.stem.endswith(BESIDE)
 
 
-def may_hold_canaries(text: str) -> bool:
-    """Whether it is worth while to read this as YAML: a folder may hold anything, templates of Helm included."""
-    return GROUP in text and "Canary" in text
-
-
-def _is(raw: Mapping[str, Any], kind: str) -> bool:
-    return raw.get("kind") == kind and str(raw.get("apiVersion", "")).startswith(f"{GROUP}/")
-
-
-def _spec(raw: dict[str, Any], where: str, templates: Templates, others: Iterable[Mapping[str, Any]]) -> Spec | Refusal:
+def _spec(document: Document, where: str, stream: Stream) -> Iterator[Spec | Refusal]:
+    raw: dict[str, Any] = document.content
+    name, kind = f"{namespace_in(raw)}/{name_in(raw)}", str(raw.get("kind") or "?")
+    refused = [Problem(each.field, "is written twice", "keep one of the two") for each in document.repeated]
+    refused += strict.problems(raw)
+    if kind != "Canary":
+        if refused:
+            yield Refusal(where, name, tuple(refused), document, kind)
+        return
     try:
         canary = parse_canary(raw)
     except InvalidResource as error:
-        return Refusal(where, _name_of(raw), error.problems)
+        yield Refusal(where, name, together(refused, error.problems), document)
+        return
     # As a new object has it: what a cluster has written into a file that was fetched from one is of no interest.
     namespace = canary.metadata.namespace or DEFAULT_NAMESPACE
     fresh = Metadata(name=canary.metadata.name, namespace=namespace, generation=1)
     made = Canary(metadata=fresh, spec=canary.spec)
-    return Spec(where, made, templates, _replicas(made, others))
+    yield Spec(where, made, document, Neighbours(stream, where, made), tuple(refused))
 
 
-def _replicas(canary: Canary, others: Iterable[Mapping[str, Any]]) -> int | None:
-    """How many pods the target asks for, where it is among these."""
-    target = canary.spec.target_ref
-    for raw in others:
-        if raw.get("kind") == target.kind and _name_of(raw) == f"{canary.namespace}/{target.name}":
-            spec = raw.get("spec")
-            replicas = spec.get("replicas", 1) if isinstance(spec, dict) else 1
-            return replicas if isinstance(replicas, int) and replicas > 0 else None
-    return None
-
-
-def _name_of(raw: Mapping[str, Any]) -> str:
-    metadata = raw.get("metadata")
-    fields = metadata if isinstance(metadata, dict) else {}
-    return f"{fields.get('namespace') or DEFAULT_NAMESPACE}/{fields.get('name', '?')}"
-
-
-def _templates(found: list[dict[str, Any]], where: str) -> Iterator[MetricTemplate]:
-    for raw in found:
-        if not _is(raw, "MetricTemplate"):
-            continue
-        try:
-            template = parse_metric_template(raw)
-        except InvalidResource as error:
-            lines = (f"MetricTemplate {_name_of(raw)}: {problem}" for problem in error.problems)
-            raise UnreadableError(where, *lines) from error
-        metadata = template.metadata
-        yield template.replace(metadata=metadata.replace(namespace=metadata.namespace or DEFAULT_NAMESPACE))
+def together(refused: Iterable[Problem], found: Iterable[Problem]) -> tuple[Problem, ...]:
+    """What the API server refuses and what is found besides: of a field, what is found has the better words."""
+    better = tuple(found)
+    named = {each.field for each in better}
+    return (*(each for each in refused if each.field not in named), *better)

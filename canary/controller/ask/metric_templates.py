@@ -9,33 +9,28 @@ from canary.api.meta import NamespacedName
 from canary.api.metrictemplate import MetricTemplate, parse_metric_template
 from canary.api.problems import InvalidResource, Problem
 from canary.controller.ask.metric_questions import STRAYS, strays
-from canary.kube.types import Json
+from canary.controller.lookup import Found, Gap
 from metrics.providers import SUPPORTED
 
 _NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 """A header's name (RFC 9110)."""
 
-CREATE = "create it, or correct its name"
-"""The remedy of a template that there is not."""
-
-Find = Callable[[str, str], Json | None]
-"""A MetricTemplate by namespace and name; None where there is none."""
+Find = Callable[[str, str], Found]
+"""A MetricTemplate by namespace and name."""
 
 
-def problems(canary: Canary, find: Find, *, cross_namespace: bool, seen: bool = True) -> Iterator[Problem]:
+def problems(canary: Canary, find: Find, *, cross_namespace: bool) -> Iterator[Problem]:
     """What is wrong with the templates that the metrics of a spec name, where they are asked.
 
     Args:
         canary: the Canary.
         find: finds a MetricTemplate.
         cross_namespace: whether those of other namespaces may be named.
-        seen: whether it can be known that there is none.
     """
     for index, metric in enumerate(() if canary.skip_analysis else canary.analysis.metrics):
         if metric.template_ref is not None:
             field = f"{canary.analysis_field}.metrics[{index}].templateRef"
-            found = _of_reference(canary, field, metric.template_ref, find, cross_namespace=cross_namespace)
-            yield from (each for each in found if seen or each.remedy != CREATE)
+            yield from _of_reference(canary, field, metric.template_ref, find, cross_namespace=cross_namespace)
 
 
 def _of_reference(
@@ -47,9 +42,11 @@ def _of_reference(
         yield Problem(field, message, "name a MetricTemplate of the Canary's own namespace")
         return
     raw = find(namespace, ref.name)
+    if isinstance(raw, Gap):
+        return
     if raw is None:
         message = f"MetricTemplate {ref.name} does not exist in {namespace}"
-        yield Problem(field, message, CREATE)
+        yield Problem(field, message, "create it, or correct its name")
         return
     try:
         template = parse_metric_template(raw)

@@ -4,22 +4,12 @@ from collections.abc import Iterable, Iterator
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
-from canary.controller.observe.surroundings import Surroundings
-from canary.kube.types import CANARY, SERVICE, Json
+from canary.kube.types import CANARY, Json
 from canary.workloads.base import items, mapping, name_of, owners_of
 from canary.workloads.origin import is_marked
 
 
-def conflicts(seen: Surroundings) -> Iterator[Problem]:
-    """What keeps a Canary from having the Services and routes of its names."""
-    routes = {(kind, name): route for (kind, name), route in seen.routes.items() if kind != SERVICE.kind}
-    services = {(SERVICE.kind, name): service for name, service in seen.services.items()}
-    for (kind, name), obj in {**routes, **services}.items():
-        yield from _taken(seen.canary, kind, name, obj)
-    yield from rerouted(seen.canary, routes.values())
-
-
-def _taken(canary: Canary, kind: str, name: str, obj: Json) -> Iterator[Problem]:
+def taken(canary: Canary, kind: str, name: str, obj: Json) -> Iterator[Problem]:
     """One of another Canary: the two would undo each other's."""
     for owner in owners_of(obj):
         if owner.get("kind") == CANARY.kind and owner.get("name") != canary.name:

@@ -7,6 +7,7 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.controller.configs import RESOURCE
 from canary.controller.observe.caches import Caches
+from canary.controller.observe.rivals import Get
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, NotLeading
 from canary.kube.memo import Recent
@@ -72,7 +73,7 @@ class ForeignObjects:
             return Foreign()
         found: list[Problem] = []
         try:
-            for each in self._namesakes(canary, kind, primary, services, tracked, autoscaler):
+            for each in namesakes(canary, kind, primary, services, tracked, autoscaler, self._caches.get):
                 if not is_evident(canary, each) and not await self._is_made_by_us(canary.namespace, each):
                     found += problem(canary, each)
         except NotLeading:
@@ -80,31 +81,6 @@ class ForeignObjects:
         except KubeError as error:
             return Foreign(unread=str(error))
         return Foreign(tuple(found))
-
-    def _namesakes(
-        self,
-        canary: Canary,
-        kind: Target,
-        primary: Json | None,
-        services: Mapping[str, Json],
-        tracked: Iterable[str],
-        autoscaler: Autoscaler | None,
-    ) -> Iterator[Namesake]:
-        """What there is under the names of what is made for a Canary beside the Service that users call."""
-        if primary is not None:
-            yield Namesake("spec.targetRef", kind.resource, primary)
-        for name in (canary.service_primary_name, canary.service_canary_name):
-            if name in services and services[name] is not primary:
-                yield Namesake("spec.service.name", SERVICE, services[name])
-        for ref in map(ConfigRef.of, tracked):
-            yield from self._copy("spec.targetRef", RESOURCE[ref.kind], canary, ref.name)
-        if autoscaler is not None and canary.spec.autoscaler_ref is not None:
-            yield from self._copy("spec.autoscalerRef", autoscaler.resource, canary, canary.spec.autoscaler_ref.name)
-
-    def _copy(self, field: str, resource: Resource, canary: Canary, name: str) -> Iterator[Namesake]:
-        copy = self._caches.get(resource, canary.namespace, primary_name(name))
-        if copy is not None:
-            yield Namesake(field, resource, copy)
 
     async def _is_made_by_us(self, namespace: str, each: Namesake) -> bool:
         key = (each.resource, namespace, name_of(each.obj))
@@ -115,3 +91,37 @@ class ForeignObjects:
             known = (uid, whole is not None and is_made_by_us(whole))
             self._made.put(key, known)
         return known[1]
+
+
+def namesakes(
+    canary: Canary,
+    kind: Target,
+    primary: Json | None,
+    services: Mapping[str, Json],
+    tracked: Iterable[str],
+    autoscaler: Autoscaler | None,
+    get: Get,
+) -> Iterator[Namesake]:
+    """What there is under the names of what is made for a Canary beside the Service that users call.
+
+    Args:
+        canary: the Canary.
+        kind: what its target is.
+        primary: what is called as the primary.
+        services: the Services that are there, by name.
+        tracked: `configmap/NAME` and `secret/NAME` of which the primary reads its own copies.
+        autoscaler: what its autoscaler is.
+        get: finds copies of configuration and of the autoscaler.
+    """
+    if primary is not None:
+        yield Namesake("spec.targetRef", kind.resource, primary)
+    for name in (canary.service_primary_name, canary.service_canary_name):
+        if name in services and services[name] is not primary:
+            yield Namesake("spec.service.name", SERVICE, services[name])
+    copies = [("spec.targetRef", RESOURCE[ref.kind], ref.name) for ref in map(ConfigRef.of, tracked)]
+    if autoscaler is not None and canary.spec.autoscaler_ref is not None:
+        copies.append(("spec.autoscalerRef", autoscaler.resource, canary.spec.autoscaler_ref.name))
+    for field, resource, name in copies:
+        copy = get(resource, canary.namespace, primary_name(name))
+        if copy is not None:
+            yield Namesake(field, resource, copy)

@@ -1,29 +1,25 @@
 """Observe: collect what is known around one Canary into facts."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 
 from canary.api.canary import Canary, parse_canary
 from canary.api.partitions import Partitions
 from canary.api.problems import Problem
-from canary.api.rules import problems as spec_problems
-from canary.api.status import Phase
-from canary.controller.ask import metric_templates
 from canary.controller.configs import RESOURCE, ConfigReader, Shared
 from canary.controller.observe.caches import Caches, Freshness
 from canary.controller.observe.caught_up import CaughtUp
-from canary.controller.observe.conflicts import conflicts
 from canary.controller.observe.foreign import ForeignObjects
 from canary.controller.observe.former_routes import former_routes
 from canary.controller.observe.index import Index, ref_to
 from canary.controller.observe.kept_revisions import askable, kept
 from canary.controller.observe.needs import Needs, config_refs, of_pods, of_spec, routes_of
-from canary.controller.observe.rivals import rival_problems
-from canary.controller.observe.routes import absent, current_routes
+from canary.controller.observe.routes import current_routes
+from canary.controller.observe.seen import Seen
 from canary.controller.observe.surroundings import Contents, Surroundings, Told
 from canary.controller.options import Options
+from canary.controller.problems import problems
 from canary.controller.status_memory import StatusMemory
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, NotLeading
@@ -42,17 +38,12 @@ from canary.kube.types import (
 from canary.rollout.facts import Answer, Facts, Question, Unseen, Workload
 from canary.routers.base import Granularity, Router, route_names
 from canary.routers.registry import provider_of, router_of, settle_of
-from canary.routers.registry import supported as supported_providers
-from canary.workloads import autoscalers, config_sync, configs, ports
+from canary.workloads import config_sync
 from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.base import InPlace, Target, made_of, primary_name
 from canary.workloads.configs import ConfigRef
-from canary.workloads.registry import kind_of, target_for
-from canary.workloads.registry import supported as supported_kinds
+from canary.workloads.registry import target_for
 from canary.workloads.services import is_shared
-
-AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
-"""Phases in which a target that disappears is the rollout's concern, not the spec's."""
 
 KNOWN = frozenset({Freshness.FRESH, Freshness.ABSENT})
 """What is known of a kind is how it is."""
@@ -88,9 +79,8 @@ class Observer:
         self._caught_up = CaughtUp()
         self._read: Recent[str, tuple[Json, Canary]] = Recent(self._kept)
         self._needs: Memo[Needs] = Memo(self._kept)
-        self._refused: Memo[tuple[Problem, ...]] = Memo(self._kept)
         self._reads: Memo[frozenset[ConfigRef]] = Memo(lambda: 2 * self._kept())
-        self._unfit: Memo[tuple[Problem, ...]] = Memo(self._kept)
+        self._found: Memo[tuple[Problem, ...]] = Memo(lambda: 5 * self._kept())
         self._carried: Memo[str] = Memo(self._kept)
         self._foreign = ForeignObjects(client, caches)
         self._unread_since: dict[str, datetime] = {}
@@ -168,7 +158,6 @@ class Observer:
             autoscaler_kind=scaler_kind,
             autoscaler=self._caches.get(scaler_kind.resource, namespace, ref.name) if scaler_kind and ref else None,
             pods=contents.pods,
-            refused=self._refused.of(key, _written(canary), lambda: tuple(_refused(canary, default))),
             missing=tuple(
                 each.key
                 for each in sorted(refs)
@@ -337,59 +326,8 @@ class Observer:
         return True
 
     def _problems(self, seen: Surroundings) -> tuple[Problem, ...]:
-        canary, kind = seen.canary, seen.kind
-        found = [*seen.refused, *absent(seen, self._caches)]
-        if kind is None:
-            message = f"targets of kind {kind_of(canary)} are not supported"
-            found.append(Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}"))
-        elif seen.target is not None:
-            found += self._unfit_for(kind, seen.target, seen)
-            if seen.primary is not None and kind.readiness(seen.primary).ready:
-                found += ports.unknown_to_primary(canary, kind.template(seen.target), kind.template(seen.primary))
-        elif canary.status.phase not in AT_WORK and kind.resource not in seen.unseen:
-            message = f"{canary.spec.target_ref.kind} {canary.target_name} does not exist in {canary.namespace}"
-            found.append(Problem("spec.targetRef", message, "create it, or correct its name"))
-        if canary.status.phase not in AT_WORK:
-            for name in seen.missing:
-                message = f"the target's pods need {name}, which does not exist in {canary.namespace}"
-                found.append(Problem("spec.targetRef", message, "create it, or mark the reference as optional"))
-            found += conflicts(seen)
-            found += config_sync.problems(canary, seen.shared.refs, tracking=self._options.track_configs)
-        found += (*seen.foreign, *configs.problems(seen.configs))
-        found += rival_problems(self._caches, self._index.claims, canary)
-        if seen.autoscaler_kind is None or seen.autoscaler_kind.resource not in seen.unseen:
-            found += autoscalers.problems(canary, seen.autoscaler, needed=canary.status.phase not in AT_WORK)
-        find, cross = partial(self._caches.get, METRIC_TEMPLATE), self._options.cross_namespace_refs
-        templates_seen = METRIC_TEMPLATE not in seen.unseen
-        found += metric_templates.problems(canary, find, cross_namespace=cross, seen=templates_seen)
-        return tuple(found)
-
-    def _unfit_for(self, kind: Target, target: Json, seen: Surroundings) -> tuple[Problem, ...]:
-        """What can't be with this target."""
-        rules = self._options.rules
-        given = (_written(seen.canary), made_of(target), dict(seen.services))
-
-        def find() -> tuple[Problem, ...]:
-            return tuple(kind.problems(seen.canary, target, rules=rules, observed=seen.services))
-
-        return self._unfit.of(seen.canary.key, given, find)
-
-
-def _written(canary: Canary) -> tuple[object, ...]:
-    """What people write of a Canary, to tell whether it has changed: its status changes with every step."""
-    metadata = canary.metadata
-    return canary.spec, metadata.uid, metadata.labels, metadata.annotations, metadata.deletion_timestamp
-
-
-def _refused(canary: Canary, default: str) -> Iterator[Problem]:
-    provider, router = provider_of(canary, default), router_of(canary, default)
-    yield from spec_problems(canary, provider)
-    if router is None:
-        field = "spec.provider" if canary.spec.provider else "--mesh-provider"
-        message = f"traffic provider {provider} is not supported"
-        yield Problem(field, message, f"write one of {', '.join(supported_providers())}")
-    else:
-        yield from router.unsupported(canary)
+        key, around = seen.canary.key, Seen(seen, self._caches, self._index.claims)
+        return problems(seen.canary, around, self._options, lambda part, *found: self._found.of((key, part), *found))
 
 
 def _divides(seen: Surroundings, router: Router) -> bool:

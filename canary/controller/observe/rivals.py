@@ -5,23 +5,26 @@ from functools import partial
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
-from canary.controller.observe.caches import Caches
 from canary.controller.observe.index import Claim, Claims
+from canary.kube.types import Json, Resource
 from canary.workloads.base import owners_of
 from canary.workloads.registry import TARGETS
 
+Get = Callable[[Resource, str, str], Json | None]
+"""An object by its kind, namespace and name; None where there is none to be seen."""
 
-def rival_problems(caches: Caches, claims: Claims, canary: Canary) -> tuple[Problem, ...]:
+
+def rival_problems(get: Get, claims: Claims, canary: Canary) -> tuple[Problem, ...]:
     """What is wrong where another Canary wants the same workload."""
     claim, rivals = claims.of(canary.key), claims.rivals(canary.key)
-    found = problem(claim, rivals, partial(_holds, caches)) if claim is not None and rivals else None
+    found = problem(claim, rivals, partial(_holds, get)) if claim is not None and rivals else None
     return (found,) if found is not None else ()
 
 
-def _holds(caches: Caches, claim: Claim) -> bool:
+def _holds(get: Get, claim: Claim) -> bool:
     kind, ref = TARGETS.get(claim.target.kind), claim.primary
     ours = kind is not None and not claim.target.group
-    primary = caches.get(kind.resource, ref.namespace, ref.name) if kind is not None and ours else None
+    primary = get(kind.resource, ref.namespace, ref.name) if kind is not None and ours else None
     return primary is not None and any(owner.get("uid") == claim.uid for owner in owners_of(primary))
 
 

@@ -1,11 +1,9 @@
 """The kinds of object that divide traffic, as the cluster has them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
-from canary.controller.observe.caches import Caches, Freshness
-from canary.controller.observe.surroundings import Surroundings
 from canary.kube.types import HTTP_ROUTE, TRAEFIK_SERVICE, Resource
 from canary.routers.base import route_names
 
@@ -21,13 +19,6 @@ def not_installed(canary: Canary, resource: Resource) -> Problem:
         f"install the CustomResourceDefinition {resource.plural}.{resource.group} with the version {resource.version},"
         " or set another provider",
     )
-
-
-def absent(seen: Surroundings, caches: Caches) -> Iterator[Problem]:
-    """The kinds of object that the provider needs, and nobody has installed."""
-    for kind in seen.router.resources(seen.canary) if seen.router is not None else ():
-        if kind in ROUTES and caches.state(ROUTES[kind]).freshness is Freshness.ABSENT:
-            yield not_installed(seen.canary, ROUTES[kind])
 
 
 def current_routes(canary: Canary, routes: Iterable[Resource]) -> set[tuple[str, str]]:

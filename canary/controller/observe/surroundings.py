@@ -54,7 +54,6 @@ class Surroundings:
         autoscaler_kind: what its autoscaler is; None where the spec names none.
         autoscaler: the autoscaler that it names; None when there is none.
         pods: the pods of a target that is rolled out in place; none where all of them are as they should be.
-        refused: what can't be of what the spec says, whatever is there.
         missing: `configmap/NAME` or `secret/NAME` of what its pods can't start without and does not exist.
         unseen: the kinds that it needs and that can't be looked at now.
         unread: why contents of its configuration could not be read; empty where they could.
@@ -77,7 +76,6 @@ class Surroundings:
     autoscaler_kind: Autoscaler | None
     autoscaler: Json | None
     pods: tuple[Json, ...]
-    refused: tuple[Problem, ...]
     missing: tuple[str, ...]
     unseen: Mapping[Resource, KindState]
     unread: str = ""

@@ -179,12 +179,12 @@ class World:
         decision = decide(canary, facts)
         self._refusals.heed(canary, decision, facts.now)
         try:
-            wrote = self._act(decision.protect, 0)
+            acted = wrote = self._act(decision.protect, 0)
             self.before_store(canary, facts, decision)
             wrote |= self._store(canary, decision, version)
             self.after_store(canary, decision)
             self._since = loaded(self._since, self.cluster, self.now)
-            self._tell(decision, canary.status, wrote)
+            self._tell(decision, canary.status, acted=acted, wrote=wrote)
             wrote |= self._keep_up(decision)
         except (Refused, Unavailable, Conflict) as error:
             self._retry_after(error)
@@ -369,14 +369,14 @@ class World:
         hear(self.scenario, self.now)
         return True
 
-    def _tell(self, decision: Decision, before: CanaryStatus, wrote: bool) -> None:
+    def _tell(self, decision: Decision, before: CanaryStatus, *, acted: bool, wrote: bool) -> None:
         """Tell what stands in the outbox and was not told."""
         status = self.canary.status
         events, alerts, ending = self.audience.hear(status)
         if ending is not None:
             events += tuple(post_rollout(self.scenario, self.canary, self.now - self.scenario.start))
         marked = status.replace(outbox=before.outbox, told=before.told) == before
-        if events or alerts or (wrote and not (marked and status != before)):
+        if events or alerts or acted or (wrote and not (marked and status != before)):
             self._enter(Told("", decision.reason, events, alerts, ending))
 
     def _note(self, note: str) -> None:

@@ -63,6 +63,12 @@ BAD: list[tuple[str, Changes, str, str]] = [
         "take it out",
     ),
     ("kubernetes", {"spec.service": {}}, "spec.service.port", "80"),
+    (
+        "gatewayapi:v1",
+        LISTENER | {"spec.service.mirror": [{"backendRef": {"name": "shadow"}}]},
+        "spec.service.mirror[0].backendRef.port",
+        "set the Service's port",
+    ),
     ("kubernetes", {"spec.service.port": 65_536}, "spec.service.port", "65535"),
     ("kubernetes", {"spec.service.port": -1}, "spec.service.port", "65535"),
     ("kubernetes", further(port=0), "spec.service.ports[0].port", "65535"),
@@ -121,7 +127,7 @@ BAD: list[tuple[str, Changes, str, str]] = [
     ("traefik", {"spec.analysis.interval": "500ms"}, "spec.analysis.interval", "1s"),
     ("traefik", {"spec.analysis.interval": "0s"}, "spec.analysis.interval", "1s"),
     ("traefik", {"spec.analysis.stepWeight": 0}, "spec.analysis.stepWeight", "iterations"),
-    ("traefik", {"spec.analysis.iterations": 5}, "spec.analysis.iterations", "either"),
+    ("kubernetes", {"spec.analysis.stepWeight": 0}, "spec.analysis.iterations", "replicaRatio: true"),
     (
         "traefik",
         {"spec.analysis.stepWeight": 0, "spec.analysis.iterations": -1},

@@ -5,7 +5,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from canary.api.canary import Canary
@@ -99,6 +99,10 @@ def test_any_story_has_an_end_that_hangs_together(
 
 @settings(deadline=None, max_examples=60)
 @given(story=stories, analysis=analyses)
+@example(
+    story={"metricsDown": [{}], "changes": [{"at": "0s", "deploy": "new"}, {"at": "20%", "route": 0}]},
+    analysis={"webhooks": [], "interval": "20s"},
+)
 def test_short_cuts_change_no_story(
     canary: Callable[..., Canary], play: Callable[..., Rehearsal], story: dict[str, Any], analysis: dict[str, Any]
 ) -> None:

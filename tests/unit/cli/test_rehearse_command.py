@@ -21,6 +21,11 @@ GOOD = "{scenarios: {healthy: {ending: promoted, maxDuration: 6m}, dead-on-arriv
 SLOW = "{scenarios: {healthy: {maxDuration: 5m}, dead-on-arrival: {ending: promoted, weights: [0, 20]}}}"
 
 
+def typed(text: str) -> io.TextIOWrapper:
+    """A standard input that says this."""
+    return io.TextIOWrapper(io.BytesIO(text.encode()))
+
+
 @pytest.fixture
 def folder(tmp_path: Path, raw: Raw) -> Path:
     """One spec that is as expected, one that is otherwise, one of which nothing is expected, and other files."""
@@ -184,7 +189,8 @@ def test_a_spec_that_cannot_run_is_explained_as_the_controller_would(
     assert main(["rehearse", "-f", str(path)]) == 2
     seen = capsys.readouterr()
     assert seen.out == ""
-    assert f"REFUSED   {path}  prod/app: {problem}" in seen.err
+    told = (line.partition("  prod/app: ") for line in seen.err.splitlines())
+    assert any(where.startswith(f"REFUSED   {path}:") and words.startswith(problem) for where, _, words in told)
 
 
 def test_a_folder_goes_on_after_what_cannot_be_used(folder: Path, raw: Raw, capsys: Out) -> None:
@@ -202,7 +208,7 @@ def test_a_folder_goes_on_after_what_cannot_be_used(folder: Path, raw: Raw, caps
         in out
     )
     assert f"UNUSABLE  {folder}/gone.rehearsal.yaml: there is no gone.yaml beside it" in out
-    assert f"REFUSED   {folder}/refused.yaml  prod/app: spec.analysis.stepWeight: is missing" in out
+    assert f"REFUSED   {folder}/refused.yaml:19:5  prod/app: spec.analysis.stepWeight: is missing" in out
     assert f"ok        {folder}/good.yaml" in out
     assert out.endswith("; 1 can't run; 3 files can't be used\n")
 
@@ -221,7 +227,7 @@ def test_a_folder_goes_on_after_what_cannot_be_used(folder: Path, raw: Raw, caps
 def test_wrong_input_gets_one_clear_line(
     arguments: list[str], problem: str, capsys: Out, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("kind: Deployment\n"))
+    monkeypatch.setattr(sys, "stdin", typed("kind: Deployment\n"))
 
     assert main(["rehearse", *arguments]) == 2
     seen = capsys.readouterr()
@@ -245,7 +251,7 @@ def test_a_scenario_may_be_told_beside_the_spec(spec: Path, capsys: Out) -> None
 def test_specs_come_from_the_standard_input(raw: Raw, capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several Canaries in a stream are told one after the other."""
     text = yaml.safe_dump_all([raw(), {"kind": "Deployment"}, raw(name="shop")])
-    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    monkeypatch.setattr(sys, "stdin", typed(text))
 
     assert main(["rehearse", "-f", "-", "--scenario", "healthy"]) == 0
     out = capsys.readouterr().out
@@ -259,7 +265,7 @@ def test_data_holds_all_there_is(spec: Path, capsys: Out, form: str) -> None:
 
     told = yaml.safe_load(capsys.readouterr().out)
     (canary,) = told["canaries"]
-    assert told["summary"] == {"canaries": 1, "failed": 0, "refused": 0, "unusable": 0}
+    assert told["summary"] == {"canaries": 1, "failed": 0, "refused": 0, "objects": 0, "unusable": 0}
     assert (canary["canary"], canary["shortest"], canary["longest"]) == ("prod/app", "5m15s", "40m5s")
     assert canary["weights"] == [10, 20, 30, 40, 50]
     scenarios = {each["name"]: each for each in canary["scenarios"]}
@@ -288,7 +294,7 @@ def test_data_holds_why_a_spec_cannot_run(tmp_path: Path, raw: Raw, capsys: Out)
 
     assert main(["rehearse", "-f", str(path), "-o", "json"]) == 2
     (canary,) = json.loads(capsys.readouterr().out)["canaries"]
-    assert canary["problems"][0].startswith("spec.analysis.stepWeight: is missing")
+    assert canary["problems"][0].startswith(f"{path}:19:5: spec.analysis.stepWeight: is missing")
 
 
 def test_a_picture_has_weights_phases_and_events(spec: Path, capsys: Out) -> None:
@@ -321,8 +327,15 @@ def test_a_service_has_no_pods_to_wait_for(tmp_path: Path, raw: Raw, capsys: Out
 def test_a_target_of_the_same_stream_tells_how_many_pods_there_are(tmp_path: Path, raw: Raw, capsys: Out) -> None:
     """Save where the command line does."""
     target = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "app"}
-    workload = {"kind": "StatefulSet", "metadata": {"name": "app", "namespace": "prod"}, "spec": {"replicas": 5}}
-    made = raw(stepWeight=20, spec={"targetRef": target, "provider": "", "service": {}})
+    pods = {"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [{"name": "app", "image": "app:1"}]}}
+    workload = {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": "app", "namespace": "prod"},
+        "spec": {"replicas": 5, "selector": {"matchLabels": {"app": "app"}}, "template": pods},
+    }
+    made = raw(stepWeight=20, spec={"targetRef": target})
+    del made["spec"]["provider"], made["spec"]["service"]
     path = tmp_path / "app.yaml"
     path.write_text(yaml.safe_dump_all([made, workload]))
 

@@ -8,9 +8,11 @@ import yaml
 
 from canary.cli.rehearse.builtin import STORIES
 from canary.cli.rehearse.expectations import Expectations, expectations_in, stories_in
-from canary.cli.rehearse.reading import UnreadableError, documents, model_of
-from canary.cli.rehearse.specs import Refusal, Spec, files_in, specs_in
+from canary.cli.rehearse.reading import UnreadableError, documents, documents_of, model_of
+from canary.cli.rehearse.specs import Refusal, Source, Spec, files_in, specs_in, stream_of
 from canary.cli.rehearse.story import Story
+from canary.controller.lookup import Gap
+from canary.kube.types import METRIC_TEMPLATE
 
 
 def _problems(document: object, folder: Path) -> str:
@@ -118,6 +120,17 @@ def test_lists_of_kubernetes_are_taken_apart() -> None:
     assert [(place, raw["kind"]) for place, raw in documents(text, "file")] == [(1, "A"), (1, "B"), (2, "C")]
 
 
+ANALYSIS_IS_MISSING = (
+    "spec.analysis: is missing; set it, with interval, threshold and stepWeight; or skipAnalysis: true"
+)
+
+
+def specs(text: str) -> tuple[Spec | Refusal, ...]:
+    """The specs of one file."""
+    source = Source("file", documents_of(text, "file"))
+    return tuple(specs_in(source, stream_of([source])))
+
+
 CANARY = """
 apiVersion: flagger.app/v1beta1
 kind: Canary
@@ -136,15 +149,18 @@ spec: {provider: {type: prometheus}, query: up}
 
 def test_a_stream_may_hold_other_objects_and_templates() -> None:
     """Others are passed over; templates go to the Canaries of the same stream."""
-    (spec,) = specs_in(f"kind: Deployment\n---{CANARY}---{TEMPLATE}", "file")
+    (spec,) = specs(f"kind: Deployment\n---{CANARY}---{TEMPLATE}")
 
     assert isinstance(spec, Spec)
     assert spec.canary.key == "default/app"
-    assert [*spec.templates] == [("default", "errors")]
+    template = spec.beside.find(METRIC_TEMPLATE, "default", "errors")
+    assert isinstance(template, dict)
+    assert template["spec"]["query"] == "up"
+    assert spec.beside.find(METRIC_TEMPLATE, "default", "others") is Gap.UNKNOWN
 
 
 def test_what_a_cluster_wrote_into_a_file_is_of_no_interest() -> None:
-    (spec,) = specs_in(CANARY, "file")
+    (spec,) = specs(CANARY)
 
     assert isinstance(spec, Spec)
     assert spec.canary.status.phase == ""
@@ -152,24 +168,32 @@ def test_what_a_cluster_wrote_into_a_file_is_of_no_interest() -> None:
 
 
 def test_a_canary_that_cannot_be_read_is_a_refusal() -> None:
-    (refusal,) = specs_in(CANARY.replace("targetRef:", "target:"), "file")
+    (refusal,) = specs(CANARY.replace("targetRef:", "target:"))
 
     assert isinstance(refusal, Refusal)
     assert (refusal.name, [str(problem) for problem in refusal.problems]) == (
         "default/app",
-        ["spec.targetRef: is missing; set spec.targetRef"],
+        [
+            "spec.target: unknown field; did you mean targetRef?",
+            ANALYSIS_IS_MISSING,
+            "spec.targetRef: is missing; set spec.targetRef",
+        ],
     )
 
 
-def test_a_template_that_cannot_be_read_is_named() -> None:
-    with pytest.raises(
-        UnreadableError, match=r"MetricTemplate default/errors: spec\.query: is missing; set spec\.query"
-    ):
-        specs_in(CANARY + "---" + TEMPLATE.replace(", query: up", ""), "file")
+def test_a_template_that_no_server_takes_is_a_refusal_of_its_own() -> None:
+    _, refusal = specs(CANARY + "---" + TEMPLATE.replace("query: up", "qeury: up"))
+
+    assert isinstance(refusal, Refusal)
+    assert (refusal.kind, refusal.name) == ("MetricTemplate", "default/errors")
+    assert [str(problem) for problem in refusal.problems] == [
+        "spec.query: is missing; set spec.query",
+        "spec.qeury: unknown field; did you mean query?",
+    ]
 
 
 def test_kinds_of_other_groups_are_passed_over() -> None:
-    assert specs_in("apiVersion: example.com/v1\nkind: Canary\nmetadata: {name: a}\n", "file") == ()
+    assert specs("apiVersion: example.com/v1\nkind: Canary\nmetadata: {name: a}\n") == ()
 
 
 def test_hidden_folders_and_expectations_are_no_specs(tmp_path: Path) -> None:
@@ -184,7 +208,7 @@ def test_hidden_folders_and_expectations_are_no_specs(tmp_path: Path) -> None:
 
 
 def test_expectations_speak_of_one_canary_or_of_all() -> None:
-    (spec,) = specs_in(CANARY, "file")
+    (spec,) = specs(CANARY)
     assert isinstance(spec, Spec)
     said = {name: Expectations(canary=name, scenarios={}) for name in ("", "app", "default/app", "prod/app", "other")}
 

@@ -6,9 +6,10 @@ from typing import NamedTuple
 import pytest
 
 from canary.api import rules
-from canary.api.canary import Canary
+from canary.api.canary import Canary, Strategy
 from canary.api.problems import Problem
 from canary.kube.types import Json
+from canary.rollout.plan import plan_of
 from canary.routers.registry import router_of
 from canary.workloads import autoscalers
 from canary.workloads.base import Rules
@@ -33,6 +34,7 @@ STATEFUL_SET: Fields = {"spec.targetRef.kind": "StatefulSet", "spec.service": {}
 SCALED: Fields = {
     "spec.autoscalerRef": {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "app"}
 }
+PODS: Fields = {"spec.analysis.replicaRatio": True, "spec.analysis.stepWeight": 10}
 A_WEIGHT_INSTEAD: Fields = {"spec.analysis.iterations": OUT, "spec.analysis.stepWeight": 10}
 
 
@@ -57,29 +59,22 @@ PAIRS = [
     # Strategies.
     Pair("nothing reaches the canary", {**TRAEFIK}, f"{A}.stepWeight", (WEIGHTS, {f"{A}.stepWeights": [5]}, COUNTED)),
     Pair("match without iterations", {**GATEWAY, **MATCH}, f"{A}.match", (COUNTED, {f"{A}.match": OUT, **WEIGHTS})),
+    Pair("nothing counts without weights", {**NOWHERE}, f"{A}.iterations", (COUNTED, PODS)),
     Pair(
-        "iterations with stepWeight",
-        {**TRAEFIK, **COUNTED, **WEIGHTS},
-        f"{A}.iterations",
-        ({f"{A}.iterations": OUT}, {f"{A}.stepWeight": OUT}),
+        "weights where there are none", {**NOWHERE, **WEIGHTS, f"{A}.maxWeight": 50}, f"{A}.stepWeight", (COUNTED, PODS)
     ),
     Pair(
-        "iterations with stepWeights",
-        {**TRAEFIK, **COUNTED, f"{A}.stepWeights": [5]},
-        f"{A}.iterations",
-        ({f"{A}.iterations": OUT}, {f"{A}.stepWeights": OUT}),
+        "weights where there are none, by steps",
+        {**NOWHERE, f"{A}.stepWeights": [5, 50]},
+        f"{A}.stepWeight",
+        (COUNTED, {f"{A}.replicaRatio": True}),
     ),
+    Pair("a ratio of pods without weights", {**NOWHERE, f"{A}.replicaRatio": True}, f"{A}.stepWeight", (WEIGHTS,)),
     Pair(
         "stepWeights with stepWeight",
         {**TRAEFIK, **WEIGHTS, f"{A}.stepWeights": [5]},
         f"{A}.stepWeights",
         ({f"{A}.stepWeights": OUT}, {f"{A}.stepWeight": OUT}),
-    ),
-    Pair(
-        "maxWeight with blue/green",
-        {**TRAEFIK, **COUNTED, f"{A}.maxWeight": 50},
-        f"{A}.maxWeight",
-        ({f"{A}.maxWeight": OUT}, A_WEIGHT_INSTEAD),
     ),
     Pair(
         "session affinity with blue/green",
@@ -318,7 +313,10 @@ PAIRS = [
 def target_of(canary: Canary) -> Json:
     """A workload that nothing can be said against."""
     port = {"name": "http", "port": 80, "protocol": "TCP", "targetPort": 80}
-    template = {"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [{"name": "app"}]}}
+    template = {
+        "metadata": {"labels": {"app": "app", "flagger.app/service": "app"}},
+        "spec": {"containers": [{"name": "app"}]},
+    }
     service = {"selector": {"app": "app"}, "ports": [port]}
     workload = {"replicas": 2, "selector": {"matchLabels": {"app": "app"}}, "template": template}
     kind = canary.spec.target_ref.kind
@@ -353,3 +351,17 @@ def test_it_is_refused_with_the_field_and_a_remedy(make: Callable[..., Canary], 
 def test_a_remedy_mends_it(make: Callable[..., Canary], pair: Pair) -> None:
     for remedy in pair.remedies:
         assert problems(make({**pair.fields, **remedy})) == ()
+
+
+@pytest.mark.parametrize("provider", ["kubernetes", "traefik", "gatewayapi:v1"])
+@pytest.mark.parametrize(
+    "weights", [{**WEIGHTS, f"{A}.maxWeight": 50}, {f"{A}.stepWeights": [5, 50]}, {f"{A}.maxWeight": 100}]
+)
+def test_iterations_decide_beside_weights(make: Callable[..., Canary], provider: str, weights: Fields) -> None:
+    """As in Flagger: weights are without effect beside them."""
+    gateway = GATEWAY if provider == "gatewayapi:v1" else {}
+    made = make({**gateway, "spec.provider": provider, **COUNTED, **weights})
+
+    assert problems(made) == ()
+    assert made.strategy is Strategy.BLUE_GREEN
+    assert plan_of(made, weighted=True) == plan_of(make({"spec.provider": provider, **COUNTED}), weighted=True)

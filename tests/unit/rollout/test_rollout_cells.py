@@ -113,7 +113,8 @@ def refusals(name: str, kind: str, provider: str) -> set[str]:
         found = set() if kind == "Deployment" else {f"spec.analysis.{PODS}"}
     if kind == "Service" and provider == "kubernetes":
         found.add("spec.provider")
-    return found | ({"spec.analysis.stepWeight"} if name == "pod by pod" else set())
+    missing = "iterations" if provider == "kubernetes" else "stepWeight"
+    return found | ({f"spec.analysis.{missing}"} if name == "pod by pod" else set())
 
 
 def merged(obj: Json, patch: Json) -> Json:

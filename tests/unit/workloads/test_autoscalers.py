@@ -124,12 +124,34 @@ class TestQueries:
             ('app_requests{app="web-app"}', 'app_requests{app="web-app"}'),
             ('sum by (app) (x{app="app-db"}) + application', 'sum by (app) (x{app="app-db"}) + application'),
             ("sum:hits{service:app}", "sum:hits{service:app-primary}"),
+            ("sum:hits{kube_namespace:app,service:app}", "sum:hits{kube_namespace:app,service:app-primary}"),
+            ('x{namespace="app", pod=~"app-.*"}', 'x{namespace="app", pod=~"app-primary-.*"}'),
+            ('x{exported_namespace = "app"}', 'x{exported_namespace = "app"}'),
+            ('x{container="app",pod=~"app-.*"}', 'x{container="app",pod=~"app-primary-.*"}'),
+            ('x{path="/app/v1",app="app"}', 'x{path="/app/v1",app="app-primary"}'),
             ("SELECT count(*) FROM app WHERE it='app'", "SELECT count(*) FROM app WHERE it='app-primary'"),
         ],
     )
     def test_they_ask_about_the_primary_and_leave_other_names_alone(self, query: str, asked: str) -> None:
         scaler = scaled_object(triggers=[{"type": "prometheus", "metadata": {"query": query}}])
         (trigger,) = KEDA.primary(scaler, canary_of(), floor=0)["spec"]["triggers"]
+        assert trigger["metadata"]["query"] == asked
+
+    @pytest.mark.parametrize(
+        ("query", "asked"),
+        [
+            ("k8s.app.app-*.cpu", "k8s.app.app-primary-*.cpu"),
+            ('x{pods="/k8s/app/app-.*"}', 'x{pods="/k8s/app/app-primary-.*"}'),
+            ('x{host="app.app.svc.cluster.local"}', 'x{host="app-primary.app.svc.cluster.local"}'),
+            ('x{host="app.app"}', 'x{host="app.app-primary"}'),
+        ],
+    )
+    def test_a_namespace_of_the_same_name_stays(self, query: str, asked: str) -> None:
+        """It stands before the name in a path, and after it in the name of a host."""
+        scaler = scaled_object(triggers=[{"type": "prometheus", "metadata": {"query": query}}])
+        there = canary_of()
+        there = there.replace(metadata=there.metadata.replace(namespace="app"))
+        (trigger,) = KEDA.primary(scaler, there, floor=0)["spec"]["triggers"]
         assert trigger["metadata"]["query"] == asked
 
     def test_the_original_stays_as_it_is(self) -> None:

@@ -1,0 +1,242 @@
+"""What the API server refuses of an object that people write, by the schema of its CRD.
+
+As strict as `kubectl apply` is: a field that the schema doesn't have is refused, where a stored object would lose it.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Final
+
+from canary.api.crds import DEFINITIONS, root_schema
+from canary.api.meta import API_VERSION, GROUP, JsonObject
+from canary.api.problems import Problem
+
+_STRING: Final[JsonObject] = {"type": "string"}
+_MAP: Final[JsonObject] = {"type": "object", "additionalProperties": _STRING}
+_ANYTHING: Final[JsonObject] = {}
+_BY_THE_SERVER: Final = (
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "managedFields",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+)
+"""Fields of the metadata that people don't write, save by way of a copy."""
+
+_METADATA: Final[JsonObject] = {
+    "type": "object",
+    "properties": {
+        "name": _STRING | {"pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"},
+        "namespace": _STRING | {"pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"},
+        "labels": _MAP,
+        "annotations": _MAP,
+        **dict.fromkeys(_BY_THE_SERVER, _ANYTHING),
+    },
+}
+_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+}
+_WRITE: Final = {
+    "string": "write a string, in quotes",
+    "integer": "write a whole number, without quotes",
+    "number": "write a number, without quotes",
+    "boolean": "write true or false, without quotes",
+    "array": "write a list",
+    "object": "write a map of fields",
+}
+_CALLED_ELSEWHERE: Final = {
+    "failureLimit": "threshold",
+    "inconclusiveLimit": "threshold",
+    "count": "iterations",
+    "successCondition": "thresholdRange",
+    "failureCondition": "thresholdRange",
+}
+"""Words of other tools for what has another name here."""
+
+_SHOWN: Final = 60
+
+
+def is_ours(raw: JsonObject) -> bool:
+    """Whether an object says that it is one of this group's, whatever its version and kind."""
+    version = raw.get("apiVersion")
+    return isinstance(version, str) and version.partition("/")[0] == GROUP
+
+
+def problems(raw: JsonObject) -> Iterator[Problem]:
+    """What an API server with the CRDs of this release refuses of an object of this group.
+
+    Args:
+        raw: what was written; its status is of no account.
+    """
+    version, kind = raw.get("apiVersion"), raw.get("kind")
+    if version != API_VERSION:
+        yield Problem("apiVersion", f"no server knows {version}", f"write {API_VERSION}")
+    if str(kind) not in _DEFINITIONS:
+        close = difflib.get_close_matches(str(kind), _DEFINITIONS, 1, 0.5)
+        remedy = f"did you mean {close[0]}?" if close else f"write one of {', '.join(_DEFINITIONS)}"
+        yield Problem("kind", f"{GROUP} has no kind {kind}", remedy)
+        return
+    schema = _schema(str(kind))
+    written = {name: value for name, value in raw.items() if name != "status"}
+    yield from _value(written, schema, "", schema)
+    yield from _rules(str(kind), raw.get("spec"))
+
+
+_DEFINITIONS: Final = {definition.model.__name__: definition for definition in DEFINITIONS}
+
+
+@cache
+def _schema(kind: str) -> JsonObject:
+    schema = root_schema(_DEFINITIONS[kind])
+    schema["properties"]["metadata"] = _METADATA
+    return schema
+
+
+def _rules(kind: str, spec: object) -> Iterator[Problem]:
+    """Rules of the CRDs that nothing else holds: the controller does without."""
+    if not isinstance(spec, dict):
+        return
+    if kind == "Canary" and not (spec.get("analysis") or spec.get("canaryAnalysis") or spec.get("skipAnalysis")):
+        remedy = "set it, with interval, threshold and stepWeight; or skipAnalysis: true"
+        yield Problem("spec.analysis", "is missing", remedy)
+    if kind == "AlertProvider" and not (spec.get("address") or spec.get("secretRef")):
+        remedy = "set it, or secretRef with a Secret that has the key address"
+        yield Problem("spec.address", "is missing", remedy)
+
+
+def _value(value: Any, schema: JsonObject, path: str, root: JsonObject) -> Iterator[Problem]:
+    """What is wrong with one value, and with those in it."""
+    if schema.get("x-kubernetes-int-or-string"):
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            yield Problem(
+                path, f"{_shown(value)} is neither a number nor a name", "write a number, or a name in quotes"
+            )
+        return
+    expected = schema.get("type")
+    if expected is None:
+        return
+    if not _is(value, expected):
+        yield Problem(path or "the document", f"{_shown(value)} is {_named(value)}", _WRITE[expected])
+        return
+    match value:
+        case dict():
+            yield from _fields(value, schema, path, root)
+        case list():
+            if len(value) > schema.get("maxItems", len(value)):
+                yield Problem(path, f"has {len(value)} entries", f"write {schema['maxItems']} at most")
+            for index, item in enumerate(value):
+                yield from _value(item, schema["items"], f"{path}[{index}]", root)
+        case _:
+            yield from _limits(value, schema, path)
+
+
+def _fields(value: JsonObject, schema: JsonObject, path: str, root: JsonObject) -> Iterator[Problem]:
+    known = schema.get("properties", {})
+    others = schema.get("additionalProperties")
+    for name in schema.get("required", ()):
+        if value.get(name) is None:
+            field = _join(path, name)
+            yield Problem(field, "is missing", f"set {field}")
+    for key, inner in value.items():
+        name = str(key)
+        field = _join(path, name)
+        if name in known:
+            # The API server takes one out that is null where it may be absent, as far as it can.
+            if inner is not None:
+                yield from _value(inner, known[name], field, root)
+        elif isinstance(others, dict):
+            yield from _value(inner, others, field, root)
+        else:
+            yield Problem(field, "unknown field", _meant(name, known, root))
+
+
+def _limits(value: Any, schema: JsonObject, path: str) -> Iterator[Problem]:
+    """What is wrong with a value of the right type."""
+    choices = schema.get("enum")
+    if choices is not None and value not in choices:
+        named = ", ".join(each for each in choices if each)
+        yield Problem(path, f"{_shown(value)} is not known", f"write one of {named}")
+    if isinstance(value, str):
+        if len(value) > schema.get("maxLength", len(value)):
+            yield Problem(path, f"has {len(value)} characters", f"write {schema['maxLength']} at most")
+        if len(value) < schema.get("minLength", 0):
+            yield Problem(path, "is empty", f"set {path}")
+        if "pattern" in schema and not re.search(schema["pattern"], value):
+            yield Problem(path, f"{_shown(value)} is not written as it must be", f"write it by {schema['pattern']}")
+    elif not isinstance(value, bool):
+        if value < schema.get("minimum", value):
+            yield Problem(path, f"{value} is too little", f"write {schema['minimum']} or more")
+        if value > schema.get("maximum", value):
+            yield Problem(path, f"{value} is too much", f"write {schema['maximum']} or less")
+
+
+def _meant(name: str, known: JsonObject, root: JsonObject) -> str:
+    """The field that was meant, as far as it can be guessed: of this name elsewhere, or of nearly this name here."""
+    close = difflib.get_close_matches(name.lower(), [each.lower() for each in known], 1, 0.75)
+    if close:
+        return f"did you mean {next(each for each in known if each.lower() == close[0])}?"
+    if _CALLED_ELSEWHERE.get(name) in known:
+        return f"did you mean {_CALLED_ELSEWHERE[name]}?"
+    homes = sorted(_homes(name, root, ""), key=lambda home: (home.count("."), len(home)))
+    if homes:
+        return f"move it under {homes[0]}"
+    return f"take it out, or write one of {', '.join(known)}" if known else "take it out"
+
+
+def _homes(name: str, schema: JsonObject, path: str) -> Iterator[str]:
+    """The objects of the schema that have a field of this name."""
+    properties = schema.get("properties", {})
+    if path and name in properties:
+        yield path
+    for each, inner in properties.items():
+        if each not in ("status", "metadata"):
+            items = inner.get("items")
+            yield from _homes(name, items or inner, _join(path, f"{each}[]" if items else each))
+
+
+def _is(value: Any, expected: str) -> bool:
+    if isinstance(value, bool):
+        return expected == "boolean"
+    if expected == "integer" and isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, _TYPES[expected])
+
+
+def _named(value: Any) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "a boolean"
+        case str():
+            return "a string"
+        case int() | float():
+            return "a number"
+        case list():
+            return "a list"
+        case dict():
+            return "a map"
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def _shown(value: Any) -> str:
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

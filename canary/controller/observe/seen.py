@@ -1,0 +1,58 @@
+"""What was seen around one Canary, as the rules look it up."""
+
+from collections.abc import Iterable
+
+from canary.api.canary import Canary
+from canary.api.problems import Problem
+from canary.controller.lookup import Configuration, Found, Gap
+from canary.controller.observe.caches import Caches, Freshness
+from canary.controller.observe.index import Claims
+from canary.controller.observe.routes import ROUTES
+from canary.controller.observe.surroundings import Surroundings
+from canary.kube.types import Json, Resource
+
+
+class Seen:
+    """Objects as they were at the look, and as the caches have them where the look was not about them.
+
+    Args:
+        around: what was seen.
+        caches: what is known of the cluster.
+        claims: which Canaries want which workloads.
+    """
+
+    def __init__(self, around: Surroundings, caches: Caches, claims: Claims) -> None:
+        self._around = around
+        self._caches = caches
+        self.claims = claims
+        canary, kind, scaler = around.canary, around.kind, around.autoscaler_kind
+        known: dict[tuple[str, str], Json | None] = {**around.routes}
+        if kind is not None:
+            known[kind.resource.kind, canary.primary_name] = around.primary
+            known[kind.resource.kind, canary.target_name] = around.target
+        if scaler is not None and canary.spec.autoscaler_ref is not None:
+            known[scaler.resource.kind, canary.spec.autoscaler_ref.name] = around.autoscaler
+        self._known = known
+
+    def find(self, resource: Resource, namespace: str, name: str) -> Found:
+        """An object, or why there is none to look at."""
+        key = (resource.kind, name)
+        if key in self._known and namespace == self._around.canary.namespace:
+            found = self._known[key]
+        elif resource.kind in ROUTES or resource.kind == "Service":
+            found = None
+        else:
+            found = self._caches.get(resource, namespace, name)
+        if found is not None:
+            return found
+        if resource.kind in ROUTES and self._caches.state(resource).freshness is Freshness.ABSENT:
+            return Gap.UNSERVED
+        return Gap.UNKNOWN if resource in self._around.unseen else None
+
+    def configuration(self, canary: Canary) -> Configuration:
+        """What its pods read."""
+        return Configuration(self._around.shared.refs, self._around.missing, tuple(self._around.configs))
+
+    def strangers(self, canary: Canary) -> Iterable[Problem]:
+        """What is wrong with objects of others that have the names of what is made for it."""
+        return self._around.foreign

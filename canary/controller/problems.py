@@ -1,0 +1,183 @@
+"""Everything that keeps a Canary from working, in one list: for the controller, for rehearsals, before it is applied.
+
+Pure: what there is around the Canary is looked up, and what nobody can know is not held against it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from canary.api.canary import Canary
+from canary.api.problems import Problem
+from canary.api.rules import problems as spec_problems
+from canary.api.status import Phase
+from canary.controller.ask import metric_templates
+from canary.controller.lookup import Configuration, Found, Gap, Lookup
+from canary.controller.observe.conflicts import rerouted, taken
+from canary.controller.observe.needs import routes_of
+from canary.controller.observe.rivals import rival_problems
+from canary.controller.observe.routes import ROUTES, not_installed
+from canary.controller.options import Options
+from canary.kube.types import METRIC_TEMPLATE, SERVICE, Json, Resource
+from canary.routers.base import Router, route_names
+from canary.routers.registry import provider_of, router_of
+from canary.routers.registry import supported as supported_providers
+from canary.workloads import autoscalers, config_sync, configs, ports
+from canary.workloads.autoscalers import AUTOSCALERS
+from canary.workloads.base import Target, made_of
+from canary.workloads.registry import kind_of, target_for
+from canary.workloads.registry import supported as supported_kinds
+
+AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
+"""Phases in which a target that disappears is the rollout's concern, not the spec's."""
+
+Remember = Callable[[str, tuple[object, ...], Callable[[], tuple[Problem, ...]]], tuple[Problem, ...]]
+"""Finds a part of the problems, by its name, anew only where what it hangs on has changed."""
+
+
+def find_anew(part: str, given: tuple[object, ...], find: Callable[[], tuple[Problem, ...]]) -> tuple[Problem, ...]:
+    """Remembers nothing."""
+    return find()
+
+
+def problems(canary: Canary, lookup: Lookup, options: Options, remember: Remember = find_anew) -> tuple[Problem, ...]:
+    """Everything that keeps a Canary from working.
+
+    Args:
+        canary: the Canary.
+        lookup: what there is around it.
+        options: what the controller is told: its own traffic provider, which labels tell versions apart, what may be
+            named in other namespaces, and whether it looks at configuration.
+        remember: spares whoever asks again and again what has not changed; what it hangs on must not be changed.
+    """
+    kind, default = target_for(canary), options.mesh_provider
+    resting = canary.status.phase not in AT_WORK
+    found = [*remember("spec", _written(canary), lambda: tuple(of_spec(canary, default)))]
+    found += _unserved(canary, router_of(canary, default), lookup)
+    if kind is None:
+        message = f"targets of kind {kind_of(canary)} are not supported"
+        found.append(Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}"))
+    else:
+        found += _of_target(canary, kind, lookup, options, remember, needed=resting)
+    configuration = lookup.configuration(canary)
+    if resting:
+        found += _of_surroundings(canary, lookup, configuration, options, remember)
+    found += (*lookup.strangers(canary), *configs.problems(configuration.copied))
+    found += rival_problems(lambda *place: _object(lookup.find(*place)), lookup.claims, canary)
+    found += _of_autoscaler(canary, lookup, needed=resting)
+    found += _of_templates(canary, lookup, options, remember)
+    return tuple(found)
+
+
+def of_spec(canary: Canary, default: str) -> Iterator[Problem]:
+    """What can't be of what the spec says, whatever there is.
+
+    Args:
+        canary: the Canary.
+        default: the controller's own traffic provider.
+    """
+    provider, router = provider_of(canary, default), router_of(canary, default)
+    yield from spec_problems(canary, provider)
+    if router is None:
+        field = "spec.provider" if canary.spec.provider else "--mesh-provider"
+        message = f"traffic provider {provider} is not supported"
+        yield Problem(field, message, f"write one of {', '.join(supported_providers())}")
+    else:
+        yield from router.unsupported(canary)
+
+
+def _written(canary: Canary) -> tuple[object, ...]:
+    """What people write of a Canary, to tell whether it has changed: its status changes with every step."""
+    metadata = canary.metadata
+    return canary.spec, metadata.uid, metadata.labels, metadata.annotations, metadata.deletion_timestamp
+
+
+def _unserved(canary: Canary, router: Router | None, lookup: Lookup) -> Iterator[Problem]:
+    """The kinds of object that the provider needs, and nobody has installed."""
+    for kind in router.resources(canary) if router is not None else ():
+        resource = ROUTES.get(kind)
+        if resource is None:
+            continue
+        if lookup.find(resource, canary.namespace, canary.service_name) is Gap.UNSERVED:
+            yield not_installed(canary, resource)
+
+
+def _of_target(
+    canary: Canary, kind: Target, lookup: Lookup, options: Options, remember: Remember, *, needed: bool
+) -> Iterator[Problem]:
+    """What can't be with the workload that the spec names."""
+    target = lookup.find(kind.resource, canary.namespace, canary.target_name)
+    if target is None or isinstance(target, Gap):
+        if needed and target is None:
+            message = f"{canary.spec.target_ref.kind} {canary.target_name} does not exist in {canary.namespace}"
+            yield Problem("spec.targetRef", message, "create it, or correct its name")
+        return
+    services = dict(_named(lookup, SERVICE, canary.namespace, canary.services))
+    yield from remember(
+        "target",
+        (_written(canary), made_of(target), services),
+        lambda: tuple(kind.problems(canary, target, rules=options.rules, observed=services)),
+    )
+    primary = lookup.find(kind.resource, canary.namespace, canary.primary_name) if not canary.in_place else None
+    if isinstance(primary, dict) and kind.readiness(primary).ready:
+        yield from remember(
+            "ports",
+            (canary.spec, made_of(target), made_of(primary)),
+            lambda: ports.unknown_to_primary(canary, kind.template(target), kind.template(primary)),
+        )
+
+
+def _of_surroundings(
+    canary: Canary, lookup: Lookup, configuration: Configuration, options: Options, remember: Remember
+) -> Iterator[Problem]:
+    """What must be right before a rollout may begin."""
+    for name in configuration.missing:
+        message = f"the target's pods need {name}, which does not exist in {canary.namespace}"
+        yield Problem("spec.targetRef", message, "create it, or mark the reference as optional")
+    named = [(kind, name) for kind in routes_of(canary, options.mesh_provider) for name in route_names(canary)]
+    named += [(SERVICE, name) for name in canary.services]
+    there = [(kind, name, lookup.find(kind, canary.namespace, name)) for kind, name in named]
+    yield from remember("names", (canary.spec, canary.metadata.uid, there), lambda: tuple(_conflicts(canary, there)))
+    if configuration.read is not None:
+        yield from config_sync.problems(canary, configuration.read, tracking=options.track_configs)
+
+
+def _conflicts(canary: Canary, there: Iterable[tuple[Resource, str, Found]]) -> Iterator[Problem]:
+    """Services and routes under the names that it needs, whose users are others'."""
+    found = [(kind, name, obj) for kind, name, obj in there if isinstance(obj, dict)]
+    for kind, name, obj in found:
+        yield from taken(canary, kind.kind, name, obj)
+    yield from rerouted(canary, [obj for kind, _, obj in found if kind != SERVICE])
+
+
+def _named(lookup: Lookup, resource: Resource, namespace: str, names: Iterable[str]) -> Iterator[tuple[str, Json]]:
+    """Those of these objects that there are, by name."""
+    for name in names:
+        found = lookup.find(resource, namespace, name)
+        if isinstance(found, dict):
+            yield name, found
+
+
+def _of_autoscaler(canary: Canary, lookup: Lookup, *, needed: bool) -> tuple[Problem, ...]:
+    ref = canary.spec.autoscaler_ref
+    kind = AUTOSCALERS.get(ref.kind) if ref is not None else None
+    if ref is None or kind is None:
+        return autoscalers.problems(canary, None, needed=needed)
+    found = lookup.find(kind.resource, canary.namespace, ref.name)
+    return autoscalers.problems(canary, _object(found), needed=needed and found is not Gap.UNKNOWN)
+
+
+def _of_templates(canary: Canary, lookup: Lookup, options: Options, remember: Remember) -> tuple[Problem, ...]:
+    refs = [metric.template_ref for metric in canary.analysis.metrics if metric.template_ref is not None]
+    if not refs:
+        return ()
+    places = [(ref.namespace or canary.namespace, ref.name) for ref in refs]
+    there = {place: lookup.find(METRIC_TEMPLATE, *place) for place in places}
+
+    def find() -> tuple[Problem, ...]:
+        by_place = lambda *place: there[place]  # noqa: E731
+        return tuple(metric_templates.problems(canary, by_place, cross_namespace=options.cross_namespace_refs))
+
+    return remember("templates", (canary.spec, there), find)
+
+
+def _object(found: Found) -> Json | None:
+    return None if isinstance(found, Gap) else found
