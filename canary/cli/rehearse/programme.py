@@ -1,6 +1,5 @@
 """What is rehearsed: files and folders of specs, the scenarios for each, and the expectations beside them."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,7 +17,7 @@ from canary.cli.rehearse.expectations import (
     stories_in,
 )
 from canary.cli.rehearse.play import Rehearsal, Theatre
-from canary.cli.rehearse.reading import UnreadableError, text_of
+from canary.cli.rehearse.reading import UnreadableError, text_of, text_of_input
 from canary.cli.rehearse.refusals import is_weighted, problems_of, settle_of, unaskable
 from canary.cli.rehearse.specs import (
     BESIDE,
@@ -155,7 +154,12 @@ def rehearse(places: Sequence[str], settings: Settings) -> Iterator[Report | Tro
 def _each(places: Sequence[str], settings: Settings) -> Iterator[Report | Trouble]:
     for place in places:
         if place == STDIN:
-            yield from _safely("standard input", sys.stdin.read(), (), settings, alone=True)
+            try:
+                text = text_of_input()
+            except UnreadableError as error:
+                yield Trouble(error.where, error.problems)
+                continue
+            yield from _safely("standard input", text, (), settings, alone=True)
         elif Path(place).is_dir():
             yield from _folder(Path(place), settings)
         else:

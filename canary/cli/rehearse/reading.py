@@ -1,9 +1,10 @@
 """Files that people write for rehearsals: YAML to models, or to problems that name the field and the remedy."""
 
 import difflib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TextIO, TypeVar
 
 import yaml
 from pydantic import ConfigDict, ValidationError
@@ -13,6 +14,10 @@ from canary.api.durations import REMEDY
 from canary.api.meta import Model
 from canary.api.parsing import field_path
 from canary.api.problems import InvalidResource, Problem
+from canary.cli.failures import CommandError
+
+MOST_CHARACTERS: Final = 10_000_000
+"""Of one file: the specs of a large cluster have a tenth of that, and take a second to read."""
 
 YAML_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's where it is there: ten times as fast."""
@@ -27,7 +32,7 @@ class Written(Model):
 W = TypeVar("W", bound=Written)
 
 
-class UnreadableError(Exception):
+class UnreadableError(CommandError):
     """A file that can't be used.
 
     Args:
@@ -38,7 +43,7 @@ class UnreadableError(Exception):
     def __init__(self, where: str, *problems: str) -> None:
         self.where = where
         self.problems = problems
-        super().__init__("\n".join(f"{where}: {each}" for each in problems))
+        super().__init__(*(f"{where}: {each}" for each in problems))
 
 
 def documents(text: str, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -51,6 +56,10 @@ def documents(text: str, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
         loaded = list(yaml.load_all(text, Loader=YAML_LOADER))
     except yaml.YAMLError as error:
         raise UnreadableError(where, _syntax(error)) from error
+    except RecursionError as error:
+        raise UnreadableError(where, "it is nested too deeply") from error
+    except (ValueError, OverflowError) as error:  # a date of the month 13, a number of a million digits
+        raise UnreadableError(where, f"it is no YAML: {error}; mend the YAML") from error
     for place, document in enumerate(loaded, 1):
         if document is None:
             continue
@@ -78,11 +87,32 @@ def text_of(path: Path) -> str:
         UnreadableError: it can't be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            return _bounded(file, str(path))
     except OSError as error:
         raise UnreadableError(str(path), f"it can't be read: {error.strerror or error}") from error
+
+
+def text_of_input() -> str:
+    """What the standard input says.
+
+    Raises:
+        UnreadableError: it can't be read.
+    """
+    try:
+        return _bounded(sys.stdin, "standard input")
+    except OSError as error:
+        raise UnreadableError("standard input", f"it can't be read: {error.strerror or error}") from error
+
+
+def _bounded(file: TextIO, where: str) -> str:
+    try:
+        text = file.read(MOST_CHARACTERS + 1)
     except UnicodeDecodeError as error:
-        raise UnreadableError(str(path), "it is no text; write YAML or JSON in UTF-8") from error
+        raise UnreadableError(where, "it is no text; write YAML or JSON in UTF-8") from error
+    if len(text) > MOST_CHARACTERS:
+        raise UnreadableError(where, f"it has more than {MOST_CHARACTERS:,} characters; give the specs alone")
+    return text
 
 
 def model_of(model: type[W], raw: object) -> W:

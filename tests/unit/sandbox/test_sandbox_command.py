@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from canary.api.canary import Canary
-from canary.cli.main import double_dashes, main
+from canary.cli.main import main
+from canary.cli.parser import double_dashes
 from canary.cli.sandbox_command import how_to_use
 from canary.sandbox import background, instance
 from canary.sandbox.installation import installed
