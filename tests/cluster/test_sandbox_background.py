@@ -15,9 +15,9 @@ from canary.kube.client import KubeClient
 from canary.kube.types import NAMESPACE
 from canary.sandbox import background
 from canary.sandbox.background import SandboxError
+from canary.sandbox.conditions import eventually
 from canary.sandbox.instance import Instance
 from canary.sandbox.options import Companion, Options
-from canary.sandbox.testing import eventually
 
 SMALL = Options(gateway=False, prometheus=False, namespaces=("shop",))
 
