@@ -41,7 +41,7 @@ def test_status_and_down_say_that_there_is_none(capsys: pytest.CaptureFixture[st
 
 def test_a_part_that_died_is_named_with_the_end_of_its_log(capsys: pytest.CaptureFixture[str]) -> None:
     own = instance.Instance.of_user()
-    own.folder.mkdir()
+    own.folder.mkdir(parents=True)
     own.write(Status("failed", "", "", "", failure="etcd exited with status 1; the end of its log (…):\n  no space"))
     assert main(["sandbox", "status"]) == 1
     assert capsys.readouterr().out.endswith("etcd exited with status 1; the end of its log (…):\n  no space\n")
