@@ -1,10 +1,14 @@
 """What stands on command lines: a parser that says in one line what is wrong, and the types of arguments."""
 
 import argparse
+import sys
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from canary.cli.failures import CommandError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 _MOST_DIGITS: Final = 12
 MOST_PORT: Final = 65_535
@@ -23,6 +27,11 @@ class Parser(argparse.ArgumentParser):
             CommandError: always.
         """
         raise CommandError(f"{message}; see `{self.prog} --help`", command=self.prog)
+
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        """Write help, where argparse would pass over a full disk in silence."""
+        if message:
+            (file or sys.stderr).write(message)
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:

@@ -7,7 +7,6 @@ import io
 import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from typing import Final
 
@@ -29,23 +28,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, one of `canary.cli.failures`.
     """
-    words = [*(sys.argv[1:] if arguments is None else arguments)]
+    if arguments is not None:
+        return _main([*arguments])
+    sys.unraisablehook = _unraisable
+    code = _main(sys.argv[1:])
+    # What Python does at its end takes a moment, in which another Ctrl-C would be a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return code
+
+
+def _main(words: list[str]) -> int:
     try:
         _prepare_streams()
         code = _run(words)
         sys.stdout.flush()
     except BaseException as error:
-        if arguments is None and threading.current_thread() is threading.main_thread():
-            # What is left to do takes a moment, in which another Ctrl-C would be a traceback.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
         ending = _ending(error)
         if ending is None:
             raise
         code, lines = ending
         command = error.command if isinstance(error, CommandError) else ""
-        _tell(command or " ".join(["canary", *words[:1]]), lines)
+        _tell(command or " ".join(["canary", *(word for word in words[:1] if not word.startswith("-"))]), lines)
         _give_up_output()
     return code
+
+
+def _unraisable(what: "sys.UnraisableHookArgs") -> None:
+    """A Ctrl-C that comes where nothing can be raised, such as in a destructor, is one all the same."""
+    if what.exc_type is KeyboardInterrupt:
+        os._exit(INTERRUPTED)
+    sys.__unraisablehook__(what)
 
 
 def _run(words: list[str]) -> int:
@@ -77,7 +89,8 @@ def _ending(error: BaseException) -> tuple[int, tuple[str, ...]] | None:
             return UNUSABLE, ("what was given is nested too deeply",)
         case MemoryError():
             return FAILED, ("there is not enough memory",)
-    return None
+    # What pydantic makes of an interruption of a serializer is an error of its own, which only names it.
+    return _ending(KeyboardInterrupt()) if KeyboardInterrupt.__name__ in str(error) else None
 
 
 def _of_system(error: OSError) -> str:

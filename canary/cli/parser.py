@@ -8,6 +8,7 @@ from pathlib import Path
 
 from canary.cli import backtest_command, rehearse_command, run_command, sandbox_command
 from canary.cli.arguments import Parser
+from canary.cli.failures import CommandError
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -27,7 +28,11 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for command in (run_command, rehearse_command, backtest_command, sandbox_command):
         command.add(commands)
-    return parser.parse_args(double_dashes(words))
+    options, unknown = parser.parse_known_args(double_dashes(words))
+    if unknown:
+        of = f"canary {options.command}"
+        raise CommandError(f"unrecognized arguments: {' '.join(unknown)}; see `{of} --help`", command=of)
+    return options
 
 
 def double_dashes(words: Sequence[str]) -> list[str]:
