@@ -7,7 +7,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from canary.cli.failures import DONE, FAILED, INTERRUPTED, UNREAD, UNUSABLE, CommandError
@@ -29,15 +30,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, one of `canary.cli.failures`.
     """
     if arguments is not None:
-        return _main([*arguments])
+        return _main([*arguments], lambda: None)
     sys.unraisablehook = _unraisable
-    code = _main(sys.argv[1:])
-    # What Python does at its end takes a moment, in which another Ctrl-C would be a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    code = _main(sys.argv[1:], _end_quietly)
+    _end_quietly()
     return code
 
 
-def _main(words: list[str]) -> int:
+def _end_quietly() -> None:
+    """What Python does at its end, and with what was given up half done, is of no interest; nor is another Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.unraisablehook = lambda _: None
+    warnings.simplefilter("ignore")
+
+
+def _main(words: list[str], interrupted: Callable[[], None]) -> int:
     try:
         _prepare_streams()
         code = _run(words)
@@ -47,6 +54,8 @@ def _main(words: list[str]) -> int:
         if ending is None:
             raise
         code, lines = ending
+        if code == INTERRUPTED:
+            interrupted()
         command = error.command if isinstance(error, CommandError) else ""
         _tell(command or " ".join(["canary", *(word for word in words[:1] if not word.startswith("-"))]), lines)
         _give_up_output()
