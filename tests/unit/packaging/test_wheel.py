@@ -1,10 +1,11 @@
 """What is installed works where nothing is but what it asks for: without this checkout, and without its test tools."""
 
 import json
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
-from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[3]
-PACKAGES = ("canary", "metrics", "loadtest")
-OF_EXTRAS = ("canary.sandbox.", "canary.cli.backtest.", "metrics.ranges")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+NAME = PROJECT["project"]["name"]
+PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+OF_EXTRAS = ("canary.sandbox.", "loadtest.")
 
 IMPORT_ALL = """
 import importlib, json, sys
@@ -57,35 +60,33 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "unpacked"
 
 
-def asked_for(wheel: Path, *, extras: bool) -> set[str]:
-    """The distributions that installing it brings, itself not among them."""
+def asked_for(wheel: Path, *extras: str) -> set[str]:
+    """The distributions that installing it with these extras brings, itself not among them."""
     (metadata,) = wheel.glob("*.dist-info/METADATA")
     lines = metadata.read_text().partition("\n\n")[0].splitlines()
-    given = [line.partition(": ")[2] for line in lines if line.startswith("Provides-Extra: ")] if extras else []
-    wanted = [Requirement(line.partition(": ")[2]) for line in lines if line.startswith("Requires-Dist: ")]
+    own = [Requirement(line.partition(": ")[2]) for line in lines if line.startswith("Requires-Dist: ")]
     found: set[str] = set()
-    for requirement in _holding(wanted, given):
-        _gather(requirement, found)
+
+    def gather(requirement: Requirement) -> None:
+        name = canonicalize_name(requirement.name)
+        if name == NAME:
+            requires = own
+        elif name in found:
+            return
+        else:
+            found.add(name)
+            try:
+                requires = [Requirement(text) for text in distribution(name).requires or []]
+            except PackageNotFoundError:  # of another system, or another Python
+                return
+        for each in requires:
+            if any(
+                each.marker is None or each.marker.evaluate({"extra": extra}) for extra in ["", *requirement.extras]
+            ):
+                gather(each)
+
+    gather(Requirement(f"{NAME}[{','.join(extras)}]"))
     return found
-
-
-def _holding(requirements: list[Requirement], extras: list[str]) -> Iterator[Requirement]:
-    for each in requirements:
-        if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in ["", *extras]):
-            yield each
-
-
-def _gather(requirement: Requirement, found: set[str]) -> None:
-    name = canonicalize_name(requirement.name)
-    if name in found:
-        return
-    found.add(name)
-    try:
-        requires = distribution(name).requires or []
-    except PackageNotFoundError:  # one of two that would do
-        return
-    for each in _holding([Requirement(text) for text in requires], [*requirement.extras]):
-        _gather(each, found)
 
 
 def modules(wheel: Path) -> list[str]:
@@ -95,9 +96,9 @@ def modules(wheel: Path) -> list[str]:
     return sorted(name for name in names if not name.endswith(".__main__"))
 
 
-def without(wheel: Path, *, extras: bool) -> dict[str, str]:
+def without(wheel: Path, *extras: str) -> dict[str, str]:
     """The modules that can't be imported, each with the one that it lacks."""
-    allowed = json.dumps(sorted(asked_for(wheel, extras=extras)))
+    allowed = json.dumps(sorted(asked_for(wheel, *extras)))
     command = [sys.executable, "-I", "-c", IMPORT_ALL, str(wheel), allowed, json.dumps(modules(wheel))]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     missing: dict[str, str] = json.loads(told)
@@ -105,11 +106,32 @@ def without(wheel: Path, *, extras: bool) -> dict[str, str]:
 
 
 def test_every_module_can_be_imported_with_what_the_extras_ask_for(wheel: Path) -> None:
-    assert without(wheel, extras=True) == {}
+    assert without(wheel, *PROJECT["project"]["optional-dependencies"]) == {}
 
 
 def test_controller_load_tester_and_rehearsals_need_no_extra(wheel: Path) -> None:
-    assert [name for name in without(wheel, extras=False) if not name.startswith(OF_EXTRAS)] == []
+    assert [name for name in without(wheel) if not name.startswith(OF_EXTRAS)] == []
+
+
+def pins(name: str) -> set[str]:
+    """The packages of a list of requirements, each with its version."""
+    return set(re.findall(r"^[\w.-]+==[^\s;]+", (ROOT / f"requirements/{name}.txt").read_text(), re.MULTILINE))
+
+
+def test_the_demo_installs_what_the_sandbox_asks_for_and_no_test_tools(wheel: Path) -> None:
+    """As the tests have it, so that what is shown is what was tested."""
+    assert pins("sandbox") <= pins("test")
+    names = {canonicalize_name(pin.partition("==")[0]) for pin in pins("sandbox")}
+    assert asked_for(wheel, "sandbox") <= names
+    assert not names & {"pytest", "hypothesis", "mypy", "ruff", "blockbuster", "forbiddenfruit"}
+
+
+def test_the_page_of_a_package_index_leads_nowhere_that_is_not_there(wheel: Path) -> None:
+    """There are no files beside it."""
+    (metadata,) = wheel.glob("*.dist-info/METADATA")
+    page = metadata.read_text().partition("\n\n")[2]
+    assert "# canary-controller" in page
+    assert [link for link in re.findall(r"\]\(([^)]*)\)", page) if not link.startswith("https://")] == []
 
 
 def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
