@@ -14,10 +14,11 @@ help: ## Show what there is to do
 
 # From pinned, hashed packages, and with this checkout in place of an installed copy.
 define install
-	@command -v $(PYTHON) >/dev/null || \
-		{ echo "there is no $(PYTHON); name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "$(PYTHON) is older than 3.11; name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(3 if sys.version_info < (3, 11) else 0)'; case $$? in \
+		0) ;; \
+		3) echo "$(PYTHON) is older than 3.11; name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1;; \
+		*) echo "$(PYTHON) can't be run; name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1;; \
+	esac
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
