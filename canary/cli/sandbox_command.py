@@ -198,6 +198,9 @@ def _cache(arguments: argparse.Namespace) -> int:
         return DONE
     if background.status() is not None:
         raise CommandError(f"a sandbox uses what is there; end it first: `{_program()} sandbox down`", code=FAILED)
+    process = cache.user()
+    if process is not None:
+        raise CommandError(f"process {process} runs a program that is there; end it first", code=FAILED)
     print(f"Removed {_mebibytes(cache.clean())} from {binaries.cache_folder()}.")
     return DONE
 

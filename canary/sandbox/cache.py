@@ -37,6 +37,18 @@ def kept() -> list[Kept]:
     return [Kept(path, _size(path), path.name in wanted) for path in _ours(binaries.cache_folder())]
 
 
+def user() -> int | None:
+    """A process that runs a program out of the cache; None where none does."""
+    folder = binaries.cache_folder() / "bin"
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "exe").readlink().is_relative_to(folder):
+                return int(entry.name)
+        except OSError:  # it has ended meanwhile, or is another user's
+            continue
+    return None
+
+
 def clean() -> int:
     """Remove what builds have left, and nothing else; how many bytes it were.
 
