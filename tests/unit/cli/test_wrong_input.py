@@ -3,9 +3,11 @@
 import argparse
 import gc
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,6 +109,23 @@ def test_backtest_says_what_is_wrong_with_a_secret(kind: str, flag: str, tmp_pat
     given = FILES[kind](tmp_path)
     arguments = ["backtest", "-f", str(tmp_path / "none"), "-f", spec(tmp_path), flag, given]
     ends([*arguments, "--prometheus", "http://prometheus.test"], 2, capsys)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:1", "http://nosuch.test", "nosuch", "file:///etc/passwd", "http://"]
+)
+def test_backtest_says_that_nobody_answers(
+    address: str, tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = socket.getaddrinfo
+
+    def lookup(host: str, *arguments: Any, **settings: Any) -> Any:
+        if host == "nosuch.test":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return known(host, *arguments, **settings)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    ends(["backtest", "-q", "-f", spec(tmp_path), "--prometheus", address], 2, capsys)
 
 
 @pytest.mark.parametrize("kind", FILES)
