@@ -69,8 +69,10 @@ def _explained(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.N
 
         try:
             return run(arguments)
-        except (SandboxError, AlreadyRunningError, PlaceError, ToolMissingError, NamespaceError) as error:
+        except (SandboxError, ToolMissingError) as error:  # with the end of a log
             raise CommandError(*str(error).splitlines(), code=FAILED) from error
+        except (AlreadyRunningError, PlaceError, NamespaceError) as error:
+            raise CommandError(str(error), code=FAILED) from error
 
     return explained
 
