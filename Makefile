@@ -12,15 +12,26 @@ LANES := --dist loadfile --tx "2*popen//python=$(NETNS) $(BIN)/python"
 help: ## Show what there is to do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(VENV)/.installed: requirements/test.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "$(PYTHON) is older than 3.11; name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+# From pinned, hashed packages, and with this checkout in place of an installed copy.
+define install
+	@$(PYTHON) -c 'import sys; sys.exit(3 if sys.version_info < (3, 11) else 0)'; case $$? in \
+		0) ;; \
+		3) echo "$(PYTHON) is older than 3.11; name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1;; \
+		*) echo "$(PYTHON) can't be run; name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1;; \
+	esac
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/test.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+endef
 
-demo: $(VENV)/.installed ## Watch a good and a bad version roll out, on a real control plane
+$(VENV)/.installed: requirements/test.txt pyproject.toml
+	$(install)
+
+$(VENV)/.sandbox: requirements/sandbox.txt pyproject.toml
+	$(install)
+
+demo: $(VENV)/.sandbox ## Watch a good and a bad version roll out, on a real control plane
 	$(BIN)/canary sandbox demo
 
 test: lint types unit cluster e2e ## Run all checks and tests but the slow ones
@@ -66,8 +77,10 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 
 requirements: ## Pin all packages anew (needs uv)
 	$(COMPILE) --extra sandbox --output-file requirements/test.txt pyproject.toml requirements/test.in
+	$(COMPILE) --extra sandbox --constraint requirements/test.txt --output-file requirements/sandbox.txt pyproject.toml \
+		requirements/sandbox.in
 	$(COMPILE) --output-file requirements/run.txt pyproject.toml
 	echo 'hatchling>=1.27' | $(COMPILE) --output-file requirements/build.txt -
 
-clean: ## Remove what was built here; the user's cache folder stays
+clean: ## Remove what was built here; `canary sandbox cache --clean` removes what the user's cache folder has
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out

@@ -4,6 +4,8 @@ import argparse
 import math
 from pathlib import Path
 
+from canary.cli.run_command import DEFAULT_PROVIDER
+
 OUTPUTS = ("table", "json", "yaml", "svg")
 WORKLOADS = ("canary", "primary", "plain")
 
@@ -32,7 +34,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     spec.add_argument("--canary", default="", metavar="NAME", help="which Canary, if there are several")
     spec.add_argument("-n", "--namespace", default="default", help="namespace of what names none (default: default)")
-    spec.add_argument("--mesh-provider", default="istio", help="traffic provider of a spec that names none")
+    spec.add_argument("--mesh-provider", default=DEFAULT_PROVIDER, help="traffic provider of a spec that names none")
 
     data = parser.add_argument_group("the data")
     data.add_argument("--prometheus", required=True, metavar="URL", help="address; the spec's own is not used")

@@ -1,44 +1,155 @@
-"""`canary`: the parser of all commands. What a command needs is imported when it runs, so that help comes at once."""
+"""`canary`: the one place where a command ends, and where people are told in a line why it could not go on.
 
-import argparse
+No traceback for what a person or a machine may do to it; one is left for a bug of ours.
+"""
+
+import io
+import os
+import signal
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version
-from pathlib import Path
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Final
 
-from canary.cli import backtest_command, rehearse_command, run_command, sandbox_command
+from canary.cli.failures import DONE, FAILED, INTERRUPTED, UNREAD, UNUSABLE, CommandError
+
+_LONGEST: Final = 2_000
+"""Characters of one line: what was given may be of any length, and is quoted."""
+
+_STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        arguments: the command line without the program's name; None takes the process's own.
+        arguments: the command line without the program's name; None takes the process's own, and the process is
+            expected to end with the code.
 
     Returns:
-        The exit code: 0 done, 1 failed, 2 wrong usage.
+        The exit code, one of `canary.cli.failures`.
     """
-    parser = argparse.ArgumentParser(
-        prog=Path(sys.argv[0]).name if sys.argv[0].endswith("canary") else "canary",
-        description="Progressive delivery for Kubernetes: canaries that promote and roll back by themselves.",
-    )
-    parser.add_argument("--version", action="version", version=f"canary {version('canary-controller')}")
-    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    run_command.add(commands)
-    rehearse_command.add(commands)
-    backtest_command.add(commands)
-    sandbox_command.add(commands)
-    options = parser.parse_args(double_dashes(sys.argv[1:] if arguments is None else arguments))
-    run = options.run
-    code: int = run(options)
+    if arguments is not None:
+        return _main([*arguments], lambda: None)
+    sys.unraisablehook = _unraisable
+    code = _main(sys.argv[1:], _end_quietly)
+    _end_quietly()
     return code
 
 
-def double_dashes(arguments: Sequence[str]) -> list[str]:
-    """Take `-log-level=info` of `run` for `--log-level=info`: deployments made for Flagger write one dash."""
-    if arguments[:1] != ["run"]:
-        return [*arguments]
-    return [
-        f"-{argument}" if len(argument) > 2 and argument[0] == "-" and argument[1].isalpha() else argument
-        for argument in arguments
-    ]
+def _end_quietly() -> None:
+    """What Python does at its end, and with what was given up half done, is of no interest; nor is another Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.unraisablehook = lambda _: None
+    warnings.simplefilter("ignore")
+
+
+def _main(words: list[str], interrupted: Callable[[], None]) -> int:
+    try:
+        _prepare_streams()
+        code = _run(words)
+        sys.stdout.flush()
+    except BaseException as error:
+        ending = _ending(error)
+        if ending is None:
+            raise
+        code, lines = ending
+        if code == INTERRUPTED:
+            interrupted()
+        command = error.command if isinstance(error, CommandError) else ""
+        _tell(command or " ".join(["canary", *(word for word in words[:1] if not word.startswith("-"))]), lines)
+        _give_up_output()
+    return code
+
+
+def _unraisable(what: "sys.UnraisableHookArgs") -> None:
+    """A Ctrl-C that comes where nothing can be raised, such as in a destructor, is one all the same."""
+    if what.exc_type is KeyboardInterrupt:
+        os._exit(INTERRUPTED)
+    sys.__unraisablehook__(what)
+
+
+def _run(words: list[str]) -> int:
+    # Here and not above: an interruption of what takes a moment to load is a quiet one, too.
+    from canary.cli.parser import parse  # noqa: PLC0415
+
+    try:
+        options = parse(words)
+    except SystemExit as shown:  # help, or the version
+        return shown.code if isinstance(shown.code, int) else DONE
+    code: int = options.run(options)
+    return code
+
+
+def _ending(error: BaseException) -> tuple[int, tuple[str, ...]] | None:
+    """The exit code, and what people are told; None for what is a bug."""
+    match error:
+        case CommandError():
+            return error.code, error.lines
+        case KeyboardInterrupt():
+            return INTERRUPTED, ("interrupted",)
+        case BrokenPipeError():
+            return UNREAD, ()
+        case OSError():
+            return UNUSABLE, (_of_system(error),)
+        case UnicodeError():
+            return UNUSABLE, ("what was given is no text in UTF-8",)
+        case RecursionError():
+            return UNUSABLE, ("what was given is nested too deeply",)
+        case MemoryError():
+            return FAILED, ("there is not enough memory",)
+    # What pydantic makes of an interruption of a serializer is an error of its own, which only names it.
+    return _ending(KeyboardInterrupt()) if KeyboardInterrupt.__name__ in str(error) else None
+
+
+def _of_system(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{os.fsdecode(error.filename)}: {reason}" if _named(error.filename) else f"can't write or read: {reason}"
+
+
+def _named(filename: object) -> bool:
+    return isinstance(filename, str | bytes | os.PathLike) and bool(filename)
+
+
+def _tell(command: str, lines: Sequence[str]) -> None:
+    """Say it on standard error, as long as somebody can be told."""
+    try:
+        for line in lines:
+            print(_shown(line if line.startswith(" ") else f"{command}: {line}"), file=sys.stderr)
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return
+
+
+def _shown(line: str) -> str:
+    """A line as it may stand on a terminal, whatever was given."""
+    cut = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    indent = len(cut) - len(cut.lstrip(" "))
+    words = "".join(character if character.isprintable() else " " for character in cut).split()
+    return " " * indent + " ".join(words)
+
+
+def _prepare_streams() -> None:
+    """See to it that there are streams, and that they take any character."""
+    for name, mode in _STREAMS:
+        if getattr(sys, name) is None:  # closed by whoever started this
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - for the whole process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="strict")
+
+
+def _give_up_output() -> None:
+    """Write what is left of the output, or drop it: at its end Python would try again, and complain."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nothing, sys.stdout.fileno())
+        except (OSError, ValueError):
+            return
+        finally:
+            os.close(nothing)

@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from canary.cli.failures import FAILED, UNUSABLE
+
 if TYPE_CHECKING:
     from canary.cli.rehearse.gathering import Trouble
     from canary.cli.rehearse.programme import Report, Settings
 
 FORMATS = ("table", "json", "yaml", "svg")
-FAILED, UNUSABLE = 1, 2
 WIDTH = 120
 """Of lines of YAML."""
 
@@ -61,17 +62,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Rehearse what the arguments name, and return the exit code."""
-    # Here and not above: what is needed takes longer to load than help may take.
-    from canary.cli.rehearse.reading import UnreadableError  # noqa: PLC0415
-
     if arguments.scenarios:
         _list(arguments.output)
         return 0
-    try:
-        settings = _settings(arguments)
-    except UnreadableError as error:
-        print(f"canary rehearse: {error}".replace("\n", "\ncanary rehearse: "), file=sys.stderr)
-        return UNUSABLE
+    settings = _settings(arguments)
     # Decisions make no garbage that only the collector could find, but give it much to look through.
     gc.disable()
     try:
@@ -98,6 +92,7 @@ def _list(form: str) -> None:
 
 
 def _settings(arguments: argparse.Namespace) -> "Settings":
+    # Here and not above: what is needed takes longer to load than help may take.
     from canary.api.durations import REMEDY, parse_duration  # noqa: PLC0415
     from canary.cli.rehearse.programme import Settings, scenarios_named  # noqa: PLC0415
     from canary.cli.rehearse.reading import UnreadableError  # noqa: PLC0415

@@ -6,10 +6,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from canary.cli.arguments import address, port, traffic_provider, whole
+from canary.cli.failures import DONE, FAILED, CommandError
+
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from canary.controller.options import Options
+
+DEFAULT_PROVIDER = "traefik"
+"""Flagger's is Istio, which is not supported here."""
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -30,6 +36,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "run",
         help="run the controller",
         description="Run the controller until it is told to stop. Flags are Flagger's; one dash or two.",
+        epilog="exit codes: 0 told to stop; 1 the port can't be listened on; 2 a flag or the kubeconfig can't be used",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.set_defaults(run=run)
@@ -39,10 +46,15 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     cluster.add_argument("--namespace", default="", help="the only namespace to work in; empty for all")
     _flag(cluster, "--enable-leader-election", True, "let a Lease say which of several controllers acts")
     cluster.add_argument("--leader-election-namespace", default="kube-system", help="namespace of that Lease")
-    cluster.add_argument("--threadiness", type=_positive, default=10, help="Canaries that are worked on at once")
+    cluster.add_argument("--threadiness", type=whole(1, 1000), default=10, help="Canaries that are worked on at once")
 
     rollout = parser.add_argument_group("rollouts")
-    rollout.add_argument("--mesh-provider", default="istio", help="traffic provider of Canaries that name none")
+    rollout.add_argument(
+        "--mesh-provider",
+        type=traffic_provider,
+        default=DEFAULT_PROVIDER,
+        help="traffic provider of Canaries that name none",
+    )
     rollout.add_argument(
         "--traffic-settle-time",
         type=_spans,
@@ -51,7 +63,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="how long pods stay after requests were led away from them, such as 10s or traefik=3s,gatewayapi:v1=30s;"
         " what the data plane of each provider is known to need where empty",
     )
-    rollout.add_argument("--metrics-server", default="http://prometheus:9090", help="address of Prometheus")
+    rollout.add_argument(
+        "--metrics-server", type=address, default="http://prometheus:9090", help="address of Prometheus"
+    )
     rollout.add_argument(
         "--selector-labels",
         default="app,name,app.kubernetes.io/name",
@@ -65,18 +79,22 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
     telling = parser.add_argument_group("what one sees")
     telling.add_argument("--address", default="", help="address to listen on; empty for all")
-    telling.add_argument("--port", type=int, default=8080, help="port of /metrics, /healthz and /readyz")
+    telling.add_argument("--port", type=port, default=8080, help="port of /metrics, /healthz and /readyz")
     telling.add_argument("--log-level", choices=LEVELS, default="info", help="least level that is logged")
     telling.add_argument("--zap-encoding", choices=("json", "console"), default="json", help="form of the log")
-    telling.add_argument("--event-webhook", default="", help="address that is told of every event")
+    telling.add_argument("--event-webhook", type=address, default="", help="address that is told of every event")
     telling.add_argument("--cluster-name", default="", help="name of the cluster in alerts")
-    telling.add_argument("--slack-url", default="", help="Slack hook for Canaries that name no alert provider")
+    telling.add_argument(
+        "--slack-url", type=address, default="", help="Slack hook for Canaries that name no alert provider"
+    )
     telling.add_argument("--slack-token", default="", help="token of a Slack bot")
-    telling.add_argument("--slack-proxy-url", default="", help="proxy on the way to Slack")
+    telling.add_argument("--slack-proxy-url", type=address, default="", help="proxy on the way to Slack")
     telling.add_argument("--slack-user", default="flagger", help="name that Slack messages come from")
     telling.add_argument("--slack-channel", default="", help="Slack channel")
-    telling.add_argument("--msteams-url", default="", help="MS Teams hook for Canaries that name no alert provider")
-    telling.add_argument("--msteams-proxy-url", default="", help="proxy on the way to MS Teams")
+    telling.add_argument(
+        "--msteams-url", type=address, default="", help="MS Teams hook for Canaries that name no alert provider"
+    )
+    telling.add_argument("--msteams-proxy-url", type=address, default="", help="proxy on the way to MS Teams")
 
     for flag, why in WITHOUT_EFFECT.items():
         parser.add_argument(f"--{flag}", nargs="?", const="true", action=Unneeded, reason=why, help=argparse.SUPPRESS)
@@ -105,18 +123,22 @@ def run(arguments: argparse.Namespace) -> int:
     # Here and not above: the controller's libraries take longer to load than help may take.
     from canary.controller.logs import configure  # noqa: PLC0415
     from canary.controller.run import run as run_controller  # noqa: PLC0415
+    from canary.controller.server import ListenError  # noqa: PLC0415
     from canary.kube.library import ConfigError  # noqa: PLC0415
 
     configure(arguments.log_level, arguments.zap_encoding)
     try:
         asyncio.run(run_controller(options_of(arguments)))
-    except OSError as error:
-        print(f"canary run: {error.strerror or error}; is --port {arguments.port} free?", file=sys.stderr)
-        return 1
+    except ListenError as error:
+        where = (
+            f"--address {arguments.address} --port {arguments.port}"
+            if arguments.address
+            else f"--port {arguments.port}"
+        )
+        raise CommandError(f"{where} can't be listened on: {error}", code=FAILED) from error
     except ConfigError as error:
-        print(f"canary run: no way to an API server: {error}; name a --kubeconfig", file=sys.stderr)
-        return 1
-    return 0
+        raise CommandError(f"no way to an API server: {error}; see --kubeconfig") from error
+    return DONE
 
 
 def options_of(arguments: argparse.Namespace) -> "Options":
@@ -203,11 +225,3 @@ def _spans(text: str) -> "dict[str, timedelta]":
             msg = f"{span} is negative; {REMEDY}"
             raise argparse.ArgumentTypeError(msg)
     return spans
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        msg = f"{text} is not 1 or more"
-        raise argparse.ArgumentTypeError(msg)
-    return number

@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from canary.cli.arguments import whole
+from canary.cli.failures import DONE, FAILED, CommandError
+
 if TYPE_CHECKING:
     from canary.sandbox.instance import Status
 
-_DOWN, _FAILED, _INTERRUPTED = 1, 1, 130
-_FIRST_BUILD = "building the control plane and Prometheus from source: once, about 7 minutes on two cores"
+_MOST_NODES = 100
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -26,66 +28,57 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="run a cluster on this machine, to try things on",
         description="A real Kubernetes control plane, pods as processes, Traefik, Prometheus, the load tester and the"
         " controller on this machine, in a network of their own. Linux only; no root, no containers.",
+        epilog="exit codes: 0 done; 1 no sandbox runs, or it could not be started; 2 what was given can't be used; of"
+        " exec: the command's own",
     )
     actions = parser.add_subparsers(title="commands", dest="action", required=True, metavar="COMMAND")
     up = actions.add_parser("up", help="start it in the background, and build what is missing")
-    up.add_argument("--nodes", type=int, default=2, help="nodes of the cluster (default: %(default)s)")
-    up.set_defaults(run=_guarded(_up))
+    up.add_argument(
+        "--nodes", type=whole(1, _MOST_NODES), default=2, help="nodes of the cluster (default: %(default)s)"
+    )
+    up.set_defaults(run=_explained(_up))
     status = actions.add_parser("status", help="say how it is, and how to use it")
-    status.set_defaults(run=_guarded(_status))
+    status.set_defaults(run=_explained(_status))
     down = actions.add_parser("down", help="end it, and remove its files")
-    down.set_defaults(run=_guarded(_down))
+    down.set_defaults(run=_explained(_down))
     execute = actions.add_parser("exec", help="run a command inside its network, where pods and Services are")
     execute.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="a shell by default")
-    execute.set_defaults(run=_guarded(_exec))
+    execute.set_defaults(run=_explained(_exec))
     example = actions.add_parser("example", help="print an application with a Canary, for kubectl apply -f -")
-    example.set_defaults(run=_guarded(_example))
+    example.set_defaults(run=_explained(_example))
     demo = actions.add_parser("demo", help="watch a good and a bad version roll out, in under two minutes")
     demo.add_argument("--pictures", type=Path, default=Path("out/demo"), help="folder (default: %(default)s)")
     demo.add_argument("--plain", action="store_true", help="lines instead of the live view")
-    demo.set_defaults(run=_guarded(_demo))
+    demo.set_defaults(run=_explained(_demo))
+    cache = actions.add_parser("cache", help="list the programs that were built for it, and remove them")
+    cache.add_argument("--clean", action="store_true", help="remove them; the next start builds them again")
+    cache.set_defaults(run=_explained(_cache))
 
 
-def _guarded(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+def _explained(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
     """The command, with what it needs and doesn't find said in words."""
 
-    def guarded(arguments: argparse.Namespace) -> int:
+    def explained(arguments: argparse.Namespace) -> int:
         if sys.platform != "linux":
-            _tell("canary sandbox: needs Linux; elsewhere run it in a Linux virtual machine or container")
-            return _FAILED
+            raise CommandError("needs Linux; elsewhere run it in a Linux virtual machine or container", code=FAILED)
+        # Here and not above: help has no time for these.
+        from canary.sandbox.background import SandboxError  # noqa: PLC0415
+        from canary.sandbox.binaries import ToolMissingError  # noqa: PLC0415
+        from canary.sandbox.instance import AlreadyRunningError, PlaceError  # noqa: PLC0415
+        from canary.sandbox.netns import NamespaceError  # noqa: PLC0415
+
         try:
-            return _explained(run, arguments)
-        except KeyboardInterrupt:
-            return _INTERRUPTED
+            return run(arguments)
+        except (SandboxError, ToolMissingError) as error:  # with the end of a log
+            raise CommandError(*str(error).splitlines(), code=FAILED) from error
+        except (AlreadyRunningError, PlaceError, NamespaceError) as error:
+            raise CommandError(str(error), code=FAILED) from error
 
-    return guarded
-
-
-def _explained(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    # Here and not above: help has no time for these.
-    from canary.sandbox.background import SandboxError  # noqa: PLC0415
-    from canary.sandbox.binaries import ToolMissingError  # noqa: PLC0415
-    from canary.sandbox.instance import AlreadyRunningError  # noqa: PLC0415
-    from canary.sandbox.netns import NamespaceError  # noqa: PLC0415
-
-    try:
-        return run(arguments)
-    except (SandboxError, AlreadyRunningError, ToolMissingError, NamespaceError) as error:
-        _tell(f"canary sandbox: {error}")
-        return _FAILED
+    return explained
 
 
 def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _build(progress: Callable[[str], None]) -> None:
-    """Build what is missing, and say what goes on."""
-    from canary.sandbox import binaries  # noqa: PLC0415
-
-    if any(binaries.find(program) is None for program in binaries.PROGRAMS):
-        progress(_FIRST_BUILD)
-    binaries.ensure(progress=progress)
 
 
 def _stopwatch() -> Callable[[str], None]:
@@ -113,13 +106,11 @@ def _up(arguments: argparse.Namespace) -> int:
     there = background.status()
     if there is not None and there.phase == "ready":
         print(f"A sandbox runs already.\n\n{how_to_use(there)}")
-        return 0
-    progress = _stopwatch()
-    _build(progress)
+        return DONE
     with _definitions() as definitions:
-        status = background.up(installed(Options(nodes=arguments.nodes), [definitions]), progress)
+        status = background.up(installed(Options(nodes=arguments.nodes), [definitions]), _stopwatch())
     print(f"\n{how_to_use(status)}")
-    return 0
+    return DONE
 
 
 def how_to_use(status: "Status") -> str:
@@ -152,19 +143,19 @@ def _status(arguments: argparse.Namespace) -> int:
     found = background.status()
     if found is None:
         print(f"No sandbox runs; `{_program()} sandbox up` starts one.")
-        return _DOWN
+        return FAILED
     if found.phase == "ready":
         print(f"The sandbox is ready.\n\n{how_to_use(found)}")
-        return 0
+        return DONE
     print(f"The sandbox is {found.phase}.{f' {found.failure}' if found.failure else ''}")
-    return _DOWN
+    return FAILED
 
 
 def _down(arguments: argparse.Namespace) -> int:
     from canary.sandbox import background  # noqa: PLC0415
 
     print("The sandbox is gone." if background.down() else "No sandbox runs.")
-    return 0
+    return DONE
 
 
 def _exec(arguments: argparse.Namespace) -> int:
@@ -180,16 +171,41 @@ def _example(arguments: argparse.Namespace) -> int:
     from canary.sandbox.demo.manifests import example  # noqa: PLC0415
 
     print(yaml.safe_dump_all(example(), sort_keys=False), end="")
-    return 0
+    return DONE
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from canary.sandbox import netns  # noqa: PLC0415
+    from canary.sandbox import binaries, netns  # noqa: PLC0415
 
+    arguments.pictures.mkdir(parents=True, exist_ok=True)  # before minutes have gone into what can't be drawn
     if not netns.inside():
-        _build(_stopwatch())
+        netns.probe()
+        binaries.ensure(progress=_stopwatch())
     with _definitions() as definitions:
         command = [sys.executable, "-m", "canary.sandbox.demo", f"--definitions={definitions}"]
         command += [f"--folder={definitions.parent / 'cluster'}", f"--pictures={arguments.pictures}"]
         command += [f"--program={_program()}", *(["--plain"] if arguments.plain else [])]
         return netns.run(command)
+
+
+def _cache(arguments: argparse.Namespace) -> int:
+    from canary.sandbox import background, binaries, cache  # noqa: PLC0415
+
+    found = cache.kept()
+    if not arguments.clean:
+        for each in found:
+            note = "" if each.used else "  of another version"
+            print(f"{_mebibytes(each.size):>9}  {each.path}{note}")
+        print(f"{_mebibytes(sum(each.size for each in found)):>9}  in {binaries.cache_folder()}")
+        return DONE
+    if background.status() is not None:
+        raise CommandError(f"a sandbox uses what is there; end it first: `{_program()} sandbox down`", code=FAILED)
+    process = cache.user()
+    if process is not None:
+        raise CommandError(f"process {process} runs a program that is there; end it first", code=FAILED)
+    print(f"Removed {_mebibytes(cache.clean())} from {binaries.cache_folder()}.")
+    return DONE
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / (1 << 20):,.0f} MiB"

@@ -37,7 +37,7 @@ class Options:
     kubeconfig: Path | None = None
     context: str | None = None
     namespace: str | None = None
-    mesh_provider: str = "istio"
+    mesh_provider: str = "traefik"
     settle: Mapping[str, timedelta] = field(default_factory=dict)
     metrics_server: str = "http://prometheus:9090"
     address: str = ""

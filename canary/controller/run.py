@@ -66,7 +66,7 @@ async def run(options: Options) -> None:
 
     Raises:
         ConfigError: there is no way to an API server.
-        OSError: the port is taken.
+        ListenError: the port is taken, or the address is none of this machine's.
     """
     # Of what a pass makes next to nothing is in circles: looking for them seldom costs no memory, and less time.
     gc.set_threshold(*_GARBAGE)

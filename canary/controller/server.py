@@ -1,11 +1,17 @@
 """`/healthz`, `/readyz` and `/metrics`, for the kubelet and for Prometheus."""
 
+import os
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from canary.controller.telemetry import Telemetry
+
+
+class ListenError(Exception):
+    """The address or the port can't be listened on; the text says why."""
+
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -45,10 +51,15 @@ class Server:
         """Begin to listen.
 
         Raises:
-            OSError: the port is taken.
+            ListenError: the port is taken, or the address is none of this machine's.
         """
         await self._runner.setup()
-        await web.TCPSite(self._runner, host=self._address, port=self._port, reuse_address=True).start()
+        try:
+            await web.TCPSite(self._runner, host=self._address, port=self._port, reuse_address=True).start()
+        except (OSError, ValueError) as error:  # of a name that no resolver can be asked for
+            await self._runner.cleanup()
+            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno and error.errno > 0 else ""
+            raise ListenError(reason or getattr(error, "strerror", "") or str(error)) from error
 
     async def close(self) -> None:
         """Stop listening."""

@@ -1,18 +1,21 @@
 """The way to one API server: its address, TLS, and credentials that stay fresh."""
 
 import asyncio
+import binascii
 import os
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 import structlog
+import yaml
 from yarl import URL
 
 from canary.kube import library
-from canary.kube.library import Configuration, Loader
+from canary.kube.library import ConfigError, Configuration, Loader
 
 log = structlog.get_logger(__name__)
 
@@ -131,11 +134,35 @@ async def open_connection(kubeconfig: Path | None = None, context: str | None = 
     configuration = library.new_configuration()
     if kubeconfig is None and context is None and os.environ.get(_IN_CLUSTER):
         library.load_incluster(configuration)
-        renew = _cannot_renew
-    else:
-        loader = await library.load_kubeconfig(configuration, _kubeconfig_path(kubeconfig), context)
-        renew = _Reload(loader, configuration).at_once
-    return Connection(library.open_session(configuration), configuration, renew)
+        return Connection(library.open_session(configuration), configuration, _cannot_renew)
+    path = _kubeconfig_path(kubeconfig)
+    try:
+        loader = await library.load_kubeconfig(configuration, path, context)
+        session = library.open_session(configuration)
+    except ConfigError:
+        raise
+    except Exception as error:  # of YAML, TLS, a plugin, the system: the library lets out whatever comes
+        raise ConfigError(f"{path}: {_why_unusable(error)}") from error
+    return Connection(session, configuration, _Reload(loader, configuration).at_once)
+
+
+def _why_unusable(error: Exception) -> str:
+    """Why a kubeconfig can't be used; never what stands in it, which lets one in."""
+    match error:
+        case UnicodeError():
+            return "it is no text in UTF-8"
+        case ssl.SSLError():
+            return f"a certificate or key in it can't be used: {error.reason or error.strerror or error}"
+        case OSError():
+            return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+        case yaml.MarkedYAMLError() if error.problem_mark is not None:
+            mark = error.problem_mark
+            return f"it is no YAML: line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+        case RecursionError() | yaml.YAMLError():
+            return "it is no YAML"
+        case binascii.Error():
+            return f"a certificate or key in it is no base64: {error}"
+    return "it is no kubeconfig"
 
 
 def open_plain(url: str) -> Connection:

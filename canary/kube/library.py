@@ -8,6 +8,7 @@ imports kubernetes-asyncio elsewhere gets all of it.
 
 import importlib
 import importlib.util
+import logging
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -98,10 +99,20 @@ async def load_kubeconfig(configuration: Configuration, path: str, context: str 
 
     Raises:
         ConfigError: The file or the context is missing or malformed.
+        Exception: Whatever else the library and what it uses make of a malformed one.
     """
     if not _is_there(path):
         raise ConfigError(f"no kubeconfig at {path}")
-    loader = await _kubeconfig.load_kube_config(config_file=path, context=context, client_configuration=configuration)
+    quiet = logging.getLogger(f"{_ROOT}.config.kube_config")
+    quiet.disabled = True  # it logs what it raises
+    try:
+        loader = await _kubeconfig.load_kube_config(
+            config_file=path, context=context, client_configuration=configuration
+        )
+    finally:
+        quiet.disabled = False
+    if urlsplit(configuration.host).scheme not in {"http", "https"} or not urlsplit(configuration.host).hostname:
+        raise ConfigError(f"{path}: the cluster's server is no address; write one such as https://HOST:6443")
     return cast("Loader", loader)
 
 

@@ -1,18 +1,19 @@
 """A sandbox in the background: `up`, `status`, `down`, and running a command inside it."""
 
+import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import IO
 
 from canary.sandbox import binaries, daemon, netns
 from canary.sandbox.assembly import Assembly, own_package
-from canary.sandbox.instance import AlreadyRunningError, Instance, Status
+from canary.sandbox.instance import AlreadyRunningError, Instance, Status, number_in
 from canary.sandbox.options import Options
 from canary.sandbox.process import log_tail
 
@@ -21,6 +22,8 @@ Progress = Callable[[str], None]
 _POLL_SECONDS = 0.1
 _START_SECONDS = 120.0
 _STOP_SECONDS = 30.0
+_SIGN_SECONDS = 1.0
+"""What a process may take from holding the sandbox to writing down that it does."""
 
 
 class SandboxError(RuntimeError):
@@ -49,16 +52,21 @@ def up(options: Options, progress: Progress, instance: Instance | None = None) -
 
     Raises:
         AlreadyRunningError: there is one already.
+        NamespaceError: the machine does not allow the network that it needs.
+        PlaceError: its files can't lie where they should.
         SandboxError: it could not be started; the text has the reason.
         ToolMissingError: a program can be neither found nor built.
     """
     instance = instance or Instance.of_user()
     if instance.alive():
-        raise AlreadyRunningError(f"a sandbox runs already ({instance.folder}); `down` ends it")
-    shutil.rmtree(instance.folder, ignore_errors=True)
-    instance.folder.mkdir(parents=True, mode=0o700)
+        raise AlreadyRunningError(_running(instance))
+    instance.make()
+    netns.probe()
     placed = replace(options, folder=instance.cluster)
     binaries.ensure(Assembly(placed, instance.cluster, lambda failure: None).programs(), progress)
+    if instance.alive():  # started by somebody else while this was building
+        raise AlreadyRunningError(_running(instance))
+    instance.clear()
     daemon.write_options(instance, placed)
     with instance.log.open("wb") as log:
         launched = subprocess.run(  # noqa: S603 - our own program
@@ -76,6 +84,15 @@ def up(options: Options, progress: Progress, instance: Instance | None = None) -
     except BaseException:
         _end(instance)
         raise
+
+
+def _running(instance: Instance) -> str:
+    found = status(instance)
+    if found is not None and found.phase == "failed":
+        return f"the sandbox in {instance.folder} has failed; `down` ends it: {found.failure}"
+    if found is not None and found.phase == "starting":
+        return f"a sandbox is being started already ({instance.folder}); `status` says how it is, `down` ends it"
+    return f"a sandbox runs already ({instance.folder}); `down` ends it"
 
 
 def _await_ready(instance: Instance, progress: Progress) -> Status:
@@ -101,29 +118,41 @@ def _pass_on(log: IO[str], progress: Progress) -> None:
 
 
 def down(instance: Instance | None = None) -> bool:
-    """End the sandbox and remove its files; whether there was one.
+    """End the sandbox and remove its files, and nothing else; whether there was one.
 
     Raises:
         SandboxError: it does not end.
     """
     instance = instance or Instance.of_user()
     _end(instance)
-    there = instance.folder.exists()
-    shutil.rmtree(instance.folder, ignore_errors=True)
-    return there
+    return instance.remove()
 
 
 def _end(instance: Instance) -> None:
-    deadline = time.monotonic() + _STOP_SECONDS
-    told = False
+    began, told = time.monotonic(), False
     while instance.alive():
         pid = instance.holder()
-        if time.monotonic() > deadline:
+        if pid is not None and not _is_sandbox(pid):
+            pid = None
+        if pid is None and not told and time.monotonic() - began > _SIGN_SECONDS:
+            raise SandboxError(
+                f"{instance.folder} does not say which process holds it; end `canary.sandbox.daemon serve` by hand"
+            )
+        if time.monotonic() - began > _STOP_SECONDS:
             raise SandboxError(f"process {pid} does not end")
         if pid is not None and not told:
-            os.kill(pid, signal.SIGTERM)
             told = True
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(pid, signal.SIGTERM)
         time.sleep(_POLL_SECONDS)
+
+
+def _is_sandbox(pid: int) -> bool:
+    """Whether this is a process of ours: numbers are given again, and files are edited."""
+    try:
+        return b"canary.sandbox.daemon" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def execute(command: Sequence[str], instance: Instance | None = None) -> int:
@@ -133,11 +162,12 @@ def execute(command: Sequence[str], instance: Instance | None = None) -> int:
         SandboxError: there is no sandbox, or it can't be entered.
     """
     instance = instance or Instance.of_user()
-    if not instance.alive() or not instance.init_pid.exists():
+    init = number_in(instance.init_pid) if instance.alive() else None
+    if init is None:
         raise SandboxError("no sandbox is running; `up` starts one")
     path = os.pathsep.join([str(instance.cluster / "bin"), os.environ.get("PATH", os.defpath)])
     variables = {**os.environ, "PATH": path, "KUBECONFIG": str(instance.cluster / "admin.kubeconfig")}
     try:
-        return netns.enter(int(instance.init_pid.read_text()), command, variables)
+        return netns.enter(init, command, variables)
     except netns.NamespaceError as error:
         raise SandboxError(str(error)) from error

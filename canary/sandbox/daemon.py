@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from canary.sandbox import addresses, credentials, relay
 from canary.sandbox.assembly import own_package
 from canary.sandbox.cluster import Cluster
-from canary.sandbox.instance import Instance, Status
+from canary.sandbox.instance import AlreadyRunningError, Instance, PlaceError, Status
 from canary.sandbox.options import Options
 
 _OPTIONS = TypeAdapter(Options)
@@ -169,7 +169,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     instance = Instance(given.folder)
     if given.role == "serve":
-        return detach(instance)
+        try:
+            return detach(instance)
+        except (AlreadyRunningError, PlaceError) as error:
+            tell(str(error))
+            return 1
     ports = {name: int(port) for name, _, port in (entry.partition("=") for entry in given.port)}
     return asyncio.run(live(instance, ports))
 

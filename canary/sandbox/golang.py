@@ -12,6 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+TOOLCHAIN = "go-1.26.6"
+SCRATCH = "go-scratch"
+"""Folders of the cache: the toolchain, where it is ours, and what it needs while it builds."""
+
 SYSTEM_GO = Path("/usr/local/go/bin/go")
 _SERIES = re.compile(r"\bgo1\.26\b")  # with 1.27 the API server's OpenAPI document is broken
 _REQUIREMENTS = Path(__file__).parent / "gobuild" / "requirements.txt"
@@ -85,8 +89,8 @@ def find_or_install(cache: Path, progress: Callable[[str], None]) -> Go:
     for candidate in _candidates():
         if _SERIES.search(_version(candidate)):
             return Go(candidate)
-    installed = cache / "go-1.26.6"
-    own = Go(installed / "go" / "bin" / "go", scratch=cache / "go-scratch")
+    installed = cache / TOOLCHAIN
+    own = Go(installed / "go" / "bin" / "go", scratch=cache / SCRATCH)
     if not _SERIES.search(_version(own.command)):
         progress("installing the Go toolchain (1.26.6, 70 MB) from its wheel")
         _install(installed)

@@ -7,12 +7,14 @@ nothing reaches the outside. Everything started inside dies with the command, an
 
 import argparse
 import ctypes
+import errno
 import fcntl
 import os
 import select
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -85,6 +87,19 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None, *,
     if text:
         raise NamespaceError(text)
     return status
+
+
+def probe() -> None:
+    """See that the machine allows such a namespace, before time goes into what runs in one.
+
+    Raises:
+        NamespaceError: it does not; the text says what to change.
+    """
+    # In a process of its own: `run` keeps this one's signals for its command.
+    command = [sys.executable, "-P", str(Path(__file__)), "--", sys.executable, "-S", "-c", ""]
+    tried = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    if tried.returncode != 0:
+        raise NamespaceError(tried.stderr.strip() or f"can't make a network namespace (status {tried.returncode})")
 
 
 def _become_namespace(command: list[str], env: dict[str, str], alive: int, problem: int, pid_file: Path | None) -> None:
@@ -287,11 +302,20 @@ def _reap_until(main: int) -> int:
 
 
 def _report(pipe: int, error: OSError) -> None:
-    text = (
+    os.write(pipe, _refusal(error).encode())
+
+
+def _refusal(error: OSError) -> str:
+    """Why there is no namespace, and which setting of the machine says so."""
+    if error.errno == errno.ENOSPC:
+        return (
+            "can't make a network namespace: the machine allows no more of them; raise sysctl user.max_user_namespaces"
+            " (and user.max_net_namespaces, user.max_pid_namespaces, user.max_mnt_namespaces)"
+        )
+    return (
         f"can't make a network namespace ({error.strerror or error}); run as root, or allow user namespaces"
         " (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)"
     )
-    os.write(pipe, text.encode())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -72,7 +72,5 @@ def command(program: Path, *, config: Path, data: Path) -> list[str]:
         f"--storage.tsdb.path={data}",
         "--storage.tsdb.retention.time=30d",
         f"--web.listen-address={addresses.PROMETHEUS}:9090",
-        "--web.enable-lifecycle",
-        "--web.enable-admin-api",
         "--log.level=warn",
     ]

@@ -9,6 +9,7 @@ import aiohttp
 
 from canary.kube.types import CANARY, DEPLOYMENT, POD, TRAEFIK_SERVICE, Json, Resource
 from canary.sandbox import addresses
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import (
     LOADTESTER_PORT,
     Recording,
@@ -20,7 +21,6 @@ from canary.sandbox.harness import (
     without_repeats,
 )
 from canary.sandbox.history import unserved
-from canary.sandbox.testing import eventually
 from canary.sandbox.traffic import Traffic
 
 NAME = "app"

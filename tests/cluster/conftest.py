@@ -1,4 +1,4 @@
-"""One cluster for all tests of this folder; see `canary.sandbox.testing`."""
+"""One cluster for all tests of this folder; see `tests.tools.clusters`."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.harness import Rig
-from canary.sandbox.testing import cluster, cluster_options, namespace, pytest_pyfunc_call, running_cluster
+from tests.tools.clusters import cluster, cluster_options, namespace, pytest_pyfunc_call, running_cluster
 
 __all__ = ["cluster", "cluster_options", "installation", "namespace", "pytest_pyfunc_call", "rig", "running_cluster"]
 

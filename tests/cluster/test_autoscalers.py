@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from canary.kube.types import CANARY, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT, Json, Resource
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Recording, Rig, application, phase_of
-from canary.sandbox.testing import eventually
 from canary.workloads.autoscalers import PAUSE, STAY
 
 KEDA = Path(__file__).parent / "schemas/keda-scaledobject.json"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import httpx
 
 from canary.kube.types import CANARY, CONFIG_MAP, DEPLOYMENT, SECRET, Json, Resource
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Recording, Rig, application, phase_of
-from canary.sandbox.testing import eventually
 from canary.workloads.config_sync import followed_by
 
 NAME, PRIMARY, PORT = "app", "app-primary", 9898

@@ -16,9 +16,9 @@ import yaml
 from canary.kube.types import CANARY, POD, Json
 from canary.sandbox import addresses, gateway
 from canary.sandbox.cluster import Cluster
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application, phase_of
 from canary.sandbox.options import CONTROLLER
-from canary.sandbox.testing import eventually
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
 KEDA = Path(__file__).parent / "schemas/keda-scaledobject.json"

@@ -13,9 +13,9 @@ from canary.kube.client import KubeClient
 from canary.kube.errors import Forbidden
 from canary.kube.types import CANARY, SECRET, SERVICE, TRAEFIK_SERVICE, Json
 from canary.sandbox.cluster import Cluster
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application, phase_of
 from canary.sandbox.options import CONTROLLER
-from canary.sandbox.testing import eventually
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
 SYSTEM = "flagger-system"

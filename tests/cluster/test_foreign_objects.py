@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from canary.kube.types import CANARY, CONFIG_MAP, DEPLOYMENT, ENDPOINT_SLICE, SERVICE, Json
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Recording, Rig, application, phase_of
-from canary.sandbox.testing import eventually
 
 NAME, PRIMARY = "app", "app-primary"
 

@@ -26,8 +26,8 @@ from canary.kube.types import (
 )
 from canary.kube.watch import WatchCache
 from canary.sandbox.cluster import Cluster
+from canary.sandbox.conditions import eventually
 from canary.sandbox.options import CONTROLLER
-from canary.sandbox.testing import eventually
 
 Json = dict[str, Any]
 

@@ -15,26 +15,24 @@ from canary.kube.client import KubeClient
 from canary.kube.types import NAMESPACE
 from canary.sandbox import background
 from canary.sandbox.background import SandboxError
-from canary.sandbox.instance import Instance
+from canary.sandbox.conditions import eventually
+from canary.sandbox.instance import FOLDER, HOME, Instance
 from canary.sandbox.options import Companion, Options
-from canary.sandbox.testing import eventually
 
 SMALL = Options(gateway=False, prometheus=False, namespaces=("shop",))
 
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[Instance]:
-    instance = Instance(tmp_path / "sandbox")
+    instance = Instance(tmp_path / FOLDER)
     yield instance
     background.down(instance)
 
 
 def run(instance: Instance, *command: str) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from canary.sandbox.__main__ import main; sys.exit(main(sys.argv[1:]))"
-    environment = {**os.environ, "CANARY_SANDBOX_HOME": str(instance.folder)}
-    return subprocess.run(
-        [sys.executable, "-c", code, *command], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    environment = {**os.environ, HOME: str(instance.folder.parent)}
+    words = [sys.executable, "-m", "canary", "sandbox", *command]
+    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 async def namespaces(kubeconfig: str) -> set[str]:
@@ -69,7 +67,7 @@ def test_it_is_used_from_outside_and_leaves_nothing_behind(instance: Instance) -
     assert said.returncode == 0
     assert f"export KUBECONFIG={status.kubeconfig}" in said.stdout
 
-    assert run(instance, "down").stdout == "the sandbox is gone\n"
+    assert run(instance, "down").stdout == "The sandbox is gone.\n"
     assert not instance.folder.exists()
     assert run(instance, "status").returncode == 1
 
@@ -90,7 +88,7 @@ def test_a_part_that_dies_is_named_by_status(instance: Instance) -> None:
     os.kill(pid, signal.SIGKILL)
     init = int(instance.init_pid.read_text())
     asyncio.run(eventually(_alive(instance, init), lambda alive: not alive, within=5))
-    assert run(instance, "down").stdout == "the sandbox is gone\n"
+    assert run(instance, "down").stdout == "The sandbox is gone.\n"
 
 
 def test_a_start_that_fails_says_why(instance: Instance) -> None:

@@ -6,7 +6,7 @@ from canary.kube.client import KubeClient
 from canary.kube.types import DEPLOYMENT, Json, resource_of
 from canary.sandbox import addresses
 from canary.sandbox.cluster import Cluster
-from canary.sandbox.testing import eventually
+from canary.sandbox.conditions import eventually
 
 
 def deployment(name: str, image: str, *, replicas: int = 1, **variables: str) -> Json:

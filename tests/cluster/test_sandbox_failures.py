@@ -11,9 +11,9 @@ import pytest
 from canary.kube.client import KubeClient
 from canary.kube.types import CONFIG_MAP, DEPLOYMENT, POD
 from canary.sandbox.cluster import Cluster
+from canary.sandbox.conditions import eventually
 from canary.sandbox.process import PartFailed
 from canary.sandbox.supervision import Guard
-from canary.sandbox.testing import eventually
 
 DOOMED = "import sys, time; print('the reason is here', flush=True); time.sleep(float(sys.argv[1])); sys.exit(3)"
 

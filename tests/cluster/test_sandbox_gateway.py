@@ -12,7 +12,7 @@ from canary.kube.client import KubeClient
 from canary.kube.types import DEPLOYMENT, HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, Resource
 from canary.sandbox import addresses, gateway
 from canary.sandbox.cluster import Cluster
-from canary.sandbox.testing import eventually
+from canary.sandbox.conditions import eventually
 from canary.sandbox.traffic import Traffic
 
 INGRESS_ROUTE = Resource("traefik.io", "v1alpha1", "ingressroutes", "IngressRoute")

@@ -8,7 +8,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from canary.sandbox.testing import eventually
+from canary.sandbox.conditions import eventually
 
 NETNS = (sys.executable, "-m", "canary.sandbox.netns", "--")
 

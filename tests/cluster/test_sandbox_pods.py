@@ -13,8 +13,7 @@ import pytest_asyncio
 from canary.kube.client import KubeClient
 from canary.kube.types import CONFIG_MAP, DAEMON_SET, POD, SECRET, Json
 from canary.sandbox.cluster import Cluster
-from canary.sandbox.conditions import connects
-from canary.sandbox.testing import eventually
+from canary.sandbox.conditions import connects, eventually
 
 DUMP = """
 import json, os, pathlib, time

@@ -9,8 +9,8 @@ from canary.kube.client import KubeClient
 from canary.kube.types import DEPLOYMENT, POD, SERVICE, Json
 from canary.sandbox import grpc
 from canary.sandbox.cluster import Cluster
+from canary.sandbox.conditions import eventually
 from canary.sandbox.protobuf import text
-from canary.sandbox.testing import eventually
 
 
 def deployment(name: str, image: str, port: int, probe: Json, **variables: str) -> Json:

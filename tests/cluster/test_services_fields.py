@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from canary.kube.types import CANARY, SERVICE, TRAEFIK_SERVICE, Json
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import AUTHOR, Recording, Rig, application, backends_of, phase_of
-from canary.sandbox.testing import eventually
 
 NAME = "app"
 NAMES = (NAME, f"{NAME}-primary", f"{NAME}-canary")

@@ -13,7 +13,7 @@ from canary.sandbox.cluster import Cluster
 from canary.sandbox.harness import CONTROLLER_PORT, Rig
 from canary.sandbox.options import CONTROLLER, Options
 from canary.sandbox.prometheus import Scraping
-from canary.sandbox.testing import cluster, namespace, pytest_pyfunc_call, running_cluster
+from tests.tools.clusters import cluster, namespace, pytest_pyfunc_call, running_cluster
 
 __all__ = ["cluster", "cluster_options", "namespace", "pytest_pyfunc_call", "rig", "running_cluster", "site"]
 

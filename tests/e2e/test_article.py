@@ -12,8 +12,8 @@ import yaml
 from canary.kube.types import CANARY, DEPLOYMENT, Json
 from canary.sandbox import addresses
 from canary.sandbox.cluster import Cluster
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Recording, Rig, application, ingress_route, phase_of, weight_of, without_repeats
-from canary.sandbox.testing import eventually
 from canary.sandbox.traffic import Traffic
 from deploy.grafana.queries import DASHBOARD, queries
 

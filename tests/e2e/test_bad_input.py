@@ -15,9 +15,9 @@ import yaml
 from canary.kube.errors import Invalid
 from canary.kube.types import CANARY, SERVICE, TRAEFIK_SERVICE, Json
 from canary.sandbox import addresses
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import AUTHOR, CONTROLLER_PORT, CRD, Rig, application
 from canary.sandbox.scenario import NAME, STEPS, Scenario, canary_of, hook
-from canary.sandbox.testing import eventually
 
 PATH = Path(__file__).parents[2] / "crds/canaries.yaml"
 RULES = {"x-kubernetes-validations", "minimum", "maximum", "enum", "pattern"}

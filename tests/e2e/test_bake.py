@@ -3,9 +3,9 @@
 import base64
 
 from canary.kube.types import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, SECRET, Json
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application
 from canary.sandbox.scenario import NAME, SUCCESS_RATE, Scenario, canary_of, image_of
-from canary.sandbox.testing import eventually
 from canary.sandbox.traffic import Traffic
 
 PRIMARY = f"{NAME}-primary"

@@ -8,9 +8,9 @@ from aiohttp import web
 
 from canary.kube.types import CANARY, CONFIG_MAP, SERVICE, Json
 from canary.sandbox import addresses
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application
 from canary.sandbox.scenario import NAME, STEPS, Scenario, canary_of, hook
-from canary.sandbox.testing import eventually
 
 
 async def test_a_new_revision_in_mid_rollout_starts_again(rig: Rig) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 from canary.kube.types import DEPLOYMENT, HTTP_ROUTE, METRIC_TEMPLATE, SERVICE, TRAEFIK_SERVICE, Json, Resource
 from canary.sandbox import addresses
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, ingress_route, weight_of, without_repeats
 from canary.sandbox.scenario import LOADTESTER
-from canary.sandbox.testing import eventually
 
 NAME = "podinfo"
 IMAGE = "ghcr.io/stefanprodan/podinfo"

@@ -1,9 +1,9 @@
 """A version whose pods can't start never gets a request, and the status says why it was given up."""
 
 from canary.kube.types import POD
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import NAME, Scenario, canary_of, image_of
-from canary.sandbox.testing import eventually
 
 
 async def test_an_image_that_cannot_be_pulled(rig: Rig) -> None:

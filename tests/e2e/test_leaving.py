@@ -11,9 +11,9 @@ import pytest_asyncio
 from canary.kube.errors import NotFound
 from canary.kube.types import CANARY, CONFIG_MAP, DEPLOYMENT, NAMESPACE, SERVICE, Json, Resource
 from canary.sandbox.cluster import Cluster
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application, weight_of
 from canary.sandbox.scenario import NAME, READY_SECONDS, Scenario, canary_of
-from canary.sandbox.testing import eventually
 
 CONTROLLER = "leaving controller"
 PRIMARY = f"{NAME}-primary"

@@ -14,8 +14,8 @@ import pytest
 from canary.kube.types import Json
 from canary.sandbox import addresses
 from canary.sandbox.cluster import Cluster
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application, ingress_route
-from canary.sandbox.testing import eventually
 from canary.sandbox.traffic import Traffic
 from metrics.builtin import TRAFFIC, UNITS, query_of
 from metrics.connections import Clients

@@ -9,9 +9,9 @@ import pytest_asyncio
 from canary.api.crds import DEFINITIONS, custom_resource_definition
 from canary.api.meta import JsonObject
 from canary.kube.types import CANARY
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import AUTHOR, CRD, Rig
 from canary.sandbox.scenario import SUCCESS_RATE, Scenario, canary_of
-from canary.sandbox.testing import eventually
 
 KNOWN = {
     "canaryWeight",

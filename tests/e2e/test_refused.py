@@ -14,10 +14,10 @@ from aiohttp import web
 
 from canary.kube.types import EVENT, HORIZONTAL_POD_AUTOSCALER, Json, Resource
 from canary.sandbox import addresses
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import CONTROLLER_PORT, Rig, application
 from canary.sandbox.options import CONTROLLER
 from canary.sandbox.scenario import NAME, STEPS, Scenario, canary_of, hook
-from canary.sandbox.testing import eventually
 
 QUOTA: Final = Resource("", "v1", "resourcequotas", "ResourceQuota")
 CLUSTER_ROLE: Final = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from canary.sandbox.instance import FOLDER, HOME
+
 ASK = "import urllib.request as r; print(r.urlopen('http://app-primary.test:9898/version').read().decode(), end='')"
 
 
@@ -18,14 +20,14 @@ ASK = "import urllib.request as r; print(r.urlopen('http://app-primary.test:9898
 def home() -> Iterator[Path]:
     """Where the sandbox keeps its files; a short path, because there is a socket in it."""
     with tempfile.TemporaryDirectory(prefix="canary-") as folder:
-        home = Path(folder) / "sandbox"
+        home = Path(folder) / FOLDER
         yield home
         sandbox(home, "down")
 
 
 def sandbox(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "canary", "sandbox", *words]
-    environment = {**os.environ, "CANARY_SANDBOX_HOME": str(home)}
+    environment = {**os.environ, HOME: str(home.parent)}
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environment)
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from canary.kube.types import HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, Resource
 from canary.sandbox import addresses
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application, backends_of, ingress_route
 from canary.sandbox.scenario import NAME, PORT, READY_SECONDS, Scenario, canary_of
-from canary.sandbox.testing import eventually
 from canary.sandbox.traffic import Answer, Traffic
 
 GATEWAY = [{"name": "traefik", "namespace": "gateway"}]

@@ -2,6 +2,7 @@
 
 from canary.kube.types import CANARY, SERVICE, Json
 from canary.sandbox import addresses
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import (
     Recording,
     Rig,
@@ -13,7 +14,6 @@ from canary.sandbox.harness import (
     without_repeats,
 )
 from canary.sandbox.scenario import ENDED, NAME, PORT, READY_SECONDS, ROLLOUT_SECONDS, STEPS, SUCCESS_RATE, canary_of
-from canary.sandbox.testing import eventually
 from canary.sandbox.traffic import Traffic
 
 TARGET = {"apiVersion": "v1", "kind": "Service", "name": NAME}

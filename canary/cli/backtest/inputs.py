@@ -1,6 +1,5 @@
 """What a backtest starts from: one Canary with its MetricTemplates out of files, explained where it can't run."""
 
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,23 +9,16 @@ from canary.api.canary import Canary, parse_canary
 from canary.api.meta import GROUP
 from canary.api.metrictemplate import MetricTemplate, parse_metric_template
 from canary.api.problems import InvalidResource, Problem
-from canary.cli.rehearse.reading import UnreadableError, documents, text_of
+from canary.cli.failures import CommandError
+from canary.cli.rehearse.reading import UnreadableError, documents, text_of, text_of_input
 from canary.cli.rehearse.refusals import is_weighted, problems_of
 from canary.cli.rehearse.stream import Neighbours, Stream
 
 PROMETHEUS = "prometheus"
 
 
-class InputError(Exception):
-    """What was given can't be used.
-
-    Args:
-        lines: why, each in a line of its own.
-    """
-
-    def __init__(self, *lines: str) -> None:
-        self.lines = lines
-        super().__init__("\n".join(lines))
+class InputError(CommandError):
+    """What was given can't be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +65,7 @@ def load(files: Iterable[Path], *, name: str, namespace: str, mesh_provider: str
     for path in files:
         where = "standard input" if str(path) == "-" else str(path)
         try:
-            text = sys.stdin.read() if str(path) == "-" else text_of(path)
+            text = text_of_input() if str(path) == "-" else text_of(path)
             for place, raw in documents(text, where):
                 _take(raw, f"{where}, document {place}", namespace, canaries, templates)
         except UnreadableError as error:

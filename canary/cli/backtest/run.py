@@ -20,26 +20,15 @@ from canary.cli.backtest.when import moment, stamp
 from canary.cli.backtest.when import written as length
 from canary.cli.backtest.workload import Workload
 from canary.cli.backtest.written import to_json, to_yaml
+from canary.cli.failures import DONE, FAILED
+from canary.cli.rehearse.reading import text_of
 from metrics.errors import MisconfiguredError, QueryError, TimedOutError, UnauthorizedError, UnreachableError
 from metrics.ranges import query_range
 from metrics.wire import join, place
 
-DONE, EXCEEDED, WRONG, INTERRUPTED = 0, 1, 2, 130
-
 
 def backtest(arguments: argparse.Namespace) -> int:
     """Run a backtest, and return the exit code."""
-    try:
-        return _backtest(arguments)
-    except InputError as error:
-        return _refuse(error.lines)
-    except OSError as error:
-        return _refuse([f"{error.filename or 'the result'}: {error.strerror or error}"])
-    except KeyboardInterrupt:
-        return INTERRUPTED
-
-
-def _backtest(arguments: argparse.Namespace) -> int:
     subject = load(
         arguments.filename,
         name=arguments.canary,
@@ -66,7 +55,7 @@ def _backtest(arguments: argparse.Namespace) -> int:
     _tell(arguments, report, gathered)
     share = report.share
     limit = arguments.fail_above
-    return EXCEEDED if limit is not None and share is not None and share * 100 > limit else DONE
+    return FAILED if limit is not None and share is not None and share * 100 > limit else DONE
 
 
 def _tell(arguments: argparse.Namespace, report: Report, gathered: Gathered) -> None:
@@ -83,12 +72,6 @@ def _tell(arguments: argparse.Namespace, report: Report, gathered: Gathered) -> 
             text = table(report)
     sys.stdout.write(text)
     sys.stdout.flush()
-
-
-def _refuse(lines: Iterable[str]) -> int:
-    for line in lines:
-        print(f"canary backtest: {' '.join(line.split())}", file=sys.stderr)
-    return WRONG
 
 
 def _grid(arguments: argparse.Namespace, subject: Subject, now: datetime) -> Grid:
@@ -137,7 +120,7 @@ def _credentials(arguments: argparse.Namespace) -> Mapping[str, str]:
 
 
 def _secret(path: Path) -> str:
-    return path.read_text(encoding="utf-8").strip()
+    return text_of(path).strip()
 
 
 def _explain(failure: FetchError, access: Access) -> str:

@@ -1,15 +1,15 @@
 """From files, folders and the standard input to the objects in them, and to what can't be used."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from os.path import realpath
 from pathlib import Path
 from typing import NamedTuple
 
 from canary.api import strict
 from canary.api.meta import GROUP
 from canary.cli.rehearse.expectations import Expectations, expectations_in, file_beside
-from canary.cli.rehearse.reading import UnreadableError, decoded, documents_of, text_of
+from canary.cli.rehearse.reading import UnreadableError, documents_of, text_of, text_of_input
 from canary.cli.rehearse.specs import BESIDE, STDIN, SUFFIXES, Source, files_in, is_beside
 from canary.cli.rehearse.story import Story
 from canary.cli.rehearse.stream import FILL_IN, is_of_helm, makes_canaries, may_hold_objects
@@ -75,29 +75,29 @@ def _is_within(each: Found | Trouble, folder: str) -> bool:
 
 
 def _all(places: Sequence[str], told: Mapping[str, Story]) -> Iterator[Found | Trouble]:
-    read: set[Path] = set()
+    read: set[str] = set()
     for place in places:
         if place == STDIN:
             yield _standard_input()
         elif Path(place).is_dir():
             yield from _folder(Path(place), told, read)
-        elif Path(place).resolve() not in read:
-            read.add(Path(place).resolve())
+        elif realpath(place) not in read:
+            read.add(realpath(place))
             yield from _file(Path(place), told, alone=True)
 
 
 def _standard_input() -> Found | Trouble:
     try:
-        text = decoded(sys.stdin.buffer.read(), "standard input")
+        text = text_of_input()
         return _parsed("standard input", text, alone=True) or Trouble("standard input", (NO_CANARY,))
     except UnreadableError as error:
         return Trouble(error.where, error.problems)
 
 
-def _folder(folder: Path, told: Mapping[str, Story], read: set[Path]) -> Iterator[Found | Trouble]:
+def _folder(folder: Path, told: Mapping[str, Story], read: set[str]) -> Iterator[Found | Trouble]:
     for path in files_in(folder):
-        if path.resolve() not in read:
-            read.add(path.resolve())
+        if realpath(path) not in read:
+            read.add(realpath(path))
             yield from _file(path, told, alone=False)
     for path in sorted(each for each in folder.rglob(f"*{BESIDE}.*") if is_beside(each)):
         name = path.stem.removesuffix(BESIDE)

@@ -1,9 +1,10 @@
 """Files that people write for rehearsals: YAML to models, or to problems that name the field and the remedy."""
 
 import difflib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 from pydantic import ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -12,7 +13,11 @@ from canary.api.durations import REMEDY
 from canary.api.meta import Model
 from canary.api.parsing import field_path
 from canary.api.problems import InvalidResource, Problem
+from canary.cli.failures import CommandError
 from canary.cli.rehearse.documents import Document, NotYamlError, read
+
+MOST_BYTES: Final = 10_000_000
+"""Of one file: the specs of a large cluster have a tenth of that, and take a second to read."""
 
 
 class Written(Model):
@@ -24,7 +29,7 @@ class Written(Model):
 W = TypeVar("W", bound=Written)
 
 
-class UnreadableError(Exception):
+class UnreadableError(CommandError):
     """A file that can't be used.
 
     Args:
@@ -35,7 +40,7 @@ class UnreadableError(Exception):
     def __init__(self, where: str, *problems: str) -> None:
         self.where = where
         self.problems = problems
-        super().__init__("\n".join(f"{where}: {each}" for each in problems))
+        super().__init__(*(f"{where}: {each}" for each in problems))
 
 
 def documents(text: str, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -75,19 +80,35 @@ def text_of(path: Path) -> str:
         UnreadableError: it can't be read.
     """
     try:
-        return decoded(path.read_bytes(), str(path))
+        with path.open("rb") as file:
+            return bounded(file, str(path))
     except OSError as error:
         raise UnreadableError(str(path), f"it can't be read: {error.strerror or error}") from error
 
 
-def decoded(text: bytes, where: str) -> str:
-    """The text that these bytes are.
+def text_of_input() -> str:
+    """What the standard input says.
 
     Raises:
-        UnreadableError: they are none.
+        UnreadableError: it can't be read.
     """
     try:
-        return text.decode("utf-8")
+        return bounded(sys.stdin.buffer, "standard input")
+    except OSError as error:
+        raise UnreadableError("standard input", f"it can't be read: {error.strerror or error}") from error
+
+
+def bounded(file: BinaryIO, where: str) -> str:
+    """The text of a file that is not too large.
+
+    Raises:
+        UnreadableError: it is, or is no text.
+    """
+    content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise UnreadableError(where, f"it has more than {MOST_BYTES:,} bytes; give the specs alone")
+    try:
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UnreadableError(where, "it is no text; write YAML or JSON in UTF-8") from error
 

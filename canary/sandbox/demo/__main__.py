@@ -1,5 +1,6 @@
 """`canary sandbox demo` starts this inside a private network; it is not typed by people."""
 
+import os
 import sys
 
 
@@ -11,6 +12,10 @@ def main() -> int:
         return command.main()
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # At its end Python would try to write the rest, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
 
 
 if __name__ == "__main__":

@@ -45,8 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         structlog.configure(logger_factory=structlog.WriteLoggerFactory(log))
         try:
             return asyncio.run(_run(given))
-        except (DemoError, PartFailed, ManifestError, ToolMissingError) as error:
-            _say(f"\nThe demonstration could not go on: {error}\nLogs: {_keep_logs(given.folder, given.pictures)}")
+        except BrokenPipeError:  # nobody is told any more
+            raise
+        except (DemoError, PartFailed, ManifestError, ToolMissingError, OSError) as error:
+            _say(f"\nThe demonstration could not go on: {error}\n{_logs(given.folder, given.pictures)}")
             return 1
         except asyncio.CancelledError:
             _say("\nInterrupted; nothing is left running.")
@@ -65,7 +67,7 @@ async def _run(given: argparse.Namespace) -> int:
     files = draw(record, given.pictures)
     _say("\n".join(["", *report(outcome, files, given.program)]))
     if outcome.problems:
-        _say(f"\nLogs: {_keep_logs(given.folder, given.pictures)}")
+        _say(f"\n{_logs(given.folder, given.pictures)}")
     return 1 if outcome.problems else 0
 
 
@@ -126,6 +128,13 @@ def draw(record: Record, folder: Path) -> list[Path]:
         files.append(folder / f"{name}.svg")
         files[-1].write_text(svg(chart(record, title, began - _MARGIN_SECONDS, ended + _MARGIN_SECONDS)))
     return files
+
+
+def _logs(folder: Path, pictures: Path) -> str:
+    try:
+        return f"Logs: {_keep_logs(folder, pictures)}"
+    except OSError as error:
+        return f"Logs could not be kept: {error}"
 
 
 def _keep_logs(folder: Path, pictures: Path) -> Path:

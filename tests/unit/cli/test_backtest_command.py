@@ -308,7 +308,7 @@ def test_what_is_wrong_with_prometheus_is_one_line_and_exit_code_2(
         (("--prometheus", "prom:9090"), "--prometheus: the address 'prom:9090' is not an http:// or https:// URL"),
         (("--header", "x"), "--header: 'x' has no value"),
         (("--username", "me"), "--username: its password is missing"),
-        (("--token-file", "/nowhere/token"), "/nowhere/token: No such file or directory"),
+        (("--token-file", "/nowhere/token"), "/nowhere/token: it can't be read: No such file or directory"),
         (("-f", "/nowhere/spec.yaml"), "/nowhere/spec.yaml: it can't be read: No such file or directory"),
         (("--canary", "other"), "there is no Canary other in the files, only app"),
     ],

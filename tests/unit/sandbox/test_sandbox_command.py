@@ -1,14 +1,18 @@
 """`canary sandbox`: what is typed, and what is said."""
 
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
 from canary.api.canary import Canary
-from canary.cli.main import double_dashes, main
+from canary.cli.main import main
+from canary.cli.parser import double_dashes
 from canary.cli.sandbox_command import how_to_use
-from canary.sandbox import background, instance
+from canary.sandbox import background, binaries, instance
 from canary.sandbox.installation import installed
 from canary.sandbox.instance import Status
 from canary.sandbox.options import CONTROLLER, Options
@@ -40,7 +44,7 @@ def test_status_and_down_say_that_there_is_none(capsys: pytest.CaptureFixture[st
 
 def test_a_part_that_died_is_named_with_the_end_of_its_log(capsys: pytest.CaptureFixture[str]) -> None:
     own = instance.Instance.of_user()
-    own.folder.mkdir()
+    own.folder.mkdir(parents=True)
     own.write(Status("failed", "", "", "", failure="etcd exited with status 1; the end of its log (…):\n  no space"))
     assert main(["sandbox", "status"]) == 1
     assert capsys.readouterr().out.endswith("etcd exited with status 1; the end of its log (…):\n  no space\n")
@@ -85,3 +89,35 @@ def test_a_cluster_comes_with_the_controller_and_the_load_tester() -> None:
     assert [companion.name for companion in options.companions] == ["controller", "loadtester"]
     assert options.companions[0].user == CONTROLLER in options.users
     assert "flagger-loadtester.test" in options.names
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program in a cache of the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    program = tmp_path / "canary-controller" / "bin" / binaries.RECIPES[2].key / "hey"
+    program.parent.mkdir(parents=True)
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
+    return program
+
+
+def test_the_cache_is_listed_and_cleaned(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sandbox", "cache"]) == 0
+    folder = kept.parents[2]
+    assert capsys.readouterr().out == f"    0 MiB  {kept.parent}\n    0 MiB  in {folder}\n"
+    assert main(["sandbox", "cache", "--clean"]) == 0
+    assert capsys.readouterr().out == f"Removed 0 MiB from {folder}.\n"
+    assert not folder.exists()
+
+
+def test_what_runs_is_not_cleaned_away(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither under a sandbox nor under a cluster of somebody else's."""
+    with instance.Instance.of_user().held():
+        assert main(["sandbox", "cache", "--clean"]) == 1
+        assert "a sandbox uses what is there" in capsys.readouterr().err
+    assert main(["sandbox", "down"]) == 0
+    with subprocess.Popen(["sleep", "1000"], executable=kept) as running:
+        assert main(["sandbox", "cache", "--clean"]) == 1
+        running.kill()
+    assert f"process {running.pid} runs a program that is there" in capsys.readouterr().err
+    assert kept.exists()

@@ -2,7 +2,7 @@
 
 A conftest takes them over by importing them:
 
-    from canary.sandbox.testing import cluster, cluster_options, namespace, pytest_pyfunc_call, running_cluster
+    from tests.tools.clusters import cluster, cluster_options, namespace, pytest_pyfunc_call, running_cluster
 
 and says how its cluster is to be by a session fixture `cluster_options` of its own. Such tests run inside the private
 network: `python -m canary.sandbox.netns -- pytest …`. When a part of the cluster dies, the test that is running fails
@@ -11,8 +11,7 @@ at once with that part's name and the end of its log.
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from typing import TypeVar
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
 import pytest_asyncio
@@ -23,7 +22,6 @@ from canary.sandbox.cluster import Cluster
 from canary.sandbox.options import Options
 from canary.sandbox.supervision import call_in
 
-T = TypeVar("T")
 _running: list[Cluster] = []
 
 
@@ -82,25 +80,3 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
             if cluster.failure is not None:
                 raise cluster.failure from None
         raise
-
-
-async def eventually(ask: Callable[[], Awaitable[T]], accept: Callable[[T], bool], *, within: float = 30.0) -> T:
-    """Ask again and again until the answer is accepted; the answer.
-
-    Args:
-        ask: gets the answer.
-        accept: whether it is the one waited for.
-        within: seconds.
-
-    Raises:
-        AssertionError: no answer was accepted in time; the text has the last one.
-    """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + within
-    while True:
-        answer = await ask()
-        if accept(answer):
-            return answer
-        if loop.time() > deadline:
-            raise AssertionError(f"not within {within:g} s; last answer: {answer!r}")
-        await asyncio.sleep(0.1)

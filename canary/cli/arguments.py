@@ -1,0 +1,77 @@
+"""What stands on command lines: a parser that says in one line what is wrong, and the types of arguments."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from canary.cli.failures import CommandError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+_MOST_DIGITS: Final = 12
+MOST_PORT: Final = 65_535
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser for which flags are written out: Flagger's can't be shortened either."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **settings})
+
+    def error(self, message: str) -> NoReturn:
+        """Say it in one line, where argparse puts the whole usage before it.
+
+        Raises:
+            CommandError: always.
+        """
+        raise CommandError(f"{message}; see `{self.prog} --help`", command=self.prog)
+
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        """Write help, where argparse would pass over a full disk in silence."""
+        if message:
+            (file or sys.stderr).write(message)
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Reads a whole number of a range, both ends included."""
+
+    def read(text: str) -> int:
+        digits = text.removeprefix("-")
+        if digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS and least <= int(text) <= most:
+            return int(text)
+        msg = f"{_quoted(text)} is not a whole number from {least} to {most}"
+        raise argparse.ArgumentTypeError(msg)
+
+    return read
+
+
+def port(text: str) -> int:
+    """Reads the number of a TCP port; 0 is any that is free."""
+    return whole(0, MOST_PORT)(text)
+
+
+def address(text: str) -> str:
+    """Reads the address of an HTTP server; empty is none."""
+    from canary.api.addresses import is_web_address  # noqa: PLC0415 - help has no time for it
+
+    if text and not is_web_address(text):
+        # Not quoted: a hook's address is a secret.
+        msg = "this is not an http:// or https:// address; write one such as https://HOST:PORT/PATH"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
+def traffic_provider(text: str) -> str:
+    """Reads the name of a traffic provider."""
+    from canary.routers.registry import supported  # noqa: PLC0415 - help has no time for it
+
+    if text not in supported():
+        msg = f"traffic provider {_quoted(text)} is not supported; write one of {', '.join(supported())}"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= 100 else f"{text[:100]}…")
