@@ -125,7 +125,10 @@ def pod_counts(canary: Canary, provider: str) -> Iterator[Problem]:
         yield Problem(field, message, "take autoscalerRef out, or choose a provider with weights")
     if analysis.iterations > 0:
         message = "goes by stepWeight or stepWeights; with iterations no request reaches the canary"
-        yield Problem(field, message, "set stepWeight in place of iterations, or take it out")
+        # Chosen requests go by iterations: weights in their place would lead back here.
+        yield Problem(
+            field, message, "take it out" if analysis.match else "set stepWeight in place of iterations, or take it out"
+        )
 
 
 def metrics(canary: Canary, _provider: str) -> Iterator[Problem]:
