@@ -19,11 +19,21 @@ from typing import ClassVar
 
 from metrics.verdict import Cause
 
+_LONGEST = 500
+
 
 class ProviderError(Exception):
-    """No usable answer."""
+    """No usable answer.
+
+    Args:
+        text: why, in words; what is too long for a status is cut, as servers may say anything.
+    """
 
     cause: ClassVar[Cause] = Cause.UNREADABLE
+
+    def __init__(self, text: str) -> None:
+        line = " ".join(text.split())
+        super().__init__(line if len(line) <= _LONGEST else line[:_LONGEST] + "…")
 
 
 class MisconfiguredError(ProviderError):

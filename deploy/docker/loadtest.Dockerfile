@@ -18,6 +18,7 @@ RUN pip install --require-hashes --requirement requirements/build.txt \
 COPY pyproject.toml README.md LICENSE ./
 COPY canary canary
 COPY metrics metrics
+COPY outbound outbound
 COPY loadtest loadtest
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
  && pip --python /opt/loadtest/bin/python install --no-deps dist/*.whl

@@ -7,14 +7,13 @@ import json
 from datetime import datetime
 from urllib.parse import urlencode
 
-from metrics.errors import QueryError, UnreadableError
+from metrics.errors import QueryError
 from metrics.providers.base import (
     Provider,
     address_of,
     credential,
     of_series,
     raise_for_status,
-    read_object,
     unexpected,
 )
 from metrics.question import Empty, Question, Sample
@@ -35,12 +34,12 @@ def probe(question: Question, now: datetime) -> Request:
 
 def accept(response: Response) -> None:
     """See that Flux is accepted from us."""
-    _raise_for_error(response)
+    raise_for_status(response, lambda answer: answer.get("message"))
 
 
 def parse(response: Response) -> Sample:
     """Read the first row of each table."""
-    _raise_for_error(response)
+    raise_for_status(response, lambda answer: answer.get("message"))
     try:
         rows = [row for row in csv.reader(response.body.decode("utf-8").splitlines()) if any(row)]
     except (UnicodeDecodeError, csv.Error) as error:
@@ -86,16 +85,6 @@ def _headers(question: Question) -> Headers:
     credential(question.credentials, "org", "influxdb", encoded=True)
     token = credential(question.credentials, "token", "influxdb")
     return (*question.headers, ("Authorization", f"Token {token}"))
-
-
-def _raise_for_error(response: Response) -> None:
-    detail = ""
-    if response.status >= 400:
-        try:
-            detail = str(read_object(response).get("message") or "")
-        except UnreadableError:
-            detail = ""
-    raise_for_status(response, detail)
 
 
 INFLUXDB = Provider(

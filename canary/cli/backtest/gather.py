@@ -60,13 +60,13 @@ class Access:
     insecure: bool = False
 
     def grant(self, question: Question) -> Question:
-        """The question, put to this Prometheus."""
+        """The question, put to this Prometheus, whose certificate no MetricTemplate may leave unchecked."""
         return replace(
             question,
             address=self.address,
             headers=(*question.headers, *self.headers),
             credentials=self.credentials,
-            insecure=self.insecure or question.insecure,
+            insecure=self.insecure,
         )
 
     def ask(self, name: str, query: str, interval: timedelta) -> Question:

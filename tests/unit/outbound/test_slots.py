@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.controller.ask.slots import Slots
+from outbound.slots import Slots
 
 pytestmark = pytest.mark.looptime
 

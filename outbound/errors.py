@@ -1,0 +1,72 @@
+"""Why a request has no answer, in words that anybody may read.
+
+They hold no credential, no address but a host's, and nothing that the other side has written: HTTP libraries quote
+whole requests and answers in their errors.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+
+import aiohttp
+
+
+class OutboundError(Exception):
+    """No usable answer; its text can follow a colon."""
+
+
+class CannotAskError(OutboundError):
+    """No request can be made of it, now or later."""
+
+
+class NoConnectionError(OutboundError):
+    """There is no connection, or it broke."""
+
+
+class UntrustedError(OutboundError):
+    """Its certificate was refused."""
+
+
+class TooLateError(OutboundError):
+    """The whole answer did not come in time."""
+
+
+class CrowdedError(OutboundError):
+    """Too many requests to the same host are under way."""
+
+
+class UnusableError(OutboundError):
+    """What comes is larger than anybody wants, or packed."""
+
+
+def told(error: Exception) -> OutboundError:
+    """What an error of the HTTP library, or of what it stands on, means."""
+    inner = list(_chain(error))
+    for each in inner:
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return UntrustedError(f"its certificate isn't trusted ({each.verify_message})")
+    match error:
+        case aiohttp.ClientHttpProxyError(status=status):
+            return NoConnectionError(f"the proxy answers {status}")
+        case ValueError():
+            return CannotAskError(f"the request can't be made ({type(error).__name__})")
+        case aiohttp.ClientResponseError():
+            return NoConnectionError("what comes is no HTTP")
+        case aiohttp.ClientPayloadError():
+            return NoConnectionError("the answer broke off")
+        case aiohttp.ServerDisconnectedError():
+            return NoConnectionError("the connection was closed before an answer")
+    # The innermost knows best; those around it repeat it.
+    for each in reversed(inner):
+        if isinstance(each, OSError) and not isinstance(each, aiohttp.ClientError):
+            return NoConnectionError(f"the connection failed ({each})")
+    return NoConnectionError("the connection failed")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what it came from."""
+    inner: BaseException | None = error
+    while inner is not None:
+        yield inner
+        inner = inner.__cause__ or inner.__context__
