@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import outbound.errors
 from metrics.errors import (
     MisconfiguredError,
     ProviderError,
     TimedOutError,
+    TooLargeError,
     UnreachableError,
     UnreadableError,
 )
@@ -72,6 +74,8 @@ def _meant(error: OutboundError) -> ProviderError:
             return MisconfiguredError(str(error))
         case TooLateError():
             return TimedOutError(str(error))
+        case outbound.errors.TooLargeError():
+            return TooLargeError(str(error))
         case NoConnectionError() | UntrustedError() | CrowdedError():
             return UnreachableError(str(error))
     return UnreadableError(str(error))

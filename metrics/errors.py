@@ -7,7 +7,7 @@ ProviderError
 ├── UnreachableError     no connection, or one that broke
 ├── TimedOutError        no answer in time: ours, the server's own, or a proxy's
 ├── ServerError          the server is in trouble, or asks to be left alone for a while
-└── UnreadableError      the answer isn't what this kind of server sends
+└── UnreadableError      the answer isn't what this kind of server sends, or (TooLargeError) is too large to be read
 
 Each carries the cause under which it appears in a verdict; its text can follow a colon. EmptyRangeError stands apart:
 it is the answer of a server that works.
@@ -76,6 +76,10 @@ class UnreadableError(ProviderError):
     """What answers isn't the API that the provider's type promises."""
 
     cause = Cause.UNREADABLE
+
+
+class TooLargeError(UnreadableError):
+    """The answer is larger than it may be."""
 
 
 class EmptyRangeError(Exception):

@@ -30,11 +30,12 @@ from outbound.errors import (
     CannotAskError,
     NoConnectionError,
     OutboundError,
+    PackedError,
+    TooLargeError,
     TooLateError,
-    UnusableError,
     told,
 )
-from outbound.message import Request, Response, basic, check
+from outbound.message import Headers, Request, Response, basic, check
 from outbound.slots import Slots
 
 Transport = Callable[[Request], Awaitable[Response]]
@@ -102,7 +103,8 @@ class Connections:
             TooLateError: the answer is not complete in time.
             NoConnectionError: there is no connection, or it broke.
             UntrustedError: the server's certificate was refused.
-            UnusableError: the answer is too large, or packed.
+            TooLargeError: the answer is larger than it may be.
+            PackedError: it comes packed.
         """
         check(request.headers)
         try:
@@ -159,19 +161,22 @@ class Connections:
 
     async def _send(self, request: Request) -> Response:
         url = _url(request.url)
+        headers = [each for each in request.headers if each[0].lower() != "accept-encoding"]
         proxy, entry = _proxy(request.proxy or self._proxy_for(url.scheme, url.host or ""))
+        if url.scheme == "http":
+            headers += entry
         answer = await self._session(insecure=request.insecure).request(
             request.method,
             url,
-            headers=[each for each in request.headers if each[0].lower() != "accept-encoding"],
+            headers=headers,
             data=request.body,
             proxy=proxy,
-            proxy_auth=entry,
+            proxy_headers=dict(entry),
             allow_redirects=False,
         )
         try:
-            headers = {name.lower(): value for name, value in reversed(list(answer.headers.items()))}
-            return Response(answer.status, await self._body(answer), headers)
+            received = {name.lower(): value for name, value in reversed(list(answer.headers.items()))}
+            return Response(answer.status, await self._body(answer), received)
         finally:
             # One that was read to its end has given its connection back already.
             answer.close()
@@ -184,14 +189,14 @@ class Connections:
         if any(each.strip().lower() not in {"", "identity"} for each in answer.headers.getall("Content-Encoding", ())):
             if cut:
                 return b""
-            raise UnusableError("the answer is packed (Content-Encoding), which it was not asked to be")
+            raise PackedError("the answer is packed (Content-Encoding), which it was not asked to be")
         body = bytearray()
         async for chunk in answer.content.iter_any():
             body += chunk
             if len(body) >= largest and cut:
                 break
             if len(body) > largest:
-                raise UnusableError(f"the answer is larger than {_size(largest)}")
+                raise TooLargeError(f"the answer is larger than {_size(largest)}")
         return bytes(body[:largest])
 
     def _session(self, *, insecure: bool) -> aiohttp.ClientSession:
@@ -240,36 +245,36 @@ def _onward(request: Request, status: int, location: str) -> tuple[Request | Non
     """The request that a redirect asks for, None where it must not be followed; and the place that it leads to."""
     here = _url(request.url)
     try:
-        there = here.join(_url(location)).with_user(None)
-        origin = (there.scheme, there.host, there.port)
+        there = here.join(_url(location))
+        if there.scheme not in _WEB or not there.host or len(there.host) > _LONGEST_NAME:
+            return None, "what is no http:// or https:// address"
+        there, leads_to = there.with_user(None), str(there.origin())
     except ValueError:
         return None, "what is no address"
-    if there.scheme not in _WEB or not there.host or len(there.host) > _LONGEST_NAME:
-        return None, "what is no http:// or https:// address"
-    leads_to = str(there.origin())
-    if origin != (here.scheme, here.host, here.port) or (status == _SEE_OTHER and request.method != "GET"):
+    strange = (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port)
+    if strange or (status == _SEE_OTHER and request.method != "GET"):
         return None, leads_to
     return replace(request, url=str(there)), leads_to
 
 
-def _proxy(address: str) -> tuple[URL | None, aiohttp.BasicAuth | None]:
-    """A proxy without what lets one in, and that.
+def _proxy(address: str) -> tuple[URL | None, Headers]:
+    """A proxy without what lets one in, and the header that does.
 
     Raises:
         CannotAskError: it is no address.
     """
     if not address:
-        return None, None
+        return None, ()
     words = "the request can't be made: the proxy is not an http:// or https:// URL"
     try:
         url = URL(address if "://" in address else f"http://{address}")
-        entry = aiohttp.BasicAuth(url.user or "", url.password or "", "utf-8") if url.raw_user is not None else None
-        plain = url.with_user(None)
     except ValueError:
         raise CannotAskError(words) from None
-    if plain.scheme not in _WEB or not plain.host:
+    if url.scheme not in _WEB or not url.host:
         raise CannotAskError(words)
-    return plain, entry
+    if url.raw_user is None:
+        return url, ()
+    return url.with_user(None), (("Proxy-Authorization", basic(url.user or "", url.password or "")[1]),)
 
 
 def _proxy_for(scheme: str, host: str) -> str:
@@ -279,11 +284,18 @@ def _proxy_for(scheme: str, host: str) -> str:
 
 
 def _trusted() -> ssl.SSLContext:
-    """The authorities that are trusted."""
+    """The authorities that are trusted.
+
+    Raises:
+        CannotAskError: those that the environment names can't be read.
+    """
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    if not file and folder:
-        return ssl.create_default_context(capath=folder)
-    return ssl.create_default_context(cafile=file or certifi.where())
+    try:
+        if folder and not file:
+            return ssl.create_default_context(capath=folder)
+        return ssl.create_default_context(cafile=file or certifi.where())
+    except OSError as error:
+        raise CannotAskError(f"SSL_CERT_FILE names no certificates of authorities ({error.strerror})") from None
 
 
 def _size(count: int) -> str:

@@ -36,8 +36,12 @@ class CrowdedError(OutboundError):
     """Too many requests to the same host are under way."""
 
 
-class UnusableError(OutboundError):
-    """What comes is larger than anybody wants, or packed."""
+class TooLargeError(OutboundError):
+    """The answer is larger than it may be."""
+
+
+class PackedError(OutboundError):
+    """The answer comes packed, and might be of any size."""
 
 
 def told(error: Exception) -> OutboundError:

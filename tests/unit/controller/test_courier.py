@@ -6,10 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-import httpx
 import pytest
 
-from canary import webhooks
 from canary.api.canary import Canary, parse_canary
 from canary.controller.options import Options
 from canary.controller.record.alerts import Alerter, Delivery, Missed
@@ -18,6 +16,9 @@ from canary.controller.telemetry import Telemetry
 from canary.kube.events import EventRecorder
 from canary.kube.types import Json
 from canary.rollout.decision import Alert
+from canary.webhooks import HOOKS
+from outbound.connections import Connections
+from outbound.message import Request, Response
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOOK = {"name": "receiver", "type": "event", "url": "http://hooks.test/", "retries": 1}
@@ -81,19 +82,18 @@ class Desk:
         self.called: list[str] = []
         self.delivered: list[str] = []
 
-        def handle(request: httpx.Request) -> httpx.Response:
-            message = json.loads(request.content)["metadata"]["eventMessage"]
+        async def handle(request: Request) -> Response:
+            message = json.loads(request.body or b"")["metadata"]["eventMessage"]
             status = answer(message)
             if status == 200:
                 self.called.append(message)
-            return httpx.Response(status)
+            return Response(status)
 
-        http = httpx.AsyncClient(transport=httpx.MockTransport(handle))
         self.courier = Courier(
             cast("EventRecorder", self.events),
             self.messenger,
             Telemetry("0", "traefik"),
-            webhooks.Clients(http, http),
+            Connections(HOOKS, handle),
             Options(),
             lambda: NOW,
             self.delivered.append,
