@@ -36,6 +36,7 @@ from outbound.errors import (
     told,
 )
 from outbound.message import Headers, Request, Response, basic, check
+from outbound.resolver import Resolver
 from outbound.slots import Slots
 
 Transport = Callable[[Request], Awaitable[Response]]
@@ -206,9 +207,9 @@ class Connections:
             trusted: ssl.SSLContext | bool = False if insecure else _trusted()
             # How many connections there are hangs on the turns that are given.
             connector = (
-                aiohttp.TCPConnector(limit=0, keepalive_timeout=idle, ssl=trusted)
+                aiohttp.TCPConnector(limit=0, keepalive_timeout=idle, ssl=trusted, resolver=Resolver())
                 if idle
-                else aiohttp.TCPConnector(limit=0, force_close=True, ssl=trusted)
+                else aiohttp.TCPConnector(limit=0, force_close=True, ssl=trusted, resolver=Resolver())
             )
             session = self._open[insecure] = aiohttp.ClientSession(
                 connector=connector,
