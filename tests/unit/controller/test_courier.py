@@ -182,3 +182,45 @@ async def test_an_event_told_by_two_processes_has_one_name_and_one_of_long_ago_i
     third.courier.take(old, late)
     await asyncio.sleep(30)
     assert list(third.events.told.values()) == ["event 2"], "people are called all the same"
+
+
+@pytest.mark.looptime
+async def test_a_receiver_that_is_dead_keeps_no_other_from_hearing() -> None:
+    """Of each host only so many requests are under way, and a retry waits for its time without taking a turn."""
+    heard: list[str] = []
+    under_way = most = 0
+
+    async def handle(request: Request) -> Response:
+        nonlocal under_way, most
+        if "dead" not in request.url:
+            heard.append(request.url)
+            return Response(200)
+        under_way, most = under_way + 1, max(most, under_way + 1)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            under_way -= 1
+        raise AssertionError
+
+    courier = Courier(
+        cast("EventRecorder", Events()),
+        Messenger(),
+        Telemetry("0", "traefik"),
+        Connections(HOOKS, handle),
+        Options(),
+        lambda: NOW,
+        lambda _: None,
+    )
+    for number in range(3 * HOOKS.per_host):
+        raw, canary = canary_of(notice(1))
+        hook = canary.analysis.webhooks[0].replace(url="http://dead.test/")
+        metadata = canary.metadata.replace(name=f"app-{number}", uid=str(number))
+        analysis = canary.analysis.replace(webhooks=(hook,))
+        courier.take(raw, canary.replace(metadata=metadata, spec=canary.spec.replace(analysis=analysis)))
+    raw, canary = canary_of(notice(1))
+    courier.take(raw, canary)
+    await asyncio.sleep(1)
+
+    assert heard == ["http://hooks.test/"]
+    assert most == HOOKS.per_host
+    await courier.close()
