@@ -46,14 +46,17 @@ class PackedError(OutboundError):
 
 def told(error: Exception) -> OutboundError:
     """What an error of the HTTP library, or of what it stands on, means."""
-    inner = list(_chain(error))
+    # The library's own are of the kinds of those that they come from, without what those say.
+    inner = [each for each in _chain(error) if isinstance(each, OSError) and not isinstance(each, aiohttp.ClientError)]
     for each in inner:
         if isinstance(each, ssl.SSLCertVerificationError):
             return UntrustedError(f"its certificate isn't trusted ({each.verify_message})")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return UntrustedError("its certificate isn't trusted")
     match error:
         case aiohttp.ClientHttpProxyError(status=status):
             return NoConnectionError(f"the proxy answers {status}")
-        case ValueError():
+        case ValueError() if not inner:
             return CannotAskError(f"the request can't be made ({type(error).__name__})")
         case aiohttp.ClientResponseError():
             return NoConnectionError("what comes is no HTTP")
@@ -62,10 +65,7 @@ def told(error: Exception) -> OutboundError:
         case aiohttp.ServerDisconnectedError():
             return NoConnectionError("the connection was closed before an answer")
     # The innermost knows best; those around it repeat it.
-    for each in reversed(inner):
-        if isinstance(each, OSError) and not isinstance(each, aiohttp.ClientError):
-            return NoConnectionError(f"the connection failed ({each})")
-    return NoConnectionError("the connection failed")
+    return NoConnectionError(f"the connection failed ({inner[-1]})" if inner else "the connection failed")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
