@@ -34,12 +34,12 @@ def probe(question: Question, now: datetime) -> Request:
 
 def accept(response: Response) -> None:
     """See that Flux is accepted from us."""
-    raise_for_status(response, lambda answer: answer.get("message"))
+    _raise_for_error(response)
 
 
 def parse(response: Response) -> Sample:
     """Read the first row of each table."""
-    raise_for_status(response, lambda answer: answer.get("message"))
+    _raise_for_error(response)
     try:
         rows = [row for row in csv.reader(response.body.decode("utf-8").splitlines()) if any(row)]
     except (UnicodeDecodeError, csv.Error) as error:
@@ -85,6 +85,10 @@ def _headers(question: Question) -> Headers:
     credential(question.credentials, "org", "influxdb", encoded=True)
     token = credential(question.credentials, "token", "influxdb")
     return (*question.headers, ("Authorization", f"Token {token}"))
+
+
+def _raise_for_error(response: Response) -> None:
+    raise_for_status(response, lambda answer: answer.get("message"))
 
 
 INFLUXDB = Provider(

@@ -60,12 +60,13 @@ class Access:
     insecure: bool = False
 
     def grant(self, question: Question) -> Question:
-        """The question, put to this Prometheus, whose certificate no MetricTemplate may leave unchecked."""
+        """The question, put to this Prometheus."""
         return replace(
             question,
             address=self.address,
             headers=(*question.headers, *self.headers),
             credentials=self.credentials,
+            # Not the template's: whoever writes a spec does not say whom the pipeline's token is shown to.
             insecure=self.insecure,
         )
 
