@@ -67,7 +67,7 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 requirements: ## Pin all packages anew (needs uv)
 	$(COMPILE) --extra sandbox --output-file requirements/test.txt pyproject.toml requirements/test.in
 	$(COMPILE) --output-file requirements/run.txt pyproject.toml
-	$(COMPILE) --extra loadtest --output-file requirements/loadtest.txt pyproject.toml
+	$(COMPILE) --extra loadtest --constraint requirements/run.txt --output-file requirements/loadtest.txt pyproject.toml
 	echo 'hatchling>=1.27' | $(COMPILE) --output-file requirements/build.txt -
 
 clean: ## Remove what was built here; the user's cache folder stays
