@@ -3,9 +3,8 @@
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 
-import aiohttp
+import httpx
 
 Condition = Callable[[], Awaitable[bool]]
 
@@ -24,12 +23,10 @@ def answers(url: str, *, token: str | None = None, certificate: str | None = Non
     context = ssl.create_default_context(cadata=certificate) if certificate else False
 
     async def ready() -> bool:
-        timeout = aiohttp.ClientTimeout(total=_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+        async with httpx.AsyncClient(timeout=_SECONDS, trust_env=False, verify=context, headers=headers) as client:
             try:
-                async with session.get(url, ssl=context, allow_redirects=False) as answer:
-                    return answer.status < HTTPStatus.MULTIPLE_CHOICES
-            except (aiohttp.ClientError, TimeoutError, OSError):
+                return (await client.get(url)).is_success
+            except httpx.TransportError:
                 return False
 
     return ready
