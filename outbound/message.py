@@ -15,7 +15,7 @@ Headers = tuple[tuple[str, str], ...]
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A header's name (RFC 9110)."""
 
-_OF_THE_CONNECTION = frozenset(
+OF_THE_CONNECTION = frozenset(
     {
         *("connection", "content-length", "expect", "keep-alive", "proxy-authorization", "proxy-connection"),
         *("te", "trailer", "transfer-encoding", "upgrade"),
@@ -99,7 +99,7 @@ def check(headers: Headers) -> None:
             begins = _NAME.match(name)
             shown = f"that begins with {begins[0]!r} " if begins else ""
             raise CannotAskError(f"the request can't be made: a header's name {shown}holds what no name can")
-        if name.lower() in _OF_THE_CONNECTION:
+        if name.lower() in OF_THE_CONNECTION:
             raise CannotAskError(f"the request can't be made: header {name} belongs to the connection")
         if not value.isascii() or not value.replace("\t", " ").isprintable():
             raise CannotAskError(f"the request can't be made: header {name} holds what no header can")

@@ -23,7 +23,7 @@ WAITS = (timedelta(seconds=1), timedelta(seconds=4))
 BODY_LIMIT = 4096
 """Bytes of an answer that are read."""
 
-MESSENGERS_ARE = Manner(total=64, per_host=32, largest=BODY_LIMIT, cut=True, redirects=0)
+MANNER = Manner(total=64, per_host=32, largest=BODY_LIMIT, cut=True, redirects=0)
 """How messengers are spoken to: no redirect is followed, as a message must not turn into the look at a page."""
 
 LONGEST_REASON = 300
@@ -59,7 +59,7 @@ class Sender:
     """
 
     def __init__(self, transport: Transport | None = None) -> None:
-        self._connections = Connections(MESSENGERS_ARE, transport)
+        self._connections = Connections(MANNER, transport)
 
     async def __aenter__(self) -> Self:
         return self
