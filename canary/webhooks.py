@@ -6,27 +6,25 @@ here:
 
 - Only 2xx approves. A hook that still answers 5xx or 429 after its retries is `Rejected` with its last words,
   one that can't be spoken to is `Unreachable`.
-- A redirect is followed only within the hook's own host (a trailing slash, http to https), with the same
-  method and body. Anywhere else it rejects: the payload may carry tokens, and a POST that turns into a GET of
-  a page that answers 200 would approve without having asked anything.
+- A redirect is followed only within the hook's own origin (such as to a trailing slash), with the same method and
+  body. Anywhere else it rejects: the payload may carry tokens, and a POST that turns into a GET of a page that
+  answers 200 would approve without having asked anything.
 """
 
 import asyncio
 import json
-import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeAlias
-
-import httpx
 
 from canary.api.addresses import is_web_address
 from canary.api.analysis import MAX_HOOK_RETRIES, MAX_HOOK_TIMEOUT, HookType, Webhook
 from canary.api.canary import Canary
+from outbound.connections import Connections, Manner
+from outbound.errors import CannotAskError, OutboundError, TooLateError, UntrustedError
+from outbound.message import Request, Response
 
 Json: TypeAlias = dict[str, Any]
 
@@ -42,12 +40,12 @@ LONGEST_WAIT = timedelta(seconds=30)
 BODY_LIMIT = 1024
 """Bytes of an answer that are kept: enough for a reason, short enough for an event."""
 
-MOST_REDIRECTS = 5
+HOOKS = Manner(total=128, per_host=64, largest=BODY_LIMIT, cut=True, idle=3)
+"""How hooks are spoken to, gates and receivers of events alike.
 
-IDLE = 3.0
-"""Seconds that a connection is kept for the next call; the servers in use close idle ones after 5 s or more."""
-
-IDLE_CONNECTIONS = 50
+Idle connections are closed before receivers do it, the servers in use after 5 s or more: one that is closed just when
+it is used again fails a POST that may not be repeated.
+"""
 
 
 # --- What is sent -------------------------------------------------------------------------------------------
@@ -205,19 +203,19 @@ def wait_before(retry: int, asked: timedelta | None) -> timedelta:
     return min(FIRST_WAIT * (1 << min(retry, 10)), LONGEST_WAIT)
 
 
-def judge(status: int, headers: Mapping[str, str], body: str) -> Attempt:
+def judge(answer: Response) -> Attempt:
     """Return what an answer comes to."""
+    status = answer.status
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return Attempt(Approved(status))
-    if "location" in headers and status < HTTPStatus.BAD_REQUEST:
-        target = headers["location"][:BODY_LIMIT]
-        return Attempt(Rejected(status, f"a redirect to {target}, which is not followed"))
+    if answer.leads_to:
+        return Attempt(Rejected(status, f"a redirect to {answer.leads_to}, which is not followed"))
     names_wait = status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-    retry_after = _seconds(headers.get("retry-after")) if names_wait else None
+    retry_after = _seconds(answer.headers.get("retry-after")) if names_wait else None
     again = status == HTTPStatus.TOO_MANY_REQUESTS or (
         status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
     )
-    return Attempt(Rejected(status, body.strip()), again, retry_after)
+    return Attempt(Rejected(status, answer.text.strip()), again, retry_after)
 
 
 def _seconds(header: str | None) -> timedelta | None:
@@ -227,61 +225,7 @@ def _seconds(header: str | None) -> timedelta | None:
     return timedelta(seconds=min(int(header[:9]), LONGEST_WAIT.seconds))
 
 
-def next_hop(url: httpx.URL, status: int, location: str | None) -> httpx.URL | None:
-    """Return where to ask again when a hook at `url` redirects, None where that is not to be followed."""
-    if location is None or status not in _REDIRECTS:
-        return None
-    try:
-        target = url.join(location)
-    except (httpx.InvalidURL, ValueError):
-        return None
-    upgraded = url.scheme == "http" and target.scheme == "https" and url.port is None and target.port is None
-    if target.host != url.host or not (upgraded or (target.scheme, target.port) == (url.scheme, url.port)):
-        return None
-    return target
-
-
-_REDIRECTS = frozenset({301, 302, 307, 308})
-
-
 # --- Sending ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Clients:
-    """The HTTP clients that hooks are called with.
-
-    Args:
-        verifying: checks certificates.
-        trusting: takes any certificate, for hooks with `disableTLS`.
-    """
-
-    verifying: httpx.AsyncClient
-    trusting: httpx.AsyncClient
-
-    def of(self, hook: Webhook) -> httpx.AsyncClient:
-        """Return the client that a hook asks for."""
-        return self.trusting if hook.disable_tls else self.verifying
-
-
-@asynccontextmanager
-async def clients(*, verify: ssl.SSLContext | bool = True) -> AsyncIterator[Clients]:
-    """Open the clients for all hooks.
-
-    They keep no cookies, so that no receiver's state reaches another team's hook, and idle connections for less
-    time than receivers do: one that is closed just when it is used again fails a POST that may not be repeated.
-
-    Args:
-        verify: how certificates are checked, for hooks that don't turn that off.
-    """
-    async with _client(verify) as verifying, _client(False) as trusting:
-        yield Clients(verifying, trusting)
-
-
-def _client(verify: ssl.SSLContext | bool) -> httpx.AsyncClient:
-    no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=IDLE_CONNECTIONS, keepalive_expiry=IDLE)
-    return httpx.AsyncClient(verify=verify, cookies=no_cookies, follow_redirects=False, limits=limits)
 
 
 def event_hooks(hooks: Sequence[Webhook], default: Webhook | None) -> Sequence[Webhook]:
@@ -290,75 +234,40 @@ def event_hooks(hooks: Sequence[Webhook], default: Webhook | None) -> Sequence[W
     return own or ([default] if default else [])
 
 
-async def call(clients: Clients, hook: Webhook, body: Json) -> Outcome:
+async def call(connections: Connections, hook: Webhook, body: Json) -> Outcome:
     """Call a hook, again where that may help, and return what came of it; never raises for outside trouble.
 
-    It takes at most (retries + 1) times the hook's timeout, and the waits between the tries. Cancelling it
-    drops the connection.
+    It takes at most (retries + 1) times the hook's timeout, the waits between the tries, and for each try the wait for
+    a turn where many call the same host. Cancelling it drops the connection.
 
     Args:
-        clients: from `clients()`.
+        connections: to hooks, such as `HOOKS` says.
         hook: address, timeout of one try (10 s where not given, `MAX_HOOK_TIMEOUT` at most), number of retries
             (`MAX_HOOK_RETRIES` at most).
         body: from `payload` or `event_payload`.
     """
     if not is_web_address(hook.url):
         return Unreachable("its url is not an http or https address")
-    content = json.dumps(body, separators=(",", ":")).encode()
-    client = clients.of(hook)
+    request = Request(
+        "POST",
+        hook.url,
+        headers=(("Content-Type", "application/json"),),
+        body=json.dumps(body, separators=(",", ":")).encode(),
+        insecure=hook.disable_tls,
+    )
+    limit = min(hook.timeout or DEFAULT_TIMEOUT, MAX_HOOK_TIMEOUT)
     for retry in range(min(max(hook.retries, 0), MAX_HOOK_RETRIES)):
-        attempt = await _attempt(client, hook, content)
+        attempt = await _attempt(connections, request, limit)
         if not attempt.again:
             return attempt.outcome
         await asyncio.sleep(wait_before(retry, attempt.retry_after).total_seconds())
-    return (await _attempt(client, hook, content)).outcome
+    return (await _attempt(connections, request, limit)).outcome
 
 
-async def _attempt(client: httpx.AsyncClient, hook: Webhook, content: bytes) -> Attempt:
-    limit = min(hook.timeout or DEFAULT_TIMEOUT, MAX_HOOK_TIMEOUT)
+async def _attempt(connections: Connections, request: Request, limit: timedelta) -> Attempt:
     try:
-        async with asyncio.timeout(limit.total_seconds()):
-            return await _ask(client, hook.url, content)
-    except TimeoutError:
+        return judge(await connections.send(request, limit.total_seconds()))
+    except TooLateError:
         return Attempt(Unreachable(f"not within {limit.total_seconds():g}s"), again=True)
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, ValueError) as error:
-        return Attempt(Unreachable(f"its url can't be asked ({type(error).__name__})"))
-    except (httpx.HTTPError, OSError) as error:
-        reason = str(error) or type(error).__name__
-        return Attempt(Unreachable(reason), again=not _bad_certificate(error))
-
-
-async def _ask(client: httpx.AsyncClient, address: str, content: bytes) -> Attempt:
-    url = httpx.URL(address)
-    for hop in range(MOST_REDIRECTS + 1):
-        request = client.build_request(
-            "POST", url, content=content, headers={"content-type": "application/json"}, timeout=None
-        )
-        response = await client.send(request, stream=True)
-        try:
-            onward = next_hop(url, response.status_code, response.headers.get("location"))
-            if onward is None or hop == MOST_REDIRECTS:
-                return judge(response.status_code, response.headers, await _beginning(response))
-            url = onward
-        finally:
-            await response.aclose()
-    raise AssertionError  # the last hop returns
-
-
-async def _beginning(response: httpx.Response) -> str:
-    """Return the first `BODY_LIMIT` bytes as text, and leave the rest unread."""
-    kept = bytearray()
-    async for chunk in response.aiter_bytes(BODY_LIMIT):
-        kept += chunk
-        if len(kept) >= BODY_LIMIT:
-            break
-    return kept[:BODY_LIMIT].decode(errors="replace")
-
-
-def _bad_certificate(error: BaseException | None) -> bool:
-    """Tell whether a certificate was refused: asking again would not change it."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    except OutboundError as error:
+        return Attempt(Unreachable(str(error)), again=not isinstance(error, CannotAskError | UntrustedError))

@@ -7,7 +7,7 @@ ProviderError
 ├── UnreachableError     no connection, or one that broke
 ├── TimedOutError        no answer in time: ours, the server's own, or a proxy's
 ├── ServerError          the server is in trouble, or asks to be left alone for a while
-└── UnreadableError      the answer isn't what this kind of server sends
+└── UnreadableError      the answer isn't what this kind of server sends, or (TooLargeError) is too large to be read
 
 Each carries the cause under which it appears in a verdict; its text can follow a colon. EmptyRangeError stands apart:
 it is the answer of a server that works.
@@ -19,11 +19,21 @@ from typing import ClassVar
 
 from metrics.verdict import Cause
 
+_LONGEST = 500
+
 
 class ProviderError(Exception):
-    """No usable answer."""
+    """No usable answer.
+
+    Args:
+        text: why, in words; what is too long for a status is cut, as servers may say anything.
+    """
 
     cause: ClassVar[Cause] = Cause.UNREADABLE
+
+    def __init__(self, text: str) -> None:
+        line = " ".join(text.split())
+        super().__init__(line if len(line) <= _LONGEST else line[:_LONGEST] + "…")
 
 
 class MisconfiguredError(ProviderError):
@@ -66,6 +76,10 @@ class UnreadableError(ProviderError):
     """What answers isn't the API that the provider's type promises."""
 
     cause = Cause.UNREADABLE
+
+
+class TooLargeError(UnreadableError):
+    """The answer is larger than it may be."""
 
 
 class EmptyRangeError(Exception):

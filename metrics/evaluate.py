@@ -1,29 +1,24 @@
-"""The edge where questions meet the network: the one place for deadlines and retries."""
+"""Ask a metrics server, and judge what it says."""
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 from datetime import datetime
 
-import aiohttp
-
-from metrics.connections import BROKEN, Clients
-from metrics.errors import MisconfiguredError, ProviderError, TimedOutError, UnreachableError
+from metrics.connections import ask, without_secrets
+from metrics.errors import ProviderError
 from metrics.providers import provider_of
 from metrics.question import Question
 from metrics.verdict import Unavailable, Verdict, judge, unavailable
-from metrics.wire import Request, Response, place
+from metrics.wire import place
+from outbound.connections import Connections
 
-_TRIES = 2
 
-
-async def evaluate(question: Question, clients: Clients, now: datetime) -> Verdict:
+async def evaluate(question: Question, connections: Connections, now: datetime) -> Verdict:
     """Ask a metrics server and judge its answer; outside trouble becomes `Unavailable`, never an error.
 
     Args:
         question: what to ask.
-        clients: where the connections are kept.
+        connections: where the question goes.
         now: the time of asking, for queries over a time range and for the verdict.
 
     Returns:
@@ -32,13 +27,13 @@ async def evaluate(question: Question, clients: Clients, now: datetime) -> Verdi
     try:
         provider = provider_of(question.provider)
         request = provider.build(question, now)
-        response = await _ask(question, request, clients, provider.deadline)
+        response = await ask(connections, question, request, provider.deadline)
         return judge(question, provider.parse(response), now)
     except ProviderError as error:
-        return unavailable(question, error.cause, f"{_who(question)}: {error}", now)
+        return _unavailable(question, error, now)
 
 
-async def trouble(question: Question, clients: Clients, now: datetime) -> Unavailable | None:
+async def trouble(question: Question, connections: Connections, now: datetime) -> Unavailable | None:
     """See whether the question's server is there and lets us in, without asking the question.
 
     Returns:
@@ -47,32 +42,14 @@ async def trouble(question: Question, clients: Clients, now: datetime) -> Unavai
     try:
         provider = provider_of(question.provider)
         request = provider.probe(question, now)
-        provider.accept(await _ask(question, request, clients, provider.deadline))
+        provider.accept(await ask(connections, question, request, provider.deadline))
     except ProviderError as error:
-        return unavailable(question, error.cause, f"{_who(question)}: {error}", now)
+        return _unavailable(question, error, now)
     return None
 
 
-async def _ask(question: Question, request: Request, clients: Clients, deadline: float) -> Response:
-    """Send a request, once more where the connection fails, all within the deadline (seconds)."""
-    try:
-        async with asyncio.timeout(deadline):
-            for attempt in range(_TRIES):
-                try:
-                    private = bool(question.credentials or question.headers)
-                    return await clients.send(request, insecure=question.insecure, private=private)
-                except BROKEN:
-                    # A kept connection that the server has closed meanwhile shows only now.
-                    if attempt + 1 == _TRIES:
-                        raise
-    except TimeoutError as error:
-        raise TimedOutError(f"no answer within {deadline:g} s") from error
-    except ValueError as error:
-        # Its own text holds the whole URL, and with it what may be a secret.
-        raise MisconfiguredError(f"the request can't be made ({type(error).__name__})") from None
-    except aiohttp.ClientError as error:
-        raise UnreachableError(_why(error)) from error
-    raise AssertionError
+def _unavailable(question: Question, error: ProviderError, now: datetime) -> Unavailable:
+    return unavailable(question, error.cause, f"{_who(question)}: {without_secrets(question, str(error))}", now)
 
 
 def _who(question: Question) -> str:
@@ -82,14 +59,3 @@ def _who(question: Question) -> str:
         return f"{question.provider} at {place(question.address)}"
     except ValueError:
         return question.provider
-
-
-def _why(error: aiohttp.ClientError) -> str:
-    """What broke, from the innermost cause: the outer ones say less."""
-    inner: BaseException = error
-    while (cause := inner.__cause__ or inner.__context__) is not None:
-        inner = cause
-        if isinstance(inner, ssl.SSLCertVerificationError):
-            return f"its certificate isn't trusted ({inner.verify_message})"
-    said = str(inner) or str(error) or type(error).__name__
-    return f"the connection failed ({said})"

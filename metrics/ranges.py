@@ -1,23 +1,25 @@
 """Queries over a range of time, for statistics and pictures rather than for gates.
 
-They go through prometheus-api-client, whose requests block: each runs in a thread. Nothing of it is loaded before the
-first such query, because it brings as much code as the rest of the controller.
+They go over the edge of the controller's own questions, and its reader of Prometheus' answers. prometheus-api-client,
+which did this before, blocks a thread that nothing can end: its session has no limit of size, and one of time for each
+read alone, so that a server that drips bytes kept `canary backtest` for good, Ctrl-C included. Of an answer that is an
+error, of a page and of a broken connection it makes KeyError, JSONDecodeError and RetryError.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
-from metrics.errors import EmptyRangeError, MisconfiguredError, TimedOutError, UnreachableError, UnreadableError
-from metrics.providers.base import address_of
-from metrics.providers.prometheus import authorization, raise_for_error
+from metrics.connections import ask, without_secrets
+from metrics.errors import EmptyRangeError, MisconfiguredError, ProviderError, UnreadableError
+from metrics.providers.prometheus import data_of, request_of
 from metrics.question import Question
-from metrics.wire import Response, join
+from metrics.wire import Request
+from outbound.connections import Connections
 
 _DEADLINE = 30.0
 
@@ -43,11 +45,18 @@ class Series:
 
 
 async def query_range(
-    question: Question, *, start: datetime, end: datetime, step: timedelta, deadline: float = _DEADLINE
+    connections: Connections,
+    question: Question,
+    *,
+    start: datetime,
+    end: datetime,
+    step: timedelta,
+    deadline: float = _DEADLINE,
 ) -> list[Series]:
     """Ask Prometheus for a query's values between two times.
 
     Args:
+        connections: where the question goes.
         question: its address, query, credentials and headers; its threshold plays no part.
         start: the first time, with its zone.
         end: the last time, with its zone.
@@ -70,72 +79,25 @@ async def query_range(
     if end < start or step <= timedelta(0):
         raise MisconfiguredError(f"there is no range from {start} to {end} in steps of {step}")
     try:
-        async with asyncio.timeout(deadline):
-            result = await asyncio.to_thread(_fetch, question, start, end, step, deadline)
-    except TimeoutError as error:
-        raise TimedOutError(f"no answer within {deadline:g} s") from error
-    series = [_series(entry) for entry in result]
-    found = [entry for entry in series if entry.points]
+        answer = await ask(connections, question, _request(question, start, end, step), deadline)
+        result = data_of(answer).get("result")
+    except ProviderError as error:
+        raise type(error)(without_secrets(question, str(error))) from error
+    if not isinstance(result, list):
+        raise _unexpected()
+    found = [series for series in map(_series, result) if series.points]
     if not found:
         raise EmptyRangeError(f"no series has a value from {start} to {end}")
     return found
 
 
-class _Connection(Protocol):
-    """What is used of prometheus-api-client's connection."""
-
-    def custom_query_range(
-        self,
-        query: str,
-        start_time: datetime,
-        end_time: datetime,
-        step: str,
-        params: dict[str, str],
-        timeout: float,
-    ) -> object: ...
+def _request(question: Question, start: datetime, end: datetime, step: timedelta) -> Request:
+    times = {"start": f"{start.timestamp():.3f}", "end": f"{end.timestamp():.3f}", "step": f"{step.total_seconds():g}"}
+    return request_of(question, "/api/v1/query_range", {"query": question.query.strip(), **times})
 
 
-def _fetch(question: Question, start: datetime, end: datetime, step: timedelta, deadline: float) -> list[object]:
-    """Ask, in a thread; the library's own errors become ours."""
-    import requests  # noqa: PLC0415 - see the module's docstring
-    from prometheus_api_client import PrometheusConnect  # noqa: PLC0415
-    from urllib3.util.retry import Retry  # noqa: PLC0415
-
-    address = join(address_of(question), "")
-    headers: dict[str, str] = {}
-    for name, value in authorization(question):
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    with requests.Session() as session:
-        session.verify = not question.insecure
-        session.hooks["response"].append(_raise_for_error)
-        connection: _Connection = PrometheusConnect(
-            address, headers=headers, session=session, retry=Retry(total=1, status=0, redirect=5)
-        )
-        # The library rounds both times to whole seconds; parameters given here win.
-        exact = {"start": f"{start.timestamp():.3f}", "end": f"{end.timestamp():.3f}"}
-        try:
-            result = connection.custom_query_range(
-                question.query.strip(), start, end, f"{step.total_seconds():g}", exact, deadline
-            )
-        except requests.Timeout as error:
-            raise TimedOutError(f"no answer within {deadline:g} s") from error
-        except requests.JSONDecodeError as error:
-            raise UnreadableError("the answer is not JSON") from error
-        except requests.ConnectionError as error:
-            raise UnreachableError(f"the connection failed ({error})") from error
-        except requests.RequestException as error:
-            raise MisconfiguredError(f"the request can't be made: {error}") from error
-        except (KeyError, TypeError) as error:
-            raise UnreadableError("the answer is not what the API promises") from error
-    if not isinstance(result, list):
-        raise UnreadableError("the answer is not what the API promises")
-    return result
-
-
-def _raise_for_error(response: Any, *_: object, **__: object) -> None:
-    """Read an error answer before the library reduces it to a text."""
-    if response.status_code >= 400:
-        raise_for_error(Response(response.status_code, response.content))
+def _unexpected() -> UnreadableError:
+    return UnreadableError("the answer is not what the API promises")
 
 
 def _series(entry: object) -> Series:
@@ -145,7 +107,7 @@ def _series(entry: object) -> Series:
             return Series(labels, tuple(point for point in points if not math.isnan(point.value)))
         case {"metric": dict(labels)}:
             return Series(labels, ())  # histograms only
-    raise UnreadableError("the answer is not what the API promises")
+    raise _unexpected()
 
 
 def _point(value: object) -> Point:
@@ -155,4 +117,4 @@ def _point(value: object) -> Point:
                 return Point(datetime.fromtimestamp(seconds, UTC), float(text))
             except (ValueError, OverflowError, OSError) as error:
                 raise UnreadableError(f"the answer has an unreadable value: {text!r}") from error
-    raise UnreadableError("the answer is not what the API promises")
+    raise _unexpected()

@@ -8,10 +8,11 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Self, TypeAlias
 
-import httpx
-
 from canary.alerts.alert import Alert, Destination, Misconfigured, Request, cut
 from canary.alerts.registry import MESSENGERS, Messenger, request
+from outbound import message
+from outbound.connections import Connections, Manner, Transport
+from outbound.errors import CannotAskError, OutboundError, TooLateError
 
 TIMEOUT = timedelta(seconds=5)
 """How long one try may take."""
@@ -21,6 +22,9 @@ WAITS = (timedelta(seconds=1), timedelta(seconds=4))
 
 BODY_LIMIT = 4096
 """Bytes of an answer that are read."""
+
+MANNER = Manner(total=64, per_host=32, largest=BODY_LIMIT, cut=True, redirects=0)
+"""How messengers are spoken to: no redirect is followed, as a message must not turn into the look at a page."""
 
 LONGEST_REASON = 300
 """Characters of an answer that are told."""
@@ -48,15 +52,14 @@ Outcome: TypeAlias = Sent | NotSent | Misconfigured
 
 
 class Sender:
-    """Connections to messengers, one client for each proxy on the way; an async context manager.
+    """Connections to messengers; an async context manager.
 
     Args:
         transport: what requests go through in place of the network and its proxies.
     """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._transport = transport
-        self._clients: dict[str, httpx.AsyncClient] = {}
+    def __init__(self, transport: Transport | None = None) -> None:
+        self._connections = Connections(MANNER, transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -64,61 +67,38 @@ class Sender:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close all connections."""
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.aclose()
+        await self._connections.__aexit__(kind, error, trace)
 
     async def send(self, alert: Alert, to: Destination) -> Outcome:
         """Hand an alert to a messenger, again where that may help; never raises for outside trouble."""
         asked = request(alert, to)
         if isinstance(asked, Misconfigured):
             return asked
-        try:
-            client = self._client(asked.proxy)
-        except (ValueError, httpx.InvalidURL):
-            # Their words hold the proxy's password.
-            return Misconfigured("its proxy can't be used; write it as http://HOST:PORT")
         for wait in WAITS:
-            outcome = await _attempt(client, asked, MESSENGERS[to.type])
+            outcome = await self._attempt(asked, MESSENGERS[to.type])
             if isinstance(outcome, Sent) or not outcome.passing:
                 return outcome
             await asyncio.sleep(wait.total_seconds())
-        return await _attempt(client, asked, MESSENGERS[to.type])
+        return await self._attempt(asked, MESSENGERS[to.type])
 
-    def _client(self, proxy: str) -> httpx.AsyncClient:
-        if proxy not in self._clients:
-            self._clients[proxy] = httpx.AsyncClient(
-                proxy=proxy or None if self._transport is None else None,
-                transport=self._transport,
-                timeout=TIMEOUT.total_seconds(),
-                limits=httpx.Limits(max_keepalive_connections=0),
-            )
-        return self._clients[proxy]
-
-
-async def _attempt(client: httpx.AsyncClient, asked: Request, messenger: Messenger) -> Sent | NotSent:
-    headers = {"content-type": "application/json"}
-    if asked.token:
-        headers["authorization"] = f"Bearer {asked.token}"
-    content = json.dumps(asked.body, separators=(",", ":")).encode()
-    try:
-        async with (
-            asyncio.timeout(TIMEOUT.total_seconds()),
-            client.stream("POST", asked.address, content=content, headers=headers) as response,
-        ):
-            return judge(response.status_code, await _beginning(response), messenger)
-    except (TimeoutError, httpx.TimeoutException):
-        return NotSent(f"no answer within {TIMEOUT.total_seconds():g}s", passing=True)
-    except (httpx.LocalProtocolError, httpx.InvalidURL, ValueError) as error:
-        # Their words hold what can't be sent, such as a token or the address.
-        return NotSent(f"the request can't be made ({type(error).__name__})")
-    except (httpx.HTTPError, OSError) as error:
-        # The words of some of these errors hold the address, which is a secret.
-        return NotSent(str(error).replace(asked.address, "its address") or type(error).__name__, passing=True)
+    async def _attempt(self, asked: Request, messenger: Messenger) -> Sent | NotSent:
+        entry = (("Authorization", f"Bearer {asked.token}"),) if asked.token else ()
+        post = message.Request(
+            "POST",
+            asked.address,
+            headers=(("Content-Type", "application/json"), *entry),
+            body=json.dumps(asked.body, separators=(",", ":")).encode(),
+            proxy=asked.proxy,
+        )
+        try:
+            answer = await self._connections.send(post, TIMEOUT.total_seconds())
+        except TooLateError:
+            return NotSent(f"no answer within {TIMEOUT.total_seconds():g}s", passing=True)
+        except OutboundError as error:
+            return NotSent(str(error), passing=not isinstance(error, CannotAskError))
+        # A messenger may repeat what it was sent.
+        text = answer.text.replace(asked.address, "its address")
+        return judge(answer.status, text.replace(asked.token, "***") if asked.token else text, messenger)
 
 
 def judge(status: int, body: str, messenger: Messenger) -> Sent | NotSent:
@@ -129,12 +109,3 @@ def judge(status: int, body: str, messenger: Messenger) -> Sent | NotSent:
     passing = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     words = cut(body.strip(), LONGEST_REASON)
     return NotSent(f"answered {status}: {words}" if words else f"answered {status}", passing)
-
-
-async def _beginning(response: httpx.Response) -> str:
-    kept = bytearray()
-    async for chunk in response.aiter_bytes(BODY_LIMIT):
-        kept += chunk
-        if len(kept) >= BODY_LIMIT:
-            break
-    return kept[:BODY_LIMIT].decode(errors="replace")

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-import httpx
+from yarl import URL
 
 MAX_PORT = 65_535
 
@@ -11,13 +11,15 @@ def is_web_address(address: str) -> bool:
     """Whether a request can be sent there: an http or https address with a host that can be looked up.
 
     What the standard library takes and the HTTP client refuses, or the other way round, is none; so is a host that no
-    resolver can be asked for.
+    resolver can be asked for, and what holds line breaks, which both leave out without a word.
     """
+    if not address.isprintable():
+        return False
     try:
-        parts, url = urlsplit(address), httpx.URL(address)
-        host = url.host
+        parts, url = urlsplit(address), URL(address)
+        host = url.host or ""
         host.encode("idna")
-    except (ValueError, httpx.InvalidURL):
+    except ValueError:
         return False
     written = bool(host) and parts.hostname is not None and not set(host) & set(" %")
     return written and url.scheme in {"http", "https"} and (url.port is None or 0 < url.port <= MAX_PORT)
@@ -26,11 +28,3 @@ def is_web_address(address: str) -> bool:
 def is_header_value(value: str) -> bool:
     """Whether a header can carry it as it is: printable ASCII, which has no line breaks."""
     return value.isascii() and value.isprintable()
-
-
-def host_of(address: str) -> str:
-    """Host and port of an address, without what lets one in; empty where there is none."""
-    try:
-        return urlsplit(address).netloc.rpartition("@")[2].lower()
-    except ValueError:
-        return ""

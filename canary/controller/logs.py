@@ -14,8 +14,6 @@ def configure(level: str, encoding: Literal["json", "console"] = "json") -> None
         level: least level that is written: debug, info, warning or error.
         encoding: `json` for machines, `console` for people.
     """
-    # Otherwise every question to a metrics server is a line at level info, with what its address holds.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

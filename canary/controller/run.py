@@ -11,8 +11,6 @@ from importlib.metadata import version
 
 import structlog
 
-import metrics.connections
-from canary import webhooks
 from canary.alerts.send import Sender
 from canary.controller.ask.asker import Asker
 from canary.controller.ask.checks import OpenChecks
@@ -34,8 +32,11 @@ from canary.kube.leader import LeaderElector
 from canary.kube.queue import WorkQueue
 from canary.kube.store import Change
 from canary.kube.types import CANARY, Json, Resource
+from canary.webhooks import HOOKS
 from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.registry import TARGETS
+from metrics.connections import QUESTIONS
+from outbound.connections import Connections
 
 log = structlog.get_logger(__name__)
 
@@ -143,8 +144,9 @@ class Controller:
         async with AsyncExitStack() as stack:
             self._telemetry.leader.set(1)
             stack.callback(self._telemetry.stand_by)
-            hooks = await stack.enter_async_context(webhooks.clients())
-            servers = await stack.enter_async_context(metrics.connections.Clients())
+            hooks = await stack.enter_async_context(Connections(HOOKS))
+            # Apart, as a hook may take hours: no question waits for one.
+            servers = await stack.enter_async_context(Connections(QUESTIONS))
             events = EventRecorder(client, COMPONENT, instance=self._identity)
             sender = await stack.enter_async_context(Sender())
             alerter = Alerter(client, caches, sender, options)

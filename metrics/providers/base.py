@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from metrics.errors import (
@@ -22,8 +23,6 @@ from metrics.wire import Request, Response
 
 Json: TypeAlias = dict[str, Any]
 """A JSON object: the one place where values have no type; every reader checks what it takes out."""
-
-_LONGEST_DETAIL = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +84,12 @@ def credential(credentials: Mapping[str, str], key: str, provider: str, *, encod
     return value
 
 
-def raise_for_status(response: Response, detail: str = "") -> None:
+def raise_for_status(response: Response, said: Callable[[Json], object] = lambda _: None) -> None:
     """Turn an HTTP error status into the error that it means.
 
     Args:
         response: the answer.
-        detail: what the server says about it, where the caller could read that; else the body is quoted.
+        said: takes the server's own words out of an error answer of its API; whatever else comes is not repeated.
 
     Raises:
         UnauthorizedError: 401 or 403.
@@ -102,8 +101,8 @@ def raise_for_status(response: Response, detail: str = "") -> None:
     status = response.status
     if 200 <= status < 300:
         return
-    said = detail or quoted(response.body)
-    text = f"HTTP {status}: {said}" if said else f"HTTP {status}"
+    words = words_of(response, said) or _PHRASES.get(status, "")
+    text = f"HTTP {status}: {words}" if words else f"HTTP {status}"
     match status:
         case 401 | 403:
             raise UnauthorizedError(text)
@@ -127,8 +126,7 @@ def read_json(response: Response) -> object:
     try:
         return json.loads(response.body)
     except (ValueError, RecursionError) as error:
-        msg = f"the answer is not JSON: {quoted(response.body)}"
-        raise UnreadableError(msg) from error
+        raise UnreadableError(f"the answer is not JSON{_kind(response)}") from error
 
 
 def read_object(response: Response) -> Json:
@@ -141,6 +139,23 @@ def read_object(response: Response) -> Json:
     if not isinstance(value, dict):
         raise unexpected(response)
     return value
+
+
+def words_of(response: Response, said: Callable[[Json], object]) -> str:
+    """The server's own words in an answer of its API, such as why it refuses; empty where it has none.
+
+    Nothing else of a body is told anybody: what answers may be any server that the controller can reach, and whoever
+    may write its address need not be whoever may read it.
+
+    Args:
+        response: the answer.
+        said: takes the words out of a JSON object; anything but a text is none.
+    """
+    try:
+        words = said(read_object(response))
+    except UnreadableError:
+        return ""
+    return words if isinstance(words, str) else ""
 
 
 def number(value: object) -> float | None:
@@ -169,10 +184,12 @@ def of_series(numbers: Sequence[float], series: int, *, empty: str) -> Sample:
 
 def unexpected(response: Response) -> UnreadableError:
     """The error for JSON of another shape than promised."""
-    return UnreadableError(f"the answer is not what the API promises: {quoted(response.body)}")
+    return UnreadableError(f"the answer is not what the API promises{_kind(response)}")
 
 
-def quoted(body: bytes) -> str:
-    """The beginning of a body, on one line."""
-    text = " ".join(body[: 4 * _LONGEST_DETAIL].decode("utf-8", "replace").split())
-    return text if len(text) <= _LONGEST_DETAIL else text[:_LONGEST_DETAIL] + "…"
+def _kind(response: Response) -> str:
+    """What kind of page comes instead of an answer, as of a login or a proxy."""
+    return ", but a page" if "html" in response.headers.get("content-type", "").lower() else ""
+
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}

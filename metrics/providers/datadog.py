@@ -10,7 +10,16 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from metrics.errors import MisconfiguredError, QueryError
-from metrics.providers.base import Provider, credential, number, of_series, raise_for_status, read_object, unexpected
+from metrics.providers.base import (
+    Json,
+    Provider,
+    credential,
+    number,
+    of_series,
+    raise_for_status,
+    read_object,
+    unexpected,
+)
 from metrics.question import Empty, Question, Sample
 from metrics.wire import Headers, Request, Response, join
 
@@ -35,14 +44,14 @@ def probe(question: Question, now: datetime) -> Request:
 
 def accept(response: Response) -> None:
     """See that the key is valid."""
-    raise_for_status(response)
+    raise_for_status(response, _said)
     if read_object(response).get("valid") is not True:
         raise unexpected(response)
 
 
 def parse(response: Response) -> Sample:
     """Read all series."""
-    raise_for_status(response)
+    raise_for_status(response, _said)
     answer = read_object(response)
     if answer.get("status") == "error":
         raise QueryError(str(answer.get("error") or "the query is refused"))
@@ -53,6 +62,14 @@ def parse(response: Response) -> Sample:
             newest = [value for each in series if (value := _newest(each, response)) is not None]
             return of_series(newest, len(series), empty="no series has a value")
     raise unexpected(response)
+
+
+def _said(answer: Json) -> object:
+    """Its words in an error answer: one, or a list."""
+    match answer.get("errors"):
+        case [str(first), *_]:
+            return first
+    return answer.get("error")
 
 
 def _newest(series: object, response: Response) -> float | None:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from metrics.errors import MisconfiguredError
 from metrics.providers.base import (
+    Json,
     Provider,
     address_of,
     credential,
@@ -38,13 +39,13 @@ def probe(question: Question, now: datetime) -> Request:
 
 def accept(response: Response) -> None:
     """See that the token is accepted."""
-    raise_for_status(response)
+    raise_for_status(response, _said)
     read_object(response)
 
 
 def parse(response: Response) -> Sample:
     """Read all series, of every metric that the selector names."""
-    raise_for_status(response)
+    raise_for_status(response, _said)
     match read_object(response).get("result"):
         case []:
             return Empty("the selector gives no result")
@@ -53,6 +54,14 @@ def parse(response: Response) -> Sample:
             values = [value for each in series if (value := _value(each, response)) is not None]
             return of_series(values, len(series), empty="no series has a value")
     raise unexpected(response)
+
+
+def _said(answer: Json) -> object:
+    """Its words in an error answer."""
+    match answer.get("error"):
+        case {"message": message}:
+            return message
+    return None
 
 
 def _data(result: object, response: Response) -> list[object]:

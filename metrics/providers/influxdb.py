@@ -7,14 +7,13 @@ import json
 from datetime import datetime
 from urllib.parse import urlencode
 
-from metrics.errors import QueryError, UnreadableError
+from metrics.errors import QueryError
 from metrics.providers.base import (
     Provider,
     address_of,
     credential,
     of_series,
     raise_for_status,
-    read_object,
     unexpected,
 )
 from metrics.question import Empty, Question, Sample
@@ -89,13 +88,7 @@ def _headers(question: Question) -> Headers:
 
 
 def _raise_for_error(response: Response) -> None:
-    detail = ""
-    if response.status >= 400:
-        try:
-            detail = str(read_object(response).get("message") or "")
-        except UnreadableError:
-            detail = ""
-    raise_for_status(response, detail)
+    raise_for_status(response, lambda answer: answer.get("message"))
 
 
 INFLUXDB = Provider(

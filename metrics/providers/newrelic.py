@@ -27,13 +27,13 @@ def probe(question: Question, now: datetime) -> Request:
 
 def accept(response: Response) -> None:
     """See that the key is accepted."""
-    raise_for_status(response)
+    raise_for_status(response, lambda answer: answer.get("error"))
     read_object(response)
 
 
 def parse(response: Response) -> Sample:
     """Read the only result."""
-    raise_for_status(response)
+    raise_for_status(response, lambda answer: answer.get("error"))
     match read_object(response).get("results"):
         case []:
             return Empty("the query gives no result")

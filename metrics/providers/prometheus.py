@@ -5,20 +5,21 @@ The numbers are those of the scalar, or of all series of the vector. NaN is none
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import urlencode
 
-from metrics.errors import MisconfiguredError, QueryError, ServerError, TimedOutError, UnreadableError
+from metrics.errors import MisconfiguredError, QueryError, ServerError, TimedOutError
 from metrics.providers.base import (
     Json,
     Provider,
     address_of,
     credential,
     of_series,
-    quoted,
     raise_for_status,
     read_object,
     unexpected,
+    words_of,
 )
 from metrics.question import Empty, Question, Sample
 from metrics.wire import Headers, Request, Response, basic, join
@@ -44,7 +45,7 @@ def probe(question: Question, now: datetime) -> Request:
 
 def parse(response: Response) -> Sample:
     """Read the answer of an instant query."""
-    data = _data(response)
+    data = data_of(response)
     kind, result = data.get("resultType"), data.get("result")
     match kind, result:
         case "scalar", [_, str(value)]:
@@ -61,7 +62,7 @@ def parse(response: Response) -> Sample:
 
 def accept(response: Response) -> None:
     """See that the answer is that of a working server."""
-    _data(response)
+    data_of(response)
 
 
 def authorization(question: Question) -> Headers:
@@ -85,17 +86,29 @@ def authorization(question: Question) -> Headers:
 
 
 def _request(question: Question, query: str) -> Request:
+    return request_of(question, _PATH, {"query": query.strip()})
+
+
+def request_of(question: Question, path: str, parameters: Mapping[str, str]) -> Request:
+    """A request to the query API.
+
+    Raises:
+        MisconfiguredError: there is no address, or the Secret lacks what is needed.
+    """
     address, headers = address_of(question), authorization(question)
-    parameters = urlencode({"query": query.strip()})
-    if len(parameters) <= _LONGEST_QUERY:
-        return Request("GET", join(address, _PATH, parameters), headers)
-    return Request("POST", join(address, _PATH), (*headers, _FORM), parameters.encode("ascii"))
+    encoded = urlencode(parameters)
+    if len(encoded) <= _LONGEST_QUERY:
+        return Request("GET", join(address, path, encoded), headers)
+    return Request("POST", join(address, path), (*headers, _FORM), encoded.encode("ascii"))
 
 
-def _data(response: Response) -> Json:
+def data_of(response: Response) -> Json:
+    """What a good answer of any query holds; raises what any other means."""
     if response.status >= 400:
         raise_for_error(response)
     answer = read_object(response)
+    if answer.get("status") == "error":
+        raise_for_error(response)
     data = answer.get("data")
     if answer.get("status") != "success" or not isinstance(data, dict):
         raise unexpected(response)
@@ -104,20 +117,23 @@ def _data(response: Response) -> Json:
 
 def raise_for_error(response: Response) -> None:
     """Raise what an error answer means; its own error type says it better than the HTTP status."""
-    try:
-        answer = read_object(response)
-    except UnreadableError:
-        answer = {}  # a proxy's page: its status has to do
-    kind, said = answer.get("errorType"), answer.get("error")
-    detail = said if isinstance(said, str) else quoted(response.body)
-    match kind:
-        case "bad_data" | "execution" if response.status in {400, 422}:
-            raise QueryError(detail)
+    words = words_of(response, _said)
+    # Of a proxy's page there are none: its status has to do.
+    match words and words_of(response, lambda answer: answer.get("errorType")):
+        case "bad_data" | "execution" if response.status in {200, 400, 422}:
+            raise QueryError(words)
         case "timeout" | "canceled":
-            raise TimedOutError(detail)
+            raise TimedOutError(words)
         case "internal" | "unavailable":
-            raise ServerError(detail)
-    raise_for_status(response, detail)
+            raise ServerError(words)
+    raise_for_status(response, _said)
+    if words:
+        raise ServerError(words)
+
+
+def _said(answer: Json) -> object:
+    """Its words in an error answer."""
+    return answer.get("error") if answer.get("status") == "error" else None
 
 
 def _value(series: object, response: Response) -> float:

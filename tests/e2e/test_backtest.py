@@ -303,7 +303,8 @@ def test_a_prometheus_that_cannot_be_used_is_one_line_and_exit_code_2(bench: Ben
         found = bench(*WEEK, "-q", url=closed)
     assert (found.code, found.out) == (2, "")
     assert found.err == (
-        f"canary backtest: Prometheus at {closed} can't be reached: Connection refused; is --prometheus right?\n"
+        f"canary backtest: Prometheus at {closed} can't be reached: the connection failed "
+        f"([Errno 111] Connect call failed ('127.0.0.1', {closed.rpartition(':')[2]})); is --prometheus right?\n"
     )
     empty = bench("--from", "2026-02-01", "--to", "2026-02-02", "-q")
     assert (empty.code, empty.out, empty.err.count("\n")) == (2, "", 1)

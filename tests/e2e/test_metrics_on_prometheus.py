@@ -18,7 +18,7 @@ from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application, ingress_route
 from canary.sandbox.traffic import Traffic
 from metrics.builtin import TRAFFIC, UNITS, query_of
-from metrics.connections import Clients
+from metrics.connections import QUESTIONS, RANGES
 from metrics.errors import EmptyRangeError, QueryError, UnreachableError
 from metrics.evaluate import evaluate, trouble
 from metrics.question import Question
@@ -26,6 +26,7 @@ from metrics.ranges import query_range
 from metrics.templates import Model, render
 from metrics.threshold import REQUEST_DURATION, REQUEST_SUCCESS_RATE, Threshold
 from metrics.verdict import Cause, Fail, NoData, Pass, Unavailable, Verdict
+from outbound.connections import Connections
 
 PORT = 9898
 INTERVAL = timedelta(seconds=6)
@@ -106,7 +107,7 @@ async def versions(
             yield
 
 
-def asking(clients: Clients, metric: str, provider: str, namespace: str) -> Callable[[], Awaitable[Verdict]]:
+def asking(clients: Connections, metric: str, provider: str, namespace: str) -> Callable[[], Awaitable[Verdict]]:
     return lambda: evaluate(question(metric, provider, namespace), clients, datetime.now(UTC))
 
 
@@ -118,7 +119,7 @@ async def settled(ask: Callable[[], Awaitable[Verdict]], accept: Callable[[Verdi
 async def test_a_good_canary_passes_whatever_the_primary_does(cluster: Cluster, namespace: str) -> None:
     """The primary fails everything and is slow; none of that is counted."""
     bad = {"FAULT_ERROR_RATE": "1", "FAULT_LATENCY": "0.6"}
-    async with versions(cluster, namespace, primary=bad, canary={}), Clients() as clients:
+    async with versions(cluster, namespace, primary=bad, canary={}), Connections(QUESTIONS) as clients:
         for provider in HERE:
             rate = await settled(
                 asking(clients, REQUEST_SUCCESS_RATE, provider, namespace), lambda verdict: verdict.value == 100
@@ -135,7 +136,10 @@ async def test_a_good_canary_passes_whatever_the_primary_does(cluster: Cluster, 
 async def test_behind_a_gateway_it_is_the_gateway_that_is_asked(cluster: Cluster, namespace: str) -> None:
     """The application is another source of the same numbers; here it is left out of the query."""
     source = TRAFFIC["gatewayapi"][0]
-    async with versions(cluster, namespace, primary={"FAULT_ERROR_RATE": "1"}, canary={}), Clients() as clients:
+    async with (
+        versions(cluster, namespace, primary={"FAULT_ERROR_RATE": "1"}, canary={}),
+        Connections(QUESTIONS) as clients,
+    ):
         for metric, template in ((REQUEST_SUCCESS_RATE, source.success_rate), (REQUEST_DURATION, source.milliseconds)):
             asked = replace(question(metric, "gatewayapi", namespace), query=render(template, model_of(namespace)))
             assert "traefik_service" in asked.query
@@ -147,7 +151,7 @@ async def test_behind_a_gateway_it_is_the_gateway_that_is_asked(cluster: Cluster
 async def test_a_bad_canary_fails_with_its_numbers(cluster: Cluster, namespace: str) -> None:
     """It fails everything, so that no successful request is among its series, and takes 0.6 s for it."""
     bad = {"FAULT_ERROR_RATE": "1", "FAULT_LATENCY": "0.6"}
-    async with versions(cluster, namespace, primary={}, canary=bad), Clients() as clients:
+    async with versions(cluster, namespace, primary={}, canary=bad), Connections(QUESTIONS) as clients:
         for provider in HERE:
             rate = await settled(
                 asking(clients, REQUEST_SUCCESS_RATE, provider, namespace), lambda verdict: verdict.value == 0
@@ -164,7 +168,7 @@ async def test_a_bad_canary_fails_with_its_numbers(cluster: Cluster, namespace: 
 async def test_a_canary_that_fails_now_and_then_has_a_rate_in_between(cluster: Cluster, namespace: str) -> None:
     async with (
         versions(cluster, namespace, primary={}, canary={"FAULT_ERROR_RATE": "0.5"}),
-        Clients() as clients,
+        Connections(QUESTIONS) as clients,
     ):
         for provider in HERE:
             rate = await settled(
@@ -176,7 +180,7 @@ async def test_a_canary_that_fails_now_and_then_has_a_rate_in_between(cluster: C
 
 async def test_without_requests_there_is_no_data(cluster: Cluster, namespace: str) -> None:
     """Neither before the first request, nor in the pause after the last, where the series still stand."""
-    async with Clients() as clients:
+    async with Connections(QUESTIONS) as clients:
         for provider in HERE:
             for metric in UNITS:
                 verdict = await asking(clients, metric, provider, namespace)()
@@ -198,7 +202,7 @@ async def test_without_requests_there_is_no_data(cluster: Cluster, namespace: st
 
 @pytest.mark.parametrize("provider", sorted(TRAFFIC))
 async def test_prometheus_understands_every_built_in_query(provider: str, cluster: Cluster) -> None:
-    async with Clients() as clients:
+    async with Connections(QUESTIONS) as clients:
         for metric in UNITS:
             verdict = await asking(clients, metric, provider, "nowhere")()
             assert isinstance(verdict, NoData), verdict.message
@@ -207,7 +211,7 @@ async def test_prometheus_understands_every_built_in_query(provider: str, cluste
 async def test_a_wrong_query_and_a_wrong_address_are_told_apart(cluster: Cluster) -> None:
     right = question(REQUEST_DURATION, "traefik", "test")
     now = datetime.now(UTC)
-    async with Clients() as clients:
+    async with Connections(QUESTIONS) as clients:
         assert await trouble(right, clients, now) is None
         wrong = await evaluate(replace(right, query="sum(rate(x[1m])"), clients, now)
         assert isinstance(wrong, Unavailable)
@@ -227,7 +231,7 @@ async def test_a_wrong_query_and_a_wrong_address_are_told_apart(cluster: Cluster
 
 async def test_an_outage_is_unavailable_and_ends_by_itself(cluster: Cluster) -> None:
     up = replace(question(REQUEST_DURATION, "traefik", "test"), query="vector(7)")
-    async with Clients() as clients:
+    async with Connections(QUESTIONS) as clients:
         assert isinstance(await evaluate(up, clients, datetime.now(UTC)), Pass)
         await cluster.parts["prometheus"].stop()
         try:
@@ -247,7 +251,10 @@ async def test_a_range_has_a_point_a_step(cluster: Cluster) -> None:
     async def span() -> timedelta:
         now = datetime.now(UTC)
         try:
-            (series,) = await query_range(asked, start=now - timedelta(seconds=5), end=now, step=timedelta(seconds=1))
+            async with Connections(RANGES) as clients:
+                (series,) = await query_range(
+                    clients, asked, start=now - timedelta(seconds=5), end=now, step=timedelta(seconds=1)
+                )
         except EmptyRangeError:
             return timedelta(0)
         assert series.labels["job"] == "traefik"
@@ -261,11 +268,12 @@ async def test_a_range_query_that_fails_says_why(cluster: Cluster) -> None:
     asked = replace(question(REQUEST_DURATION, "traefik", "test"), query="absent_series")
     end = datetime.now(UTC)
     start, step = end - timedelta(minutes=1), timedelta(seconds=1)
-    with pytest.raises(EmptyRangeError):
-        await query_range(asked, start=start, end=end, step=step)
-    with pytest.raises(QueryError, match="parse error"):
-        await query_range(replace(asked, query="sum("), start=start, end=end, step=step)
-    with pytest.raises(QueryError, match="exceeded maximum resolution"):
-        await query_range(asked, start=start - timedelta(days=30), end=end, step=step)
-    with pytest.raises(UnreachableError):
-        await query_range(replace(asked, address="http://10.0.0.99:9090"), start=start, end=end, step=step)
+    async with Connections(RANGES) as clients:
+        with pytest.raises(EmptyRangeError):
+            await query_range(clients, asked, start=start, end=end, step=step)
+        with pytest.raises(QueryError, match="parse error"):
+            await query_range(clients, replace(asked, query="sum("), start=start, end=end, step=step)
+        with pytest.raises(QueryError, match="exceeded maximum resolution"):
+            await query_range(clients, asked, start=start - timedelta(days=30), end=end, step=step)
+        with pytest.raises(UnreachableError):
+            await query_range(clients, replace(asked, address="http://10.0.0.99:9090"), start=start, end=end, step=step)

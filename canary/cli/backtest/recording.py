@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from canary.cli.backtest.grid import Grid
-from metrics.errors import EmptyRangeError, ProviderError, QueryError, TimedOutError
+from metrics.errors import EmptyRangeError, ProviderError, QueryError, TimedOutError, TooLargeError
 from metrics.question import Question
 from metrics.ranges import Series
 from metrics.threshold import Threshold
@@ -29,7 +29,7 @@ SMALLEST = 50
 """Looks below which a stretch that is too much for the server is not halved any more."""
 
 SMALLEST_IN_TIME = 500
-"""The same for one that isn't answered in time: each try costs the whole time limit."""
+"""The same for one that isn't answered in time, or too large: each try costs the whole limit."""
 
 AT_ONCE = 2
 """Stretches that are asked for side by side: more would only queue in a local Prometheus."""
@@ -158,7 +158,7 @@ async def _fill(server: Server, question: Question, grid: Grid, looks: range, va
 def _smallest(error: ProviderError) -> float:
     """Looks up to which a stretch with this error is not asked for again in halves."""
     match error:
-        case TimedOutError():
+        case TimedOutError() | TooLargeError():
             return SMALLEST_IN_TIME
         case QueryError() if any(words in str(error) for words in _TOO_MUCH):
             return SMALLEST

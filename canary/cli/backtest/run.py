@@ -5,10 +5,11 @@ import asyncio
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from canary.cli.backtest.assess import assess
-from canary.cli.backtest.gather import RECORDED, REQUESTS, Access, Gathered, NothingRecordedError, gather
+from canary.cli.backtest.gather import RECORDED, REQUESTS, Access, Gathered, NothingRecordedError, Progress, gather
 from canary.cli.backtest.grid import Grid
 from canary.cli.backtest.inputs import InputError, Subject, load
 from canary.cli.backtest.picture import picture
@@ -22,9 +23,11 @@ from canary.cli.backtest.workload import Workload
 from canary.cli.backtest.written import to_json, to_yaml
 from canary.cli.failures import DONE, FAILED
 from canary.cli.rehearse.reading import text_of
+from metrics.connections import RANGES
 from metrics.errors import MisconfiguredError, QueryError, TimedOutError, UnauthorizedError, UnreachableError
 from metrics.ranges import query_range
 from metrics.wire import join, place
+from outbound.connections import Connections
 
 
 def backtest(arguments: argparse.Namespace) -> int:
@@ -43,10 +46,10 @@ def backtest(arguments: argparse.Namespace) -> int:
     )
     grid = _grid(arguments, subject, datetime.now(UTC))
     workload = Workload(arguments.workload) if arguments.workload else None
-    server = Server(query_range, arguments.timeout)
+
     try:
         with shown(quiet=arguments.quiet) as progress:
-            gathered = asyncio.run(gather(subject, access, server, grid, workload, progress))
+            gathered = asyncio.run(_gather(subject, access, grid, workload, progress, arguments.timeout))
     except FetchError as error:
         raise InputError(_explain(error, access)) from error
     except NothingRecordedError as error:
@@ -56,6 +59,14 @@ def backtest(arguments: argparse.Namespace) -> int:
     share = report.share
     limit = arguments.fail_above
     return FAILED if limit is not None and share is not None and share * 100 > limit else DONE
+
+
+async def _gather(
+    subject: Subject, access: Access, grid: Grid, workload: Workload | None, progress: Progress, deadline: float
+) -> Gathered:
+    async with Connections(RANGES) as connections:
+        server = Server(partial(query_range, connections), deadline)
+        return await gather(subject, access, server, grid, workload, progress)
 
 
 def _tell(arguments: argparse.Namespace, report: Report, gathered: Gathered) -> None:
@@ -103,7 +114,8 @@ def _headers(written: Iterable[str]) -> Iterator[tuple[str, str]]:
     for each in written:
         name, colon, value = each.partition(":")
         if not colon or not name.strip():
-            raise InputError(f"--header: {name!r} has no value; write such as 'X-Scope-OrgID: team'")
+            # What was written may be a credential.
+            raise InputError("--header: it has no name, or no value; write such as 'X-Scope-OrgID: team'")
         yield name.strip(), value.strip()
 
 
@@ -129,7 +141,7 @@ def _explain(failure: FetchError, access: Access) -> str:
     where = f"Prometheus at {place(access.address)}"
     match error:
         case UnreachableError():
-            return f"{where} can't be reached: {_innermost(error)}; is --prometheus right?"
+            return f"{where} can't be reached: {error}; is --prometheus right?"
         case UnauthorizedError():
             return f"{where} does not let us in: {error}; see --token-file, --username and --header"
         case QueryError():
@@ -138,22 +150,6 @@ def _explain(failure: FetchError, access: Access) -> str:
         case TimedOutError():
             return f"{where} gives no answer for {name}: {error}; see --timeout"
     return f"{where} gives no usable answer for {name}: {error}"
-
-
-def _innermost(error: BaseException) -> str:
-    """What broke, from the cause that knows best: the outer ones repeat the whole request."""
-    inner = error
-    while True:
-        reason = getattr(inner, "reason", None)
-        wrapped = next((each for each in inner.args if isinstance(each, BaseException)), None)
-        below = inner.__cause__ or (reason if isinstance(reason, BaseException) else None) or wrapped
-        below = below or inner.__context__
-        if below is None:
-            break
-        inner = below
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror
-    return str(inner) or type(inner).__name__
 
 
 def _nothing(grid: Grid, access: Access, workload: str | None) -> str:

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
-import metrics.connections
 import metrics.evaluate
 import metrics.question
 from canary import webhooks
-from canary.api.addresses import host_of
 from canary.api.analysis import Metric
 from canary.api.canary import Canary
 from canary.api.metrictemplate import MetricTemplate, parse_metric_template
@@ -18,7 +16,6 @@ from canary.api.status import CheckStatus, Verdict
 from canary.controller.ask.metric_questions import Asking, question_of, window_of
 from canary.controller.ask.metric_subjects import Workload, rewrite_for
 from canary.controller.ask.secrets import read_secret
-from canary.controller.ask.slots import Slots
 from canary.controller.observe.caches import Caches
 from canary.controller.options import Options
 from canary.kube.client import KubeClient
@@ -30,14 +27,7 @@ from canary.workloads.pods import diagnose
 from canary.workloads.registry import target_for
 from metrics import templates, verdict
 from metrics.errors import MisconfiguredError
-
-MOST_HOOKS, MOST_QUESTIONS = 128, 96
-"""Webhooks, and questions to metrics servers, under way at once: the latter share 100 connections."""
-
-MOST_HOOKS_OF_A_HOST, MOST_QUESTIONS_OF_A_HOST = 64, 32
-
-PATIENCE = timedelta(seconds=10)
-"""How long a question waits for its turn, before the metrics server counts as one that can't be asked."""
+from outbound.connections import Connections
 
 VERDICTS: Mapping[type[verdict.Verdict], Verdict] = {
     verdict.Pass: Verdict.PASS,
@@ -71,8 +61,8 @@ class Asker:
         client: KubeClient,
         caches: Caches,
         options: Options,
-        hooks: webhooks.Clients,
-        servers: metrics.connections.Clients,
+        hooks: Connections,
+        servers: Connections,
         now: Callable[[], datetime],
     ) -> None:
         self._client = client
@@ -81,9 +71,6 @@ class Asker:
         self._hooks = hooks
         self._servers = servers
         self._now = now
-        # Apart, as a hook may take hours: no metric waits for one.
-        self._hook_slots = Slots(MOST_HOOKS, MOST_HOOKS_OF_A_HOST)
-        self._metric_slots = Slots(MOST_QUESTIONS, MOST_QUESTIONS_OF_A_HOST)
 
     async def __call__(self, canary: Canary, question: Question) -> Answer:
         """Ask one question."""
@@ -100,8 +87,7 @@ class Asker:
     async def _hook(self, canary: Canary, question: HookQuestion) -> HookAnswer:
         hook = canary.analysis.webhooks[question.index]
         body = webhooks.payload(canary, hook, question.phase, webhooks.checksum(canary))
-        async with self._hook_slots.of(host_of(hook.url)):
-            outcome = await webhooks.call(self._hooks, hook, body)
+        outcome = await webhooks.call(self._hooks, hook, body)
         return HookAnswer(isinstance(outcome, webhooks.Approved), outcome.message)
 
     async def _pods(self, canary: Canary) -> PodsAnswer:
@@ -129,13 +115,7 @@ class Asker:
         except (_Unaskable, MisconfiguredError, templates.TemplateError, InvalidResource, KubeError) as error:
             reason = error.reason if isinstance(error, _Unaskable) else str(error)
             return CheckStatus(name=metric.name, verdict=Verdict.UNAVAILABLE, time=now, message=reason)
-        host = host_of(question.address)
-        try:
-            async with self._metric_slots.of(host, PATIENCE.total_seconds()):
-                judged = await metrics.evaluate.evaluate(question, self._servers, now)
-        except TimeoutError:
-            reason = f"too many questions to {host or question.provider} wait for their answers"
-            return CheckStatus(name=metric.name, verdict=Verdict.UNAVAILABLE, time=now, message=reason)
+        judged = await metrics.evaluate.evaluate(question, self._servers, now)
         return CheckStatus(
             name=metric.name,
             verdict=VERDICTS[type(judged)],

@@ -11,6 +11,7 @@ from canary.api.problems import InvalidResource, Problem
 from canary.controller.ask.metric_questions import STRAYS, strays
 from canary.controller.lookup import Found, Gap
 from metrics.providers import SUPPORTED
+from outbound.message import OF_THE_CONNECTION
 
 _NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 """A header's name (RFC 9110)."""
@@ -76,3 +77,6 @@ def _of_template(template: MetricTemplate) -> Iterator[Problem]:
         if not (_NAME.fullmatch(name) and all(map(is_header_value, values))):
             message = "holds characters that no header can carry"
             yield Problem(f"spec.provider.headers.{name}", message, "write printable ASCII, on one line")
+        elif name.lower() in OF_THE_CONNECTION:
+            message = "belongs to the connection, which others use, too"
+            yield Problem(f"spec.provider.headers.{name}", message, "take it out")

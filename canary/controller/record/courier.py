@@ -25,6 +25,7 @@ from canary.kube.types import Json
 from canary.rollout import messages
 from canary.rollout.decision import Alert, Ending, Event, EventType
 from canary.rollout.outbox import alerts_of, ending_of, events_of, told_of
+from outbound.connections import Connections
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +59,7 @@ class Courier:
         events: EventRecorder,
         alerter: Alerter,
         telemetry: Telemetry,
-        hooks: webhooks.Clients,
+        hooks: Connections,
         options: Options,
         now: Callable[[], datetime],
         delivered: Callable[[str], None],

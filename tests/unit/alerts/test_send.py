@@ -1,31 +1,33 @@
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 
-import httpx
+import aiohttp
 import pytest
 
 from canary.alerts.alert import Alert, Destination, Misconfigured
 from canary.alerts.send import LONGEST_REASON, NotSent, Outcome, Sender, Sent
 from canary.api.analysis import Severity
+from outbound.message import Request, Response
+from tests.unit.outbound.servers import answer, saying, serving
 
 pytestmark = pytest.mark.looptime
 
 ALERT = Alert("podinfo", "test", "Rolling back.", Severity.ERROR)
 SLACK = Destination("slack", "https://hooks.slack.test/SECRET", token="T")
 
-Handler = Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Messenger:
     """Answers from a list, and remembers what it was told and when."""
 
-    def __init__(self, *answers: httpx.Response | Exception) -> None:
+    def __init__(self, *answers: Response | Exception) -> None:
         self.answers = list(answers)
-        self.requests: list[httpx.Request] = []
+        self.requests: list[Request] = []
         self.times: list[float] = []
 
-    async def __call__(self, request: httpx.Request) -> httpx.Response:
+    async def __call__(self, request: Request) -> Response:
         self.requests.append(request)
         self.times.append(asyncio.get_running_loop().time())
         answer = self.answers.pop(0)
@@ -35,39 +37,38 @@ class Messenger:
 
 
 async def send(handler: Handler, to: Destination = SLACK) -> Outcome:
-    async with Sender(httpx.MockTransport(handler)) as sender:
+    async with Sender(handler) as sender:
         return await sender.send(ALERT, to)
 
 
 async def test_an_alert_is_posted_as_json_with_the_token() -> None:
-    messenger = Messenger(httpx.Response(200, text="ok"))
+    messenger = Messenger(Response(200, b"ok"))
 
     assert await send(messenger) == Sent()
     (request,) = messenger.requests
-    assert (request.method, str(request.url)) == ("POST", SLACK.address)
-    assert request.headers["authorization"] == "Bearer T"
-    assert request.headers["content-type"] == "application/json"
-    assert json.loads(request.content)["attachments"][0]["text"] == "Rolling back."
+    assert (request.method, request.url) == ("POST", SLACK.address)
+    assert dict(request.headers) == {"Authorization": "Bearer T", "Content-Type": "application/json"}
+    assert json.loads(request.body or b"")["attachments"][0]["text"] == "Rolling back."
 
 
 async def test_without_a_token_none_is_sent() -> None:
-    messenger = Messenger(httpx.Response(200))
+    messenger = Messenger(Response(200))
 
     await send(messenger, Destination("discord", "https://discord.test/a"))
 
-    assert "authorization" not in messenger.requests[0].headers
+    assert "Authorization" not in dict(messenger.requests[0].headers)
 
 
-@pytest.mark.parametrize("trouble", [httpx.Response(500), httpx.Response(429), httpx.ConnectError("refused")])
-async def test_trouble_that_may_pass_is_tried_three_times_in_all(trouble: httpx.Response | Exception) -> None:
-    messenger = Messenger(trouble, trouble, httpx.Response(204))
+@pytest.mark.parametrize("trouble", [Response(500), Response(429), aiohttp.ClientConnectionError("refused")])
+async def test_trouble_that_may_pass_is_tried_three_times_in_all(trouble: Response | Exception) -> None:
+    messenger = Messenger(trouble, trouble, Response(204))
 
     assert await send(messenger) == Sent()
     assert messenger.times == [0, 1, 5]
 
 
 async def test_when_all_tries_are_spent_the_last_reason_is_told() -> None:
-    messenger = Messenger(httpx.Response(500), httpx.Response(500), httpx.Response(503, text="down"))
+    messenger = Messenger(Response(500), Response(500), Response(503, b"down"))
 
     assert await send(messenger) == NotSent("answered 503: down", passing=True)
 
@@ -75,18 +76,18 @@ async def test_when_all_tries_are_spent_the_last_reason_is_told() -> None:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (httpx.Response(404, text="no_service\n"), "answered 404: no_service"),
-        (httpx.Response(302, headers={"Location": "https://elsewhere.test/"}), "answered 302"),
-        (httpx.Response(200, json={"ok": False, "error": "invalid_auth"}), "refused: invalid_auth"),
-        (httpx.Response(400, text="x" * 9999), "answered 400: " + "x" * (LONGEST_REASON - 1) + "…"),
+        (Response(404, b"no_service\n"), "answered 404: no_service"),
+        (Response(302, headers={"location": "https://elsewhere.test/"}), "answered 302"),
+        (Response(200, b'{"ok": false, "error": "invalid_auth"}'), "refused: invalid_auth"),
+        (Response(400, b"x" * 9999), "answered 400: " + "x" * (LONGEST_REASON - 1) + "…"),
     ],
 )
-async def test_a_refusal_is_told_and_not_tried_again(answer: httpx.Response, reason: str) -> None:
+async def test_a_refusal_is_told_and_not_tried_again(answer: Response, reason: str) -> None:
     assert await send(Messenger(answer)) == NotSent(reason)
 
 
 async def test_a_messenger_that_hangs_is_left_after_5_seconds_each_time() -> None:
-    async def hang(request: httpx.Request) -> httpx.Response:
+    async def hang(request: Request) -> Response:
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -95,9 +96,32 @@ async def test_a_messenger_that_hangs_is_left_after_5_seconds_each_time() -> Non
 
 
 async def test_the_address_is_never_told() -> None:
-    error = httpx.ConnectError(f"can't reach {SLACK.address}")
+    error = aiohttp.ClientConnectionError(f"can't reach {SLACK.address}")
 
-    assert await send(Messenger(error, error, error)) == NotSent("can't reach its address", passing=True)
+    assert await send(Messenger(error, error, error)) == NotSent("the connection failed", passing=True)
+
+
+async def test_what_a_messenger_repeats_of_its_address_and_token_is_not_told() -> None:
+    repeated = Response(404, f"no T123 at {SLACK.address}".encode())
+
+    outcome = await send(Messenger(repeated), Destination("slack", SLACK.address, token="T123"))
+
+    assert outcome == NotSent("answered 404: no *** at its address")
+
+
+async def test_a_messenger_that_sends_a_page_is_told_by_its_status_and_one_without_end_is_left() -> None:
+    async def endless(writer: asyncio.StreamWriter, _: int) -> None:
+        writer.write(b"HTTP/1.1 400 No\r\n\r\n")
+        while True:
+            writer.write(b"x" * 1000)
+            await writer.drain()
+
+    async with Sender() as sender:
+        async with serving(saying(answer(400, b"<html>page", Content_Type="text/html"))) as server:
+            assert await sender.send(ALERT, Destination("slack", server.url)) == NotSent("answered 400")
+        async with serving(endless) as server:
+            outcome = await sender.send(ALERT, Destination("slack", server.url))
+    assert outcome == NotSent("answered 400: " + "x" * (LONGEST_REASON - 1) + "…")
 
 
 async def test_a_destination_that_makes_no_sense_is_a_value() -> None:
@@ -105,7 +129,7 @@ async def test_a_destination_that_makes_no_sense_is_a_value() -> None:
 
 
 async def test_sending_can_be_cancelled() -> None:
-    async def hang(request: httpx.Request) -> httpx.Response:
+    async def hang(request: Request) -> Response:
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -116,12 +140,12 @@ async def test_sending_can_be_cancelled() -> None:
         await task
 
 
-async def test_each_proxy_has_a_client_of_its_own() -> None:
-    sender = Sender()
-    clients = {id(sender._client(proxy)) for proxy in ("", "http://p.test:1", "http://q.test:1", "")}
+async def test_a_proxy_of_its_own_is_on_the_way() -> None:
+    messenger = Messenger(Response(200))
 
-    assert len(clients) == 3
-    await sender.close()
+    await send(messenger, Destination("slack", SLACK.address, proxy="http://p.test:1"))
+
+    assert messenger.requests[0].proxy == "http://p.test:1"
 
 
 @pytest.mark.parametrize("token", ["xoxb-1\nxoxb-2", "xoxb-é", "xoxb-\x00", "\ufffd"])
@@ -162,6 +186,6 @@ async def test_an_address_that_cant_be_asked_is_misconfigured(address: str) -> N
 
 
 async def test_what_an_error_says_of_a_request_that_cant_be_made_is_not_told() -> None:
-    error = httpx.LocalProtocolError("Illegal header value b'Bearer T'")
+    error = ValueError("Illegal header value b'Bearer T'")
 
-    assert await send(Messenger(error)) == NotSent("the request can't be made (LocalProtocolError)")
+    assert await send(Messenger(error)) == NotSent("the request can't be made (ValueError)")

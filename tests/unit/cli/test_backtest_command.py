@@ -94,7 +94,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, answer: Callable[[str], Value]) -> li
     asked: list[Question] = []
 
     async def query_range(
-        question: Question, *, start: datetime, end: datetime, step: timedelta, deadline: float
+        _: object, question: Question, *, start: datetime, end: datetime, step: timedelta, deadline: float
     ) -> list[Series]:
         asked.append(question)
         value = answer(question.query)
@@ -112,7 +112,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, answer: Callable[[str], Value]) -> li
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    async def query_range(question: Question, **_: object) -> list[Series]:
+    async def query_range(*_: object, **__: object) -> list[Series]:
         raise error
 
     monkeypatch.setattr(run, "query_range", query_range)
@@ -306,7 +306,7 @@ def test_what_is_wrong_with_prometheus_is_one_line_and_exit_code_2(
         (("--from", "1d", "--to", "2d"), "--from 1d is not before --to 2d"),
         (("--from", "1d", "--to", "2999-01-01"), "--to 2999-01-01 is in the future"),
         (("--prometheus", "prom:9090"), "--prometheus: the address 'prom:9090' is not an http:// or https:// URL"),
-        (("--header", "x"), "--header: 'x' has no value"),
+        (("--header", "x"), "--header: it has no name, or no value"),
         (("--username", "me"), "--username: its password is missing"),
         (("--token-file", "/nowhere/token"), "/nowhere/token: it can't be read: No such file or directory"),
         (("-f", "/nowhere/spec.yaml"), "/nowhere/spec.yaml: it can't be read: No such file or directory"),

@@ -8,7 +8,7 @@ import pytest
 
 from canary.cli.backtest.grid import Grid
 from canary.cli.backtest.recording import CHUNK, MOST_POINTS, SMALLEST, FetchError, Recorded, Server, fetch, span
-from metrics.errors import EmptyRangeError, ProviderError, QueryError, TimedOutError, UnauthorizedError
+from metrics.errors import EmptyRangeError, ProviderError, QueryError, TimedOutError, TooLargeError, UnauthorizedError
 from metrics.question import Question
 from metrics.ranges import Point, Series
 from metrics.threshold import Threshold
@@ -82,6 +82,7 @@ async def test_nothing_at_all_is_no_error_of_a_stretch() -> None:
     "error",
     [
         TimedOutError("no answer within 60 s"),
+        TooLargeError("the answer is larger than 32 MiB"),
         QueryError("query processing would load too many samples into memory in query execution"),
     ],
 )
@@ -92,11 +93,14 @@ async def test_what_is_too_much_at_once_is_asked_for_in_halves(error: ProviderEr
     assert min(prometheus.sizes) >= SMALLEST
 
 
-async def test_a_server_that_answers_nothing_in_time_is_told_of_and_not_asked_for_ever() -> None:
-    prometheus = Prometheus(refuse=lambda _: TimedOutError("no answer within 60 s"))
+@pytest.mark.parametrize("error", [TimedOutError("no answer within 60 s"), TooLargeError("larger than 32 MiB")])
+async def test_a_server_that_never_answers_in_time_or_size_is_told_of_and_not_asked_for_ever(
+    error: ProviderError,
+) -> None:
+    prometheus = Prometheus(refuse=lambda _: error)
     with pytest.raises(FetchError) as caught:
         await fetched(prometheus)
-    assert isinstance(caught.value.error, TimedOutError)
+    assert caught.value.error is error
     assert len(prometheus.sizes) < 10
 
 

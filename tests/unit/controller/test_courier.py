@@ -6,10 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-import httpx
 import pytest
 
-from canary import webhooks
 from canary.api.canary import Canary, parse_canary
 from canary.controller.options import Options
 from canary.controller.record.alerts import Alerter, Delivery, Missed
@@ -18,6 +16,9 @@ from canary.controller.telemetry import Telemetry
 from canary.kube.events import EventRecorder
 from canary.kube.types import Json
 from canary.rollout.decision import Alert
+from canary.webhooks import HOOKS
+from outbound.connections import Connections
+from outbound.message import Request, Response
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOOK = {"name": "receiver", "type": "event", "url": "http://hooks.test/", "retries": 1}
@@ -81,19 +82,18 @@ class Desk:
         self.called: list[str] = []
         self.delivered: list[str] = []
 
-        def handle(request: httpx.Request) -> httpx.Response:
-            message = json.loads(request.content)["metadata"]["eventMessage"]
+        async def handle(request: Request) -> Response:
+            message = json.loads(request.body or b"")["metadata"]["eventMessage"]
             status = answer(message)
             if status == 200:
                 self.called.append(message)
-            return httpx.Response(status)
+            return Response(status)
 
-        http = httpx.AsyncClient(transport=httpx.MockTransport(handle))
         self.courier = Courier(
             cast("EventRecorder", self.events),
             self.messenger,
             Telemetry("0", "traefik"),
-            webhooks.Clients(http, http),
+            Connections(HOOKS, handle),
             Options(),
             lambda: NOW,
             self.delivered.append,
@@ -182,3 +182,45 @@ async def test_an_event_told_by_two_processes_has_one_name_and_one_of_long_ago_i
     third.courier.take(old, late)
     await asyncio.sleep(30)
     assert list(third.events.told.values()) == ["event 2"], "people are called all the same"
+
+
+@pytest.mark.looptime
+async def test_a_receiver_that_is_dead_keeps_no_other_from_hearing() -> None:
+    """Of each host only so many requests are under way, and a retry waits for its time without taking a turn."""
+    heard: list[str] = []
+    under_way = most = 0
+
+    async def handle(request: Request) -> Response:
+        nonlocal under_way, most
+        if "dead" not in request.url:
+            heard.append(request.url)
+            return Response(200)
+        under_way, most = under_way + 1, max(most, under_way + 1)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            under_way -= 1
+        raise AssertionError
+
+    courier = Courier(
+        cast("EventRecorder", Events()),
+        Messenger(),
+        Telemetry("0", "traefik"),
+        Connections(HOOKS, handle),
+        Options(),
+        lambda: NOW,
+        lambda _: None,
+    )
+    for number in range(3 * HOOKS.per_host):
+        raw, canary = canary_of(notice(1))
+        hook = canary.analysis.webhooks[0].replace(url="http://dead.test/")
+        metadata = canary.metadata.replace(name=f"app-{number}", uid=str(number))
+        analysis = canary.analysis.replace(webhooks=(hook,))
+        courier.take(raw, canary.replace(metadata=metadata, spec=canary.spec.replace(analysis=analysis)))
+    raw, canary = canary_of(notice(1))
+    courier.take(raw, canary)
+    await asyncio.sleep(1)
+
+    assert heard == ["http://hooks.test/"]
+    assert most == HOOKS.per_host
+    await courier.close()

@@ -143,6 +143,14 @@ def test_a_secret_goes_only_to_an_address_that_its_template_or_the_controller_na
         assert question_of(at, at.analysis.metrics[0], asked).address == address
 
 
+@pytest.mark.parametrize("name", ["Content-Length", "Transfer-Encoding", "connection"])
+def test_no_template_says_where_a_request_ends_on_a_connection_that_others_use(name: str) -> None:
+    (problem,) = refused(canary(NAMING), template(headers={name: ["1"]}))
+
+    assert name in problem.message
+    assert "belongs to the connection" in problem.message
+
+
 @pytest.mark.parametrize("headers", [{"X-Key": ["SECRET\nX: y"]}, {"X-Key": ["SECRET\u00e9"]}, {"X Key": ["SECRET"]}])
 def test_a_header_that_cant_be_sent_is_told_by_its_name_and_not_its_value(headers: dict[str, list[str]]) -> None:
     (problem,) = refused(canary(NAMING), template(headers=headers))

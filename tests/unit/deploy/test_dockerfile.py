@@ -69,7 +69,7 @@ def test_whatever_is_installed_from_outside_is_pinned_by_hash(steps: list[Step])
     assert all("--no-deps --no-build-isolation" in run for run in values(steps, "RUN") if "pip wheel" in run)
 
 
-@pytest.mark.parametrize("name", ["run", "build"])
+@pytest.mark.parametrize("name", ["run", "loadtest", "build"])
 def test_the_pins_name_no_package_index(root: Path, name: str) -> None:
     pins = (root / f"requirements/{name}.txt").read_text()
     assert not re.search(r"https?://|^\s*-[-if]?", re.sub(r"--hash=\S+", "", pins), re.MULTILINE)
@@ -82,7 +82,14 @@ def test_the_image_runs_exactly_what_the_tests_ran_with(root: Path) -> None:
         lines = (root / f"requirements/{name}.txt").read_text()
         return set(re.findall(r"^([\w.-]+)==(\S+)", lines, re.MULTILINE))
 
-    assert pins("run") <= pins("test")
+    assert pins("run") <= pins("loadtest") <= pins("test")
+
+
+def test_the_controller_brings_one_http_client_and_twenty_two_packages_at_most(root: Path) -> None:
+    names = re.findall(r"^([\w.-]+)==", (root / "requirements/run.txt").read_text(), re.MULTILINE)
+    assert "aiohttp" in names
+    assert not {"httpx", "requests", "prometheus-api-client", "sniffio"} & set(names)
+    assert len(names) <= 22
 
 
 def test_no_index_is_written_into_the_image(text: str) -> None:

@@ -9,10 +9,11 @@ from typing import Protocol
 import pytest
 from aiohttp import web
 
-from metrics.connections import Clients
+from metrics.connections import QUESTIONS
 from metrics.evaluate import evaluate
 from metrics.question import Question
 from metrics.verdict import Cause, Pass, Unavailable
+from outbound.connections import Connections
 
 GOOD = {"status": "success", "data": {"resultType": "scalar", "result": [0, "1"]}}
 
@@ -56,7 +57,7 @@ async def serving() -> AsyncIterator[Server]:
 
 
 async def test_questions_share_a_connection(ask: Ask, now: datetime) -> None:
-    async with serving() as server, Clients() as clients:
+    async with serving() as server, Connections(QUESTIONS) as clients:
         for _ in range(3):
             assert isinstance(await evaluate(ask(address=server.address), clients, now), Pass)
         assert len(server.asked) == 3
@@ -65,7 +66,7 @@ async def test_questions_share_a_connection(ask: Ask, now: datetime) -> None:
 
 async def test_what_is_asked_arrives_as_it_was_written(ask: Ask, now: datetime) -> None:
     query = 'sum(rate(x{path=~"/a%2Fb|[^+]+", name="ü & \\"}[1m])) * 100 > bool 5'
-    async with serving() as server, Clients() as clients:
+    async with serving() as server, Connections(QUESTIONS) as clients:
         await evaluate(ask(address=f"{server.address}/base?tenant=a%20b", query=query), clients, now)
     (asked,) = server.asked
     posted = asked.query
@@ -74,7 +75,7 @@ async def test_what_is_asked_arrives_as_it_was_written(ask: Ask, now: datetime) 
 
 
 async def test_headers_of_the_question_are_sent(ask: Ask, now: datetime) -> None:
-    async with serving() as server, Clients() as clients:
+    async with serving() as server, Connections(QUESTIONS) as clients:
         headers = (("X-Scope-OrgID", "a"), ("X-Scope-OrgID", "b"))
         await evaluate(ask(address=server.address, headers=headers), clients, now)
     assert server.asked[0].headers.getall("x-scope-orgid") == ["a", "b"]
@@ -86,7 +87,7 @@ async def test_headers_of_the_question_are_sent(ask: Ask, now: datetime) -> None
 async def test_a_header_that_can_t_be_sent_is_misconfigured_and_not_shown(
     headers: tuple[tuple[str, str], ...], ask: Ask, now: datetime
 ) -> None:
-    async with serving() as server, Clients() as clients:
+    async with serving() as server, Connections(QUESTIONS) as clients:
         verdict = await evaluate(ask(address=server.address, headers=headers), clients, now)
     assert isinstance(verdict, Unavailable)
     assert verdict.cause is Cause.MISCONFIGURED
@@ -95,7 +96,7 @@ async def test_a_header_that_can_t_be_sent_is_misconfigured_and_not_shown(
 
 
 async def test_an_answer_that_is_too_large_is_not_read_to_its_end(ask: Ask, now: datetime) -> None:
-    async with serving() as server, Clients() as clients:
+    async with serving() as server, Connections(QUESTIONS) as clients:
         verdict = await evaluate(ask(address=f"{server.address}/large"), clients, now)
     assert isinstance(verdict, Unavailable)
     assert verdict.cause is Cause.UNREADABLE
@@ -103,7 +104,7 @@ async def test_an_answer_that_is_too_large_is_not_read_to_its_end(ask: Ask, now:
 
 
 async def test_redirects_are_followed_but_not_for_ever(ask: Ask, now: datetime) -> None:
-    async with serving() as server, Clients() as clients:
+    async with serving() as server, Connections(QUESTIONS) as clients:
         assert isinstance(await evaluate(ask(address=f"{server.address}/moved"), clients, now), Pass)
         round_and_round = await evaluate(ask(address=f"{server.address}/round"), clients, now)
     assert isinstance(round_and_round, Unavailable)
@@ -111,7 +112,7 @@ async def test_redirects_are_followed_but_not_for_ever(ask: Ask, now: datetime) 
 
 
 async def test_a_name_and_password_in_the_address_are_sent_once(ask: Ask, now: datetime) -> None:
-    async with serving() as server, Clients() as clients:
+    async with serving() as server, Connections(QUESTIONS) as clients:
         address = server.address.replace("//", "//me:secret@")
         for credentials in ({}, {"username": "u", "password": "p"}):
             verdict = await evaluate(replace(ask(address=address), credentials=credentials), clients, now)
@@ -121,15 +122,6 @@ async def test_a_name_and_password_in_the_address_are_sent_once(ask: Ask, now: d
 
 @pytest.mark.parametrize("host", ["xn--", "a..b", "x" * 70, "ex ample"])
 async def test_an_address_that_can_be_no_name_is_misconfigured_or_not_there(host: str, ask: Ask, now: datetime) -> None:
-    async with Clients() as clients:
+    async with Connections(QUESTIONS) as clients:
         verdict = await evaluate(ask(address=f"http://{host}:1"), clients, now)
     assert isinstance(verdict, Unavailable)
-
-
-async def test_a_proxy_of_the_environment_is_asked(ask: Ask, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with serving() as proxy, Clients() as clients:
-        monkeypatch.setenv("http_proxy", proxy.address)
-        monkeypatch.setenv("no_proxy", "near.test")
-        assert isinstance(await evaluate(ask(address="http://far.test"), clients, now), Pass)
-        assert isinstance(await evaluate(ask(address="http://near.test:1"), clients, now), Unavailable)
-    assert [each.headers["Host"] for each in proxy.asked] == ["far.test"]

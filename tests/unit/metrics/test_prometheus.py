@@ -80,7 +80,7 @@ def test_no_series_and_nan_are_empty_answers(name: str, recorded: Callable[[str]
         (200, "histogram.json", QueryError, "the query gives a histogram, not a number"),
         (503, "timeout.json", TimedOutError, "query timed out in expression evaluation"),
         (401, "unauthorized.txt", UnauthorizedError, "HTTP 401: Unauthorized"),
-        (404, "wrong_path.txt", UnreadableError, "HTTP 404: 404 page not found"),
+        (404, "wrong_path.txt", UnreadableError, "HTTP 404: Not Found"),
     ],
 )
 def test_an_error_answer_becomes_the_error_it_means(

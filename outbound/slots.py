@@ -1,9 +1,11 @@
-"""How many questions are under way at once, in all and to one host: one server that is dead starves nobody."""
+"""How many requests are under way at once, in all and to one host: one server that is dead starves nobody."""
 
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from outbound.errors import CrowdedError
 
 
 class Slots:
@@ -31,7 +33,7 @@ class Slots:
             patience: seconds to wait for a turn; None for as long as it takes.
 
         Raises:
-            TimeoutError: there was no turn in that time.
+            CrowdedError: there was no turn in that time.
         """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(host, deque()).append(turn)
@@ -39,6 +41,9 @@ class Slots:
         try:
             async with asyncio.timeout(patience):
                 await turn
+        except TimeoutError:
+            self._withdraw(host, turn)
+            raise CrowdedError(f"too many requests to {host} wait for their answers") from None
         except BaseException:
             self._withdraw(host, turn)
             raise

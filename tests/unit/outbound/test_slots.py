@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.controller.ask.slots import Slots
+from outbound.errors import CrowdedError
+from outbound.slots import Slots
 
 pytestmark = pytest.mark.looptime
 
@@ -61,7 +62,7 @@ async def test_whoever_waits_in_vain_is_told() -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(asked.ask("a", 60))
         await asyncio.sleep(0)
-        with pytest.raises(TimeoutError):
+        with pytest.raises(CrowdedError):
             await asked.ask("b", 1, patience=10)
         assert asyncio.get_running_loop().time() == 10
 

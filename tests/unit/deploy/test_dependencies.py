@@ -1,0 +1,57 @@
+"""What `pip install` brings is what the code uses: no more, and nothing by way of another package."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+MODULES = {"pyyaml": "yaml"}
+"""The module of each package that is not called like it."""
+PART_OF = {"pydantic_core": "pydantic"}
+OURS = {"canary", "metrics", "outbound", "loadtest"}
+BY_NAME = {"kubernetes_asyncio"}
+"""Loaded by a text, not by an import."""
+WHERE_THERE_IS_ONE = {"rich"}
+"""Used for bars on a terminal where the sandbox's extra is installed."""
+
+
+def declared(root: Path, extra: str = "") -> set[str]:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    lines = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    names = {line.partition(">")[0].partition("[")[0].strip() for line in lines}
+    return {MODULES.get(name, name.replace("-", "_")) for name in names}
+
+
+def imported(files: Iterable[Path]) -> set[str]:
+    found: set[str] = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {each.name.partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
+    return {PART_OF.get(name, name) for name in found} - set(sys.stdlib_module_names) - OURS
+
+
+@pytest.mark.parametrize(("folder", "extra"), [("", ""), ("loadtest", "loadtest")])
+def test_each_dependency_is_used_and_each_that_is_used_is_declared(folder: str, extra: str, root: Path) -> None:
+    """Of the load tester's own beside those of the controller."""
+    folders = [folder] if folder else ["canary", "metrics", "outbound"]
+    files = [each for name in folders for each in (root / name).rglob("*.py") if "sandbox" not in each.parts]
+    used = imported(files) - WHERE_THERE_IS_ONE
+    if extra:
+        used -= declared(root)
+    else:
+        used |= BY_NAME
+    assert used == declared(root, extra)
+
+
+def test_the_controller_loads_no_second_http_client() -> None:
+    code = "import sys, canary.controller.run, canary.cli.main; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "aiohttp" in loaded
+    assert not {"httpx", "requests", "pytest"} & set(loaded)
