@@ -11,7 +11,7 @@ import aiohttp
 from metrics.connections import BROKEN, Clients
 from metrics.errors import MisconfiguredError, ProviderError, TimedOutError, UnreachableError
 from metrics.providers import provider_of
-from metrics.question import Question
+from metrics.question import Question, Span
 from metrics.verdict import Unavailable, Verdict, judge, unavailable
 from metrics.wire import Request, Response, place
 
@@ -33,7 +33,7 @@ async def evaluate(question: Question, clients: Clients, now: datetime) -> Verdi
         provider = provider_of(question.provider)
         request = provider.build(question, now)
         response = await _ask(question, request, clients, provider.deadline)
-        return judge(question, provider.parse(response), now)
+        return judge(question, provider.parse(response, Span.of(question, now)), now)
     except ProviderError as error:
         return unavailable(question, error.cause, f"{_who(question)}: {error}", now)
 

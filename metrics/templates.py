@@ -1,4 +1,4 @@
-"""The queries of MetricTemplates: Flagger's template language with its eight names, and two of ours: `pods`, `ports`."""
+"""The queries of MetricTemplates: Flagger's template language with its eight names, and our `pods` and `ports`."""
 
 from __future__ import annotations
 

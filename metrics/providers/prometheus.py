@@ -5,7 +5,8 @@ The numbers are those of the scalar, or of all series of the vector. NaN is none
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 from urllib.parse import urlencode
 
 from metrics.errors import MisconfiguredError, QueryError, ServerError, TimedOutError, UnreadableError
@@ -20,8 +21,14 @@ from metrics.providers.base import (
     read_object,
     unexpected,
 )
-from metrics.question import Empty, Question, Sample
+from metrics.question import ANY_TIME, Empty, Question, Sample, Span
 from metrics.wire import Headers, Request, Response, basic, join
+
+_USUAL = timedelta(minutes=5)
+"""How far Prometheus looks back for a sample where nothing else is said."""
+
+_OFTEN, _SHORTEST = timedelta(minutes=1), timedelta(seconds=1)
+"""It looks at its targets once a minute by itself: the newest sample of a target may be as old as that."""
 
 _PATH = "/api/v1/query"
 _LONGEST_QUERY = 1000
@@ -33,8 +40,15 @@ def build(question: Question, now: datetime) -> Request:
     """An instant query at the server's own time.
 
     GET, because read-only proxies let it through; POST where the URL would grow longer than proxies like.
+
+    A selector without a range takes the newest sample of the last five minutes, be it of the version before: it is told
+    to look back on less. Servers that don't know how leave it.
     """
-    return _request(question, question.query)
+    back = max(2 * question.interval, _OFTEN)
+    if question.since is not None:
+        back = min(back, max(now - question.since, _SHORTEST))
+    options = {"lookback_delta": f"{ceil(back.total_seconds())}"} if back < _USUAL else {}
+    return _request(question, question.query, **options)
 
 
 def probe(question: Question, now: datetime) -> Request:
@@ -42,7 +56,7 @@ def probe(question: Question, now: datetime) -> Request:
     return _request(question, "vector(1)")
 
 
-def parse(response: Response) -> Sample:
+def parse(response: Response, span: Span = ANY_TIME) -> Sample:
     """Read the answer of an instant query."""
     data = _data(response)
     kind, result = data.get("resultType"), data.get("result")
@@ -84,9 +98,9 @@ def authorization(question: Question) -> Headers:
     return (*question.headers, basic(username, password))
 
 
-def _request(question: Question, query: str) -> Request:
+def _request(question: Question, query: str, **options: str) -> Request:
     address, headers = address_of(question), authorization(question)
-    parameters = urlencode({"query": query.strip()})
+    parameters = urlencode({"query": query.strip(), **options})
     if len(parameters) <= _LONGEST_QUERY:
         return Request("GET", join(address, _PATH, parameters), headers)
     return Request("POST", join(address, _PATH), (*headers, _FORM), parameters.encode("ascii"))
