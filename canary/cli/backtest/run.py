@@ -64,9 +64,11 @@ def _backtest(arguments: argparse.Namespace) -> int:
         raise InputError(_nothing(grid, access, arguments.workload)) from error
     report = assess(subject, gathered, access.address)
     _tell(arguments, report, gathered)
-    share = report.share
-    limit = arguments.fail_above
-    return EXCEEDED if limit is not None and share is not None and share * 100 > limit else DONE
+    if arguments.fail_above is None:
+        return DONE
+    if report.share is None:
+        raise InputError("--fail-above: no rollout could be judged; look at a longer time: --from")
+    return EXCEEDED if report.share * 100 > arguments.fail_above else DONE
 
 
 def _tell(arguments: argparse.Namespace, report: Report, gathered: Gathered) -> None:
