@@ -254,24 +254,6 @@ def test_a_fresh_prometheus_has_little_to_say_and_says_so(
     assert "Less than a day is recorded" in text
 
 
-def test_so_little_data_that_no_rollout_fits_is_no_error(
-    backtest: Backtest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    serve(monkeypatch, lambda _: lambda look: 99.5 if look == 1440 else None)
-    assert backtest(*FROM_TO, "-q") == 0
-    assert "No rollout fits into what is recorded." in capsys.readouterr().out
-
-
-def test_a_gate_that_found_nothing_to_judge_does_not_pass(
-    backtest: Backtest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    serve(monkeypatch, lambda _: lambda look: 99.5 if look == 1440 else None)
-    assert backtest(*FROM_TO, "-q", "--fail-above", "50") == 2
-    said = capsys.readouterr()
-    assert "No rollout fits into what is recorded." in said.out
-    assert said.err == "canary backtest: --fail-above: no rollout could be judged; look at a longer time: --from\n"
-
-
 def test_a_template_does_not_switch_off_the_check_of_the_server_that_is_given(
     spec: Path, backtest: Backtest, asked: list[Question]
 ) -> None:

@@ -43,7 +43,9 @@ ODD = (0.0, -0.0, 5e-324, 1e-300, 99.5, 1e15, 1e308, 1.7976931348623157e308, -1e
 Values = Sequence[float | None]
 
 
-def play(monkeypatch: pytest.MonkeyPatch, path: Path, arguments: Sequence[str], *values: Values) -> int:
+def play(
+    monkeypatch: pytest.MonkeyPatch, path: Path, arguments: Sequence[str], *values: Values, scraped: Values = (1.0,)
+) -> int:
     """Run a backtest over success rate, lag and requests, each of which goes through its values over and over."""
     rate, lag, requests = values
 
@@ -52,7 +54,7 @@ def play(monkeypatch: pytest.MonkeyPatch, path: Path, arguments: Sequence[str], 
     ) -> list[Series]:
         told: Values = lag if "lag" in question.query else rate if "5.." in question.query else requests
         if "up[" in question.query:
-            told = [1.0]
+            told = scraped
         moments = (start + step * index for index in range((end - start) // step + 1))
         looks = ((moment, round((moment - START).total_seconds() / 60)) for moment in moments)
         points = tuple(Point(moment, value) for moment, look in looks if (value := told[look % len(told)]) is not None)
@@ -103,3 +105,16 @@ def test_odd_rates_beside_others_change_nothing(
 ) -> None:
     assert play(monkeypatch, tmp_path / "spec.yaml", (), [99.5], [5.0], [50.0, math.inf, 50.0]) == 0
     assert "Traffic: 50 requests a second" in capsys.readouterr().out
+
+
+def test_a_gate_that_found_nothing_to_judge_does_not_pass(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a gate, so little data that no rollout fits is no error."""
+    once: Values = [*[None] * 15, 99.5, *[None] * 15]
+    assert play(monkeypatch, tmp_path / "spec.yaml", (), once, once, once, scraped=once) == 0
+    assert "No rollout fits into what is recorded." in capsys.readouterr().out
+    assert play(monkeypatch, tmp_path / "spec.yaml", ("--fail-above", "50"), once, once, once, scraped=once) == 2
+    said = capsys.readouterr()
+    assert "No rollout fits into what is recorded." in said.out
+    assert said.err == "canary backtest: --fail-above: no rollout could be judged; look at a longer time: --from\n"
