@@ -11,9 +11,11 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from canary.api.canary import Canary
 from canary.api.status import CanaryStatus, Phase, Verdict
 from canary.api.traffic import TOTAL_WEIGHT
+from canary.controller.ask.metric_questions import ports_of
 from canary.controller.outcome import Kind
 from canary.rollout.decision import Ending
 from canary.rollout.hindrances import STALLED
+from canary.routers.registry import provider_of
 
 RUNNING, SUCCEEDED, FAILED = 0, 1, 2
 
@@ -53,6 +55,7 @@ class Telemetry:
             "flagger_info", "Version and default traffic provider.", ["version", "mesh_provider"], registry=registry
         )
         info.labels(version, mesh_provider).set(1)
+        self._mesh_provider = mesh_provider
         self._total = Gauge("flagger_canary_total", "Canaries in the namespace.", ["namespace"], registry=registry)
         self._status = Gauge(
             "flagger_canary_status",
@@ -84,6 +87,12 @@ class Telemetry:
         )
         self._failures = prometheus_client.Counter(
             "flagger_canary_failures_total", "Rollouts that were rolled back.", ended, registry=registry
+        )
+        self._about = Gauge(
+            "canary_controller_canary_info",
+            "Always 1; what the metrics of a Canary's traffic are found by.",
+            [*rollout, "service", "ports", "provider"],
+            registry=registry,
         )
         self._stalled = Gauge(
             "canary_controller_stalled",
@@ -154,6 +163,7 @@ class Telemetry:
         key, name, namespace = canary.key, canary.target_name, canary.namespace
         self._show(key, name)
         self._unreadable.discard(key)
+        self._tell_about(canary)
         # Known at 0 from the start: a counter that appears with its first increase hides it from `increase()`.
         for counter in (self._successes, self._failures):
             self._series(key, counter, name, namespace, canary.strategy.value, "completed")
@@ -166,6 +176,15 @@ class Telemetry:
             if check.value is not None:
                 self._series(key, self._analysis, name, namespace, check.name).set(check.value)
         self._observe_rollout(canary, status)
+
+    def _tell_about(self, canary: Canary) -> None:
+        """Show where a Canary's traffic goes, and no more where it went before an edit."""
+        provider = provider_of(canary, self._mesh_provider)
+        labels = (canary.target_name, canary.namespace, canary.service_name, ports_of(canary), provider)
+        shown = self._shown[canary.key]
+        for series in [each for each in shown.series if each[0] is self._about and each[1] != labels]:
+            self._drop(shown, series)
+        self._series(canary.key, self._about, *labels).set(1)
 
     def _observe_rollout(self, canary: Canary, status: CanaryStatus) -> None:
         """Show how a rollout gets on, while there is one."""

@@ -110,12 +110,12 @@ def model_of(canary: Canary, metric: Metric, pods: str = "") -> templates.Model:
         interval=duration_text(metric.interval),
         variables=metric.template_variables,
         pods=pods,
-        ports=_ports(canary),
+        ports=ports_of(canary),
         kind=spec.target_ref.kind,
     )
 
 
-def _ports(canary: Canary) -> str:
+def ports_of(canary: Canary) -> str:
     """A regular expression for the ports of the Services, by number and by name."""
     names = {name for port in canary.spec.service.all_ports for name in (str(port.port), port.name) if name}
     return f"({'|'.join(sorted(names))})"

@@ -15,6 +15,7 @@ NOW = datetime(2026, 3, 4, tzinfo=UTC)
 
 PER_CANARY = (
     "flagger_canary",
+    "canary_controller_canary_info",
     "canary_controller_stalled",
     "canary_controller_rollout",
     "canary_controller_unavailable_checks",
@@ -142,3 +143,14 @@ def test_checks_without_an_answer_are_counted_while_there_are_looks() -> None:
     ):
         telemetry.observe(subject, subject.status.replace(phase=phase, checks=checks, bake=bake))
         assert value(telemetry, "canary_controller_unavailable_checks") == shown
+
+
+def test_what_the_metrics_of_its_traffic_are_found_by_is_shown_as_the_spec_has_it_now() -> None:
+    telemetry, subject = Telemetry("1", "traefik"), canary()
+    for name in ("before", "now"):
+        service = subject.spec.service.replace(name=name, port=80)
+        edited = subject.replace(spec=subject.spec.replace(service=service))
+        telemetry.observe(edited, edited.status)
+    shown = [line for line in series(telemetry) if line.startswith("canary_controller_canary_info")]
+    labels = 'name="app",namespace="prod",ports="(80|http)",provider="traefik",service="now"'
+    assert shown == [f"canary_controller_canary_info{{{labels}}} 1.0"]
