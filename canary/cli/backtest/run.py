@@ -24,6 +24,9 @@ from metrics.errors import MisconfiguredError, QueryError, TimedOutError, Unauth
 from metrics.ranges import query_range
 from metrics.wire import join, place
 
+MOST_LOOKS = 2_000_000
+"""Looks that fit into memory: three weeks at 1s, nearly four years at 1m."""
+
 DONE, EXCEEDED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -100,7 +103,12 @@ def _grid(arguments: argparse.Namespace, subject: Subject, now: datetime) -> Gri
         raise InputError(f"--from {arguments.start} is not before --to {arguments.end}")
     if end > now:
         raise InputError(f"--to {arguments.end} is in the future")
-    return Grid.between(start, end, subject.canary.analysis_interval)
+    grid = Grid.between(start, end, subject.canary.analysis_interval)
+    if grid.looks > MOST_LOOKS:
+        raise InputError(
+            f"--from {arguments.start} makes {grid.looks:,} looks, and {MOST_LOOKS:,} are the most; write a later one"
+        )
+    return grid
 
 
 def _moment(option: str, text: str, now: datetime) -> datetime:

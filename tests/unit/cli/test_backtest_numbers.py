@@ -107,6 +107,13 @@ def test_odd_rates_beside_others_change_nothing(
     assert "Traffic: 50 requests a second" in capsys.readouterr().out
 
 
+def test_a_window_that_would_fill_the_memory_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert play(monkeypatch, tmp_path / "spec.yaml", ("--from", "0001-01-01"), [99.5], [5.0], [1.0]) == 2
+    assert "looks, and 2,000,000 are the most; write a later one" in capsys.readouterr().err
+
+
 def test_a_gate_that_found_nothing_to_judge_does_not_pass(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
