@@ -57,16 +57,19 @@ def _newest(target: object, span: Span, response: Response) -> float | None:
 
 
 def _point(point: object) -> tuple[float, float | None] | None:
-    """When a bucket begins, in seconds since 1970, and its value, which some write as text."""
+    """When a bucket begins, in seconds since 1970, and its value."""
     match point:
-        case [value, begin] if (seconds := number(begin)) is not None:
-            return seconds, _read(value) if isinstance(value, str) else number(value)
+        case [value, begin] if (seconds := _read(begin)) is not None:
+            return seconds, _read(value)
     return None
 
 
-def _read(text: str) -> float | None:
+def _read(value: object) -> float | None:
+    """A number, which some write as text."""
+    if not isinstance(value, str):
+        return number(value)
     try:
-        return float(text)
+        return float(value)
     except ValueError:
         return None
 

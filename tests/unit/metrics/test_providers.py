@@ -97,7 +97,7 @@ def test_graphite_s_query_must_name_a_target(ask: Ask, now: datetime) -> None:
 
 def test_graphite_s_number_of_a_target_is_its_newest() -> None:
     nothing = {"target": "a", "datapoints": [[None, 1], [None, 2]]}
-    values = {"target": "b", "datapoints": [[1.0, 1], ["2.5", 2], [None, 3]]}
+    values = {"target": "b", "datapoints": [[1.0, 1], ["2.5", "2"], [None, 3]]}
     assert parse("graphite", [nothing, values, {"target": "c", "datapoints": [[9, 1]]}]) == Number(2.5, 3, (9.0,))
 
 
