@@ -5,7 +5,7 @@ series that count its requests and the series that time them; the two queries fo
 
 - the success rate is 100 less the share of failures, so that a canary that fails every request has a rate of 0 and
   not a missing series. It is rounded to what a decimal can say of it: of 5 requests 2 failed is 60, and not the
-  59.99999999999999 that floating-point numbers make of it, which `threshold: 60` would refuse;
+  59.99999999999999 that binary fractions may make of it, which `threshold: 60` would refuse;
 - without requests both are NaN, or nothing at all, which reads as no data.
 """
 
