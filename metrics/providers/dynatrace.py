@@ -24,7 +24,7 @@ _TOKEN = "dynatrace_token"  # noqa: S105 - the key's name, not the token
 _INTERVALS = 2
 
 _LEAST = timedelta(minutes=3)
-"""Metrics come by the minute, and a minute or two late."""
+"""Metrics come by the minute, and the newest of them may not have come yet."""
 
 
 def build(question: Question, now: datetime) -> Request:
