@@ -27,12 +27,14 @@ async def evaluate(question: Question, clients: Clients, now: datetime) -> Verdi
         now: the time of asking, for queries over a time range and for the verdict.
 
     Returns:
-        The verdict, within the provider's deadline.
+        The verdict, within the provider's deadline, or twice that where the server refuses to be told something.
     """
     try:
         provider = provider_of(question.provider)
         request = provider.build(question, now)
         response = await _ask(question, request, clients, provider.deadline)
+        if (simpler := provider.simpler(question, response)) is not None:
+            response = await _ask(question, simpler, clients, provider.deadline)
         return judge(question, provider.parse(response, Span.of(question, now)), now)
     except ProviderError as error:
         return unavailable(question, error.cause, f"{_who(question)}: {error}", now)

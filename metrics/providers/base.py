@@ -45,6 +45,7 @@ class Provider:
         accept: reads the probe's answer; raises a ProviderError where the server can't be used.
         credentials: the Secret's keys that it reads, for messages and documents.
         deadline: seconds that one question may take, retry included.
+        simpler: the request to put once more where this answer refuses what not every server knows; None for none.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Provider:
     accept: Callable[[Response], None]
     credentials: tuple[str, ...] = ()
     deadline: float = 5.0
+    simpler: Callable[[Question, Response], Request | None] = lambda _question, _response: None
 
 
 def address_of(question: Question) -> str:

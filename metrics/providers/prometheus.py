@@ -6,6 +6,7 @@ The numbers are those of the scalar, or of all series of the vector. NaN is none
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from http.client import BAD_REQUEST
 from math import ceil
 from urllib.parse import urlencode
 
@@ -30,6 +31,8 @@ _USUAL = timedelta(minutes=5)
 _OFTEN, _SHORTEST = timedelta(minutes=1), timedelta(seconds=1)
 """It looks at its targets once a minute by itself: the newest sample of a target may be as old as that."""
 
+_LOOKBACK = "lookback_delta"
+
 _PATH = "/api/v1/query"
 _LONGEST_QUERY = 1000
 _NAN = "the answer is not a number (NaN), as when the canary gets no requests"
@@ -42,13 +45,19 @@ def build(question: Question, now: datetime) -> Request:
     GET, because read-only proxies let it through; POST where the URL would grow longer than proxies like.
 
     A selector without a range takes the newest sample of the last five minutes, be it of the version before: it is told
-    to look back on less. Servers that don't know how leave it.
+    to look back on less. Servers that don't know how leave it, or refuse it and are asked without.
     """
     back = max(2 * question.interval, _OFTEN)
     if question.since is not None:
         back = min(back, max(now - question.since, _SHORTEST))
-    options = {"lookback_delta": f"{ceil(back.total_seconds())}"} if back < _USUAL else {}
+    options = {_LOOKBACK: f"{ceil(back.total_seconds())}"} if back < _USUAL else {}
     return _request(question, question.query, **options)
+
+
+def simpler(question: Question, response: Response) -> Request | None:
+    """The query without telling how far to look back, where the server refuses to be told."""
+    refused = response.status == BAD_REQUEST and _LOOKBACK.encode() in response.body
+    return _request(question, question.query) if refused else None
 
 
 def probe(question: Question, now: datetime) -> Request:
@@ -157,5 +166,6 @@ PROMETHEUS = Provider(
     parse=parse,
     probe=probe,
     accept=accept,
+    simpler=simpler,
     credentials=("token", "username", "password"),
 )
