@@ -18,8 +18,8 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 DASHES = ("", "7 3", "2 2", "9 3 2 3", "4 4", "1 3")
 TINTS = ("#eef3f8", "#f8f3ec")
 
-WIDTH = 960
-LEFT, RIGHT, TOP = 64, 24, 34
+FINEST, GREATEST = 1e-12, 1e300  # of a scale: no picture tells apart what is nearer, or reaches as far
+WIDTH, LEFT, RIGHT, TOP = 960, 64, 24, 34
 PANEL_TITLE, GAP, AXIS = 26, 16, 24
 BAND_LABELS, LINE_HEIGHT = 18, 16
 CHARACTER = 6.4
@@ -254,7 +254,7 @@ def _panel(panel: Panel, span: _Span, top: float) -> Iterator[str]:
         y = scale.y(tick)
         yield f'<line x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="#d8d8d8"/>'
         yield _text(LEFT - 6, y + 4, f"{tick:g}{panel.unit}", 'text-anchor="end" fill="#555555"')
-    for limit in panel.limits:
+    for limit in (each for each in panel.limits if abs(each.value) <= GREATEST):
         y = scale.y(limit.value)
         yield (
             f'<line x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="{TONES[Tone.BAD]}" '
@@ -288,7 +288,7 @@ def _paths(line: Line, span: _Span, scale: _Scale) -> Iterator[str]:
     """One path for every stretch without a gap; stairs go on until the end of the picture."""
     path: list[str] = []
     for at, value in line.points:
-        if value is not None and math.isfinite(value):
+        if value is not None and abs(value) <= GREATEST:
             x, y = span.x(at), scale.y(value)
             if not path:
                 path = [f"M{x:.1f} {y:.1f}"]
@@ -361,11 +361,11 @@ def _text(x: float, y: float, words: str, style: str) -> str:
 
 def _range(panel: Panel) -> tuple[float, float, float]:
     """Least and greatest value of a panel's scale, and the step between its lines."""
-    values = [value for line in panel.lines for _, value in line.points if value is not None and math.isfinite(value)]
-    values += [limit.value for limit in panel.limits]
+    values = [value for line in panel.lines for _, value in line.points if value is not None and abs(value) <= GREATEST]
+    values += [limit.value for limit in panel.limits if abs(limit.value) <= GREATEST]
     low = panel.low if panel.low is not None else min(values, default=0.0)
     high = panel.high if panel.high is not None else max(values, default=1.0)
-    if high - low <= max(abs(low), abs(high)) * 1e-9:
+    if high - low <= max(max(abs(low), abs(high)) * 1e-9, FINEST):
         room = max(abs(low) / 10, 1.0)
         low, high = (low - room, low + room) if panel.low is None else (low, low + room)
     step = _nice((high - low) / 5)

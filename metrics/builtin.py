@@ -4,7 +4,8 @@ All of them ask Prometheus about the canary's requests only. What each data plan
 series that count its requests and the series that time them; the two queries follow from that:
 
 - the success rate is 100 less the share of failures, so that a canary that fails every request has a rate of 0 and
-  not a missing series;
+  not a missing series. It is rounded to what a decimal can say of it: of 5 requests 2 failed is 60, and not the
+  59.99999999999999 that binary fractions may make of it, which `threshold: 60` would refuse;
 - without requests both are NaN, or nothing at all, which reads as no data.
 """
 
@@ -23,6 +24,9 @@ UNITS: Mapping[str, str] = {REQUEST_SUCCESS_RATE: "%", REQUEST_DURATION: " ms"}
 
 _SECONDS = 1000
 _MILLISECONDS = 1
+_EXACT = "1e-8"
+"""Percent that the success rate is rounded to: of ten thousand million requests a single one still shows."""
+
 _NO_WORD = re.compile(r"\W")
 
 
@@ -54,7 +58,8 @@ class Requests:
     def success_rate(self) -> str:
         """The percentage of requests that didn't fail."""
         failures = _rate(self.count, f"{self.labels},{self.failed}")
-        return f"100 - 100 * ({failures} or vector(0)) / {_rate(self.count, self.labels)}"
+        share = f"({failures} or vector(0)) / {_rate(self.count, self.labels)}"
+        return f"round(100 - 100 * ({share}), {_EXACT})"
 
     @property
     def per_second(self) -> str:
@@ -90,7 +95,10 @@ _APPLICATION = Requests(
 
 _TRAEFIK = Requests(
     count="traefik_service_requests_total",
-    labels='service=~"{{ namespace }}-{{ service }}-canary-[0-9a-zA-Z-]+@kubernetescrd"',
+    # With the port written out: `NAME-canary-primary-80` is of a Canary that is called `NAME-canary`. The second way of
+    # writing it is that of safeNaming, which 3.7.12 brought: object, place in its list, Service.
+    labels='service=~"({{ namespace }}-{{ service }}-canary-|'
+    '.+_wrr_[0-9]+_{{ namespace }}_{{ service }}-canary_){{ ports }}@kubernetescrd"',
     failed='code=~"5.."',
     duration="traefik_service_request_duration_seconds",
     scale=_SECONDS,
@@ -98,8 +106,10 @@ _TRAEFIK = Requests(
 
 _TRAEFIK_GATEWAY = replace(
     _TRAEFIK,
-    # Three ways of writing it: up to 3.1, up to 3.7.5, and since then with the route in front.
-    labels='service=~"(.+-svc-)?{{ namespace }}-{{ service }}-canary-(http-)?[0-9]+@kubernetesgateway"',
+    # Three ways of writing it: up to 3.1, up to 3.7.5, and since then with the route and its hash in front, and a place
+    # in the route for the port.
+    labels='service=~"(httproute-.+-[0-9a-f]{16,}-svc-)?'
+    '{{ namespace }}-{{ service }}-canary-(http-)?[0-9]+@kubernetesgateway"',
 )
 
 _ENVOY = Requests(
@@ -135,7 +145,7 @@ TRAFFIC: Mapping[str, tuple[Requests, ...]] = {
     "gloo": (
         replace(
             _ENVOY,
-            labels='envoy_cluster_name=~"{{ namespace }}-{{ service }}-canaryupstream-[0-9a-zA-Z-]+_[0-9a-zA-Z-]+"',
+            labels='envoy_cluster_name=~"{{ namespace }}-{{ service }}-canaryupstream-{{ ports }}_[0-9a-zA-Z-]+"',
         ),
     ),
     "kuma": (replace(_ENVOY, labels='service=~"{{ service }}-canary_{{ namespace }}_svc_[0-9a-zA-Z-]+"'),),

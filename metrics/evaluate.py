@@ -7,7 +7,7 @@ from datetime import datetime
 from metrics.connections import ask, without_secrets
 from metrics.errors import ProviderError
 from metrics.providers import provider_of
-from metrics.question import Question
+from metrics.question import Question, Span
 from metrics.verdict import Unavailable, Verdict, judge, unavailable
 from metrics.wire import place
 from outbound.connections import Connections
@@ -22,13 +22,15 @@ async def evaluate(question: Question, connections: Connections, now: datetime) 
         now: the time of asking, for queries over a time range and for the verdict.
 
     Returns:
-        The verdict, within the provider's deadline.
+        The verdict, within the provider's deadline, or twice that where the server refuses to be told something.
     """
     try:
         provider = provider_of(question.provider)
         request = provider.build(question, now)
         response = await ask(connections, question, request, provider.deadline)
-        return judge(question, provider.parse(response), now)
+        if (simpler := provider.simpler(question, response)) is not None:
+            response = await ask(connections, question, simpler, provider.deadline)
+        return judge(question, provider.parse(response, Span.of(question, now)), now)
     except ProviderError as error:
         return _unavailable(question, error, now)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from metrics.threshold import Threshold
@@ -19,6 +20,7 @@ class Question:
         query: the query, its template rendered.
         threshold: the accepted values.
         interval: the time window that the query looks at.
+        since: what was measured before is about another version, and doesn't count; None where that isn't known.
         unit: what stands behind the number in messages, such as `%` or ` ms`.
         provider: the kind of metrics server, a key of `metrics.providers.PROVIDERS`.
         address: its base URL; empty where the provider has a well-known one.
@@ -32,6 +34,7 @@ class Question:
     query: str
     threshold: Threshold
     interval: timedelta
+    since: datetime | None = None
     unit: str = ""
     provider: str = "prometheus"
     address: str = ""
@@ -39,6 +42,37 @@ class Question:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     insecure: bool = False
     region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time whose values may decide; all in seconds since 1970.
+
+    Args:
+        since: what began before is about another version.
+        now: the time of asking.
+        interval: what ended two of these ago says nothing of now.
+    """
+
+    since: float
+    now: float
+    interval: float
+
+    @classmethod
+    def of(cls, question: Question, now: datetime) -> Span:
+        """The span of a question that is asked now."""
+        since = question.since.timestamp() if question.since is not None else -math.inf
+        return cls(since, now.timestamp(), question.interval.total_seconds())
+
+    def holds(self, begin: float, end: float) -> bool:
+        """Whether a value over this time may decide.
+
+        Values that come more rarely than two intervals are as old as they are apart: the newest two of them may.
+        """
+        return begin >= self.since and end > self.now - 2 * max(self.interval, end - begin)
+
+
+ANY_TIME = Span(since=-math.inf, now=datetime.max.replace(tzinfo=UTC).timestamp(), interval=math.inf)
 
 
 @dataclass(frozen=True, slots=True)

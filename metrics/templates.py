@@ -1,4 +1,4 @@
-"""The queries of MetricTemplates: Flagger's template language with its eight names, and `pods`, which is ours."""
+"""The queries of MetricTemplates: Flagger's template language with its eight names, and our `pods` and `ports`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from metrics.gotemplate import TemplateError, evaluate, parse
 
 __all__ = ["NAMES", "Model", "TemplateError", "check", "render"]
 
-NAMES = frozenset({"name", "namespace", "target", "service", "ingress", "route", "interval", "variables", "pods"})
+NAMES = frozenset(
+    {"name", "namespace", "target", "service", "ingress", "route", "interval", "variables", "pods", "ports"}
+)
 """What a query template may call, without arguments."""
 
 # The endings that the cluster itself gives to pod names have no vowels: `primary` is never one of them.
@@ -20,6 +22,10 @@ _HASH, _LONGEST_HASH = "[456789bcdf]", 10
 
 # What a pod is named by is cut to this length before its own ending of five characters.
 _LONGEST_BASE = 58
+
+_DEPLOYMENT, _DAEMON_SET = "Deployment", "DaemonSet"
+
+_ANY_PORT = "[0-9a-zA-Z-]+"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,8 @@ class Model:
         variables: the metric's `templateVariables`.
         pods: a regular expression for the names of the canary's pods; empty where they are the target's name and
             what the cluster adds to it.
+        ports: a regular expression for the ports of its Services, by number and by name; empty for any.
+        kind: the kind of its target, by which pods are named; empty where it may be any.
     """
 
     name: str
@@ -48,6 +56,8 @@ class Model:
     interval: str
     variables: Mapping[str, str] = field(default_factory=dict)
     pods: str = ""
+    ports: str = ""
+    kind: str = ""
 
 
 def render(template: str, model: Model) -> str:
@@ -57,21 +67,33 @@ def render(template: str, model: Model) -> str:
         TemplateError: it can't be read, or asks for what the model hasn't got; the message names the place
             and what there is.
     """
-    values = {name: getattr(model, name) for name in NAMES}
-    return evaluate(parse(template, NAMES), {**values, "pods": model.pods or _pods_of(model.target)})
+    values = {
+        **{name: getattr(model, name) for name in NAMES},
+        "pods": model.pods or _pods_of(model.target, model.kind),
+        "ports": model.ports or _ANY_PORT,
+    }
+    return evaluate(parse(template, NAMES), values)
 
 
-def _pods_of(workload: str) -> str:
-    """A regular expression for the names of the pods of a Deployment or a DaemonSet."""
+def _pods_of(workload: str, kind: str) -> str:
+    """A regular expression for the names of the pods of a workload: by its kind, not to take a neighbour's for them.
+
+    Of a Deployment `app` the pods of a DaemonSet `app-db` could be, and the other way round: `app-db-x2v9k`.
+    """
+    # In brackets, as a backslash would have to be doubled inside of PromQL's quotes.
+    name = workload.replace(".", "[.]")
     room = _LONGEST_BASE - len(workload) - 1
+    if kind == _DAEMON_SET or room <= 0:
+        # No hash, or one that is cut off.
+        cut = f"{workload}-"[:_LONGEST_BASE].replace(".", "[.]")
+        return f"{cut}{_SAFE}{{5}}"
+    many = "" if kind == _DEPLOYMENT else "?"
     if room > _LONGEST_HASH:
-        return f"{workload}-({_SAFE}{{1,{_LONGEST_HASH}}}-)?{_SAFE}{{5}}"
-    if room <= 0:
-        return f"{f'{workload}-'[:_LONGEST_BASE]}{_SAFE}{{5}}"
+        return f"{name}-({_SAFE}{{1,{_LONGEST_HASH}}}-){many}{_SAFE}{{5}}"
     # The hash runs into the ending where it is as long as there is room, or longer. Of `-primary` as much may be left
     # as `-pr`, which is no hash.
-    whole = f"({_HASH}{{1,{room - 1}}}-)?" if room > 1 else ""
-    return f"{workload}-({whole}|{_HASH}{{{room}}}){_SAFE}{{5}}"
+    whole = f"({_HASH}{{1,{room - 1}}}-){many}" if room > 1 else ""
+    return f"{name}-({whole}|{_HASH}{{{room}}}){_SAFE}{{5}}"
 
 
 def check(template: str) -> None:

@@ -197,8 +197,8 @@ def _shown(judged: Pass | Fail) -> str:
         return f"{value}{judged.unit}"
     # Zero is a bound too: a small error rate must not read as none.
     bounds = [0.0, *(bound for bound in (threshold.min, threshold.max) if bound is not None)]
-    for digits in range(2, 8):
-        rounded = round(value, digits)
+    shorter = (*(round(value, places) for places in range(2, 8)), *(float(f"{value:.{n}g}") for n in range(3, 17)))
+    for rounded in shorter:
         if all(_side(rounded, bound) == _side(value, bound) for bound in bounds):
             return f"{plain(rounded)}{judged.unit}"
     return f"{plain(value)}{judged.unit}"

@@ -19,7 +19,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "a healthy time would have been rolled back, by which metric, what thresholds the data supports, and how much "
         "traffic it takes to tell. Nothing is changed anywhere.",
         epilog="exit codes: 0 done; 1 more rolled back than --fail-above; 2 something is wrong with what was given, or "
-        "with Prometheus",
+        "with Prometheus, or --fail-above has no rollout to judge",
     )
     parser.set_defaults(run=run)
     spec = parser.add_argument_group("the spec")

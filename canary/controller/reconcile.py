@@ -272,7 +272,10 @@ class Reconciler:
         """Tell once of a Canary of which no decision can be made or stored."""
         namespace, _, name = key.partition("/")
         raw = self._caches.get(CANARY, namespace, name)
-        if raw is None or self._invalid.get(key) == message:
+        if raw is None:
+            return
+        self._telemetry.unreadable(key)
+        if self._invalid.get(key) == message:
             return
         self._invalid[key] = message
         try:

@@ -9,12 +9,19 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from canary.api.canary import Canary
-from canary.api.status import CanaryStatus, Phase
+from canary.api.status import CanaryStatus, Phase, Verdict
 from canary.api.traffic import TOTAL_WEIGHT
+from canary.controller.ask.metric_questions import ports_of
 from canary.controller.outcome import Kind
 from canary.rollout.decision import Ending
+from canary.rollout.hindrances import STALLED
+from canary.routers.registry import provider_of
 
 RUNNING, SUCCEEDED, FAILED = 0, 1, 2
+
+AT_REST = frozenset({Phase.EMPTY, Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED, Phase.TERMINATED})
+"""Phases in which nothing is to get on."""
+
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -48,6 +55,7 @@ class Telemetry:
             "flagger_info", "Version and default traffic provider.", ["version", "mesh_provider"], registry=registry
         )
         info.labels(version, mesh_provider).set(1)
+        self._mesh_provider = mesh_provider
         self._total = Gauge("flagger_canary_total", "Canaries in the namespace.", ["namespace"], registry=registry)
         self._status = Gauge(
             "flagger_canary_status",
@@ -80,6 +88,36 @@ class Telemetry:
         self._failures = prometheus_client.Counter(
             "flagger_canary_failures_total", "Rollouts that were rolled back.", ended, registry=registry
         )
+        self._about = Gauge(
+            "canary_controller_canary_info",
+            "Always 1; what the metrics of a Canary's traffic are found by.",
+            [*rollout, "service", "ports", "provider"],
+            registry=registry,
+        )
+        self._stalled = Gauge(
+            "canary_controller_stalled",
+            "1 while something stands in a Canary's way, else 0.",
+            rollout,
+            registry=registry,
+        )
+        self._moved = Gauge(
+            "canary_controller_rollout_moved_timestamp_seconds",
+            "When phase, weight or counters of a rollout last changed; absent while there is none.",
+            rollout,
+            registry=registry,
+        )
+        self._interval = Gauge(
+            "canary_controller_rollout_interval_seconds",
+            "The time between two looks at a rollout; absent while there is none.",
+            rollout,
+            registry=registry,
+        )
+        self._unavailable = Gauge(
+            "canary_controller_unavailable_checks",
+            "Metrics whose server could not be asked at the last look.",
+            rollout,
+            registry=registry,
+        )
         self._passes = prometheus_client.Counter(
             "canary_controller_reconcile_total", "Passes over a Canary, by outcome.", ["outcome"], registry=registry
         )
@@ -99,6 +137,7 @@ class Telemetry:
             registry=registry,
         )
         self._shown: dict[str, _Shown] = {}
+        self._unreadable: set[str] = set()
         # How many Canaries each series is of: two may be about one target.
         self._canaries: Counter[_Series] = Counter()
 
@@ -113,37 +152,75 @@ class Telemetry:
 
     def looked(self, canary: Canary, took: timedelta) -> None:
         """One look of an analysis is over, its questions included."""
-        self._series(canary, self._duration, canary.target_name, canary.namespace).observe(took.total_seconds())
+        self._series(canary.key, self._duration, canary.target_name, canary.namespace).observe(took.total_seconds())
 
     def shows(self, canary: Canary) -> bool:
         """Whether it is shown where a Canary stands."""
-        return canary.key in self._shown
+        return canary.key in self._shown and canary.key not in self._unreadable
 
     def observe(self, canary: Canary, status: CanaryStatus) -> None:
         """Show where a Canary stands; of a target that it is about no more, nothing is shown."""
-        name, namespace = canary.target_name, canary.namespace
-        if canary.key in self._shown and self._shown[canary.key].target != name:
-            self.forget(canary.key)
-        if canary.key not in self._shown:
-            self._shown[canary.key] = _Shown(name)
-            self._series(canary, self._total, namespace).inc()
-            # Known at 0 from the start: a counter that appears with its first increase hides it from `increase()`.
-            for counter in (self._successes, self._failures):
-                self._series(canary, counter, name, namespace, canary.strategy.value, "completed")
+        key, name, namespace = canary.key, canary.target_name, canary.namespace
+        self._show(key, name)
+        self._unreadable.discard(key)
+        self._tell_about(canary)
+        # Known at 0 from the start: a counter that appears with its first increase hides it from `increase()`.
+        for counter in (self._successes, self._failures):
+            self._series(key, counter, name, namespace, canary.strategy.value, "completed")
         result = {Phase.PROGRESSING: RUNNING, Phase.FAILED: FAILED}.get(status.phase, SUCCEEDED)
-        self._series(canary, self._status, name, namespace).set(result)
-        self._series(canary, self._weight, f"{name}-primary", namespace).set(TOTAL_WEIGHT - status.canary_weight)
-        self._series(canary, self._weight, name, namespace).set(status.canary_weight)
+        self._series(key, self._status, name, namespace).set(result)
+        self._series(key, self._weight, f"{name}-primary", namespace).set(TOTAL_WEIGHT - status.canary_weight)
+        self._series(key, self._weight, name, namespace).set(status.canary_weight)
+        self._series(key, self._stalled, name, namespace).set(status.condition(STALLED) is not None)
         for check in status.checks:
             if check.value is not None:
-                self._series(canary, self._analysis, name, namespace, check.name).set(check.value)
+                self._series(key, self._analysis, name, namespace, check.name).set(check.value)
+        self._observe_rollout(canary, status)
+
+    def _tell_about(self, canary: Canary) -> None:
+        """Show where a Canary's traffic goes, and no more where it went before an edit."""
+        provider = provider_of(canary, self._mesh_provider)
+        labels = (canary.target_name, canary.namespace, canary.service_name, ports_of(canary), provider)
+        shown = self._shown[canary.key]
+        for series in [each for each in shown.series if each[0] is self._about and each[1] != labels]:
+            self._drop(shown, series)
+        self._series(canary.key, self._about, *labels).set(1)
+
+    def _observe_rollout(self, canary: Canary, status: CanaryStatus) -> None:
+        """Show how a rollout gets on, while there is one."""
+        labels = (canary.target_name, canary.namespace)
+        under_way = status.phase not in AT_REST
+        unavailable = sum(check.verdict is Verdict.UNAVAILABLE for check in status.checks)
+        looked_at = under_way or status.bake is not None
+        self._series(canary.key, self._unavailable, *labels).set(unavailable if looked_at else 0)
+        if under_way and status.last_transition_time is not None:
+            self._series(canary.key, self._moved, *labels).set(status.last_transition_time.timestamp())
+            self._series(canary.key, self._interval, *labels).set(canary.analysis_interval.total_seconds())
+            return
+        for metric in (self._moved, self._interval):
+            self._drop(self._shown[canary.key], (metric, labels))
+
+    def unreadable(self, key: str) -> None:
+        """Show a Canary that can't be read, by its own name: nothing more is known of it."""
+        namespace, _, name = key.partition("/")
+        self._show(key, self._shown[key].target if key in self._shown else name)
+        self._unreadable.add(key)
+        self._series(key, self._stalled, self._shown[key].target, namespace).set(1)
+
+    def _show(self, key: str, target: str) -> None:
+        """Have a Canary shown, as one that is about this target."""
+        if key in self._shown and self._shown[key].target != target:
+            self.forget(key)
+        if key not in self._shown:
+            self._shown[key] = _Shown(target)
+            self._series(key, self._total, key.partition("/")[0]).inc()
 
     def ended(self, canary: Canary, ending: Ending) -> None:
         """Count a rollout that has ended."""
         counter = self._failures if ending is Ending.FAILED else self._successes
         analysis = "skipped" if ending is Ending.PROMOTED_UNCHECKED else "completed"
         labels = (canary.target_name, canary.namespace, canary.strategy.value, analysis)
-        self._series(canary, counter, *labels).inc()
+        self._series(canary.key, counter, *labels).inc()
 
     def stand_by(self) -> None:
         """Show no Canary any more: another controller acts now, and what was known here gets old."""
@@ -153,20 +230,28 @@ class Telemetry:
 
     def forget(self, key: str) -> None:
         """Show nothing more of a Canary that is gone, its counters included: nobody is left to count for."""
+        self._unreadable.discard(key)
         shown = self._shown.pop(key, None)
         if shown is None:
             return
         self._total.labels(key.partition("/")[0]).dec()
-        for series in shown.series:
-            self._canaries[series] -= 1
-            if not self._canaries[series]:
-                del self._canaries[series]
-                metric, labels = series
-                metric.remove(*labels)
+        for series in tuple(shown.series):
+            self._drop(shown, series)
 
-    def _series(self, canary: Canary, metric: M, *labels: str) -> M:
+    def _drop(self, shown: _Shown, series: _Series) -> None:
+        """Show a series no more, unless another Canary has it too."""
+        if series not in shown.series:
+            return
+        shown.series.remove(series)
+        self._canaries[series] -= 1
+        if not self._canaries[series]:
+            del self._canaries[series]
+            metric, labels = series
+            metric.remove(*labels)
+
+    def _series(self, key: str, metric: M, *labels: str) -> M:
         """A series of a Canary, which goes with it."""
-        shown, series = self._shown.get(canary.key), (metric, labels)
+        shown, series = self._shown.get(key), (metric, labels)
         if shown is not None and series not in shown.series:
             shown.series.add(series)
             self._canaries[series] += 1

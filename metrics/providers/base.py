@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from metrics.errors import (
     MisconfiguredError,
@@ -18,11 +18,18 @@ from metrics.errors import (
     UnauthorizedError,
     UnreadableError,
 )
-from metrics.question import Empty, Number, Question, Sample
+from metrics.question import ANY_TIME, Empty, Number, Question, Sample, Span
 from metrics.wire import Request, Response
 
 Json: TypeAlias = dict[str, Any]
 """A JSON object: the one place where values have no type; every reader checks what it takes out."""
+
+
+class Parse(Protocol):
+    """From the answer to the number."""
+
+    def __call__(self, response: Response, span: Span = ANY_TIME) -> Sample:
+        """The newest number of the span, of each series; raises a ProviderError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +39,22 @@ class Provider:
     Args:
         name: the `type` in a MetricTemplate.
         build: from a question and the time to the request; raises MisconfiguredError.
-        parse: from the answer to the number; raises a ProviderError.
+        parse: from the answer to the number of the time that counts; raises a ProviderError.
         probe: the request that shows whether the server is there and lets us in; raises MisconfiguredError.
         accept: reads the probe's answer; raises a ProviderError where the server can't be used.
         credentials: the Secret's keys that it reads, for messages and documents.
         deadline: seconds that one question may take, retry included.
+        simpler: the request to put once more where this answer refuses what not every server knows; None for none.
     """
 
     name: str
     build: Callable[[Question, datetime], Request]
-    parse: Callable[[Response], Sample]
+    parse: Parse
     probe: Callable[[Question, datetime], Request]
     accept: Callable[[Response], None]
     credentials: tuple[str, ...] = ()
     deadline: float = 5.0
+    simpler: Callable[[Question, Response], Request | None] = lambda _question, _response: None
 
 
 def address_of(question: Question) -> str:
@@ -180,6 +189,28 @@ def of_series(numbers: Sequence[float], series: int, *, empty: str) -> Sample:
         case [value, *others]:
             return Number(value, series, tuple(others))
     return Empty(empty)
+
+
+def newest(
+    points: Sequence[tuple[float, float | None]], span: Span, *, width: float | None = None, full: bool = False
+) -> float | None:
+    """The newest value of a series of buckets.
+
+    Args:
+        points: of each bucket, in order, when it begins (seconds since 1970), and its value; None where it has none.
+        span: the time that counts.
+        width: how many seconds a bucket covers; None where it lasts until the next one begins.
+        full: whether one that is still being filled counts only where there is no other.
+
+    Returns:
+        None where no bucket of the span has a value.
+    """
+    ends = [begin + width for begin, _ in points] if width else [*(begin for begin, _ in points[1:]), math.inf]
+    buckets = [(begin, end, value) for (begin, value), end in zip(points, ends, strict=False)]
+    if full:
+        buckets = [each for each in buckets if each[1] <= span.now] or buckets
+    values = (value for begin, end, value in reversed(buckets) if value is not None and span.holds(begin, end))
+    return next(values, None)
 
 
 def unexpected(response: Response) -> UnreadableError:

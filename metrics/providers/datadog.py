@@ -1,7 +1,7 @@
 """Datadog's timeseries query API.
 
-The number of a series is its newest value but for its last bucket: that one is still being filled. Buckets
-are looked for over ten intervals, since Datadog widens them as it sees fit.
+The number of a series is that of its newest bucket that is no longer being filled, where that one is new enough.
+Buckets are looked for over ten intervals, since Datadog widens them as it sees fit.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from metrics.providers.base import (
     Json,
     Provider,
     credential,
+    newest,
     number,
     of_series,
     raise_for_status,
     read_object,
     unexpected,
 )
-from metrics.question import Empty, Question, Sample
+from metrics.question import ANY_TIME, Empty, Question, Sample, Span
 from metrics.wire import Headers, Request, Response, join
 
 _ADDRESS = "https://api.datadoghq.com"
@@ -49,7 +50,7 @@ def accept(response: Response) -> None:
         raise unexpected(response)
 
 
-def parse(response: Response) -> Sample:
+def parse(response: Response, span: Span = ANY_TIME) -> Sample:
     """Read all series."""
     raise_for_status(response, _said)
     answer = read_object(response)
@@ -59,8 +60,8 @@ def parse(response: Response) -> Sample:
         case []:
             return Empty("no series matches the query")
         case list(series):
-            newest = [value for each in series if (value := _newest(each, response)) is not None]
-            return of_series(newest, len(series), empty="no series has a value")
+            values = [value for each in series if (value := _newest(each, span, response)) is not None]
+            return of_series(values, len(series), empty="no series has a value of late")
     raise unexpected(response)
 
 
@@ -72,17 +73,19 @@ def _said(answer: Json) -> object:
     return answer.get("error")
 
 
-def _newest(series: object, response: Response) -> float | None:
+def _newest(series: object, span: Span, response: Response) -> float | None:
     match series:
-        case {"pointlist": list(points)}:
-            return next((value for value in map(_value, reversed(points[:-1] or points)) if value is not None), None)
+        case {"pointlist": list(points), **rest}:
+            found = [point for each in points if (point := _point(each)) is not None]
+            return newest(found, span, width=number(rest.get("interval")), full=True)
     raise unexpected(response)
 
 
-def _value(point: object) -> float | None:
+def _point(point: object) -> tuple[float, float | None] | None:
+    """When a bucket begins, in seconds since 1970, and its value."""
     match point:
-        case [_, value]:
-            return number(value)
+        case [begin, value] if (milliseconds := number(begin)) is not None:
+            return milliseconds / 1000, number(value)
     return None
 
 

@@ -1,8 +1,9 @@
-"""Dynatrace's metrics API v2. The query is a metric selector; its values over ten intervals come as one number."""
+"""Dynatrace's metrics API v2. The query is a metric selector; its values over two intervals come as one number."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 from urllib.parse import urlencode
 
 from metrics.errors import MisconfiguredError
@@ -17,18 +18,25 @@ from metrics.providers.base import (
     read_object,
     unexpected,
 )
-from metrics.question import Empty, Question, Sample
+from metrics.question import ANY_TIME, Empty, Question, Sample, Span
 from metrics.wire import Headers, Request, Response, join
 
 _TOKEN = "dynatrace_token"  # noqa: S105 - the key's name, not the token
-_INTERVALS = 10
+_INTERVALS = 2
+
+_LEAST = timedelta(minutes=3)
+"""Metrics come by the minute, and the newest of them may not have come yet."""
 
 
 def build(question: Question, now: datetime) -> Request:
-    """The selector over the last ten intervals, one value for the whole of them."""
-    end = int(now.timestamp()) * 1000
-    begin = end - int(_INTERVALS * question.interval.total_seconds() * 1000)
-    parameters = urlencode({"metricSelector": question.query.strip(), "resolution": "Inf", "from": begin, "to": end})
+    """The selector over the last two intervals, or what of them is about this version, one value for the whole."""
+    end = int(now.timestamp())
+    begin = end - int(max(_INTERVALS * question.interval, _LEAST).total_seconds())
+    if question.since is not None:
+        begin = max(begin, min(ceil(question.since.timestamp()), end - 1))
+    parameters = urlencode(
+        {"metricSelector": question.query.strip(), "resolution": "Inf", "from": begin * 1000, "to": end * 1000}
+    )
     return Request("GET", join(address_of(question), "/api/v2/metrics/query", parameters), _headers(question))
 
 
@@ -43,7 +51,7 @@ def accept(response: Response) -> None:
     read_object(response)
 
 
-def parse(response: Response) -> Sample:
+def parse(response: Response, span: Span = ANY_TIME) -> Sample:
     """Read all series, of every metric that the selector names."""
     raise_for_status(response, _said)
     match read_object(response).get("result"):

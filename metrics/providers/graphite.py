@@ -1,6 +1,6 @@
 """Graphite's render API. The query is what stands behind `/render?`, such as `target=...&from=-5min`.
 
-The number of a target is its newest value.
+The number of a target is its newest value, where that is new enough: a query without `from` is about a whole day.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from metrics.providers.base import (
     Provider,
     address_of,
     credential,
+    newest,
     number,
     of_series,
     raise_for_status,
     read_json,
     unexpected,
 )
-from metrics.question import Question, Sample
+from metrics.question import ANY_TIME, Question, Sample, Span
 from metrics.wire import Headers, Request, Response, basic, join
 
 
@@ -38,33 +39,39 @@ def accept(response: Response) -> None:
     parse(response)
 
 
-def parse(response: Response) -> Sample:
+def parse(response: Response, span: Span = ANY_TIME) -> Sample:
     """Read the targets."""
     raise_for_status(response)
     targets = read_json(response)
     if not isinstance(targets, list):
         raise unexpected(response)
-    newest = [value for target in targets if (value := _newest(target, response)) is not None]
-    return of_series(newest, len(targets), empty="no target has a value")
+    values = [value for target in targets if (value := _newest(target, span, response)) is not None]
+    return of_series(values, len(targets), empty="no target has a value of late")
 
 
-def _newest(target: object, response: Response) -> float | None:
+def _newest(target: object, span: Span, response: Response) -> float | None:
     match target:
         case {"datapoints": list(points)}:
-            return next((value for value in map(_value, reversed(points)) if value is not None), None)
+            return newest([point for each in points if (point := _point(each)) is not None], span)
     raise unexpected(response)
 
 
-def _value(point: object) -> float | None:
+def _point(point: object) -> tuple[float, float | None] | None:
+    """When a bucket begins, in seconds since 1970, and its value."""
     match point:
-        case [str(text), _]:
-            try:
-                return float(text)
-            except ValueError:
-                return None
-        case [value, _]:
-            return number(value)
+        case [value, begin] if (seconds := _read(begin)) is not None:
+            return seconds, _read(value)
     return None
+
+
+def _read(value: object) -> float | None:
+    """A number, which some write as text."""
+    if not isinstance(value, str):
+        return number(value)
+    try:
+        return float(value)
+    except ValueError:
+        return None
 
 
 def _request(question: Question, query: str) -> Request:

@@ -1,10 +1,13 @@
-"""InfluxDB's query API v2. The query is Flux; the number of a table of its answer is the `_value` of its first row."""
+"""InfluxDB's query API v2. The query is Flux; the number of a table of its answer is the `_value` of its first row.
+
+Rows of which `_time` says that they are too old are none.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from metrics.errors import QueryError
@@ -16,7 +19,7 @@ from metrics.providers.base import (
     raise_for_status,
     unexpected,
 )
-from metrics.question import Empty, Question, Sample
+from metrics.question import ANY_TIME, Empty, Question, Sample, Span
 from metrics.wire import Headers, Request, Response, join
 
 _DEADLINE = 15.0
@@ -37,8 +40,8 @@ def accept(response: Response) -> None:
     _raise_for_error(response)
 
 
-def parse(response: Response) -> Sample:
-    """Read the first row of each table."""
+def parse(response: Response, span: Span = ANY_TIME) -> Sample:
+    """Read the first row of each table that is new enough."""
     _raise_for_error(response)
     try:
         rows = [row for row in csv.reader(response.body.decode("utf-8").splitlines()) if any(row)]
@@ -56,8 +59,21 @@ def parse(response: Response) -> Sample:
     first: dict[str, str] = {}
     for row in rows[1:]:
         cells = dict(zip(names, row, strict=False))
-        first.setdefault(cells.get("table", ""), cells.get("_value", ""))
-    return of_series([_number(value) for value in first.values() if value], len(first), empty="no table has a value")
+        value = cells.get("_value", "") if _counts(cells.get("_time", ""), span) else ""
+        table = cells.get("table", "")
+        first[table] = first.get(table) or value
+    numbers = [_number(value) for value in first.values() if value]
+    return of_series(numbers, len(first), empty="no table has a value of late")
+
+
+def _counts(time: str, span: Span) -> bool:
+    """Whether a row is of the time that counts; what doesn't say so is what the query made of its own range."""
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        return True
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return span.holds(seconds, seconds)
 
 
 def _number(text: str) -> float:

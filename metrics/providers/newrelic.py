@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from urllib.parse import quote, urlencode
 
-from metrics.errors import MisconfiguredError
+from metrics.errors import MisconfiguredError, QueryError
 from metrics.providers.base import Provider, credential, number, raise_for_status, read_object, unexpected
-from metrics.question import Empty, Number, Question, Sample
+from metrics.question import ANY_TIME, Empty, Number, Question, Sample, Span
 from metrics.wire import Request, Response, join
 
 _ADDRESS = "https://insights-api.newrelic.com"
@@ -31,21 +32,39 @@ def accept(response: Response) -> None:
     read_object(response)
 
 
-def parse(response: Response) -> Sample:
+def parse(response: Response, span: Span = ANY_TIME) -> Sample:
     """Read the only result."""
     raise_for_status(response, lambda answer: answer.get("error"))
-    match read_object(response).get("results"):
+    answer = read_object(response)
+    if "facets" in answer:
+        raise QueryError("the query gives a number for each facet, not one; take FACET out")
+    match answer.get("results"):
         case []:
             return Empty("the query gives no result")
         case [dict(result)]:
             # Functions such as average() and percentage() name the number after themselves.
-            named = [result["result"]] if "result" in result else result.values()
-            match [value for value in map(number, named) if value is not None]:
-                case [value]:
-                    return Number(value, 1)
-                case []:
-                    return Empty("the result holds no number")
+            return _only(list(_numbers(result.get("result", result))))
+        case [_, *_]:
+            raise QueryError("the query gives several results, not one number; SELECT one")
     raise unexpected(response)
+
+
+def _only(found: list[float]) -> Sample:
+    match found:
+        case []:
+            return Empty("the result holds no number")
+        case [value]:
+            return Number(value, 1)
+    raise QueryError(f"the query gives {len(found)} numbers, not one; SELECT one")
+
+
+def _numbers(value: object) -> Iterator[float]:
+    """The numbers of a result: percentile() has one for each that was asked for."""
+    if isinstance(value, dict):
+        for each in value.values():
+            yield from _numbers(each)
+    elif (found := number(value)) is not None:
+        yield found
 
 
 def _request(question: Question, query: str) -> Request:

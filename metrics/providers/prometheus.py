@@ -6,7 +6,9 @@ The numbers are those of the scalar, or of all series of the vector. NaN is none
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from http.client import BAD_REQUEST
+from math import ceil
 from urllib.parse import urlencode
 
 from metrics.errors import MisconfiguredError, QueryError, ServerError, TimedOutError
@@ -21,8 +23,16 @@ from metrics.providers.base import (
     unexpected,
     words_of,
 )
-from metrics.question import Empty, Question, Sample
+from metrics.question import ANY_TIME, Empty, Question, Sample, Span
 from metrics.wire import Headers, Request, Response, basic, join
+
+_USUAL = timedelta(minutes=5)
+"""How far Prometheus looks back for a sample where nothing else is said."""
+
+_OFTEN, _SHORTEST = timedelta(minutes=1), timedelta(seconds=1)
+"""It looks at its targets once a minute by itself: the newest sample of a target may be as old as that."""
+
+_LOOKBACK = "lookback_delta"
 
 _PATH = "/api/v1/query"
 _LONGEST_QUERY = 1000
@@ -34,8 +44,21 @@ def build(question: Question, now: datetime) -> Request:
     """An instant query at the server's own time.
 
     GET, because read-only proxies let it through; POST where the URL would grow longer than proxies like.
+
+    A selector without a range takes the newest sample of the last five minutes, be it of the version before: it is told
+    to look back on less. Servers that don't know how leave it, or refuse it and are asked without.
     """
-    return _request(question, question.query)
+    back = max(2 * question.interval, _OFTEN)
+    if question.since is not None:
+        back = min(back, max(now - question.since, _SHORTEST))
+    options = {_LOOKBACK: f"{ceil(back.total_seconds())}"} if back < _USUAL else {}
+    return _request(question, question.query, **options)
+
+
+def simpler(question: Question, response: Response) -> Request | None:
+    """The query without telling how far to look back, where the server refuses to be told."""
+    refused = response.status == BAD_REQUEST and _LOOKBACK.encode() in response.body
+    return _request(question, question.query) if refused else None
 
 
 def probe(question: Question, now: datetime) -> Request:
@@ -43,7 +66,7 @@ def probe(question: Question, now: datetime) -> Request:
     return _request(question, "vector(1)")
 
 
-def parse(response: Response) -> Sample:
+def parse(response: Response, span: Span = ANY_TIME) -> Sample:
     """Read the answer of an instant query."""
     data = data_of(response)
     kind, result = data.get("resultType"), data.get("result")
@@ -85,8 +108,8 @@ def authorization(question: Question) -> Headers:
     return (*question.headers, basic(username, password))
 
 
-def _request(question: Question, query: str) -> Request:
-    return request_of(question, _PATH, {"query": query.strip()})
+def _request(question: Question, query: str, **options: str) -> Request:
+    return request_of(question, _PATH, {"query": query.strip(), **options})
 
 
 def request_of(question: Question, path: str, parameters: Mapping[str, str]) -> Request:
@@ -159,5 +182,6 @@ PROMETHEUS = Provider(
     parse=parse,
     probe=probe,
     accept=accept,
+    simpler=simpler,
     credentials=("token", "username", "password"),
 )

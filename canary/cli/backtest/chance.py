@@ -150,11 +150,11 @@ def health(success: Sequence[float], requests: Sequence[float]) -> Health | None
     """The error rate over a window: failed requests by all requests.
 
     Args:
-        success: by look, the success rate in percent; NaN is none.
-        requests: by look, the number of requests; NaN is none.
+        success: by look, the success rate in percent, 0 to 100; NaN is none.
+        requests: by look, the number of requests, not infinite; NaN is none.
     """
     pairs = [
-        (count, count * (100 - rate) / 100)
+        (count, count * min(max(1 - rate / 100, 0.0), 1.0))
         for rate, count in zip(success, requests, strict=True)
         if not math.isnan(rate) and not math.isnan(count) and count > 0
     ]

@@ -29,6 +29,9 @@ from metrics.ranges import query_range
 from metrics.wire import join, place
 from outbound.connections import Connections
 
+MOST_LOOKS = 2_000_000
+"""Looks that fit into memory: three weeks at 1s, nearly four years at 1m."""
+
 
 def backtest(arguments: argparse.Namespace) -> int:
     """Run a backtest, and return the exit code."""
@@ -56,9 +59,11 @@ def backtest(arguments: argparse.Namespace) -> int:
         raise InputError(_nothing(grid, access, arguments.workload)) from error
     report = assess(subject, gathered, access.address)
     _tell(arguments, report, gathered)
-    share = report.share
-    limit = arguments.fail_above
-    return FAILED if limit is not None and share is not None and share * 100 > limit else DONE
+    if arguments.fail_above is None:
+        return DONE
+    if report.share is None:
+        raise InputError("--fail-above: no rollout could be judged; look at a longer time: --from")
+    return FAILED if report.share * 100 > arguments.fail_above else DONE
 
 
 async def _gather(
@@ -92,7 +97,12 @@ def _grid(arguments: argparse.Namespace, subject: Subject, now: datetime) -> Gri
         raise InputError(f"--from {arguments.start} is not before --to {arguments.end}")
     if end > now:
         raise InputError(f"--to {arguments.end} is in the future")
-    return Grid.between(start, end, subject.canary.analysis_interval)
+    grid = Grid.between(start, end, subject.canary.analysis_interval)
+    if grid.looks > MOST_LOOKS:
+        raise InputError(
+            f"--from {arguments.start} makes {grid.looks:,} looks, and {MOST_LOOKS:,} are the most; write a later one"
+        )
+    return grid
 
 
 def _moment(option: str, text: str, now: datetime) -> datetime:

@@ -150,6 +150,7 @@ def together(supports: Sequence[Support | None], share: Share) -> dict[float, tu
 
 
 _HALVINGS = 5
+_LEAST = 1e-300
 _SIGN = {Side.MIN: -1.0, Side.MAX: 1.0}
 
 
@@ -172,9 +173,11 @@ def _quantile(ordered: Sequence[float], part: float) -> float:
 def _round(needed: float, sign: float) -> float | None:
     if not math.isfinite(needed):
         return None
-    if needed == 0:
-        return 0.0
+    if abs(needed) < _LEAST:
+        return 0.0 if needed <= 0 else sign * _LEAST
     unit = 10.0 ** (math.floor(math.log10(abs(needed))) - DIGITS + 1)
     rounded = math.ceil(needed / unit - 1e-9) * unit
+    if not math.isfinite(rounded):
+        return None
     # Written and read back in decimal, so that no tail of a binary fraction is left.
     return float(f"{sign * rounded:.{DIGITS + 1}g}")

@@ -8,6 +8,9 @@ from datetime import timedelta
 from canary.api.traffic import TOTAL_WEIGHT
 from canary.cli.backtest import chance
 
+MOST_RATE = 1e9
+"""Requests a second that no service gets: a greater number comes of dividing by next to nothing."""
+
 QUIET = 0.05
 """The part of all looks that are quieter than a quiet one."""
 
@@ -87,7 +90,7 @@ def traffic(
 
     Args:
         success: the success rate in percent at every look; NaN is none.
-        per_second: the requests a second at every look; NaN is none.
+        per_second: the requests a second at every look; NaN is none, and what can't be one counts as none.
         least: the success rate that the spec asks for, in percent.
         window: what one look looks back on.
         weights: percent of the requests that the canary gets, by step; empty where the spec gives it no share.
@@ -97,6 +100,7 @@ def traffic(
         None where no request is recorded.
     """
     seconds = window.total_seconds()
+    per_second = [rate if 0 <= rate <= MOST_RATE else math.nan for rate in per_second]
     health = chance.health(success, [rate * seconds for rate in per_second])
     rates = sorted(rate for rate in per_second if not math.isnan(rate))
     if health is None or not rates:

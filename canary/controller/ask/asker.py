@@ -13,7 +13,7 @@ from canary.api.canary import Canary
 from canary.api.metrictemplate import MetricTemplate, parse_metric_template
 from canary.api.problems import InvalidResource
 from canary.api.status import CheckStatus, Verdict
-from canary.controller.ask.metric_questions import Asking, question_of, window_of
+from canary.controller.ask.metric_questions import Asking, began_of, question_of, window_of
 from canary.controller.ask.metric_subjects import Workload, rewrite_for
 from canary.controller.ask.secrets import read_secret
 from canary.controller.observe.caches import Caches
@@ -111,7 +111,7 @@ class Asker:
         now = self._now()
         try:
             asked = metric.replace(interval=window_of(canary, metric, now, primary=primary))
-            question = await self._question(canary, asked, Workload.PRIMARY if primary else Workload.CANARY)
+            question = await self._question(canary, asked, primary=primary)
         except (_Unaskable, MisconfiguredError, templates.TemplateError, InvalidResource, KubeError) as error:
             reason = error.reason if isinstance(error, _Unaskable) else str(error)
             return CheckStatus(name=metric.name, verdict=Verdict.UNAVAILABLE, time=now, message=reason)
@@ -127,7 +127,7 @@ class Asker:
             message=judged.message,
         )
 
-    async def _question(self, canary: Canary, metric: Metric, workload: Workload) -> metrics.question.Question:
+    async def _question(self, canary: Canary, metric: Metric, *, primary: bool) -> metrics.question.Question:
         template = self._template(canary, metric) if metric.template_ref is not None else None
         asking = Asking(
             provider=provider_of(canary, self._options.mesh_provider),
@@ -135,7 +135,8 @@ class Asker:
             template=template,
             credentials=await self._credentials(template) if template is not None else {},
             pods=self._names_of_pods(canary),
-            rewrite=rewrite_for(workload, canary),
+            rewrite=rewrite_for(Workload.PRIMARY if primary else Workload.CANARY, canary),
+            since=began_of(canary, primary=primary),
         )
         return question_of(canary, metric, asking)
 

@@ -32,6 +32,7 @@ class Asking:
         credentials: keys and values of the Secret that the template names.
         pods: a regular expression for the names of the new version's pods; empty where they are named after the target.
         rewrite: changes the query before it is filled in; None leaves it as it is.
+        since: what was measured before is about another version; None where that isn't known.
     """
 
     provider: str
@@ -40,6 +41,7 @@ class Asking:
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     pods: str = ""
     rewrite: Rewrite | None = None
+    since: datetime | None = None
 
 
 def question_of(canary: Canary, metric: Metric, asking: Asking) -> Question:
@@ -57,9 +59,18 @@ def question_of(canary: Canary, metric: Metric, asking: Asking) -> Question:
         query=_query(canary, metric, asking),
         threshold=limits,
         interval=metric.interval,
+        since=asking.since,
         unit=builtin.UNITS.get(metric.name, ""),
         address=canary.spec.metrics_server or asking.server,
     )
+
+
+def began_of(canary: Canary, *, primary: bool = False) -> datetime | None:
+    """Since when what is measured is about the version that is judged: its first step, or its promotion."""
+    status = canary.status
+    if primary:
+        return status.bake.start_time if status.bake is not None else None
+    return status.analysis_start_time
 
 
 def window_of(canary: Canary, metric: Metric, now: datetime, *, primary: bool = False) -> timedelta:
@@ -74,9 +85,7 @@ def window_of(canary: Canary, metric: Metric, now: datetime, *, primary: bool = 
         now: the time.
         primary: whether the promoted version is asked about, which is what it is from its promotion on.
     """
-    status = canary.status
-    promoted = status.bake.start_time if status.bake is not None else None
-    began = promoted if primary else status.analysis_start_time
+    began = began_of(canary, primary=primary)
     if began is None:
         return metric.interval
     return min(metric.interval, timedelta(seconds=max(1, ceil((now - began).total_seconds()))))
@@ -101,7 +110,15 @@ def model_of(canary: Canary, metric: Metric, pods: str = "") -> templates.Model:
         interval=duration_text(metric.interval),
         variables=metric.template_variables,
         pods=pods,
+        ports=ports_of(canary),
+        kind=spec.target_ref.kind,
     )
+
+
+def ports_of(canary: Canary) -> str:
+    """A regular expression for the ports of the Services, by number and by name."""
+    names = {name for port in canary.spec.service.all_ports for name in (str(port.port), port.name) if name}
+    return f"({'|'.join(sorted(names))})"
 
 
 def _query(canary: Canary, metric: Metric, asking: Asking) -> str:
@@ -140,6 +157,7 @@ def _templated(canary: Canary, metric: Metric, asking: Asking, template: MetricT
         query=_filled(template.spec.query, model_of(canary, metric, asking.pods), asking),
         threshold=limits,
         interval=metric.interval,
+        since=asking.since,
         provider=provider.type,
         address=provider.address or (prometheus if provider.type == "prometheus" else ""),
         credentials=asking.credentials,

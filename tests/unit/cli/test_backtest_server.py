@@ -61,7 +61,7 @@ async def test_an_interrupt_ends_it_while_the_server_does_not_answer(play: Play,
         process = await started(tmp_path, server.url, "--timeout", "3600")
         await server.asked.wait()
         process.send_signal(signal.SIGINT)
-        assert await process.communicate() == (b"", b"")
+        assert await process.communicate() == (b"", b"canary backtest: interrupted\n")
         assert process.returncode == 130
 
 

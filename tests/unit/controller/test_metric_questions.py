@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -85,6 +85,21 @@ def test_a_template_brings_its_server_headers_and_variables() -> None:
         True,
         {"token": "t"},
     )
+
+
+def test_a_question_says_since_when_values_are_about_the_version() -> None:
+    began = datetime(2026, 3, 4, tzinfo=UTC)
+    built_in = canary({"name": "request-duration"})
+    templated = canary({"name": "errors", "templateRef": {"name": "errors"}, "templateVariables": {"team": "blue"}})
+    for subject, asking in ((built_in, ASKING), (templated, replace(ASKING, template=TEMPLATE))):
+        assert question_of(subject, subject.analysis.metrics[0], replace(asking, since=began)).since == began
+        assert question_of(subject, subject.analysis.metrics[0], asking).since is None
+
+
+def test_the_ports_of_the_services_are_told_by_number_and_by_name() -> None:
+    ports = {"port": 80, "portName": "web", "ports": [{"name": "grpc", "port": 9000}]}
+    subject = canary({"name": "lag", "query": "{{ ports }}"}, service=ports)
+    assert question_of(subject, subject.analysis.metrics[0], ASKING).query == "(80|9000|grpc|web)"
 
 
 def test_a_query_can_be_rewritten_before_it_is_filled_in() -> None:

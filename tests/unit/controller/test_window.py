@@ -7,7 +7,7 @@ import pytest
 from canary.api.analysis import Metric
 from canary.api.canary import Canary, parse_canary
 from canary.api.status import BakeStatus, CanaryStatus
-from canary.controller.ask.metric_questions import window_of
+from canary.controller.ask.metric_questions import began_of, window_of
 
 NOW = datetime(2025, 1, 31, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -39,4 +39,6 @@ def test_a_promoted_version_is_not_asked_about_before_its_promotion() -> None:
     metric = Metric(name="request-success-rate", interval=MINUTE)
 
     assert window_of(baking, metric, NOW, primary=True) == timedelta(seconds=10)
+    assert began_of(baking, primary=True) == NOW - timedelta(seconds=10)
+    assert began_of(baking) == NOW - timedelta(hours=1)
     assert window_of(baking, metric, NOW) == MINUTE

@@ -2,23 +2,51 @@
 
 import json
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deploy.grafana.queries import UnknownVariableError, queries
+from metrics.builtin import TRAFFIC, Requests
+from metrics.templates import Model, render
 
 Json = dict[str, Any]
 
 TRAEFIK = {"traefik_service_requests_total", "traefik_service_request_duration_seconds_bucket"}
-VARIABLES = {"namespace": "test", "name": "my-app"}
+VARIABLES = {"namespace": "test", "name": "my-app", "service": "web", "ports": "(9898|http)"}
+
+MODEL = Model(
+    name="my-app",
+    namespace="test",
+    target="my-app",
+    service="web",
+    ingress="web",
+    route="web",
+    interval="1m",
+    ports="(9898|http)",
+)
+TRAFFIC_ROWS = {
+    "Traffic through Traefik": (TRAFFIC["traefik"][0], TRAFFIC["gatewayapi"][0]),
+    "Traffic through Contour": (TRAFFIC["gatewayapi"][1],),
+    "Traffic through Istio's gateway": (TRAFFIC["gatewayapi"][2],),
+    "Traffic as the application tells of it": (TRAFFIC["gatewayapi"][3],),
+}
 
 
 @pytest.fixture(scope="module")
 def dashboard(deploy: Path) -> Json:
     document: Json = json.loads((deploy / "grafana/canary.json").read_text())
     return document
+
+
+PANELS: dict[str, Callable[[Requests], str]] = {
+    "Requests": lambda source: source.per_second,
+    "Success rate": lambda source: source.success_rate,
+    "Latency, 99th percentile": lambda source: source.milliseconds,
+}
 
 
 def board(*panels: Json, variables: tuple[Json, ...] = ()) -> Json:
@@ -70,31 +98,61 @@ def test_every_series_that_the_dashboard_shows_is_exported(dashboard: Json, expo
     assert shown >= TRAEFIK
 
 
+def asked(dashboard: Json, row: str) -> dict[str, list[str]]:
+    """The queries of the panels on traffic of a row, by title: about the primary, and about the canary."""
+    panels: list[Json] = dashboard["panels"]
+    place = next(index for index, each in enumerate(panels) if each["title"] == row)
+    held = panels[place]["panels"] or panels[place + 1 : place + 4]
+    found: dict[str, list[str]] = {}
+    for title, query in queries(board(*held), VARIABLES):
+        found.setdefault(title, []).append(query)
+    return found
+
+
+@pytest.mark.parametrize("row", TRAFFIC_ROWS)
+def test_traffic_is_shown_by_the_queries_that_canaries_are_judged_by(dashboard: Json, row: str) -> None:
+    shown = asked(dashboard, row)
+    primary = replace(MODEL, target="my-app-primary")
+    for title, part in PANELS.items():
+        templates = [part(source) for source in TRAFFIC_ROWS[row]]
+        of_primary = "\nor\n".join(render(each.replace("-canary", "-primary"), primary) for each in templates)
+        assert shown[title] == [of_primary, "\nor\n".join(render(each, MODEL) for each in templates)]
+
+
 @pytest.mark.parametrize(
     "service",
     [
-        "test-my-app-{}-9898@kubernetescrd",
-        "test-my-app-{}-http@kubernetescrd",
-        "test-my-app-{}-http-9898@kubernetesgateway",
-        "httproute-test-my-app-gw-gateway-traefik-ep-web-0-0123456789abcdef-svc-test-my-app-{}-1@kubernetesgateway",
+        "test-web-{}-9898@kubernetescrd",
+        "test-web-{}-http@kubernetescrd",
+        "test_web_wrr_1_test_web-{}_9898@kubernetescrd",
+        "test-web-{}-http-9898@kubernetesgateway",
+        "httproute-test-web-gw-gateway-traefik-ep-web-0-0123456789abcdef-svc-test-web-{}-1@kubernetesgateway",
     ],
 )
 @pytest.mark.parametrize("title", ["Requests", "Success rate", "Latency, 99th percentile"])
 def test_traffic_is_told_apart_by_version_under_both_of_traefiks_providers(
     dashboard: Json, title: str, service: str
 ) -> None:
-    primary, canary = (query for name, query in queries(dashboard, VARIABLES) if name == title)
+    """By the name of the Service, which need not be the target's."""
+    primary, canary = asked(dashboard, "Traffic through Traefik")[title]
     for query, own, other in ((primary, "primary", "canary"), (canary, "canary", "primary")):
         matchers = [re.compile(pattern) for pattern in re.findall(r'service=~"([^"]+)"', query)]
-        assert matchers
-        assert all(matcher.fullmatch(service.format(own)) for matcher in matchers)
-        assert not any(matcher.fullmatch(service.format(other)) for matcher in matchers)
-        assert not any(matcher.fullmatch("test-my-app-9898@kubernetescrd") for matcher in matchers)
+        assert any(matcher.fullmatch(service.format(own)) for matcher in matchers)
+        for neighbour in (service.format(other), service.format(f"canary-{own}"), "test-web-9898@kubernetescrd"):
+            assert not any(matcher.fullmatch(neighbour) for matcher in matchers)
+
+
+def test_counters_are_shown_as_increases_since_they_begin_anew_with_each_controller(dashboard: Json) -> None:
+    shown = dict(queries(dashboard, VARIABLES | {"__range": "9h"}))
+    for title in ("Promoted", "Rolled back"):
+        assert "increase(" in shown[title]
+        assert "[9h]" in shown[title]
 
 
 def test_panels_have_ids_and_places_of_their_own(dashboard: Json) -> None:
     panels = dashboard["panels"]
-    assert len({each["id"] for each in panels}) == len(panels)
+    ids = [each["id"] for panel in panels for each in (panel, *panel.get("panels", ()))]
+    assert len({*ids}) == len(ids)
     cells = [
         (column, line)
         for place in (each["gridPos"] for each in panels)

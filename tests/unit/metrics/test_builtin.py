@@ -35,11 +35,22 @@ def matcher(query: str, label: str) -> re.Pattern[str]:
         ("test-svc-9898@kubernetescrd", False),
         ("other-svc-canary-9898@kubernetescrd", False),
         ("test-svc-canary-9898@kubernetesgateway", False),
+        # As safeNaming has it: the TraefikService, the place in its list, the Service.
+        ("test_svc_wrr_1_test_svc-canary_9898@kubernetescrd", True),
+        ("test_svc-http_wrr_1_test_svc-canary_http@kubernetescrd", True),
+        ("test_svc_wrr_0_test_svc-primary_9898@kubernetescrd", False),
+        ("test_svc-canary_wrr_1_test_svc-canary-canary_9898@kubernetescrd", False),
+        ("test_svc_wrr_1_other_svc-canary_9898@kubernetescrd", False),
+        # The neighbour is called svc-canary.
+        ("test-svc-canary-primary-9898@kubernetescrd", False),
+        ("test-svc-canary-canary-9898@kubernetescrd", False),
+        ("test-svc-canary-9898-extra@kubernetescrd", False),
     ],
 )
 def test_traefik_counts_the_canary_service(service: str, counts: bool, model: Model) -> None:
     for metric in BOTH:
-        assert bool(matcher(query_of(metric, "traefik", model), "service").match(service)) is counts
+        query = query_of(metric, "traefik", replace(model, ports="(9898|http)"))
+        assert bool(matcher(query, "service").match(service)) is counts
 
 
 @pytest.mark.parametrize(
@@ -55,6 +66,10 @@ def test_traefik_counts_the_canary_service(service: str, counts: bool, model: Mo
         ("httproute-test-svc-gw-test-gateway-ep-web-0-0123456789abcdef-wrr@kubernetesgateway", False),
         ("test-svc-primary-http-9898@kubernetesgateway", False),
         ("test-svc-http-9898@kubernetesgateway", False),
+        ("test-svc-canary-primary-9898@kubernetesgateway", False),
+        # A namespace and a Service that are called like the end of a route.
+        ("my-svc-test-svc-canary-9898@kubernetesgateway", False),
+        ("httproute-q-x-gw-q-gateway-ep-web-0-0123456789abcdef-svc-q-a-svc-test-svc-canary-1@kubernetesgateway", False),
     ],
 )
 def test_traefik_behind_the_gateway_api_counts_the_canary_service_in_every_version(
@@ -80,6 +95,20 @@ def test_application_metrics_are_those_of_the_target_s_pods_of_deployments_and_d
 ) -> None:
     for metric in BOTH:
         assert bool(matcher(query_of(metric, "kubernetes", model), "kubernetes_pod_name").match(pod)) is counts
+
+
+@pytest.mark.parametrize(
+    ("upstream", "counts"),
+    [
+        ("test-svc-canaryupstream-9898_gloo-system", True),
+        ("test-svc-primaryupstream-9898_gloo-system", False),
+        ("test-svc-canaryupstream-9898-primaryupstream-80_gloo-system", False),
+    ],
+)
+def test_gloo_counts_the_canary_upstream(upstream: str, counts: bool, model: Model) -> None:
+    for metric in BOTH:
+        query = query_of(metric, "gloo", replace(model, ports="(9898|http)"))
+        assert bool(matcher(query, "envoy_cluster_name").match(upstream)) is counts
 
 
 def test_what_a_gateway_saw_comes_before_what_the_application_says(model: Model) -> None:

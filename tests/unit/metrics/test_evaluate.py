@@ -185,6 +185,17 @@ async def test_every_verdict_carries_the_window(ask: Ask, now: datetime, recorde
     assert "over 1m30s" in verdict.message
 
 
+async def test_a_server_that_refuses_to_be_told_how_far_to_look_back_is_asked_without(ask: Ask, now: datetime) -> None:
+    """As those do that take no parameter that they don't know."""
+    unknown = Response(400, b'{"error": {"message": "Unknown name \\"lookback_delta\\": Cannot bind query parameter"}}')
+    server = Server([unknown, vector("4")])
+    async with Connections(QUESTIONS, server) as clients:
+        assert isinstance(await evaluate(ask(), clients, now), Pass)
+    first, second = (str(request.url) for request in server.asked)
+    assert "lookback_delta=120" in first
+    assert second == first.replace("&lookback_delta=120", "")
+
+
 def onward(to: str) -> Response:
     return Response(307, headers={"location": to})
 

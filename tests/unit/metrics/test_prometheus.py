@@ -129,17 +129,20 @@ def test_a_query_is_asked_as_an_instant_query(ask: Ask, now: datetime) -> None:
     request = PROMETHEUS.build(ask(query='\n sum(rate(x{a="b"}[1m]))\n'), now)
     assert (request.method, request.body) == ("GET", None)
     assert urlsplit(request.url).path == "/api/v1/query"
-    assert parse_qs(urlsplit(request.url).query) == {"query": ['sum(rate(x{a="b"}[1m]))']}
+    assert parse_qs(urlsplit(request.url).query) == {
+        "query": ['sum(rate(x{a="b"}[1m]))'],
+        "lookback_delta": ["120"],
+    }
 
 
 @pytest.mark.parametrize(
     ("address", "url"),
     [
-        ("http://prometheus:9090", "http://prometheus:9090/api/v1/query?query=1"),
-        ("http://prometheus:9090/", "http://prometheus:9090/api/v1/query?query=1"),
-        ("https://thanos/prom/", "https://thanos/prom/api/v1/query?query=1"),
-        ("https://thanos/prom?dedup=true", "https://thanos/prom/api/v1/query?dedup=true&query=1"),
-        ("http://[fd00::1]:9090", "http://[fd00::1]:9090/api/v1/query?query=1"),
+        ("http://prometheus:9090", "http://prometheus:9090/api/v1/query?query=1&lookback_delta=120"),
+        ("http://prometheus:9090/", "http://prometheus:9090/api/v1/query?query=1&lookback_delta=120"),
+        ("https://thanos/prom/", "https://thanos/prom/api/v1/query?query=1&lookback_delta=120"),
+        ("https://thanos/prom?dedup=true", "https://thanos/prom/api/v1/query?dedup=true&query=1&lookback_delta=120"),
+        ("http://[fd00::1]:9090", "http://[fd00::1]:9090/api/v1/query?query=1&lookback_delta=120"),
     ],
 )
 def test_path_and_parameters_of_the_address_are_kept(address: str, url: str, ask: Ask, now: datetime) -> None:
@@ -152,7 +155,7 @@ def test_a_query_too_long_for_a_url_is_posted(ask: Ask, now: datetime) -> None:
     assert (request.method, request.url) == ("POST", "http://prometheus:9090/api/v1/query")
     assert ("Content-Type", "application/x-www-form-urlencoded") in request.headers
     assert request.body is not None
-    assert parse_qs(request.body.decode()) == {"query": [query]}
+    assert parse_qs(request.body.decode()) == {"query": [query], "lookback_delta": ["120"]}
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_graphite_s_query_must_name_a_target(ask: Ask, now: datetime) -> None:
 
 def test_graphite_s_number_of_a_target_is_its_newest() -> None:
     nothing = {"target": "a", "datapoints": [[None, 1], [None, 2]]}
-    values = {"target": "b", "datapoints": [[1.0, 1], ["2.5", 2], [None, 3]]}
+    values = {"target": "b", "datapoints": [[1.0, 1], ["2.5", "2"], [None, 3]]}
     assert parse("graphite", [nothing, values, {"target": "c", "datapoints": [[9, 1]]}]) == Number(2.5, 3, (9.0,))
 
 
@@ -108,19 +108,21 @@ def test_new_relic_s_query_ends_with_the_interval(ask: Ask, now: datetime) -> No
     assert request.headers == (("X-Query-Key", "key"),)
 
 
-@pytest.mark.parametrize("result", [{"result": 1.5}, {"average": 1.5}, {"count": 1.5, "name": "x"}])
+@pytest.mark.parametrize(
+    "result", [{"result": 1.5}, {"average": 1.5}, {"count": 1.5, "name": "x"}, {"percentiles": {"99": 1.5}}]
+)
 def test_new_relic_s_number_is_the_only_one_of_the_only_result(result: dict[str, object]) -> None:
     assert parse("newrelic", {"results": [result]}) == Number(1.5, 1)
 
 
-def test_dynatrace_is_asked_for_one_value_over_ten_intervals(ask: Ask, now: datetime) -> None:
+def test_dynatrace_is_asked_for_one_value(ask: Ask, now: datetime) -> None:
     request, parameters = build(ask, now, "dynatrace")
     end = int(now.timestamp()) * 1000
     assert urlsplit(request.url).path == "/base/api/v2/metrics/query"
     assert parameters == {
         "metricSelector": ["the query"],
         "resolution": ["Inf"],
-        "from": [str(end - 600_000)],
+        "from": [str(end - 180_000)],
         "to": [str(end)],
     }
     assert request.headers == (("Authorization", "Api-Token tok"),)
@@ -157,9 +159,17 @@ def test_several_series_pass_only_if_all_do_in_whatever_order_they_come(provider
     assert isinstance(judge(question, parse(provider, SEVERAL[provider]([100.0, 99.5])), now), Pass)
 
 
-@pytest.mark.parametrize("body", [{"facets": [{"results": [{"count": 5}]}]}, {"results": [{"count": 5}, {"count": 6}]}])
-def test_new_relic_s_answer_of_several_numbers_is_none(body: object) -> None:
-    with pytest.raises(UnreadableError):
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"facets": [{"results": [{"count": 5}]}]},
+        {"results": [{"count": 5}, {"count": 6}]},
+        {"results": [{"a": 1, "b": 2}]},
+        {"results": [{"percentiles": {"50": 0.1, "99": 0.8}}]},
+    ],
+)
+def test_new_relic_s_answer_of_several_numbers_is_an_error_of_the_query(body: object) -> None:
+    with pytest.raises(QueryError):
         parse("newrelic", body)
 
 
@@ -233,8 +243,7 @@ def test_no_values_are_an_empty_answer(provider: str, body: object) -> None:
         ("datadog", {"status": "ok"}),
         ("graphite", {"error": 1}),
         ("graphite", [{"target": "a"}]),
-        ("newrelic", {"results": [{"a": 1, "b": 2}]}),
-        ("newrelic", {"results": [{"result": 1}, {"result": 2}]}),
+        ("newrelic", {"results": 1}),
         ("dynatrace", {"result": [{"data": [1]}]}),
         ("dynatrace", {}),
         ("influxdb", "a,b\r\n1,2\r\n"),

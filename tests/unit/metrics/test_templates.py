@@ -140,6 +140,29 @@ def test_pods_are_named_after_the_target_unless_told() -> None:
     assert render("{{ pods }}", replace(MODEL, pods="app-(1|2)")) == "app-(1|2)"
 
 
+def test_ports_are_any_unless_told() -> None:
+    assert render("{{ ports }}", MODEL) == "[0-9a-zA-Z-]+"
+    assert render("{{ ports }}", replace(MODEL, ports="(80|http)")) == "(80|http)"
+
+
+def test_pods_of_a_neighbour_of_another_kind_are_not_taken_for_the_target_s() -> None:
+    """A DaemonSet `app-db` has pods that could be of a Deployment `app` whose hash is `db`, and the other way round."""
+    deployment, daemon_set = (
+        re.compile(render("{{ pods }}", replace(MODEL, kind=kind))) for kind in ("Deployment", "DaemonSet")
+    )
+    assert deployment.fullmatch("app-6d4cf56db6-x7wvk")
+    assert not deployment.fullmatch("app-x7wvk")
+    assert daemon_set.fullmatch("app-x7wvk")
+    assert not daemon_set.fullmatch("app-6d4cf56db6-x7wvk")
+    assert not daemon_set.fullmatch("app-db-x7wvk")
+
+
+def test_a_dot_in_a_name_is_no_other_character() -> None:
+    pattern = re.compile(render("{{ pods }}", replace(MODEL, target="app.v1")))
+    assert pattern.fullmatch("app.v1-6d4cf56db6-x7wvk")
+    assert not pattern.fullmatch("app-v1-6d4cf56db6-x7wvk")
+
+
 HASHES = ["6d4b75cb6d", "6d4b75cb6", "9", "c5d9f8b4"]
 
 
@@ -155,6 +178,9 @@ def test_pods_are_found_however_long_the_target_s_name_is_and_the_primary_s_are_
     canary, primary = (
         re.compile(render("{{ pods }}", replace(MODEL, target=name))) for name in (target, f"{target}-primary")
     )
+    for kind in ("Deployment", "DaemonSet"):
+        told = re.compile(render("{{ pods }}", replace(MODEL, target=target, kind=kind)))
+        assert told.fullmatch(pod(f"{target}{'-6d4b75cb6d' if kind == 'Deployment' else ''}"))
     for made in ("", *(f"-{each}" for each in HASHES)):
         for ending in ("x2v9k", "prprp", "44444"):
             assert canary.fullmatch(pod(f"{target}{made}", ending))
@@ -163,7 +189,7 @@ def test_pods_are_found_however_long_the_target_s_name_is_and_the_primary_s_are_
             assert not primary.fullmatch(pod(f"{target}{made}", ending))
 
 
-texts = {name: st.text(min_size=1 if name == "pods" else 0) for name in sorted(NAMES - {"variables"})}
+texts = {name: st.text(min_size=1 if name in {"pods", "ports"} else 0) for name in sorted(NAMES - {"variables"})}
 
 
 @given(st.fixed_dictionaries(texts), st.text())

@@ -104,6 +104,11 @@ def test_rounding_for_people_never_moves_a_number_across_the_bound(value: float,
         assert (shown == 0) == (number == 0)
 
 
+def test_a_number_next_to_nothing_is_told_in_short() -> None:
+    verdict = judge(asked(Threshold(min=99), unit="%"), Number(1.4210854715202004e-14), NOW)
+    assert verdict.message.startswith("request-success-rate 1.42e-14% is below 99%")
+
+
 def test_nan_is_no_data() -> None:
     verdict = judge(asked(Threshold(max=5)), Number(math.nan), NOW)
     assert isinstance(verdict, NoData)
