@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,16 @@ WITHOUT_EFFECT = {
     "zap-replace-globals": "there is no zap logger",
 }
 """Flags of Flagger's that deployments may carry and that change nothing here."""
+
+ENVIRONMENT = {
+    "slack_url": "SLACK_URL",
+    "slack_token": "SLACK_TOKEN",
+    "slack_proxy_url": "SLACK_PROXY_URL",
+    "msteams_url": "MSTEAMS_URL",
+    "msteams_proxy_url": "MSTEAMS_PROXY_URL",
+    "event_webhook": "EVENT_WEBHOOK_URL",
+}
+"""Flags that may come as variables, under Flagger's names: out of a Secret, so that they stand in no manifest."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -63,7 +75,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     _flag(rollout, "--enable-config-tracking", True, "let ConfigMaps and Secrets be part of a revision")
     _flag(rollout, "--no-cross-namespace-refs", False, "refuse references to other namespaces")
 
-    telling = parser.add_argument_group("what one sees")
+    telling = parser.add_argument_group(
+        "what one sees",
+        f"Where a flag is not given, these variables count: {', '.join(ENVIRONMENT.values())}.",
+    )
     telling.add_argument("--address", default="", help="address to listen on; empty for all")
     telling.add_argument("--port", type=int, default=8080, help="port of /metrics, /healthz and /readyz")
     telling.add_argument("--log-level", choices=LEVELS, default="info", help="least level that is logged")
@@ -103,13 +118,22 @@ class Unneeded(argparse.Action):
 def run(arguments: argparse.Namespace) -> int:
     """Run the controller with these arguments, and return the exit code."""
     # Here and not above: the controller's libraries take longer to load than help may take.
+    import structlog  # noqa: PLC0415
+
     from canary.controller.logs import configure  # noqa: PLC0415
     from canary.controller.run import run as run_controller  # noqa: PLC0415
     from canary.kube.library import ConfigError  # noqa: PLC0415
 
     configure(arguments.log_level, arguments.zap_encoding)
+    take_from_environment(arguments, os.environ)
+    options = options_of(arguments)
+    structlog.get_logger(__name__).info(
+        "who is told of Canaries that name nobody",
+        messengers=[each.type for each in options.messengers],
+        event_webhook=bool(options.event_webhook),
+    )
     try:
-        asyncio.run(run_controller(options_of(arguments)))
+        asyncio.run(run_controller(options))
     except OSError as error:
         print(f"canary run: {error.strerror or error}; is --port {arguments.port} free?", file=sys.stderr)
         return 1
@@ -117,6 +141,17 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"canary run: no way to an API server: {error}; name a --kubeconfig", file=sys.stderr)
         return 1
     return 0
+
+
+def take_from_environment(arguments: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    """Fill in what was not given by a flag.
+
+    Not by the flags' defaults: `--help` shows those, and these are secrets.
+    """
+    for flag, variable in ENVIRONMENT.items():
+        if not getattr(arguments, flag):
+            # A Secret that was made from a file mostly ends with the line.
+            setattr(arguments, flag, environment.get(variable, "").strip())
 
 
 def options_of(arguments: argparse.Namespace) -> "Options":
