@@ -15,7 +15,7 @@ from canary.sandbox.testing import cluster, cluster_options, namespace, pytest_p
 __all__ = ["cluster", "cluster_options", "installation", "namespace", "pytest_pyfunc_call", "rig", "running_cluster"]
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
-SYSTEM = "flagger-system"
+SYSTEM = "canary-system"
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from canary.sandbox.options import CONTROLLER
 from canary.sandbox.testing import eventually
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
-SYSTEM = "flagger-system"
+SYSTEM = "canary-system"
 NAME = "canary-controller"
 RBAC = "rbac.authorization.k8s.io"
 PLUGIN = "--enable-admission-plugins=OwnerReferencesPermissionEnforcement"
