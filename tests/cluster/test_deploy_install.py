@@ -21,8 +21,7 @@ from canary.sandbox.options import CONTROLLER
 from canary.sandbox.testing import eventually
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
-SCHEMAS = Path(__file__).parent / "schemas"
-COMPONENTS = sorted(each.name for each in (KUSTOMIZE / "components").iterdir())
+KEDA = Path(__file__).parent / "schemas/keda-scaledobject.json"
 SYSTEM = "canary-system"
 OVERLAYS = {"gatewayapi": "gatewayapi:v1", "kubernetes": "kubernetes", "traefik": "traefik"}
 
@@ -140,7 +139,7 @@ def installed(running_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
     async def install() -> None:
         # Controllers of other tests have led by it; here it has to be created.
         await kubectl(running_cluster, "-n", SYSTEM, "delete", "leases", "--all")
-        await kubectl(running_cluster, "apply", "-f", str(SCHEMAS / "keda-scaledobject.json"))
+        await kubectl(running_cluster, "apply", "-f", str(KEDA))
         await kubectl(running_cluster, "apply", "-k", str(folder))
         await kubectl(running_cluster, "-n", SYSTEM, "rollout", "status", "deployment", "--timeout=40s")
 
@@ -171,15 +170,6 @@ async def test_two_replicas_run_under_the_restricted_pod_standard_and_one_leads(
 @pytest.mark.parametrize("name", ["base", *OVERLAYS])
 async def test_the_api_server_takes_every_object_strictly_as_it_is(cluster: Cluster, name: str) -> None:
     await kubectl(cluster, "apply", "-k", str(KUSTOMIZE / name), "--dry-run=server", "--validate=strict")
-
-
-@pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize("component", COMPONENTS)
-async def test_the_api_server_takes_what_a_component_adds(cluster: Cluster, tmp_path: Path, component: str) -> None:
-    await kubectl(cluster, "apply", "-f", str(SCHEMAS / "monitoring.yaml"))
-    await kubectl(cluster, "wait", "--for=condition=established", "crds", "--all", "--timeout=20s")
-    folder = overlay(tmp_path, "traefik", "canary-controller", components=(component,))
-    await kubectl(cluster, "apply", "-k", str(folder), "--dry-run=server", "--validate=strict")
 
 
 async def test_the_load_tester_answers_under_its_name_and_the_restricted_pod_standard(
