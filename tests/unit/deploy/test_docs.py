@@ -1,6 +1,7 @@
 """What the pages on installing, on taking over from Flagger and on metrics say is so."""
 
 import argparse
+import json
 import re
 from pathlib import Path
 
@@ -31,10 +32,21 @@ def defaults() -> dict[str, object]:
 
 
 def test_every_flag_that_stands_for_a_value_of_flaggers_chart_exists(root: Path, defaults: dict[str, object]) -> None:
-    table = (root / "docs/from-flagger.md").read_text().partition("| value | here |")[2]
+    table = (root / "docs/from-flagger.md").read_text().partition("| value | by kustomize | our chart |")[2]
     flags = re.findall(r"`--([\w-]+)", table.partition("\n\n")[0])
     assert len(flags) > 10
     assert [flag for flag in flags if flag.replace("-", "_") not in defaults] == []
+
+
+def test_our_chart_knows_the_values_of_flaggers_that_are_said_to_be_the_same(root: Path) -> None:
+    schema = json.loads((root / "deploy/chart/values.schema.json").read_text())
+    rows = re.findall(r"^\| (`[^|]+) \|[^|]*\| the same", (root / "docs/from-flagger.md").read_text(), re.MULTILINE)
+    names = [name for row in rows for name in re.findall(r"`([\w.]+)`", row)]
+    assert len(names) > 20
+    for name in names:
+        known = schema
+        for part in name.split("."):
+            known = known["properties"][part]
 
 
 def test_every_variable_that_is_read_is_told_of(root: Path) -> None:
