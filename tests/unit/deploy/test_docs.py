@@ -32,8 +32,9 @@ def defaults() -> dict[str, object]:
 
 
 def test_every_flag_that_stands_for_a_value_of_flaggers_chart_exists(root: Path, defaults: dict[str, object]) -> None:
-    table = (root / "docs/from-flagger.md").read_text().partition("| value | by kustomize | our chart |")[2]
-    flags = re.findall(r"`--([\w-]+)", table.partition("\n\n")[0])
+    page = (root / "docs/from-flagger.md").read_text()
+    cells = re.findall(r"^\| `[^|]+ \|([^|]*)\|", page.partition("| value | by kustomize |")[2], re.MULTILINE)
+    flags = re.findall(r"`--([\w-]+)", "".join(cells))
     assert len(flags) > 10
     assert [flag for flag in flags if flag.replace("-", "_") not in defaults] == []
 
