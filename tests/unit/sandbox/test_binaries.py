@@ -9,7 +9,7 @@ import pytest
 from canary.sandbox import binaries, golang, netns
 from canary.sandbox.binaries import RECIPES, ToolMissingError, cache_folder, ensure, find
 
-KUBERNETES, _, HEY, _ = RECIPES
+KUBERNETES, _, HEY, *_ = RECIPES
 
 
 def program(path: Path, says: str = "") -> Path:
