@@ -88,6 +88,13 @@ def test_the_lease_that_may_be_renewed_is_the_one_that_the_controller_takes(depl
     assert named["resourceNames"] == [LEASE]
 
 
+def test_the_namespace_is_not_that_of_flaggers_own_manifests(deploy: Path) -> None:
+    """Whose pods the standard that ours enforces would keep from coming back, and which would go with it."""
+    namespace = load(deploy / "kustomize/controller/namespace.yaml")["metadata"]
+    assert namespace["name"] != "flagger-system"
+    assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
 def test_probes_and_annotations_lead_to_what_the_controller_serves(controller: Json) -> None:
     pod = controller["spec"]["template"]
     probes = {name: container(controller)[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
