@@ -126,14 +126,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     configure(arguments.log_level, arguments.zap_encoding)
     take_from_environment(arguments, os.environ)
-    options = options_of(arguments)
     structlog.get_logger(__name__).info(
         "who is told of Canaries that name nobody",
-        messengers=[each.type for each in options.messengers],
-        event_webhook=bool(options.event_webhook),
+        messengers=[name for name in ("slack", "msteams") if getattr(arguments, f"{name}_url")],
+        event_webhook=bool(arguments.event_webhook),
     )
     try:
-        asyncio.run(run_controller(options))
+        asyncio.run(run_controller(options_of(arguments)))
     except OSError as error:
         print(f"canary run: {error.strerror or error}; is --port {arguments.port} free?", file=sys.stderr)
         return 1
