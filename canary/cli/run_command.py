@@ -118,19 +118,12 @@ class Unneeded(argparse.Action):
 def run(arguments: argparse.Namespace) -> int:
     """Run the controller with these arguments, and return the exit code."""
     # Here and not above: the controller's libraries take longer to load than help may take.
-    import structlog  # noqa: PLC0415
-
     from canary.controller.logs import configure  # noqa: PLC0415
     from canary.controller.run import run as run_controller  # noqa: PLC0415
     from canary.kube.library import ConfigError  # noqa: PLC0415
 
     configure(arguments.log_level, arguments.zap_encoding)
     take_from_environment(arguments, os.environ)
-    structlog.get_logger(__name__).info(
-        "who is told of Canaries that name nobody",
-        messengers=[name for name in ("slack", "msteams") if getattr(arguments, f"{name}_url")],
-        event_webhook=bool(arguments.event_webhook),
-    )
     try:
         asyncio.run(run_controller(options_of(arguments)))
     except OSError as error:
