@@ -44,7 +44,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         description="Run the controller until it is told to stop. Flags are Flagger's; one dash or two.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, refuse=parser.error)
     cluster = parser.add_argument_group("cluster")
     cluster.add_argument("--kubeconfig", type=Path, help="path to a kubeconfig; in a pod none is needed")
     cluster.add_argument("--context", help="context of the kubeconfig")
@@ -140,10 +140,16 @@ def take_from_environment(arguments: argparse.Namespace, environment: Mapping[st
 
     Not by the flags' defaults: `--help` shows those, and these are secrets.
     """
+    from canary.api.addresses import is_web_address  # noqa: PLC0415
+
     for flag, variable in ENVIRONMENT.items():
-        if not getattr(arguments, flag):
-            # A Secret that was made from a file mostly ends with the line.
-            setattr(arguments, flag, environment.get(variable, "").strip())
+        # A Secret that was made from a file mostly ends with the line.
+        value = environment.get(variable, "").strip()
+        if getattr(arguments, flag) or not value:
+            continue
+        if variable != "SLACK_TOKEN" and not is_web_address(value):
+            arguments.refuse(f"the variable {variable} is not an http:// or https:// address")
+        setattr(arguments, flag, value)
 
 
 def options_of(arguments: argparse.Namespace) -> "Options":

@@ -66,3 +66,15 @@ def test_what_they_hold_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch, capsys
         options(FLAGGERS, "--help")
     assert "secret" not in capsys.readouterr().out
     assert "secret" not in repr(options(FLAGGERS))
+
+
+@pytest.mark.parametrize("variable", sorted(set(FLAGGERS) - {"SLACK_TOKEN"}))
+def test_what_is_no_address_is_refused_by_the_name_of_its_variable(
+    variable: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And without what it holds: a token in the wrong place is one still."""
+    with pytest.raises((SystemExit, Exception)) as refused:
+        options({**FLAGGERS, variable: "xoxb-secret"})
+    said = capsys.readouterr().err + str(refused.value)
+    assert variable in said
+    assert "secret" not in said
