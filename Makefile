@@ -7,7 +7,7 @@ NETNS := $(BIN)/python -m canary.sandbox.netns --
 LANES := --dist loadfile --tx "2*popen//python=$(NETNS) $(BIN)/python"
 
 .DEFAULT_GOAL := help
-.PHONY: help parts flagger demo test test-fast test-slow lint types unit cluster e2e bench crds requirements clean
+.PHONY: help parts flagger helm demo test test-fast test-slow lint types unit cluster e2e bench crds requirements clean
 
 help: ## Show what there is to do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,7 +57,10 @@ unit: $(VENV)/.installed ## Run the pure tests
 parts: $(VENV)/.installed ## Build the real control plane, Prometheus and tools, or find them in the user's cache
 	$(BIN)/python -m canary.sandbox.binaries
 
-cluster: parts ## Run the tests on a real API server
+helm: parts ## Build Helm, by which a test reads the chart
+	$(BIN)/python -m canary.sandbox.binaries helm
+
+cluster: helm ## Run the tests on a real API server
 	$(BIN)/python -m pytest tests/cluster $(LANES)
 
 flagger: parts ## Build the real Flagger, whose Canaries a test takes over

@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,16 @@ WITHOUT_EFFECT = {
 }
 """Flags of Flagger's that deployments may carry and that change nothing here."""
 
+ENVIRONMENT = {
+    "slack_url": "SLACK_URL",
+    "slack_token": "SLACK_TOKEN",
+    "slack_proxy_url": "SLACK_PROXY_URL",
+    "msteams_url": "MSTEAMS_URL",
+    "msteams_proxy_url": "MSTEAMS_PROXY_URL",
+    "event_webhook": "EVENT_WEBHOOK_URL",
+}
+"""Flags that may come as variables, under Flagger's names: out of a Secret, so that they stand in no manifest."""
+
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the parser."""
@@ -39,7 +51,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         epilog="exit codes: 0 told to stop; 1 the port can't be listened on; 2 a flag or the kubeconfig can't be used",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, refuse=parser.error)
     cluster = parser.add_argument_group("cluster")
     cluster.add_argument("--kubeconfig", type=Path, help="path to a kubeconfig; in a pod none is needed")
     cluster.add_argument("--context", help="context of the kubeconfig")
@@ -77,7 +89,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     _flag(rollout, "--enable-config-tracking", True, "let ConfigMaps and Secrets be part of a revision")
     _flag(rollout, "--no-cross-namespace-refs", False, "refuse references to other namespaces")
 
-    telling = parser.add_argument_group("what one sees")
+    telling = parser.add_argument_group(
+        "what one sees",
+        f"Where a flag is not given, these variables count: {', '.join(ENVIRONMENT.values())}.",
+    )
     telling.add_argument("--address", default="", help="address to listen on; empty for all")
     telling.add_argument("--port", type=port, default=8080, help="port of /metrics, /healthz and /readyz")
     telling.add_argument("--log-level", choices=LEVELS, default="info", help="least level that is logged")
@@ -127,6 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
     from canary.kube.library import ConfigError  # noqa: PLC0415
 
     configure(arguments.log_level, arguments.zap_encoding)
+    take_from_environment(arguments, os.environ)
     try:
         asyncio.run(run_controller(options_of(arguments)))
     except ListenError as error:
@@ -139,6 +155,23 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigError as error:
         raise CommandError(f"no way to an API server: {error}; see --kubeconfig") from error
     return DONE
+
+
+def take_from_environment(arguments: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    """Fill in what was not given by a flag.
+
+    Not by the flags' defaults: `--help` shows those, and these are secrets.
+    """
+    from canary.api.addresses import is_web_address  # noqa: PLC0415
+
+    for flag, variable in ENVIRONMENT.items():
+        # A Secret that was made from a file mostly ends with the line.
+        value = environment.get(variable, "").strip()
+        if getattr(arguments, flag) or not value:
+            continue
+        if variable != "SLACK_TOKEN" and not is_web_address(value):
+            arguments.refuse(f"the variable {variable} is not an http:// or https:// address")
+        setattr(arguments, flag, value)
 
 
 def options_of(arguments: argparse.Namespace) -> "Options":

@@ -48,6 +48,6 @@ class Options:
     workers: int = 10
     leader_election: bool = True
     lease_namespace: str = "kube-system"
-    event_webhook: str = ""
+    event_webhook: str = field(default="", repr=False)
     messengers: tuple[Destination, ...] = ()
     cluster: str = ""

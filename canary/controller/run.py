@@ -125,6 +125,11 @@ class Controller:
                 group.create_task(caches.run(), name="caches")
                 await prepare(caches, self._index, options)
                 log.info("caches are complete", canaries=caches.count(CANARY))
+                log.info(
+                    "who is told of Canaries that name nobody",
+                    messengers=[each.type for each in options.messengers],
+                    event_webhook=bool(options.event_webhook),
+                )
                 prepared.set()
                 self._prepared = asyncio.get_running_loop().time()
                 group.create_task(self._lead(client, caches), name="lead")

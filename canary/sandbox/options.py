@@ -6,7 +6,7 @@ from pathlib import Path
 
 from canary.sandbox.prometheus import Scraping
 
-CONTROLLER = "system:serviceaccount:flagger-system:canary-controller"
+CONTROLLER = "system:serviceaccount:canary-system:canary-controller"
 """The user that a controller installed by `deploy/` is."""
 
 

@@ -6,7 +6,7 @@
 # Dockerfile with this image and put them on PATH: an installed program goes before ours of the same name.
 #
 # Everything installed is pinned by hash in requirements/; where packages come from is up to the builder (PIP_INDEX_URL).
-ARG PYTHON=3.13-slim-trixie
+ARG PYTHON=3.13.14-slim-trixie@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6
 
 FROM python:${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore

@@ -15,7 +15,7 @@ from tests.tools.clusters import cluster, cluster_options, namespace, pytest_pyf
 __all__ = ["cluster", "cluster_options", "installation", "namespace", "pytest_pyfunc_call", "rig", "running_cluster"]
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
-SYSTEM = "flagger-system"
+SYSTEM = "canary-system"
 
 
 @pytest.fixture

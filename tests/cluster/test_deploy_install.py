@@ -22,7 +22,7 @@ from canary.sandbox.options import CONTROLLER
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
 KEDA = Path(__file__).parent / "schemas/keda-scaledobject.json"
-SYSTEM = "flagger-system"
+SYSTEM = "canary-system"
 OVERLAYS = {"gatewayapi": "gatewayapi:v1", "kubernetes": "kubernetes", "traefik": "traefik"}
 
 

@@ -18,7 +18,7 @@ from canary.sandbox.harness import Rig, application, phase_of
 from canary.sandbox.options import CONTROLLER
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
-SYSTEM = "flagger-system"
+SYSTEM = "canary-system"
 NAME = "canary-controller"
 RBAC = "rbac.authorization.k8s.io"
 PLUGIN = "--enable-admission-plugins=OwnerReferencesPermissionEnforcement"

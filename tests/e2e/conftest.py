@@ -18,7 +18,7 @@ from tests.tools.clusters import cluster, namespace, pytest_pyfunc_call, running
 __all__ = ["cluster", "cluster_options", "namespace", "pytest_pyfunc_call", "rig", "running_cluster", "site"]
 
 ROOT = Path(__file__).parents[2]
-SYSTEM = "flagger-system"
+SYSTEM = "canary-system"
 SECOND = "second-controller"
 """A user with the same rights, so that the audit log tells two controllers apart."""
 CONTROLLER_FLAGS = (

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
 from canary.kube.types import CONFIG_MAP, DEPLOYMENT, HTTP_ROUTE, POD, TRAEFIK_SERVICE, Json, Resource
 from canary.sandbox import addresses, binaries
@@ -16,6 +17,13 @@ from canary.sandbox.scenario import NAME, PORT, READY_SECONDS, SUCCESS_RATE, Sce
 
 FLAGGER, OURS = "flagger", "successor"
 FLAGGER_PORT = 10091
+HEARING_PORT = 10092
+TOLD = {
+    "SLACK_URL": f"http://127.0.0.1:{HEARING_PORT}/slack",
+    "EVENT_WEBHOOK_URL": f"http://127.0.0.1:{HEARING_PORT}/events",
+}
+"""Who hears of Canaries, as Flagger's chart tells it to both controllers."""
+CHANNEL = "-slack-channel=releases"
 QUIET_SECONDS = 15.0
 """Longer than an interval: whatever would happen by itself has happened by then."""
 SETTINGS = "settings"
@@ -39,6 +47,31 @@ class Picture:
     phase: str
 
 
+@dataclass(slots=True)
+class Hearing:
+    """What came to those addresses, in words, by the last part of the address."""
+
+    slack: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+
+    async def take(self, request: web.Request) -> web.Response:
+        said: list[str] = getattr(self, request.path.strip("/"))
+        said.append(await request.text())
+        return web.Response(text="ok")
+
+
+@pytest_asyncio.fixture
+async def hearing() -> AsyncIterator[Hearing]:
+    heard = Hearing()
+    app = web.Application()
+    app.router.add_post("/{whom}", heard.take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", HEARING_PORT).start()
+    yield heard
+    await runner.cleanup()
+
+
 async def picture(scenario: Scenario) -> Picture:
     client, namespace = scenario.rig.client, scenario.rig.namespace
     pods = (await client.list(POD, namespace))["items"]
@@ -56,13 +89,15 @@ def restarts(pod: Json) -> int:
 
 
 @pytest_asyncio.fixture
-async def flagger(site: Rig, cluster: Cluster) -> AsyncIterator[Rig]:
+async def flagger(site: Rig, cluster: Cluster, hearing: Hearing) -> AsyncIterator[Rig]:
     """Flagger for this namespace alone. Its shortest interval is 10 s."""
     program = binaries.ensure(("flagger",))["flagger"]
     command = [str(program), f"-kubeconfig={cluster.kubeconfig}", f"-namespace={site.namespace}"]
     command += ["-mesh-provider=traefik", f"-metrics-server={addresses.PROMETHEUS_URL}", f"-port={FLAGGER_PORT}"]
-    command += ["-control-loop-interval=1s", "-log-level=info"]
-    await cluster.run(FLAGGER, command, ready_url=f"http://127.0.0.1:{FLAGGER_PORT}/healthz")
+    # Without a channel it would tell nobody, and say so in its log alone.
+    command += ["-control-loop-interval=1s", "-log-level=info", CHANNEL]
+    ready_url = f"http://127.0.0.1:{FLAGGER_PORT}/healthz"
+    await cluster.run(FLAGGER, command, environment=TOLD, ready_url=ready_url)
     yield site
     for name in (FLAGGER, OURS):
         if name in cluster.parts:
@@ -74,7 +109,7 @@ async def hand_over(scenario: Scenario) -> None:
     await scenario.rig.cluster.parts[FLAGGER].stop()
     before = await picture(scenario)
     own = ("--mesh-provider=traefik", "--enable-leader-election=false", f"--namespace={scenario.rig.namespace}")
-    await scenario.rig.start_controller(*own, "--log-level=debug", name=OURS)
+    await scenario.rig.start_controller(*own, CHANNEL, "--log-level=debug", name=OURS, environment=TOLD)
     await scenario.canary.until(lambda each: "observedGeneration" in each["status"], within=20, what="look of ours")
     # The finalizer comes after the status, and ends that look.
     await scenario.canary.until(lambda each: bool(each["metadata"].get("finalizers")), within=20, what="finalizer")
@@ -93,7 +128,7 @@ def settings(namespace: str, **data: str) -> Json:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
-async def test_at_rest_nothing_happens_until_there_is_something_to_roll_out(flagger: Rig) -> None:
+async def test_at_rest_nothing_happens_until_there_is_something_to_roll_out(flagger: Rig, hearing: Hearing) -> None:
     namespace = flagger.namespace
     async with Scenario.on(flagger) as scenario:
         await flagger.apply(settings(namespace, GREETING="hello", COLOUR="blue"))
@@ -107,6 +142,8 @@ async def test_at_rest_nothing_happens_until_there_is_something_to_roll_out(flag
         async with scenario.traffic() as traffic:
             await hand_over(scenario)
             before = await picture(scenario)
+            said = (len(hearing.slack), len(hearing.events))
+            assert min(said) > 0, "Flagger told of its rollout"
             states = len(scenario.canary.moments)
             await asyncio.sleep(QUIET_SECONDS)
             assert await picture(scenario) == before
@@ -115,6 +152,7 @@ async def test_at_rest_nothing_happens_until_there_is_something_to_roll_out(flag
             assert status["lastAppliedSpec"] == status["lastPromotedSpec"]
             assert [each["reason"] for each in status["conditions"]] == ["Succeeded"]
             assert before.phase == "Succeeded"
+            assert (len(hearing.slack), len(hearing.events)) == said, "nothing happens, so nobody is told"
 
             await flagger.apply(configured(namespace, "1.0.2", TEAM="web"))
             await flagger.apply(settings(namespace, COLOUR="green"))
@@ -128,6 +166,8 @@ async def test_at_rest_nothing_happens_until_there_is_something_to_roll_out(flag
         copied = await flagger.client.get(CONFIG_MAP, namespace, f"{SETTINGS}-primary")
         assert copied["data"] == {"COLOUR": "green"}
         assert scenario.primary.last["spec"]["replicas"] == 2, "replicas are nobody's to take away"
+        assert any("promotion finished" in each for each in hearing.slack[said[0] :]), "the same people hear of ours"
+        assert any("Promotion completed" in each for each in hearing.events[said[1] :])
 
 
 def traefik(scenario: Scenario, analysis: Json) -> Json:

@@ -16,7 +16,7 @@ from canary.sandbox.process import Part
 from canary.sandbox.scenario import STEPS, Scenario, canary_of
 
 SECOND = "second-controller"
-SYSTEM = "flagger-system"
+SYSTEM = "canary-system"
 FLAGS = ("--mesh-provider=traefik", f"--leader-election-namespace={SYSTEM}", "--log-level=debug")
 LEASE_SECONDS = 15.0
 READS = {"get", "list", "watch"}

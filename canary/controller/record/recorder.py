@@ -110,8 +110,9 @@ class Recorder:
         Raises:
             KubeError: it could not be stored.
         """
-        status = raw.get("status")
-        said = (status.get("conditions") if isinstance(status, dict) else None) or ()
+        known = raw.get("status")
+        status: Json = known if isinstance(known, dict) else {}
+        said = status.get("conditions") or ()
         conditions = [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
         kept = [each for each in conditions if each.get("type") != STALLED]
         stalled = Condition(type=STALLED, status=ConditionStatus.TRUE, reason=reason, message=message)
@@ -120,7 +121,9 @@ class Recorder:
         when = self._now()
         stalled = stalled.replace(last_update_time=when, last_transition_time=when)
         self._courier.warn(raw, message)
-        await self._patch(raw, {"conditions": [*kept, stalled.to_json()]})
+        # Health checks of others, as Argo CD's, end in an error where one of these is missing.
+        missing = {name: value for name, value in (("phase", ""), ("canaryWeight", 0)) if name not in status}
+        await self._patch(raw, {**missing, "conditions": [*kept, stalled.to_json()]})
 
     def forget(self, key: str) -> None:
         """A Canary is gone: what is kept of it goes too."""

@@ -1,6 +1,7 @@
-"""What the pages on installing and on metrics say is so."""
+"""What the pages on installing, on taking over from Flagger and on metrics say is so."""
 
 import argparse
+import json
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from canary.cli import run_command
 from canary.controller.telemetry import Telemetry
 
 
-@pytest.fixture(scope="module", params=["install", "metrics"])
+@pytest.fixture(scope="module", params=["from-flagger", "install", "metrics"])
 def page(request: pytest.FixtureRequest, root: Path) -> str:
     return (root / f"docs/{request.param}.md").read_text()
 
@@ -22,15 +23,41 @@ def test_every_path_that_a_page_names_is_there(page: str, root: Path) -> None:
     assert sorted(path for path in paths if not (root / path).exists()) == []
 
 
-def test_every_link_leads_somewhere(page: str, root: Path) -> None:
-    links = re.findall(r"\]\(([^)#]+)", page)
-    assert sorted(link for link in links if not (root / "docs" / link).exists()) == []
-
-
-def test_every_flag_that_the_installation_page_lists_exists_with_that_default(root: Path) -> None:
+@pytest.fixture(scope="module")
+def defaults() -> dict[str, object]:
+    """The flags of `canary run` and their defaults."""
     parser = argparse.ArgumentParser()
     run_command.add(parser.add_subparsers())
-    defaults = vars(parser.parse_args(["run"]))
+    return vars(parser.parse_args(["run"]))
+
+
+def test_every_flag_that_stands_for_a_value_of_flaggers_chart_exists(root: Path, defaults: dict[str, object]) -> None:
+    page = (root / "docs/from-flagger.md").read_text()
+    cells = re.findall(r"^\| `[^|]+ \|([^|]*)\|", page.partition("| value | by kustomize |")[2], re.MULTILINE)
+    flags = re.findall(r"`--([\w-]+)", "".join(cells))
+    assert len(flags) > 10
+    assert [flag for flag in flags if flag.replace("-", "_") not in defaults] == []
+
+
+def test_our_chart_knows_the_values_of_flaggers_that_are_said_to_be_the_same(root: Path) -> None:
+    schema = json.loads((root / "deploy/chart/values.schema.json").read_text())
+    rows = re.findall(r"^\| (`[^|]+) \|[^|]*\| the same", (root / "docs/from-flagger.md").read_text(), re.MULTILINE)
+    names = [name for row in rows for name in re.findall(r"`([\w.]+)`", row)]
+    assert len(names) > 20
+    for name in names:
+        known = schema
+        for part in name.split("."):
+            known = known["properties"][part]
+
+
+def test_every_variable_that_is_read_is_told_of(root: Path) -> None:
+    page = (root / "docs/install.md").read_text()
+    assert [name for name in run_command.ENVIRONMENT.values() if f"`{name}`" not in page] == []
+
+
+def test_every_flag_that_the_installation_page_lists_exists_with_that_default(
+    root: Path, defaults: dict[str, object]
+) -> None:
     rows = re.findall(r"^\| (`--[^|]+) \| ([^|]+) \|", (root / "docs/install.md").read_text(), re.MULTILINE)
     assert rows
     for flags, default in rows:

@@ -88,13 +88,55 @@ def test_the_lease_that_may_be_renewed_is_the_one_that_the_controller_takes(depl
     assert named["resourceNames"] == [LEASE]
 
 
+def test_the_namespace_is_not_that_of_flaggers_own_manifests(deploy: Path) -> None:
+    """Whose pods the standard that ours enforces would keep from coming back, and which would go with it."""
+    namespace = load(deploy / "kustomize/controller/namespace.yaml")["metadata"]
+    assert namespace["name"] != "flagger-system"
+    assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
 def test_probes_and_annotations_lead_to_what_the_controller_serves(controller: Json) -> None:
     pod = controller["spec"]["template"]
-    probes = {name: container(controller)[f"{name}Probe"]["httpGet"] for name in ("liveness", "readiness")}
-    assert {name: probe["path"] for name, probe in probes.items()} == {"liveness": "/healthz", "readiness": "/readyz"}
+    probes = {name: container(controller)[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
+    assert {name: probe["path"] for name, probe in probes.items()} == {
+        "startup": "/healthz",
+        "liveness": "/healthz",
+        "readiness": "/readyz",
+    }
     annotations = pod["metadata"]["annotations"]
     assert annotations["prometheus.io/port"] == str(container(controller)["ports"][0]["containerPort"])
     assert annotations["prometheus.io/path"] == "/metrics"
+
+
+def test_a_container_that_takes_long_to_start_is_given_two_minutes_and_then_ended_soon(controller: Json) -> None:
+    startup, liveness = (container(controller)[f"{name}Probe"] for name in ("startup", "liveness"))
+    assert startup["periodSeconds"] * startup["failureThreshold"] == 120
+    assert "initialDelaySeconds" not in liveness, "the startup probe is what it waits for"
+
+
+def test_where_alerts_go_may_stand_in_a_secret(controller: Json) -> None:
+    """Without which the controller runs all the same."""
+    (source,) = container(controller)["envFrom"]
+    assert source["secretRef"]["optional"] is True
+
+
+def test_a_token_is_mounted_for_the_controller_alone(deploy: Path, controller: Json) -> None:
+    account = load(deploy / "kustomize/controller/service-account.yaml")
+    assert account["automountServiceAccountToken"] is False
+    assert controller["spec"]["template"]["spec"]["automountServiceAccountToken"] is True
+
+
+def test_storage_has_a_limit_above_what_its_volumes_may_take(controller: Json) -> None:
+    """The kubelet counts logs and volumes that go with the pod, and evicts a pod that takes more."""
+    limit = container(controller)["resources"]["limits"]["ephemeral-storage"]
+    volumes = controller["spec"]["template"]["spec"]["volumes"]
+    kept_logs = 50
+    assert mebibytes(limit) > kept_logs + sum(mebibytes(each["emptyDir"]["sizeLimit"]) for each in volumes)
+
+
+def mebibytes(quantity: str) -> int:
+    assert quantity.endswith("Mi")
+    return int(quantity.removesuffix("Mi"))
 
 
 def test_the_load_tester_has_the_address_that_specs_expect(deploy: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from canary.sandbox import binaries, cache, golang, netns
 from canary.sandbox.binaries import RECIPES, ToolMissingError, cache_folder, ensure, find
 
-KUBERNETES, _, HEY, _ = RECIPES
+KUBERNETES, HEY = RECIPES[0], RECIPES[2]
 
 
 def program(path: Path, says: str = "") -> Path:

@@ -1,0 +1,32 @@
+{{/*
+The objects of one of kustomize's files, with the labels that kustomize gives them and in this release's namespace.
+Takes a dictionary of `file`, `root`, and `labels` to be added.
+*/}}
+{{- define "canary-controller.objects" -}}
+{{- $root := .root }}
+{{- $labels := .labels }}
+{{- range splitList "\n---\n" ($root.Files.Get (printf "kustomize/%s" .file) | required (printf "no %s in the chart" .file)) }}
+---
+{{ include "canary-controller.place" (dict "object" (fromYaml .) "root" $root "labels" $labels) }}
+{{- end }}
+{{- end }}
+
+{{/* One object, in its place. Takes a dictionary of `object`, `root`, and `labels` to be added. */}}
+{{- define "canary-controller.place" -}}
+{{- $object := .object }}
+{{- $root := .root }}
+{{- $own := dict "app.kubernetes.io/name" "canary-controller" "app.kubernetes.io/part-of" "canary-controller" }}
+{{- $_ := set $object.metadata "labels" (merge $own (.labels | default dict)) }}
+{{- if not (hasPrefix "Cluster" $object.kind) }}
+{{- $_ := set $object.metadata "namespace" $root.Release.Namespace }}
+{{- end }}
+{{- range $object.subjects }}
+{{- $_ := set . "namespace" $root.Release.Namespace }}
+{{- end }}
+{{- if and $root.Values.namespace (eq $object.kind "ClusterRoleBinding") }}
+{{- $_ := set $object "kind" "RoleBinding" }}
+{{- $_ := set $object.metadata "namespace" $root.Values.namespace }}
+{{- $_ := set $object.metadata "name" "canary-controller-canaries" }}
+{{- end }}
+{{- toYaml $object }}
+{{- end }}

@@ -1,0 +1,70 @@
+"""What README and the pages show, and what can be added to an installation, is taken by a real API server, strictly."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from canary.kube.types import Json
+from canary.sandbox.cluster import Cluster
+from tests.cluster.test_deploy_install import KUSTOMIZE, kubectl, overlay
+
+ROOT = KUSTOMIZE.parents[1]
+MONITORING = Path(__file__).parent / "schemas/monitoring.yaml"
+COMPONENTS = sorted(each.name for each in (KUSTOMIZE / "components").iterdir())
+PAGES = ["README.md", *sorted(f"docs/{each.name}" for each in (ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, list[Json]]:
+    """The whole objects among the examples of each page."""
+    found = {}
+    for page in PAGES:
+        blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+        documents = [each for block in blocks for each in yaml.safe_load_all(block)]
+        found[page] = [each for each in documents if isinstance(each, dict) and {"apiVersion", "kind"} <= each.keys()]
+    return found
+
+
+async def prepare(cluster: Cluster, installation: Path) -> None:
+    """Have all kinds that objects may be of, and the namespace that they go to."""
+    await cluster.apply(installation)
+    await kubectl(cluster, "apply", "-f", str(MONITORING))
+    await kubectl(cluster, "wait", "--for=condition=established", "crds", "--all", "--timeout=20s")
+
+
+async def try_out(cluster: Cluster, *what: str) -> None:
+    await kubectl(
+        cluster, "apply", *what, "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict"
+    )
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+async def test_what_a_component_adds(cluster: Cluster, installation: Path, tmp_path: Path, component: str) -> None:
+    await prepare(cluster, installation)
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    await try_out(cluster, "-k", str(overlay(folder, "traefik", "canary-controller", components=(component,))))
+
+
+async def test_what_the_pages_show(
+    cluster: Cluster, installation: Path, tmp_path: Path, pages: dict[str, list[Json]]
+) -> None:
+    await prepare(cluster, installation)
+    for page, objects in pages.items():
+        for number, shown in enumerate(objects):
+            await try_out(cluster, *written(shown, tmp_path / page.replace("/", "-") / str(number)))
+
+
+def written(shown: Json, folder: Path) -> tuple[str, str]:
+    """What kubectl is told of an object in that folder; a kustomization's paths begin where they do for its reader."""
+    folder.mkdir(parents=True)
+    is_kustomization = shown["kind"] == "Kustomization"
+    if is_kustomization:
+        for field in ("resources", "components"):
+            shown[field] = [os.path.relpath(ROOT / each, folder) for each in shown.get(field, [])]
+    path = folder / ("kustomization.yaml" if is_kustomization else "object.yaml")
+    path.write_text(yaml.safe_dump(shown))
+    return ("-k", str(folder)) if is_kustomization else ("-f", str(path))
