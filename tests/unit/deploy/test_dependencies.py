@@ -34,7 +34,8 @@ def imported(files: Iterable[Path]) -> set[str]:
                 found |= {each.name.partition(".")[0] for each in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 found.add(node.module.partition(".")[0])
-    return {PART_OF.get(name, name) for name in found} - set(sys.stdlib_module_names) - OURS
+    # The type checker's own module, beside those of the standard library.
+    return {PART_OF.get(name, name) for name in found} - {"_typeshed", *sys.stdlib_module_names} - OURS
 
 
 @pytest.mark.parametrize(("folder", "extra"), [("", ""), ("loadtest", "loadtest")])
