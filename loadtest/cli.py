@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from loadtest.durations import parse_duration
+from loadtest.programs import DEFAULT, is_starter
 
 LEVELS = ("debug", "info", "warning", "error")
 ENCODINGS = ("json", "console")
@@ -24,7 +25,8 @@ class Settings:
         timeout: how long a task may run.
         namespaces: calls for Canaries in other namespaces are forbidden; None allows all.
         most_tasks: how many tasks may run at once.
-        allow_shell: whether tasks of type `bash` are handed to bash.
+        programs: the programs that tasks may run, besides tools for texts.
+        allow_shell: whether tasks may use a shell, and so run any program.
         gate_file: keeps open gates across restarts; None keeps them in memory.
         log_level: one of `LEVELS`.
         log_encoding: one of `ENCODINGS`.
@@ -35,6 +37,7 @@ class Settings:
     timeout: timedelta
     namespaces: re.Pattern[str] | None
     most_tasks: int
+    programs: frozenset[str]
     allow_shell: bool
     gate_file: Path | None
     log_level: str
@@ -54,6 +57,7 @@ def settings(arguments: Sequence[str]) -> Settings:
         timeout=options.timeout,
         namespaces=options.namespace_regexp,
         most_tasks=options.max_tasks,
+        programs=options.programs,
         allow_shell=options.allow_shell,
         gate_file=options.gate_file,
         log_level=options.log_level,
@@ -87,11 +91,21 @@ def _parser() -> argparse.ArgumentParser:
         "--namespace-regexp",
         type=_pattern,
         default=None,
-        help="serve only Canaries in namespaces in which this pattern is found (default: all)",
+        help="serve only calls that name a namespace with this pattern in it: ^test$ is test alone (default: all)",
     )
     add("--max-tasks", type=_count, default=64, help="tasks that may run at once (default: %(default)s)")
     add("--gate-file", type=Path, default=None, help="file that keeps open gates across restarts")
-    add("--allow-shell", action="store_true", help="hand tasks of type bash to bash, as they are")
+    add(
+        "--programs",
+        type=_programs,
+        default=",".join(DEFAULT),
+        help="programs that tasks may run, besides tools for texts such as grep (default: %(default)s)",
+    )
+    add(
+        "--allow-shell",
+        action="store_true",
+        help="let tasks run any program: those of type bash are handed to bash, others where they need it",
+    )
     return parser
 
 
@@ -107,6 +121,18 @@ def _count(text: str) -> int:
         msg = f"{text!r} is not a number from 1 to 99999"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
+
+
+def _programs(text: str) -> frozenset[str]:
+    names = frozenset(text.split(","))
+    for name in sorted(names):
+        if not re.fullmatch(r"[\w.+-]+", name, re.ASCII):
+            msg = f"{name!r} is not the name of a program; write names without folders, parted by commas"
+            raise argparse.ArgumentTypeError(msg)
+        if is_starter(name):
+            msg = f"{name} runs code or starts other programs; that takes --allow-shell"
+            raise argparse.ArgumentTypeError(msg)
+    return names
 
 
 def _duration(text: str) -> timedelta:

@@ -33,8 +33,16 @@ class Gate:
     name: str
 
 
+MOST_OPEN = 4096
+"""Gates that may be open at once."""
+
+
 class GateFileError(ValueError):
-    """The file with the gates can't be read; going on would forget which are open."""
+    """The file with the gates can't be read or written; going on would forget which are open."""
+
+
+class TooManyGatesError(Exception):
+    """As many gates are open as may be."""
 
 
 class Gates:
@@ -42,15 +50,21 @@ class Gates:
 
     Args:
         path: a file that keeps them across restarts; None keeps them in memory alone.
+        most: how many may be open at once.
 
     Raises:
-        GateFileError: the file is there, but not to be read as one of ours.
+        GateFileError: the file can't be written, or is there, but not to be read as one of ours.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, most: int = MOST_OPEN) -> None:
         self._path = path
-        self._open = _load(path) if path is not None else frozenset[Gate]()
-        self._writing = asyncio.Lock()
+        self._most = most
+        self._open = frozenset[Gate]()
+        if path is not None:
+            self._open = _load(path)
+            _try(path, to_text(self._open))
+        self._changes: list[tuple[Gate, bool, asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
 
     def is_open(self, gate: Gate) -> bool:
         """Tell whether a gate is open."""
@@ -60,10 +74,10 @@ class Gates:
         """Open a gate.
 
         Raises:
+            TooManyGatesError: as many are open as may be.
             OSError: that can't be kept; the gate is as it was.
         """
-        async with self._writing:
-            await self._become(self._open | {gate})
+        await self._change(gate, is_open=True)
 
     async def close(self, gate: Gate) -> None:
         """Close a gate.
@@ -71,13 +85,49 @@ class Gates:
         Raises:
             OSError: that can't be kept; the gate is as it was.
         """
-        async with self._writing:
-            await self._become(self._open - {gate})
+        await self._change(gate, is_open=False)
 
-    async def _become(self, gates: frozenset[Gate]) -> None:
+    async def _change(self, gate: Gate, *, is_open: bool) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._changes.append((gate, is_open, done))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write(), name="gates")
+        await done
+
+    async def _write(self) -> None:
+        """Make all changes that have come, in one write, and those that come meanwhile in the next."""
+        while self._changes:
+            changes, self._changes = self._changes, []
+            gates = set(self._open)
+            made: list[asyncio.Future[None]] = []
+            for gate, is_open, done in changes:
+                if is_open and gate not in gates and len(gates) >= self._most:
+                    _settle(done, TooManyGatesError(f"{self._most} gates are open, which is as many as may be"))
+                    continue
+                (gates.add if is_open else gates.discard)(gate)
+                made.append(done)
+            error = await self._become(frozenset(gates))
+            for done in made:
+                _settle(done, error)
+
+    async def _become(self, gates: frozenset[Gate]) -> OSError | None:
         if self._path is not None and gates != self._open:
-            await asyncio.to_thread(_store, self._path, to_text(gates))
+            try:
+                await asyncio.to_thread(_store, self._path, to_text(gates))
+            except OSError as error:
+                return error
         self._open = gates
+        return None
+
+
+def _settle(done: asyncio.Future[None], error: Exception | None) -> None:
+    """Tell one who waits, unless they have gone."""
+    if done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)
 
 
 def to_text(gates: frozenset[Gate]) -> str:
@@ -107,6 +157,15 @@ def _load(path: Path) -> frozenset[Gate]:
         return frozenset()
     except (OSError, ValueError) as error:
         msg = f"{path}: {error}"
+        raise GateFileError(msg) from error
+
+
+def _try(path: Path, text: str) -> None:
+    """Write the file at the start: that it can't be written must not show when a gate is to be opened."""
+    try:
+        _store(path, text)
+    except OSError as error:
+        msg = f"{path}: {error.strerror or error}"
         raise GateFileError(msg) from error
 
 

@@ -5,11 +5,12 @@ import contextlib
 import os
 import signal
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from loadtest.command import Command, End, Pipeline, Script
+from loadtest.command import Command, End, Exit, Pipeline, Script, Step
+from loadtest.family import MARK, Family
 
 KEPT_OUTPUT = 64 * 1024
 """Bytes that are kept of what a script writes: the last ones."""
@@ -20,8 +21,7 @@ KILLED_BY = 128
 """What a shell adds to the number of the signal that ended a program."""
 
 LAST_WORDS = 1.0
-"""Seconds to wait for output once all processes have been ended: only one that fled its group can still hold
-it."""
+"""Seconds to wait for output once all processes have been ended: only one of another user can still hold it."""
 
 
 class Output(asyncio.Protocol):
@@ -55,27 +55,24 @@ class Output(asyncio.Protocol):
         return ("…" if self._dropped else "") + self._kept.decode(errors="replace")
 
 
-Launch = Callable[[tuple[str, ...]], tuple[str, ...]]
-"""From a command's words to what is executed for it."""
-
-
-async def run(script: Script, output: Output, launch: Launch) -> int:
+async def run(script: Script, output: Output, family: Family) -> int:
     """Run a script to its end and return its exit status, as sh would give it.
 
-    Every program gets a session of its own. Whichever way this ends, cancelling included, all processes of
-    the script have been killed, those that the programs left in the background too.
+    Every program gets a session of its own. Whichever way this ends, cancelling included, all processes of the script
+    have been killed, those that the programs left in the background or that made a session of their own too.
 
     Args:
         script: what to run.
         output: takes what it writes.
-        launch: what to execute for a command.
+        family: finds the processes that the programs leave behind.
     """
     reading, writing = os.pipe()
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_read_pipe(lambda: output, os.fdopen(reading, "rb", buffering=0))
     try:
         with _closing(writing):
-            status = await _run_steps(script, _Place(writing, output, launch))
+            async with family.task() as mark:
+                status = await _run_steps(script, _Place(writing, output, family, mark))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(output.closed), LAST_WORDS)
     finally:
@@ -85,23 +82,34 @@ async def run(script: Script, output: Output, launch: Launch) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a script runs: the pipe and the words for its output, and how programs are found."""
+    """Where a script runs: the pipe and the words for its output, and whose its processes are."""
 
     log: int
     output: Output
-    launch: Launch
+    family: Family
+    mark: str
 
 
 async def _run_steps(script: Script, place: _Place) -> int:
     status = 0
     for step in script:
-        if step.when.holds(status):
-            status = await _run_pipeline(step.pipeline, place)
+        if not step.when.holds(status):
+            continue
+        if isinstance(step, Exit):
+            return status if step.status is None else step.status
+        status = _status_of(step, await _run_pipeline(step.pipeline, place))
+        if status and step.must_succeed:
+            return status
     return status
 
 
-async def _run_pipeline(pipeline: Pipeline, place: _Place) -> int:
-    """Run the programs of a pipeline at once; the status is the last one's, as in sh without pipefail."""
+def _status_of(step: Step, statuses: Sequence[int]) -> int:
+    """Return a pipeline's status: that of its last program, or of the last one that failed."""
+    return next((status for status in reversed(statuses) if status), 0) if step.any_fails else statuses[-1]
+
+
+async def _run_pipeline(pipeline: Pipeline, place: _Place) -> Sequence[int]:
+    """Run the programs of a pipeline at once and return their statuses."""
     started: list[Process | int] = []
     try:
         with ExitStack() as ours:
@@ -110,9 +118,11 @@ async def _run_pipeline(pipeline: Pipeline, place: _Place) -> int:
             writes = [*(writing for _, writing in joints), place.log]
             for command, reading, writing in zip(pipeline, reads, writes, strict=True):
                 started.append(await _start(command, place, reading, writing))
-        return [await _status(each) for each in started][-1]
+        return [await _status(each) for each in started]
     finally:
-        await _end([each for each in started if isinstance(each, Process)])
+        processes = [each for each in started if isinstance(each, Process)]
+        await _end(processes)
+        place.family.started.difference_update(each.pid for each in processes)
 
 
 def _pipe(owner: ExitStack) -> tuple[int, int]:
@@ -127,12 +137,12 @@ async def _start(command: Command, place: _Place, reading: int, writing: int) ->
     """Start a program; return its process, or the status that a shell gives where it can't be started."""
     ends = {End.NEXT: writing, End.LOG: place.log, End.NULL: DEVNULL}
     try:
-        return await asyncio.create_subprocess_exec(
-            *place.launch(command.argv),
+        process = await asyncio.create_subprocess_exec(
+            *command.argv,
             stdin=DEVNULL if command.reads_null else reading,
             stdout=ends[command.stdout],
             stderr=ends[command.stderr],
-            env=os.environ | dict(command.env),
+            env=os.environ | dict(command.env) | {MARK: place.mark},
             start_new_session=True,
         )
     except FileNotFoundError:
@@ -141,6 +151,8 @@ async def _start(command: Command, place: _Place, reading: int, writing: int) ->
     except (OSError, ValueError) as error:
         place.output.say(f"{command.argv[0]}: {error}")
         return NOT_EXECUTABLE
+    place.family.started.add(process.pid)
+    return process
 
 
 async def _status(started: Process | int) -> int:

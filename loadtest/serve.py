@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from prometheus_client import disable_created_metrics
 
+from loadtest.family import Family
 from loadtest.gates import GateFileError, Gates
 from loadtest.jobs import Jobs
 from loadtest.processes import Output, run
+from loadtest.programs import Programs
 from loadtest.server import Service, Shutdown, application
+from loadtest.standin import small_curl
 from loadtest.tasks import Powers, Task
 from loadtest.telemetry import Telemetry, configure_logs
 
@@ -28,19 +31,23 @@ async def serve(settings: "Settings") -> int:
     try:
         gates = Gates(settings.gate_file)
     except GateFileError as error:
-        telemetry.log.error("the gate file can't be read", error=str(error))
+        telemetry.log.error("the gate file can't be used", error=str(error))
         return 1
-    powers = Powers(may_use_shell=settings.allow_shell)
+    names = None if settings.allow_shell else settings.programs
+    powers = Powers(Programs(names), may_use_shell=settings.allow_shell)
+    family = Family()
+    family.adopt()
 
     async def execute(task: Task, output: Output) -> int:
-        return await run(task.script, output, powers.programs.launch)
+        return await run(task.script, output, family)
 
     jobs = Jobs(execute, telemetry, limit=settings.timeout, most=settings.most_tasks)
     service = Service(jobs, gates, powers, telemetry, settings.namespaces)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return await _serve_until(stop, service, settings)
+    with small_curl():
+        return await _serve_until(stop, service, settings)
 
 
 async def _serve_until(stop: asyncio.Event, service: Service, settings: "Settings") -> int:
@@ -55,16 +62,24 @@ async def _serve_until(stop: asyncio.Event, service: Service, settings: "Setting
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.address or None, settings.port)
-        await site.start()
+        assert runner.server is not None, "it is set up"  # noqa: S101
+        server = await asyncio.get_running_loop().create_server(
+            service.connections.over(runner.server),
+            settings.address or None,
+            settings.port,
+            reuse_address=True,
+            backlog=512,
+        )
     except OSError as error:
         log.error("can't listen", port=settings.port, error=str(error))
         await runner.cleanup()
         return 1
-    log.info("listening", addresses=[f"{address[0]}:{address[1]}" for address in runner.addresses])
+    names = [each.getsockname() for each in server.sockets]
+    log.info("listening", addresses=[f"{name[0]}:{name[1]}" for name in names])
     await stop.wait()
     log.info("shutting down")
     shutdown.begun = True
     await service.jobs.close()
+    server.close()
     await runner.cleanup()
     return 0

@@ -3,20 +3,24 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 import prometheus_client
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from loadtest.gates import Gate, Gates, Kind
+from loadtest.connections import MOST_WAITING, Connections
+from loadtest.gates import Gate, Gates, Kind, TooManyGatesError
 from loadtest.jobs import Busy, Finished, Jobs, Outcome, Stopped, TimedOut
 from loadtest.tasks import BadCallError, Call, Powers, Refused, Task, plan, read_call
 from loadtest.telemetry import Telemetry
 
 LARGEST_BODY = 128 * 1024
 """Bytes of a call's body at most."""
+
+BODY_TYPES = frozenset({"application/json", "application/x-www-form-urlencoded"})
+"""What hooks send, and what `curl -d` calls it."""
 
 SLOWEST_BODY = 10.0
 """Seconds that a caller may take to send a body."""
@@ -35,6 +39,7 @@ class Service:
         powers: what may be run.
         telemetry: is told.
         namespaces: calls for Canaries in other namespaces are forbidden; None allows all.
+        connections: is told of requests, so that connections without any can be closed.
     """
 
     jobs: Jobs
@@ -42,6 +47,7 @@ class Service:
     powers: Powers
     telemetry: Telemetry
     namespaces: re.Pattern[str] | None = None
+    connections: Connections = field(default_factory=Connections)
 
 
 class Shutdown:
@@ -52,7 +58,7 @@ class Shutdown:
 
 def application(service: Service, shutdown: Shutdown) -> web.Application:
     """Return the web application."""
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_watching(service.telemetry)])
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_watching(service.telemetry, service.connections)])
     endpoints = _Endpoints(service)
     routes: Mapping[str, Callable[[web.Request], Awaitable[web.Response]]] = {
         "/healthz": _always(200, "OK"),
@@ -70,11 +76,12 @@ def application(service: Service, shutdown: Shutdown) -> web.Application:
     return app
 
 
-def _watching(telemetry: Telemetry) -> Middleware:
+def _watching(telemetry: Telemetry, connections: Connections) -> Middleware:
     @web.middleware
     async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
         resource = request.match_info.route.resource
         path = resource.canonical if resource is not None else "other"
+        connections.touch(request.transport)
         try:
             response = await handler(request)
         except web.HTTPException as answer:
@@ -84,6 +91,8 @@ def _watching(telemetry: Telemetry) -> Middleware:
             telemetry.answered(path, 500)
             telemetry.log.exception("a call could not be answered", path=path)
             return web.Response(status=500, text="internal error")
+        finally:
+            connections.touch(request.transport)
         telemetry.answered(path, response.status)
         return response
 
@@ -120,7 +129,11 @@ class _Endpoints:
             self._service.telemetry.log.warning("task refused", reason=task.reason)
             return web.Response(status=400, text=task.reason)
         if task.waits:
-            return answer_for(task, await self._service.jobs.wait(task))
+            connections = self._service.connections
+            if connections.waiting >= MOST_WAITING:
+                return answer_for(task, Busy(connections.waiting))
+            with connections.held(request.transport):
+                return answer_for(task, await self._service.jobs.wait(task))
         started = self._service.jobs.start(task)
         if isinstance(started, Busy):
             return answer_for(task, started)
@@ -141,6 +154,8 @@ class _Endpoints:
             change = self._service.gates.open if is_open else self._service.gates.close
             try:
                 await change(gate)
+            except TooManyGatesError as error:
+                return web.Response(status=507, text=f"{error}; close those that are not needed")
             except OSError as error:
                 self._service.telemetry.log.exception("gates can't be kept", canary=_name(gate))
                 return web.Response(status=500, text=f"the gate is as it was: {error}")
@@ -154,9 +169,10 @@ class _Endpoints:
         """Read the call.
 
         Raises:
-            HTTPException: it is malformed (400), too large (413), too slow (408) or of a forbidden namespace
-                (403).
+            HTTPException: it is malformed (400), too large (413), too slow (408), of a type that no hook
+                has (415), from a web page or of a forbidden namespace (403).
         """
+        _check_sender(request)
         try:
             async with asyncio.timeout(SLOWEST_BODY):
                 call = read_call(await request.read())
@@ -168,6 +184,21 @@ class _Endpoints:
         if allowed is not None and not allowed.search(call.namespace):
             raise web.HTTPForbidden(text=f"Forbidden: namespace {call.namespace!r} is not served here")
         return call
+
+
+def _check_sender(request: web.Request) -> None:
+    """Refuse what a page in somebody's browser could send to a load tester that the browser can reach.
+
+    Browsers name the page's origin with every POST, hooks and curl don't. Of the types that a page may send without
+    asking first, only that of `curl -d` is taken, which names no origin.
+
+    Raises:
+        HTTPException: it is from a web page (403), or of a type that no hook and no `curl -d` has (415).
+    """
+    if "Origin" in request.headers or request.headers.get("Sec-Fetch-Site", "none") != "none":
+        raise web.HTTPForbidden(text="Forbidden: web pages may not call the load tester")
+    if request.can_read_body and request.content_type not in BODY_TYPES:
+        raise web.HTTPUnsupportedMediaType(text="send JSON, with the header Content-Type: application/json")
 
 
 def _gate(kind: Kind, call: Call) -> Gate:

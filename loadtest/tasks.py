@@ -8,7 +8,8 @@ starts and is accepted at once, every other type waits.
 """
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -20,6 +21,8 @@ WAITED_FOR = frozenset({"pre-rollout", "confirm-rollout", "confirm-traffic-incre
 """The hooks for which the exit status of a `cmd` task is the answer."""
 
 DEFAULT_TYPE = "cmd"
+
+_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?", re.ASCII)
 
 
 class BadCallError(ValueError):
@@ -52,7 +55,8 @@ def read_call(body: bytes) -> Call:
     """Read the body of a call.
 
     Raises:
-        BadCallError: it isn't a JSON object with text in the fields of a hook's payload.
+        BadCallError: it isn't a JSON object with text in the fields of a hook's payload, or its name is none of a
+            Canary.
     """
     try:
         raw = json.loads(body)
@@ -71,7 +75,26 @@ def read_call(body: bytes) -> Call:
         if not isinstance(value, str):
             msg = f"{key} is not a text"
             raise BadCallError(msg)
+    _check_texts([*texts.values(), *metadata, *metadata.values()])
+    for key, longest in (("name", 253), ("namespace", 63)):
+        if texts[key] and (len(texts[key]) > longest or not _NAME.fullmatch(texts[key])):
+            msg = f"{key} is no name of a Kubernetes object: small letters, digits, - and . alone, {longest} at most"
+            raise BadCallError(msg)
     return Call(texts["name"], texts["namespace"], texts["type"], metadata)
+
+
+def _check_texts(texts: Iterable[str]) -> None:
+    """Refuse half characters, which JSON can write and nothing can pass on.
+
+    Raises:
+        BadCallError: there is one.
+    """
+    try:
+        for text in texts:
+            text.encode()
+    except UnicodeEncodeError as error:
+        msg = f"the body holds half a character: {error.object[error.start]!a}"
+        raise BadCallError(msg) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +141,8 @@ class Powers:
     """What this load tester may run.
 
     Args:
-        programs: the programs at hand.
-        may_use_shell: whether tasks of type `bash` are handed to bash.
+        programs: the programs that may be run.
+        may_use_shell: whether commands are handed to bash: those of type `bash`, and others that need a shell.
     """
 
     programs: Programs = field(default_factory=Programs)
@@ -142,12 +165,12 @@ def plan(call: Call, powers: Powers) -> Task | Refused:
     try:
         script = reader(command, powers)
     except NeedsShellError as error:
-        return Refused(f"{error}{_SHELL_REMEDY.get(type_, '')}")
+        return Refused(f"{error} (a load tester that is started with --allow-shell would hand it to bash)")
     except CommandError as error:
         return Refused(str(error))
-    missing = powers.programs.missing(script)
-    if missing is not None:
-        return Refused(f"there is no program {missing} in this load tester's image")
+    refusal = powers.programs.refusal(script)
+    if refusal is not None:
+        return Refused(refusal)
     return Task(
         canary=call.canary,
         type=type_,
@@ -164,7 +187,13 @@ def _true(text: str) -> bool:
 
 
 def _read_cmd(command: str, powers: Powers) -> Script:
-    return parse(command)
+    """A command goes to a shell only where it needs one, and where that is allowed."""
+    try:
+        return parse(command)
+    except NeedsShellError:
+        if powers.may_use_shell:
+            return one(("bash", "-c", command))
+        raise
 
 
 def _read_bash(command: str, powers: Powers) -> Script:
@@ -175,10 +204,11 @@ def _read_bash(command: str, powers: Powers) -> Script:
 def _read_arguments(program: str) -> Callable[[str, Powers], Script]:
     def read(command: str, powers: Powers) -> Script:
         script = parse(command)
-        if len(script) != 1 or len(script[0].pipeline) != 1:
-            msg = f"cmd is not the arguments of one {program} command"
-            raise CommandError(msg)
-        return one((program, *script[0].pipeline[0].argv))
+        match script:
+            case (Step(pipeline=(only,)),):
+                return one((program, *only.argv))
+        msg = f"cmd is not the arguments of one {program} command"
+        raise CommandError(msg)
 
     return read
 
@@ -198,13 +228,8 @@ _READERS: Mapping[str, Reader] = {
     "kubectl": _read_arguments("kubectl"),
 }
 
-_SHELL_REMEDY = {
-    "cmd": " (a task of type bash may use a shell, where the load tester is started with --allow-shell)",
-    "bash": " (this load tester is not allowed to: it is started without --allow-shell)",
-}
-
 _ELSEWHERE = {
     "concord": "tasks of type concord are not run here: let the hook's url be a service that starts the process",
     "ngrinder": "tasks of type ngrinder are not run here: let the hook's url be a service that starts the test",
-    "bats": "there is no task type bats: write type bash and cmd 'bats FILE'",
+    "bats": "there is no task type bats: write type bash and cmd 'bats FILE', with bats in the image and --allow-shell",
 }

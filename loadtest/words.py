@@ -27,6 +27,10 @@ class NeedsShellError(CommandError):
 
 
 QUOTE_IT = "put it in single quotes to pass it as it is"
+IN_PIPE = "compare in a pipe, such as curl -s -o /dev/null -w '%{http_code}' URL | grep -q 200"
+PIPE_TEXT = "write echo 'TEXT' | PROGRAM"
+WRITE_VALUE = f"write its value, or {QUOTE_IT}"
+LEAVE_OUT = f"leave the parentheses out, or {QUOTE_IT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +74,12 @@ _SIGNS = re.compile(
 _REDIRECTS = {">", ">>", "<", ">&", "<&", "&>", "&>>"}
 _REFUSED = {
     "&": ("a command in the background", "put an address with & in single quotes"),
-    "(": ("a subshell", QUOTE_IT),
-    ")": ("a subshell", QUOTE_IT),
-    ";;": ("part of a case", ""),
+    "(": ("a subshell", LEAVE_OUT),
+    ")": ("a subshell", LEAVE_OUT),
+    ";;": ("part of a case", "join programs by &&, ||, ; and |"),
     "|&": ("a pipe for both outputs", "write 2>&1 |"),
-    "<>": ("a file opened both ways", ""),
-    ">|": ("a file written to", ""),
+    "<>": ("a file opened both ways", "take it out"),
+    ">|": ("a file written to", "take it out, or write to /dev/null"),
 }
 _EXPANSION = re.compile(r"\$(\(\(|\(|\{|[A-Za-z_]\w*|[0-9@*#?$!-]|'|\")")
 
@@ -122,7 +126,7 @@ class _Reader:
         if text in _REFUSED:
             raise NeedsShellError(text, *_REFUSED[text])
         if text.startswith("<<"):
-            raise NeedsShellError(text, "a here-document")
+            raise NeedsShellError(text, "a here-document", PIPE_TEXT)
         if text in _REDIRECTS:
             return Redirect(fd, text)
         return Operator(text)
@@ -188,15 +192,16 @@ class _Reader:
 
     def _refuse_expansion(self, *, quoted: bool = False) -> None:
         if self._line[self._at] == "`":
-            raise NeedsShellError("`…`", "a command substitution", QUOTE_IT)
+            raise NeedsShellError("`…`", "a command substitution", IN_PIPE)
         found = _EXPANSION.match(self._line, self._at)
         if found is None or (quoted and found[1] in ("'", '"')):
             return
-        what = {
-            "((": ("$((…))", "an arithmetic expansion"),
-            "(": ("$(…)", "a command substitution"),
-            "{": ("${…}", "a variable"),
-            "'": ("$'…'", "a quote of bash"),
-            '"': ('$"…"', "a quote of bash"),
-        }.get(found[1], (found[0], "a variable"))
-        raise NeedsShellError(*what, QUOTE_IT)
+        refusals = {
+            "((": ("$((…))", "an arithmetic expansion", WRITE_VALUE),
+            "(": ("$(…)", "a command substitution", IN_PIPE),
+            "{": ("${…}", "a variable", WRITE_VALUE),
+            "?": ("$?", "a variable", "join programs by && or ||"),
+            "'": ("$'…'", "a quote of bash", "write it without the $"),
+            '"': ('$"…"', "a quote of bash", "write it without the $"),
+        }
+        raise NeedsShellError(*refusals.get(found[1], (found[0], "a variable", WRITE_VALUE)))

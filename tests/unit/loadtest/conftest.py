@@ -27,12 +27,30 @@ class Target:
                 return web.Response(status=500, text="broken")
             case "/elsewhere":
                 return web.Response(status=302, headers={"Location": "/"})
+            case "/not-yet" if len(self.requests) == 1:
+                return web.Response(status=503, text="later")
+            case "/bytes":
+                return web.Response(body=bytes(range(256)))
+            case "/large":
+                return web.Response(body=bytes(4 * 1024 * 1024))
+            case "/drip":
+                return await drip(request)
             case "/hang":
                 await asyncio.sleep(60)
             case "/cut":
                 assert request.transport is not None
                 request.transport.close()
         return web.Response(text="ok")
+
+
+async def drip(request: web.BaseRequest) -> web.StreamResponse:
+    """Answer a byte now and then, for a minute."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    for _ in range(600):
+        await response.write(b"x")
+        await asyncio.sleep(0.1)
+    return response
 
 
 @pytest.fixture

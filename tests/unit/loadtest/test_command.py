@@ -4,18 +4,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.command import MOST_COMMANDS, Command, End, Script, When, parse
+from loadtest.command import MOST_COMMANDS, Command, End, Exit, Script, Step, When, parse
 from loadtest.words import LONGEST_COMMAND, CommandError, NeedsShellError
 
 
 def argv(line: str) -> list[tuple[str, ...]]:
     """The programs and arguments of a command line, in order."""
-    return [command.argv for step in parse(line) for command in step.pipeline]
+    return [command.argv for step in steps(line) for command in step.pipeline]
+
+
+def steps(line: str) -> list[Step]:
+    """The pipelines of a command line that has nothing else."""
+    script = parse(line)
+    found = [step for step in script if isinstance(step, Step)]
+    assert len(found) == len(script)
+    return found
 
 
 def shape(script: Script) -> list[tuple[str, int]]:
     """When each pipeline is run, and how many programs it has."""
-    return [(step.when.value, len(step.pipeline)) for step in script]
+    return [(step.when.value, len(step.pipeline)) for step in script if isinstance(step, Step)]
 
 
 # --- Words -----------------------------------------------------------------------------------------------------
@@ -70,9 +78,9 @@ QUOTED = st.sampled_from(["'", '"', "\\", " ", "a", "|", ";", "$", "`", "*", "#"
 def test_what_is_understood_means_the_same_to_sh(text: str) -> None:
     """A line is refused, or the real shell hands the program the same arguments."""
     try:
-        (step,) = parse(f"printf '%s\\0' {text}")
+        (step,) = steps(f"printf '%s\\0' {text}")
         (command,) = step.pipeline
-    except (CommandError, ValueError):
+    except (AssertionError, ValueError):
         return
     ran = subprocess.run(["sh", "-c", f"printf '%s\\0' {text}"], capture_output=True, check=False)
 
@@ -83,7 +91,7 @@ def test_what_is_understood_means_the_same_to_sh(text: str) -> None:
 
 
 def test_programs_in_a_pipe_are_one_pipeline() -> None:
-    (step,) = parse("curl -s http://my-app-primary:9898/health | grep ok")
+    (step,) = steps("curl -s http://my-app-primary:9898/health | grep ok")
 
     assert [command.argv[0] for command in step.pipeline] == ["curl", "grep"]
 
@@ -132,7 +140,7 @@ def test_operators_without_a_program_are_refused(line: str) -> None:
 
 
 def test_assignments_before_a_program_are_its_environment() -> None:
-    (step,) = parse("A=1 B='x y' env C=3")
+    (step,) = steps("A=1 B='x y' env C=3")
 
     assert step.pipeline == (Command(("env", "C=3"), env=(("A", "1"), ("B", "x y"))),)
 
@@ -159,13 +167,13 @@ def test_a_word_that_is_no_assignment_is_a_program(word: str) -> None:
     ],
 )
 def test_redirections_are_done_from_left_to_right(written: str, stdout: End, stderr: End) -> None:
-    (step,) = parse(f"a {written} b")
+    (step,) = steps(f"a {written} b")
 
     assert step.pipeline == (Command(("a", "b"), stdout=stdout, stderr=stderr),)
 
 
 def test_a_program_may_read_nothing() -> None:
-    (step,) = parse("cat < /dev/null")
+    (step,) = steps("cat < /dev/null")
 
     assert step.pipeline[0].reads_null
 
@@ -217,6 +225,71 @@ def test_what_only_a_shell_can_do_is_refused_by_name(line: str, construct: str) 
     assert str(refused.value).startswith(f"{construct} is ")
 
 
+@pytest.mark.parametrize(
+    ("line", "remedy", "followed"),
+    [
+        (
+            "[ $(curl -s -o /dev/null -w '%{http_code}' http://a/) -eq 200 ]",
+            "in a pipe",
+            "curl -s -o /dev/null -w '%{http_code}' http://a/ | grep -q 200",
+        ),
+        ("echo `date`", "in a pipe", "date | grep -q 2"),
+        ("echo $HOME", "write its value", "echo /root"),
+        ("grep ${x}", "single quotes", "grep '${x}'"),
+        ("a; [ $? -eq 0 ] && b", "&& or ||", "a && b"),
+        ("echo $'a'", "without the $", "echo 'a'"),
+        ("ls *.txt", "the names", "ls a.txt"),
+        ("hey http://x/?a=1&b=2", "single quotes", "hey 'http://x/?a=1&b=2'"),
+        ("(a; b)", "leave the parentheses out", "a; b"),
+        ("a http://x/(1)", "single quotes", "a 'http://x/(1)'"),
+        ("! grep x", "PROGRAM && exit 1 || exit 0", "grep x && exit 1 || exit 0"),
+        ("if a; then b; fi", "by &&", "a && b"),
+        ("[[ a == b ]]", "[ ... ]", "[ a = b ]"),
+        ("cat <<< x", "echo 'TEXT' | PROGRAM", "echo 'x' | cat"),
+        ("a > file", "/dev/null", "a > /dev/null"),
+        ("a |& b", "2>&1 |", "a 2>&1 | b"),
+        ("exec curl http://a/", "the program alone", "curl http://a/"),
+        ("A=1; curl http://a/", "where it is used", "curl http://a/"),
+        ("set -f", "-e, -u, -x and -o pipefail", "set -euxo pipefail; a"),
+        ("a && set -e", "alone, at the beginning", "set -e; a"),
+        ("a | exit 1", "after && or ||", "a || exit 1"),
+    ],
+)
+def test_what_a_refusal_tells_to_write_is_understood(line: str, remedy: str, followed: str) -> None:
+    with pytest.raises(NeedsShellError) as refused:
+        parse(line)
+
+    assert remedy in str(refused.value)
+    assert parse(followed)
+
+
+def test_of_a_substitution_in_a_test_no_quotes_are_recommended() -> None:
+    """Quoted, the test would compare the text of the command and never pass."""
+    with pytest.raises(NeedsShellError) as refused:
+        parse("[ $(date) = 1 ]")
+
+    assert "single quotes" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "status"), [("a || exit 1", 1), ("a || exit", None), ("a || exit 256", 0), ("a || exit 0", 0)]
+)
+def test_an_exit_ends_a_script_with_a_status(line: str, status: int | None) -> None:
+    assert parse(line)[1] == Exit(When.FAILED, status)
+
+
+@pytest.mark.parametrize("line", ["exit x", "exit -1", "exit 1 2"])
+def test_an_exit_with_something_else_is_refused(line: str) -> None:
+    with pytest.raises(CommandError, match="one number"):
+        parse(line)
+
+
+def test_options_hold_for_what_follows_them() -> None:
+    found = [(step.must_succeed, step.any_fails) for step in steps("a; set -e; b && c; set -o pipefail; d")]
+
+    assert found == [(False, False), (False, False), (True, False), (True, True)]
+
+
 @pytest.mark.parametrize("line", ["echo 'a", 'echo "a', 'echo "a\\"'])
 def test_a_quote_that_is_not_closed_is_refused(line: str) -> None:
     with pytest.raises(CommandError, match="not closed"):
@@ -242,4 +315,4 @@ def test_any_text_is_understood_or_refused(line: str) -> None:
     except CommandError:
         return
 
-    assert all(command.argv[0] for step in script for command in step.pipeline)
+    assert all(command.argv[0] for step in script if isinstance(step, Step) for command in step.pipeline)

@@ -1,11 +1,13 @@
+import asyncio
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.gates import Gate, GateFileError, Gates, Kind, from_text, to_text
+from loadtest.gates import Gate, GateFileError, Gates, Kind, TooManyGatesError, from_text, to_text
 
 GATE = Gate(Kind.GATE, "test", "podinfo")
 
@@ -46,8 +48,53 @@ def names(folder: Path) -> list[str]:
     return [entry.name for entry in folder.iterdir()]
 
 
+def test_a_file_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(GateFileError, match="No such file"):
+        Gates(tmp_path / "gone" / "gates.json")
+
+
+async def test_no_more_than_so_many_are_open(tmp_path: Path) -> None:
+    gates = Gates(tmp_path / "gates.json", most=2)
+    first, second, third = (Gate(Kind.GATE, "test", name) for name in "abc")
+    await gates.open(first)
+    await gates.open(second)
+
+    with pytest.raises(TooManyGatesError, match="2 gates"):
+        await gates.open(third)
+    await gates.open(first)
+    await gates.close(second)
+    await gates.open(third)
+
+    assert [gates.is_open(gate) for gate in (first, second, third)] == [True, False, True]
+
+
+async def test_changes_that_come_at_once_are_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many call, the file is written once for those who came while it was written before."""
+    gates = Gates(tmp_path / "gates.json")
+    written: list[str] = []
+    monkeypatch.setattr("loadtest.gates._store", lambda path, text: written.append(text))
+
+    await asyncio.gather(*(gates.open(Gate(Kind.GATE, "test", f"app-{index}")) for index in range(500)))
+
+    assert len(written) == 1
+    assert len(from_text(written[-1])) == 500
+
+
+async def test_those_whose_caller_has_gone_are_changed_all_the_same(tmp_path: Path) -> None:
+    gates = Gates(tmp_path / "gates.json")
+    calling = asyncio.create_task(gates.open(GATE))
+    await asyncio.sleep(0)
+
+    calling.cancel()
+    await gates.open(Gate(Kind.ROLLBACK, "test", "podinfo"))
+
+    assert gates.is_open(GATE)
+
+
 async def test_a_gate_that_cannot_be_kept_stays_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
     gates = Gates(tmp_path / "gone" / "gates.json")
+    shutil.rmtree(tmp_path / "gone")
 
     with pytest.raises(OSError, match="gone"):
         await gates.open(GATE)

@@ -1,21 +1,22 @@
 import asyncio
 import itertools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import loadtest
 from loadtest.command import parse
+from loadtest.family import Family
 from loadtest.processes import Output, run
 
-
-def as_it_is(argv: tuple[str, ...]) -> tuple[str, ...]:
-    return argv
+ROOT = Path(loadtest.__file__).parents[1]
 
 
 async def execute(line: str, keep: int = 1000) -> tuple[int, str]:
     output = Output(keep)
-    status = await asyncio.wait_for(run(parse(line), output, as_it_is), timeout=10)
+    status = await asyncio.wait_for(run(parse(line), output, Family()), timeout=10)
     return status, output.text
 
 
@@ -49,6 +50,19 @@ async def execute(line: str, keep: int = 1000) -> tuple[int, str]:
         ("no-such-program || echo a", 0, "no-such-program: not found\na\n"),
         ("echo a | no-such-program", 127, "no-such-program: not found\n"),
         ("no-such-program | cat", 0, "no-such-program: not found\n"),
+        ("false || exit 3", 3, ""),
+        ("true || exit 3", 0, ""),
+        ("true && exit; echo a", 0, ""),
+        ("false; exit; echo a", 1, ""),
+        ("exit 0; false", 0, ""),
+        ("exit 257", 1, ""),
+        ("set -e\nfalse\necho a", 1, ""),
+        ("set -e\nfalse && true\necho a", 0, "a\n"),
+        ("set -e; true && false; echo a", 1, ""),
+        ("set -e; false || true; echo a", 0, "a\n"),
+        ("false | true; echo a", 0, "a\n"),
+        ("set -euo pipefail; false | true; echo a", 1, ""),
+        ("set -o pipefail; sh -c 'exit 4' | sh -c 'exit 3' | true", 3, ""),
     ],
 )
 async def test_a_script_ends_as_in_sh(line: str, status: int, text: str) -> None:
@@ -94,6 +108,64 @@ async def test_what_a_program_leaves_in_the_background_ends_with_it(tmp_path: Pa
 
     assert status == 0
     await until(lambda: not any(alive(int(pid)) for pid in pids.read_text().split()))
+
+
+async def test_what_has_left_its_group_ends_with_its_script(tmp_path: Path) -> None:
+    """A daemon makes a session of its own, and its parent ends."""
+    (tmp_path / "daemon").write_text(f"echo $$ > {tmp_path}/pid\nexec sleep 60\n")
+    (tmp_path / "script").write_text(
+        f"setsid sh {tmp_path}/daemon &\nwhile ! test -s {tmp_path}/pid; do sleep 0.01; done\n"
+    )
+    async with asyncio.timeout(30):
+        status, _ = await execute(f"sh {tmp_path}/script")
+
+    assert status == 0
+    assert not alive(int((tmp_path / "pid").read_text()))
+
+
+async def test_a_script_leaves_those_of_others_alone() -> None:
+    family, output = Family(), Output()
+    other = asyncio.create_task(run(parse("sh -c 'echo begun; exec sleep 60'"), output, family))
+    await until(lambda: output.text == "begun\n")
+
+    assert await run(parse("true"), Output(), family) == 0
+
+    assert not other.done()
+    assert family.started
+    other.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await other
+    assert not family.started
+
+
+ADOPTING = """
+import asyncio, pathlib, sys
+from loadtest.command import parse
+from loadtest.family import Family
+from loadtest.processes import Output, run
+async def main(folder):
+    family = Family()
+    family.adopt()
+    await run(parse(f"sh {folder}/script"), Output(), family)
+    pid = pathlib.Path(folder, "pid").read_text().strip()
+    print(pathlib.Path("/proc", pid).exists())
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+async def test_what_has_lost_its_mark_too_is_ended_by_a_load_tester_that_adopts(tmp_path: Path) -> None:
+    """In a process of its own: this one must not become everybody's parent."""
+    (tmp_path / "daemon").write_text(f"echo $$ > {tmp_path}/pid\nexec sleep 60\n")
+    (tmp_path / "script").write_text(
+        f"env -i PATH=$PATH setsid sh {tmp_path}/daemon &\nwhile ! test -s {tmp_path}/pid; do sleep 0.01; done\n"
+    )
+    ran = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", ADOPTING, str(tmp_path), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(30):
+        said, _ = await ran.communicate()
+
+    assert said == b"False\n", "it is neither running nor left as a zombie"
 
 
 async def test_no_file_descriptor_is_left_open() -> None:

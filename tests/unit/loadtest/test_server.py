@@ -1,5 +1,7 @@
 import asyncio
+import json
 import re
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -17,6 +19,7 @@ from loadtest.server import CUT_REASON, LARGEST_BODY, Service, Shutdown, answer_
 from loadtest.tasks import Powers, Task, one
 from loadtest.telemetry import Telemetry
 
+JSON = {"Content-Type": "application/json"}
 CANARY = {"name": "podinfo", "namespace": "test"}
 
 Client = TestClient[Any, Any]
@@ -115,7 +118,8 @@ async def test_a_gate_is_opened_as_the_documentation_has_it(start: Start) -> Non
     """`curl -d '{…}'` names no JSON as its content type."""
     client = await start()
 
-    async with client.post("/gate/open", data='{"name": "podinfo","namespace":"test"}') as response:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    async with client.post("/gate/open", data='{"name": "podinfo","namespace":"test"}', headers=form) as response:
         assert response.status == 202
     assert (await post(client, "/gate/check", CANARY))[0] == 200
 
@@ -128,7 +132,9 @@ async def test_a_gate_needs_a_canary(start: Start, body: Any) -> None:
 
 
 async def test_a_gate_that_cannot_be_kept_is_told(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
     client = await start(gates=Gates(tmp_path / "gone" / "gates"))
+    shutil.rmtree(tmp_path / "gone")
 
     status, words = await post(client, "/gate/open", CANARY)
 
@@ -209,10 +215,50 @@ async def test_namespaces_beside_the_pattern_are_forbidden(start: Start, runner:
 async def test_a_body_that_is_too_large_or_no_json_is_refused(start: Start, path: str) -> None:
     client = await start()
 
-    async with client.post(path, data=b"x" * (LARGEST_BODY + 1)) as response:
+    async with client.post(path, data=b"x" * (LARGEST_BODY + 1), headers=JSON) as response:
         assert response.status == 413
-    async with client.post(path, data=b"{") as response:
+    async with client.post(path, data=b"{", headers=JSON) as response:
         assert response.status == 400
+
+
+@pytest.mark.parametrize("path", ["/", "/gate/open"])
+@pytest.mark.parametrize(
+    "marks", [{"Origin": "http://page.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+async def test_no_web_page_gets_something_done(start: Start, runner: Runner, path: str, marks: dict[str, str]) -> None:
+    """Whatever it calls its body: browsers tell where a POST comes from."""
+    client = await start()
+
+    async with client.post(path, json=task_call("true", "pre-rollout"), headers=marks) as response:
+        assert response.status == 403
+    assert runner.run == []
+    assert (await post(client, "/gate/check", CANARY))[0] == 403
+
+
+@pytest.mark.parametrize("type_", ["text/plain", "multipart/form-data; boundary=x", "application/octet-stream"])
+async def test_a_body_of_a_type_that_no_caller_has_is_refused(start: Start, runner: Runner, type_: str) -> None:
+    client = await start()
+
+    body = json.dumps(task_call("true", "pre-rollout"))
+    async with client.post("/", data=body, headers={"Content-Type": type_}) as response:
+        assert response.status == 415
+        assert "application/json" in await response.text()
+    assert runner.run == []
+
+
+async def test_more_gates_than_are_kept_are_refused(start: Start, tmp_path: Path) -> None:
+    client = await start(gates=Gates(tmp_path / "gates", most=1))
+
+    assert (await post(client, "/gate/open", CANARY))[0] == 202
+    assert (await post(client, "/rollback/open", CANARY))[0] == 507
+    assert (await post(client, "/gate/check", CANARY))[0] == 200
+
+
+async def test_half_a_character_is_400_everywhere(start: Start) -> None:
+    client = await start()
+
+    for path in ("/", "/gate/open", "/gate/check"):
+        assert (await post(client, path, CANARY | {"type": "\ud800"}))[0] == 400
 
 
 async def test_health_is_told_and_readiness_ends_with_shutdown(start: Start) -> None:

@@ -1,0 +1,119 @@
+"""Bounds on the connections to the load tester: how many there are, and for how long one may bring no request."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+MOST = 256
+"""Connections at most: for each one more, the one that has been quiet for longest is closed."""
+
+MOST_WAITING = 128
+"""Connections at most whose callers wait for the end of a task, and which are therefore never closed for others."""
+
+PATIENCE = 30.0
+"""Seconds that a connection may take from its beginning, or from its last request, to the end of the next head."""
+
+
+class Connections:
+    """The connections that are open.
+
+    Args:
+        most: how many there may be.
+        patience: seconds without a request after which one is closed.
+    """
+
+    def __init__(self, most: int = MOST, patience: float = PATIENCE) -> None:
+        self._most = most
+        self._patience = patience
+        self._open: dict[asyncio.BaseTransport, asyncio.TimerHandle | None] = {}
+        """The quietest first; those that are held have no timer."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._open)
+
+    @property
+    def waiting(self) -> int:
+        """How many are held."""
+        return sum(timer is None for timer in self._open.values())
+
+    def over(self, make: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+        """Return a maker of protocols as `make` is one, whose connections are watched here."""
+        return lambda: _Watched(make(), self)
+
+    def made(self, transport: asyncio.Transport) -> None:
+        """Take a connection in, in place of the quietest where there are too many."""
+        quiet = (each for each, timer in self._open.items() if timer is not None)
+        if len(self._open) >= self._most:
+            oldest = next(quiet, None)
+            if oldest is None:
+                transport.abort()
+                return
+            self._close(oldest)
+        self._open[transport] = self._timer(transport)
+
+    def lost(self, transport: asyncio.BaseTransport) -> None:
+        """Forget a connection."""
+        timer = self._open.pop(transport, None)
+        if timer is not None:
+            timer.cancel()
+
+    def touch(self, transport: asyncio.BaseTransport | None) -> None:
+        """Note that a connection has brought a request, or has had its answer."""
+        if transport is not None and transport in self._open:
+            self.lost(transport)
+            self._open[transport] = self._timer(transport)
+
+    @contextmanager
+    def held(self, transport: asyncio.BaseTransport | None) -> Iterator[None]:
+        """Keep a connection open however long its answer takes."""
+        if transport is not None and transport in self._open:
+            self.lost(transport)
+            self._open[transport] = None
+        try:
+            yield
+        finally:
+            self.touch(transport)
+
+    def _timer(self, transport: asyncio.BaseTransport) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(self._patience, self._close, transport)
+
+    def _close(self, transport: asyncio.BaseTransport) -> None:
+        self.lost(transport)
+        # One that takes what it was sent would keep its connection for as long as it takes.
+        if isinstance(transport, asyncio.Transport) and transport.get_write_buffer_size():
+            transport.abort()
+        else:
+            transport.close()
+
+
+class _Watched(asyncio.Protocol):
+    """Passes everything on to a protocol, and tells of the connection's beginning and end."""
+
+    def __init__(self, inner: asyncio.Protocol, connections: Connections) -> None:
+        self._inner = inner
+        self._connections = connections
+        self._transport: asyncio.BaseTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._inner.connection_made(transport)
+        if isinstance(transport, asyncio.Transport):
+            self._connections.made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is not None:
+            self._connections.lost(self._transport)
+        self._inner.connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
