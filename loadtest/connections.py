@@ -80,7 +80,7 @@ class Connections:
 
     def _close(self, transport: asyncio.BaseTransport) -> None:
         self.lost(transport)
-        # One that takes what it was sent would keep its connection for as long as it takes.
+        # One that doesn't take what it was sent would keep its connection for as long as it likes.
         if isinstance(transport, asyncio.Transport) and transport.get_write_buffer_size():
             transport.abort()
         else:

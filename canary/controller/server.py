@@ -1,19 +1,19 @@
 """`/healthz`, `/readyz` and `/metrics`, for the kubelet and for Prometheus."""
 
+import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from canary.controller.connections import Connections
 from canary.controller.telemetry import Telemetry
 
 
 class ListenError(Exception):
     """The address or the port can't be listened on; the text says why."""
-
-
-Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Server:
@@ -41,11 +41,13 @@ class Server:
         self._telemetry = telemetry
         self._ready = ready
         self._refresh = refresh
-        app = web.Application()
+        self.connections = Connections()
+        app = web.Application(middlewares=[self._touch])
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(app, access_log=None)
+        self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Begin to listen.
@@ -54,8 +56,11 @@ class Server:
             ListenError: the port is taken, or the address is none of this machine's.
         """
         await self._runner.setup()
+        assert self._runner.server is not None, "it is set up"  # noqa: S101
+        protocols = self.connections.over(self._runner.server)
+        loop = asyncio.get_running_loop()
         try:
-            await web.TCPSite(self._runner, host=self._address, port=self._port, reuse_address=True).start()
+            self._server = await loop.create_server(protocols, self._address, self._port, reuse_address=True)
         except (OSError, ValueError) as error:  # of a name that no resolver can be asked for
             await self._runner.cleanup()
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno and error.errno > 0 else ""
@@ -63,7 +68,15 @@ class Server:
 
     async def close(self) -> None:
         """Stop listening."""
+        if self._server is not None:
+            self._server.close()
         await self._runner.cleanup()
+
+    @web.middleware
+    async def _touch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.transport is not None:
+            self.connections.touch(request.transport)
+        return await handler(request)
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.Response(text="OK\n")
