@@ -15,8 +15,6 @@ from contextlib import suppress
 from typing import BinaryIO, NoReturn, TextIO
 
 import aiohttp
-from multidict import CIMultiDict
-from yarl import URL
 
 WRONG_FLAGS, NO_ADDRESS, NO_HOST, NO_CONNECTION, ERROR_ANSWER = 2, 3, 6, 7, 22
 NO_READER, OUT_OF_TIME, TOO_MANY_REDIRECTS, BROKEN_ANSWER, UNTRUSTED = 23, 28, 47, 56, 60
@@ -229,11 +227,11 @@ async def _within(limit: float | None, transfer: _Transfer) -> None:
         raise _FailedError(OUT_OF_TIME, f"Operation timed out after {limit} seconds") from None
 
 
-def _address(options: argparse.Namespace) -> URL:
+def _address(options: argparse.Namespace) -> str:
     address: str = options.url if "://" in options.url else f"http://{options.url}"
     if options.data and options.get:
         address += ("&" if "?" in address else "?") + "&".join(options.data)
-    return URL(address)
+    return address
 
 
 def _data(options: argparse.Namespace) -> bytes:
@@ -241,21 +239,20 @@ def _data(options: argparse.Namespace) -> bytes:
     return "&".join(options.data).encode(errors="surrogateescape")
 
 
-def _headers(options: argparse.Namespace, *, sends: bool) -> CIMultiDict[str]:
-    """Return the usual headers and those given, which replace them."""
-    headers = CIMultiDict({"User-Agent": options.user_agent, "Accept": "*/*"})
-    headers["Accept-Encoding"] = "gzip, deflate" if options.compressed else "identity"
+def _headers(options: argparse.Namespace, *, sends: bool) -> list[tuple[str, str]]:
+    """Return the usual headers, but for those that are given, and those."""
+    usual = {"User-Agent": options.user_agent, "Accept": "*/*"}
+    usual["Accept-Encoding"] = "gzip, deflate" if options.compressed else "identity"
     if sends:
-        headers["Content-Type"] = FORM
+        usual["Content-Type"] = FORM
     if options.cookie:
-        headers["Cookie"] = options.cookie
+        usual["Cookie"] = options.cookie
     if options.user is not None:
         name, _, password = options.user.partition(":")
-        headers["Authorization"] = f"Basic {b64encode(f'{name}:{password}'.encode()).decode()}"
-    for name, _ in options.headers:
-        headers.popall(name, None)
-    headers.extend(options.headers)
-    return headers
+        usual["Authorization"] = f"Basic {b64encode(f'{name}:{password}'.encode()).decode()}"
+    given: list[tuple[str, str]] = options.headers
+    names = {name.lower() for name, _ in given}
+    return [(name, value) for name, value in usual.items() if name.lower() not in names] + given
 
 
 def _failure(error: Exception) -> _FailedError:

@@ -2,11 +2,21 @@
 #
 #     docker build --file deploy/docker/loadtest.Dockerfile --tag canary-loadtest:0.1.0 .
 #
-# hey and curl are our own small ones here. To give hooks more programs (ghz, k6, bats, helm, the real hey), start a
-# Dockerfile with this image and put them on PATH: an installed program goes before ours of the same name.
+# It has curl, hey and jq on PATH, for hooks, for --allow-shell and for `kubectl exec`. To give hooks more programs (ghz,
+# k6, helm, bats), start a Dockerfile with this image, put them on PATH, and name those that are not on the list already
+# by --programs.
 #
-# Everything installed is pinned by hash in requirements/; where packages come from is up to the builder (PIP_INDEX_URL).
+# Python packages are pinned by hash in requirements/, hey and what it needs by canary/sandbox/gobuild/hey/go.sum, curl and
+# jq by the signature of Debian's release, and the bases by the digests that Docker's list of official images
+# (docker-library/repo-info) had in July and August 2026. Where all of them come from is up to the builder (PIP_INDEX_URL,
+# GOPROXY).
 ARG PYTHON=3.13.14-slim-trixie@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6
+ARG GO=1.26.5-trixie@sha256:4ee9ffa999b4583ce281939cdff828763083610292f252279a0cee77473bd9a7
+
+FROM golang:${GO} AS hey
+WORKDIR /build
+COPY canary/sandbox/gobuild/hey/go.mod canary/sandbox/gobuild/hey/go.sum ./
+RUN CGO_ENABLED=0 go build -mod=readonly -trimpath -o /usr/local/bin/hey github.com/rakyll/hey
 
 FROM python:${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
@@ -27,6 +37,10 @@ FROM python:${PYTHON}
 LABEL org.opencontainers.image.title="canary-loadtest" \
       org.opencontainers.image.description="Load tests, acceptance tests and gates for the webhooks of Canaries" \
       org.opencontainers.image.licenses="Apache-2.0"
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ca-certificates curl jq \
+ && rm -rf /var/lib/apt/lists/*
+COPY --from=hey /usr/local/bin/hey /usr/local/bin/hey
 COPY --from=build /opt/loadtest /opt/loadtest
 ENV PATH=/opt/loadtest/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001

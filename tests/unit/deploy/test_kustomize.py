@@ -151,6 +151,27 @@ def test_the_load_tester_has_the_address_that_specs_expect(deploy: Path) -> None
     assert service["spec"]["selector"].items() <= labels.items()
 
 
+def test_nobody_but_the_controller_reaches_the_load_tester(deploy: Path, controller: Json) -> None:
+    policy = load(deploy / "kustomize/loadtester/network-policy.yaml")["spec"]
+    labels = load(deploy / "kustomize/loadtester/deployment.yaml")["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    ((caller,),) = (rule["from"] for rule in policy["ingress"])
+    assert caller["podSelector"]["matchLabels"].items() <= labels_of_pods(deploy, "controller", controller).items()
+
+
+def labels_of_pods(deploy: Path, folder: str, deployment: Json) -> Json:
+    """The labels of a Deployment's pods, those included that the kustomization adds."""
+    (added,) = load(deploy / f"kustomize/{folder}/kustomization.yaml")["labels"]
+    own: Json = deployment["spec"]["template"]["metadata"]["labels"]
+    return own | (added["pairs"] if added.get("includeTemplates") else {})
+
+
+def test_the_load_tester_fills_no_disk_of_its_node(deploy: Path) -> None:
+    pod = load(deploy / "kustomize/loadtester/deployment.yaml")
+    assert "ephemeral-storage" in container(pod)["resources"]["limits"]
+    assert all("sizeLimit" in volume["emptyDir"] for volume in pod["spec"]["template"]["spec"]["volumes"])
+
+
 def test_the_load_testers_arguments_are_flags_that_it_has(deploy: Path) -> None:
     deployment = load(deploy / "kustomize/loadtester/deployment.yaml")
     read: Settings = settings(container(deployment)["args"])
