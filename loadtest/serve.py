@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from prometheus_client import disable_created_metrics
 
+from loadtest.connections import listen
 from loadtest.family import Family
 from loadtest.gates import GateFileError, Gates
 from loadtest.jobs import Jobs
@@ -63,13 +64,7 @@ async def _serve_until(stop: asyncio.Event, service: Service, settings: "Setting
     await runner.setup()
     try:
         assert runner.server is not None, "it is set up"  # noqa: S101
-        server = await asyncio.get_running_loop().create_server(
-            service.connections.over(runner.server),
-            settings.address or None,
-            settings.port,
-            reuse_address=True,
-            backlog=512,
-        )
+        server = await listen(service.connections.over(runner.server), settings.address or None, settings.port)
     except OSError as error:
         log.error("can't listen", port=settings.port, error=str(error))
         await runner.cleanup()

@@ -3,11 +3,18 @@
 import asyncio
 from collections.abc import Callable
 
-MOST = 128
-"""Connections at most: for each one more, the one that has been quiet for longest is closed."""
+MOST = 512
+"""Connections at most: for each one more, the one that has been quiet for longest is closed. It is several times what
+the event loop takes in before it reads again, so that a crowd that comes at once pushes out none that has a request."""
 
 PATIENCE = 30.0
 """Seconds that a connection may take from its beginning, or from its last request, to the end of its next answer."""
+
+END = b"\r\n\r\n"
+"""What ends a head."""
+
+LONGEST_HEAD = 64 * 1024
+"""Bytes of a head that are kept until it ends; a longer one is the server's to refuse."""
 
 
 class Connections:
@@ -30,7 +37,7 @@ class Connections:
 
     def over(self, make: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
         """Return a maker of protocols as `make` is one, whose connections are watched here."""
-        return lambda: _Watched(make(), self)
+        return lambda: _Watched(make, self)
 
     def touch(self, transport: asyncio.BaseTransport) -> None:
         """Note that a connection has been made, or has brought a request."""
@@ -55,31 +62,50 @@ class Connections:
 
 
 class _Watched(asyncio.Protocol):
-    """Passes everything on to a protocol, and tells of the connection's beginning and end."""
+    """Passes everything on to a protocol that is made when a first head is whole: before, a connection costs little."""
 
-    def __init__(self, inner: asyncio.Protocol, connections: Connections) -> None:
-        self._inner = inner
+    def __init__(self, make: Callable[[], asyncio.Protocol], connections: Connections) -> None:
+        self._make = make
         self._connections = connections
+        self._inner: asyncio.Protocol | None = None
         self._transport: asyncio.BaseTransport | None = None
+        self._begun = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
-        self._inner.connection_made(transport)
         self._connections.touch(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._transport is not None:
             self._connections.lost(self._transport)
-        self._inner.connection_lost(exc)
+        if self._inner is not None:
+            self._inner.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._inner.data_received(data)
+        if self._inner is not None:
+            self._inner.data_received(data)
+            return
+        # An end of the head may have come in two pieces.
+        seen = max(len(self._begun) - len(END) + 1, 0)
+        self._begun += data
+        is_http = self._begun[:1].isalpha()
+        if END in self._begun[seen:] or len(self._begun) > LONGEST_HEAD or not is_http:
+            self._begin()
 
     def eof_received(self) -> bool | None:
-        return self._inner.eof_received()
+        return None if self._inner is None else self._inner.eof_received()
 
     def pause_writing(self) -> None:
-        self._inner.pause_writing()
+        if self._inner is not None:
+            self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        self._inner.resume_writing()
+        if self._inner is not None:
+            self._inner.resume_writing()
+
+    def _begin(self) -> None:
+        assert self._transport is not None, "nothing is received before there is a connection"  # noqa: S101
+        begun, self._begun = bytes(self._begun), bytearray()
+        self._inner = self._make()
+        self._inner.connection_made(self._transport)
+        self._inner.data_received(begun)

@@ -4,9 +4,11 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 
-from canary.controller.connections import MOST, Connections
+from canary.controller.connections import LONGEST_HEAD, MOST, Connections
 from canary.controller.server import Server
 from canary.controller.telemetry import Telemetry
+
+HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class Line(asyncio.Transport):
@@ -83,3 +85,53 @@ async def test_the_controller_answers_beside_more_unfinished_requests_than_it_ke
             answer = await session.get(f"http://127.0.0.1:{unused_tcp_port}/healthz")
             assert answer.status == 200
         assert len(server.connections) <= MOST
+
+
+class Inner(asyncio.Protocol):
+    """Remembers what reaches it."""
+
+    def __init__(self) -> None:
+        self.got = b""
+        self.made = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.made = True
+
+    def data_received(self, data: bytes) -> None:
+        self.got += data
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("cut", range(1, len(HEAD)))
+async def test_a_server_hears_of_a_connection_once_a_head_is_whole(cut: int) -> None:
+    server = Inner()
+    protocol = Connections().over(lambda: server)()
+    protocol.connection_made(Line())
+
+    protocol.data_received(HEAD[:cut])
+    assert not server.made
+    protocol.data_received(HEAD[cut:])
+    protocol.data_received(b"body")
+
+    assert server.got == HEAD + b"body"
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("data", [b"\x16\x03\x01", b"A" * (LONGEST_HEAD + 1)])
+async def test_what_is_no_http_is_for_the_server_to_refuse_at_once(data: bytes) -> None:
+    server = Inner()
+    protocol = Connections().over(lambda: server)()
+    protocol.connection_made(Line())
+
+    protocol.data_received(data)
+
+    assert server.got == data
+
+
+@pytest.mark.looptime
+async def test_one_that_never_said_anything_ends_without_a_server() -> None:
+    protocol = Connections().over(Inner)()
+    protocol.connection_made(Line())
+
+    assert not protocol.eof_received()
+    protocol.connection_lost(None)

@@ -5,9 +5,12 @@ from contextlib import ExitStack
 
 import pytest
 
-from loadtest.connections import Connections
+from loadtest.connections import LONGEST_HEAD, Connections
 
 pytestmark = pytest.mark.looptime
+
+
+HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class Line(asyncio.Transport):
@@ -78,7 +81,7 @@ async def test_one_that_waits_for_a_task_is_kept() -> None:
         assert connections.waiting == 1
         (other,) = opened(connections, 1)
         await asyncio.sleep(3600)
-        assert (line.end, other.end) == ("", "aborted")
+        assert (line.end, other.end) == ("", "closed")
     await asyncio.sleep(31)
 
     assert line.end == "closed"
@@ -105,3 +108,50 @@ async def test_one_that_has_ended_is_forgotten() -> None:
             protocol.connection_lost(None)
 
     assert (len(connections), connections.waiting) == (0, 0)
+
+
+class Server(asyncio.Protocol):
+    """Remembers what reaches it."""
+
+    def __init__(self) -> None:
+        self.got = b""
+        self.made = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.made = True
+
+    def data_received(self, data: bytes) -> None:
+        self.got += data
+
+
+@pytest.mark.parametrize("cut", range(1, len(HEAD)))
+async def test_a_server_hears_of_a_connection_once_a_head_is_whole(cut: int) -> None:
+    server = Server()
+    protocol = Connections().over(lambda: server)()
+    protocol.connection_made(Line())
+
+    protocol.data_received(HEAD[:cut])
+    assert not server.made
+    protocol.data_received(HEAD[cut:])
+    protocol.data_received(b"body")
+
+    assert server.got == HEAD + b"body"
+
+
+@pytest.mark.parametrize("data", [b"\x16\x03\x01", b"A" * (LONGEST_HEAD + 1)])
+async def test_what_is_no_http_is_for_the_server_to_refuse_at_once(data: bytes) -> None:
+    server = Server()
+    protocol = Connections().over(lambda: server)()
+    protocol.connection_made(Line())
+
+    protocol.data_received(data)
+
+    assert server.got == data
+
+
+async def test_one_that_never_said_anything_ends_without_a_server() -> None:
+    protocol = Connections().over(Server)()
+    protocol.connection_made(Line())
+
+    assert not protocol.eof_received()
+    protocol.connection_lost(None)
