@@ -83,7 +83,6 @@ requirements: ## Pin all packages anew (needs uv)
 	$(COMPILE) --extra sandbox --constraint requirements/test.txt --output-file requirements/sandbox.txt pyproject.toml \
 		requirements/sandbox.in
 	$(COMPILE) --output-file requirements/run.txt pyproject.toml
-	$(COMPILE) --extra loadtest --constraint requirements/run.txt --output-file requirements/loadtest.txt pyproject.toml
 	echo 'hatchling>=1.27' | $(COMPILE) --output-file requirements/build.txt -
 
 clean: ## Remove what was built here; `canary sandbox cache --clean` removes what the user's cache folder has

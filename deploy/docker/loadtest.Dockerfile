@@ -22,9 +22,9 @@ FROM python:${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 RUN python -m venv --without-pip /opt/loadtest
-COPY requirements/build.txt requirements/loadtest.txt requirements/
+COPY requirements/build.txt requirements/run.txt requirements/
 RUN pip install --require-hashes --requirement requirements/build.txt \
- && pip --python /opt/loadtest/bin/python install --require-hashes --only-binary :all: --requirement requirements/loadtest.txt
+ && pip --python /opt/loadtest/bin/python install --require-hashes --only-binary :all: --requirement requirements/run.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY canary canary
 COPY metrics metrics

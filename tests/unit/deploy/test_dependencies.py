@@ -7,8 +7,6 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
-import pytest
-
 MODULES = {"pyyaml": "yaml"}
 """The module of each package that is not called like it."""
 PART_OF = {"pydantic_core": "pydantic"}
@@ -19,10 +17,9 @@ WHERE_THERE_IS_ONE = {"rich"}
 """Used for bars on a terminal where the sandbox's extra is installed."""
 
 
-def declared(root: Path, extra: str = "") -> set[str]:
+def declared(root: Path) -> set[str]:
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    lines = project["optional-dependencies"][extra] if extra else project["dependencies"]
-    names = {line.partition(">")[0].partition("[")[0].strip() for line in lines}
+    names = {line.partition(">")[0].partition("[")[0].strip() for line in project["dependencies"]}
     return {MODULES.get(name, name.replace("-", "_")) for name in names}
 
 
@@ -38,17 +35,14 @@ def imported(files: Iterable[Path]) -> set[str]:
     return {PART_OF.get(name, name) for name in found} - {"_typeshed", *sys.stdlib_module_names} - OURS
 
 
-@pytest.mark.parametrize(("folder", "extra"), [("", ""), ("loadtest", "loadtest")])
-def test_each_dependency_is_used_and_each_that_is_used_is_declared(folder: str, extra: str, root: Path) -> None:
-    """Of the load tester's own beside those of the controller."""
-    folders = [folder] if folder else ["canary", "metrics", "outbound"]
+def test_each_dependency_is_used_and_each_that_is_used_is_declared(root: Path) -> None:
+    folders = ("canary", "metrics", "outbound")
     files = [each for name in folders for each in (root / name).rglob("*.py") if "sandbox" not in each.parts]
-    used = imported(files) - WHERE_THERE_IS_ONE
-    if extra:
-        used -= declared(root)
-    else:
-        used |= BY_NAME
-    assert used == declared(root, extra)
+    assert (imported(files) - WHERE_THERE_IS_ONE) | BY_NAME == declared(root)
+
+
+def test_the_load_tester_needs_no_more_than_the_controller(root: Path) -> None:
+    assert imported((root / "loadtest").rglob("*.py")) <= declared(root)
 
 
 def test_the_controller_loads_no_second_http_client() -> None:

@@ -98,7 +98,7 @@ def test_the_load_testers_image_has_the_real_programs_on_path(deploy: Path) -> N
     assert "COPY --from=hey /usr/local/bin/hey /usr/local/bin/hey" in last_stage
 
 
-@pytest.mark.parametrize("name", ["run", "loadtest", "build"])
+@pytest.mark.parametrize("name", ["run", "build"])
 def test_the_pins_name_no_package_index(root: Path, name: str) -> None:
     pins = (root / f"requirements/{name}.txt").read_text()
     assert not re.search(r"https?://|^\s*-[-if]?", re.sub(r"--hash=\S+", "", pins), re.MULTILINE)
@@ -111,7 +111,7 @@ def test_the_image_runs_exactly_what_the_tests_ran_with(root: Path) -> None:
         lines = (root / f"requirements/{name}.txt").read_text()
         return set(re.findall(r"^([\w.-]+)==(\S+)", lines, re.MULTILINE))
 
-    assert pins("run") <= pins("loadtest") <= pins("test")
+    assert pins("run") <= pins("test")
 
 
 def test_the_controller_brings_one_http_client_and_twenty_two_packages_at_most(root: Path) -> None:

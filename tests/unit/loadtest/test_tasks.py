@@ -192,7 +192,7 @@ def test_a_program_that_is_missing_is_named() -> None:
 # --- Programs --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*DEFAULT, *TEXT_TOOLS])
+@pytest.mark.parametrize("name", [*DEFAULT, *sorted(TEXT_TOOLS)])
 def test_what_makes_load_and_what_reads_its_output_may_be_run(name: str) -> None:
     planned(call(cmd=name))
 
