@@ -176,7 +176,14 @@ async def test_the_load_tester_answers_under_its_name_and_the_restricted_pod_sta
     cluster: Cluster, namespace: str, tmp_path: Path
 ) -> None:
     await kubectl(cluster, "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
-    folder = overlay(tmp_path, "loadtester", "flagger-loadtester", *as_process("loadtest"), namespace=namespace)
+    # Processes have no volumes: the folder of gates is one of this machine.
+    gates = {
+        "op": "add",
+        "path": "/spec/template/spec/containers/0/args/-",
+        "value": f"--gate-file={tmp_path}/gates.json",
+    }
+    patches = (*as_process("loadtest"), gates)
+    folder = overlay(tmp_path, "loadtester", "flagger-loadtester", *patches, namespace=namespace)
     await kubectl(cluster, "apply", "-k", str(folder), "--validate=strict")
 
     async def ask() -> int:
