@@ -1,6 +1,7 @@
 """Canaries are deleted under load, with and without `revertOnDeletion`: every request is answered, nothing hangs."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application, weight_of
 from canary.sandbox.scenario import NAME, READY_SECONDS, Scenario, canary_of
+from canary.sandbox.traffic import Traffic
 
 CONTROLLER = "leaving controller"
 PRIMARY = f"{NAME}-primary"
@@ -41,15 +43,24 @@ async def delete(scenario: Scenario, *, within: float = READY_SECONDS, propagati
 
 
 @asynccontextmanager
-async def served(scenario: Scenario, *, by: set[str]) -> AsyncIterator[None]:
+async def served(scenario: Scenario, *, by: set[str]) -> AsyncIterator[Traffic]:
     """Ask all the time, through the gateway and past it: every request is answered, by these versions."""
     async with scenario.traffic() as gateway, scenario.direct_traffic() as direct:
-        yield
+        yield gateway
         await scenario.gone_to_the_last()
         await asyncio.sleep(2)
     assert [str(each) for each in (*gateway.lost, *direct.lost)] == []
     assert min(len(gateway.answers), len(direct.answers)) > 50
     assert set(gateway.versions()) | set(direct.versions()) == by
+
+
+async def answered(gateway: Traffic, version: str) -> None:
+    """Wait until a version has answered: a gateway follows its route only after a while."""
+
+    async def versions() -> Counter[str]:
+        return gateway.versions()
+
+    await eventually(versions, lambda each: version in each, within=15)
 
 
 async def owners(scenario: Scenario, resource: Resource, name: str) -> list[Json]:
@@ -83,10 +94,10 @@ async def test_in_mid_rollout_the_promoted_version_goes_on_serving(rig: Rig) -> 
         data = {"metadata": {"name": SETTINGS, "namespace": rig.namespace}, "data": {"COLOUR": "blue"}}
         await rig.apply({"apiVersion": "v1", "kind": "ConfigMap", **data})
         await scenario.initialise(canary_of(rig.namespace, {"interval": "20s"}), configured(rig.namespace, "1.0.0"))
-        async with served(scenario, by={"1.0.0", "1.0.1"}):
+        async with served(scenario, by={"1.0.0", "1.0.1"}) as gateway:
             await rig.apply(configured(rig.namespace, "1.0.1"))
             await scenario.weight(25)
-            await asyncio.sleep(1)
+            await answered(gateway, "1.0.1")
             assert TOGETHER <= await delete(scenario) < TOGETHER + 5
             assert weight_of(scenario.route.last) == 0
         for resource, name in [
@@ -106,10 +117,10 @@ async def test_in_mid_rollout_the_promoted_version_goes_on_serving(rig: Rig) -> 
 async def test_revert_in_mid_rollout_gives_everybody_what_the_target_runs(rig: Rig) -> None:
     async with Scenario.on(rig) as scenario:
         await scenario.initialise(canary_of(rig.namespace, {"interval": "20s"}, revertOnDeletion=True))
-        async with served(scenario, by={"1.0.0", "1.0.1"}):
+        async with served(scenario, by={"1.0.0", "1.0.1"}) as gateway:
             await scenario.deploy("1.0.1")
             await scenario.weight(25)
-            await asyncio.sleep(1)
+            await answered(gateway, "1.0.1")
             await delete(scenario)
             await scenario.gone()
 
