@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from prometheus_client import disable_created_metrics
 
-from loadtest.connections import listen
+from inbound.connections import listen
 from loadtest.family import Family
 from loadtest.gates import GateFileError, Gates
 from loadtest.jobs import Jobs

@@ -10,11 +10,14 @@ import prometheus_client
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from loadtest.connections import MOST_WAITING, Connections
+from inbound.connections import Connections
 from loadtest.gates import Gate, Gates, Kind, TooManyGatesError
 from loadtest.jobs import Busy, Finished, Jobs, Outcome, Stopped, TimedOut
 from loadtest.tasks import BadCallError, Call, Powers, Refused, Task, plan, read_call
 from loadtest.telemetry import Telemetry
+
+MOST_WAITING = 128
+"""Connections at most whose callers wait for the end of a task, and which are therefore never closed for others."""
 
 LARGEST_BODY = 128 * 1024
 """Bytes of a call's body at most."""

@@ -8,8 +8,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from canary.controller.connections import Connections
 from canary.controller.telemetry import Telemetry
+from inbound.connections import Connections
+
+MOST = 512
+"""Connections at most: for each one more, the one that has been quiet for longest is closed. It is several times what
+the event loop takes in before it reads again, so that a crowd that comes at once pushes out none that has a request."""
 
 
 class ListenError(Exception):
@@ -41,7 +45,7 @@ class Server:
         self._telemetry = telemetry
         self._ready = ready
         self._refresh = refresh
-        self.connections = Connections()
+        self.connections = Connections(MOST)
         app = web.Application(middlewares=[self._touch])
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
@@ -74,8 +78,7 @@ class Server:
 
     @web.middleware
     async def _touch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.transport is not None:
-            self.connections.touch(request.transport)
+        self.connections.touch(request.transport)
         return await handler(request)
 
     async def _healthz(self, _: web.Request) -> web.Response:

@@ -29,6 +29,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY canary canary
 COPY metrics metrics
 COPY outbound outbound
+COPY inbound inbound
 COPY loadtest loadtest
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
  && pip --python /opt/loadtest/bin/python install --no-deps dist/*.whl

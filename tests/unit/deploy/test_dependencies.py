@@ -10,7 +10,7 @@ from pathlib import Path
 MODULES = {"pyyaml": "yaml"}
 """The module of each package that is not called like it."""
 PART_OF = {"pydantic_core": "pydantic"}
-OURS = {"canary", "metrics", "outbound", "loadtest"}
+OURS = {"canary", "metrics", "outbound", "inbound", "loadtest"}
 BY_NAME = {"kubernetes_asyncio"}
 """Loaded by a text, not by an import."""
 WHERE_THERE_IS_ONE = {"rich"}
@@ -36,7 +36,7 @@ def imported(files: Iterable[Path]) -> set[str]:
 
 
 def test_each_dependency_is_used_and_each_that_is_used_is_declared(root: Path) -> None:
-    folders = ("canary", "metrics", "outbound")
+    folders = ("canary", "metrics", "outbound", "inbound")
     files = [each for name in folders for each in (root / name).rglob("*.py") if "sandbox" not in each.parts]
     assert (imported(files) - WHERE_THERE_IS_ONE) | BY_NAME == declared(root)
 

@@ -1,11 +1,11 @@
-"""Connections are counted, not timed: how long the load tester takes hangs on the machine."""
+"""Connections are counted, not timed: how long a server takes hangs on the machine."""
 
 import asyncio
 from contextlib import ExitStack
 
 import pytest
 
-from loadtest.connections import LONGEST_HEAD, Connections
+from inbound.connections import LONGEST_HEAD, Connections
 
 pytestmark = pytest.mark.looptime
 
@@ -108,6 +108,18 @@ async def test_one_that_has_ended_is_forgotten() -> None:
             protocol.connection_lost(None)
 
     assert (len(connections), connections.waiting) == (0, 0)
+
+
+async def test_one_that_has_ended_is_not_ended_again() -> None:
+    connections = Connections()
+    line = Line()
+    protocol = connections.over(asyncio.Protocol)()
+    protocol.connection_made(line)
+
+    protocol.connection_lost(None)
+    await asyncio.sleep(60)
+
+    assert (len(connections), line.end) == (0, "")
 
 
 class Server(asyncio.Protocol):

@@ -1,4 +1,4 @@
-"""Bounds on the connections to the load tester: how many there are, and for how long one may bring no request."""
+"""Bounds on the connections to an HTTP server: how many there are, and for how long one may bring no request."""
 
 import asyncio
 import os
@@ -15,9 +15,6 @@ that has a request is read before a crowd that comes at once has pushed it out."
 
 QUEUE = 4096
 """Connections that wait in the kernel to be taken in."""
-
-MOST_WAITING = 128
-"""Connections at most whose callers wait for the end of a task, and which are therefore never closed for others."""
 
 PATIENCE = 30.0
 """Seconds that a connection may take from its beginning, or from its last request, to the end of the next head."""
