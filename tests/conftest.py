@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 
 from hypothesis import settings
 
@@ -14,3 +15,6 @@ asyncio.set_event_loop(None)
 settings.register_profile("new examples", deadline=None)
 settings.register_profile("same examples", deadline=None, derandomize=True)
 settings.load_profile("same examples" if os.environ.get("CI") else "new examples")
+
+# A shell that runs a command in the background has it ignore Ctrl-C, and so do all processes that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
