@@ -180,6 +180,8 @@ class CanaryStatus(Model):
     """Pods that the primary has come to since the rollout began, and has when it serves everybody again."""
     partition: Pods = None
     """The first pod, counted from 0, that is to run the new version; absent at rest, and where there is a primary."""
+    routed_by: tuple[str, ...] = ()
+    """Traffic providers whose objects were made for this Canary: what one of before has left is found by its name."""
     bake: BakeStatus | None = None
     """The promoted version, while it is still checked."""
     checks: tuple[CheckStatus, ...] = ()

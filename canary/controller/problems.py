@@ -12,12 +12,11 @@ from canary.api.status import Phase
 from canary.controller.ask import metric_templates
 from canary.controller.lookup import Configuration, Found, Gap, Lookup
 from canary.controller.observe.conflicts import rerouted, taken
-from canary.controller.observe.needs import routes_of
 from canary.controller.observe.rivals import rival_problems
-from canary.controller.observe.routes import ROUTES, not_installed
+from canary.controller.observe.routes import made_for, not_installed
 from canary.controller.options import Options
-from canary.kube.types import METRIC_TEMPLATE, SERVICE, Json, Resource
-from canary.routers.base import Router, route_names
+from canary.kube.types import METRIC_TEMPLATE, SERVICE, Json, ObjectRef, Resource
+from canary.routers.base import Provider
 from canary.routers.registry import provider_of, router_of
 from canary.routers.registry import supported as supported_providers
 from canary.workloads import autoscalers, config_sync, configs, ports
@@ -81,7 +80,7 @@ def of_spec(canary: Canary, default: str) -> Iterator[Problem]:
         message = f"traffic provider {provider} is not supported"
         yield Problem(field, message, f"write one of {', '.join(supported_providers())}")
     else:
-        yield from router.unsupported(canary)
+        yield from router.problems(canary)
 
 
 def _written(canary: Canary) -> tuple[object, ...]:
@@ -90,12 +89,9 @@ def _written(canary: Canary) -> tuple[object, ...]:
     return canary.spec, metadata.uid, metadata.labels, metadata.annotations, metadata.deletion_timestamp
 
 
-def _unserved(canary: Canary, router: Router | None, lookup: Lookup) -> Iterator[Problem]:
+def _unserved(canary: Canary, router: Provider | None, lookup: Lookup) -> Iterator[Problem]:
     """The kinds of object that the provider needs, and nobody has installed."""
-    for kind in router.resources(canary) if router is not None else ():
-        resource = ROUTES.get(kind)
-        if resource is None:
-            continue
+    for resource in router.routes if router is not None else ():
         if lookup.find(resource, canary.namespace, canary.service_name) is Gap.UNSERVED:
             yield not_installed(canary, resource)
 
@@ -132,20 +128,20 @@ def _of_surroundings(
     for name in configuration.missing:
         message = f"the target's pods need {name}, which does not exist in {canary.namespace}"
         yield Problem("spec.targetRef", message, "create it, or mark the reference as optional")
-    named = [(kind, name) for kind in routes_of(canary, options.mesh_provider) for name in route_names(canary)]
-    named += [(SERVICE, name) for name in canary.services]
-    there = [(kind, name, lookup.find(kind, canary.namespace, name)) for kind, name in named]
+    named = [*made_for(canary, options.mesh_provider)]
+    named += [ObjectRef(SERVICE, canary.namespace, name) for name in canary.services]
+    there = [(ref, lookup.find(*ref)) for ref in named]
     yield from remember("names", (canary.spec, canary.metadata.uid, there), lambda: tuple(_conflicts(canary, there)))
     if configuration.read is not None:
         yield from config_sync.problems(canary, configuration.read, tracking=options.track_configs)
 
 
-def _conflicts(canary: Canary, there: Iterable[tuple[Resource, str, Found]]) -> Iterator[Problem]:
+def _conflicts(canary: Canary, there: Iterable[tuple[ObjectRef, Found]]) -> Iterator[Problem]:
     """Services and routes under the names that it needs, whose users are others'."""
-    found = [(kind, name, obj) for kind, name, obj in there if isinstance(obj, dict)]
-    for kind, name, obj in found:
-        yield from taken(canary, kind.kind, name, obj)
-    yield from rerouted(canary, [obj for kind, _, obj in found if kind != SERVICE])
+    found = [(ref, obj) for ref, obj in there if isinstance(obj, dict)]
+    for ref, obj in found:
+        yield from taken(canary, ref, obj)
+    yield from rerouted(canary, found)
 
 
 def _named(lookup: Lookup, resource: Resource, namespace: str, names: Iterable[str]) -> Iterator[tuple[str, Json]]:

@@ -18,7 +18,6 @@ from canary.controller.clock import Clock
 from canary.controller.observe.caches import Caches
 from canary.controller.observe.index import Index, ref_to
 from canary.controller.observe.needs import prepare
-from canary.controller.observe.routes import ROUTES
 from canary.controller.options import Options
 from canary.controller.reconcile import ACTING, Reconciler, key_of
 from canary.controller.record.alerts import Alerter
@@ -32,6 +31,7 @@ from canary.kube.leader import LeaderElector
 from canary.kube.queue import WorkQueue
 from canary.kube.store import Change
 from canary.kube.types import CANARY, Json, Resource
+from canary.routers.registry import ROUTES
 from canary.webhooks import HOOKS
 from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.registry import TARGETS
@@ -46,7 +46,7 @@ COMPONENT = "flagger"
 WATCHED = (
     *(target.resource for target in TARGETS.values()),
     *(autoscaler.resource for autoscaler in AUTOSCALERS.values()),
-    *ROUTES.values(),
+    *ROUTES,
 )
 """The kinds of object that a Canary may be about."""
 
@@ -183,7 +183,7 @@ class Controller:
             concerned = {f"{change.key.namespace}/{change.key.name}", *self._index.claims.take(change)}
         else:
             concerned = set(self._index.concerned(ref_to(resource, change.key.namespace, change.key.name)))
-        if resource is CANARY or resource in ROUTES.values():
+        if resource is CANARY or resource in ROUTES:
             concerned.discard(ACTING.get())
         for key in concerned:
             self._queue.add(key)

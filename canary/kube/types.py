@@ -1,7 +1,7 @@
 """The resources we read and write, and where the API serves them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 Json = dict[str, Any]
@@ -54,6 +54,14 @@ class Resource:
         if subresource is not None:
             parts.append(subresource)
         return "/".join(parts)
+
+
+class ObjectRef(NamedTuple):
+    """Where an object is: of which resource, in which namespace, under which name."""
+
+    resource: Resource
+    namespace: str
+    name: str
 
 
 POD = Resource("", "v1", "pods", "Pod")
@@ -129,6 +137,25 @@ def namespace_of(obj: Json) -> str | None:
     return str(namespace) if namespace else None
 
 
+def ref_of(obj: Json) -> ObjectRef:
+    """Where an object in a namespace is.
+
+    Raises:
+        UnknownResourceError: its kind is none of ``RESOURCES``.
+    """
+    return ObjectRef(resource_of(obj), namespace_of(obj) or "", name_of(obj))
+
+
 def name_of(obj: Json) -> str:
     """Name that an object carries in its metadata."""
     return str(obj["metadata"]["name"])
+
+
+def mapping(value: object) -> Json:
+    """The value where it is a JSON object, an empty one otherwise: parts of an object may be absent or null."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: object) -> list[Json]:
+    """The JSON objects of a list, none where it is absent or null."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -212,11 +212,18 @@ def _finish(s: Situation, decision: Decision, found: Hindrance | None) -> Decisi
         return replace(decision, status=s.status)
     status = with_cookies(s.canary, decision.status).replace(
         observed_generation=s.canary.metadata.generation,
+        routed_by=_routed_by(s),
         conditions=_conditions(s, decision.status, found),
     )
     if _standing(status) != _standing(s.status):
         status = status.replace(last_transition_time=s.now.replace(microsecond=0))
     return replace(decision, status=status)
+
+
+def _routed_by(s: Situation) -> tuple[str, ...]:
+    """The traffic providers of before, and the one in force once it is led by."""
+    known, name = s.status.routed_by, s.facts.provider
+    return known if not name or name in known or s.facts.problems else (*known, name)
 
 
 def _standing(status: CanaryStatus) -> tuple[Phase, int, int, int]:

@@ -143,6 +143,7 @@ class Facts:
         target: the workload that the spec names; None when there is none.
         primary: the workload that serves the promoted version; None when there is none.
         split: the division of traffic that the router's own objects carry; None when they don't exist or say nothing.
+        provider: name of the traffic provider by whose objects users are led; empty where Services alone do.
         settle: how long requests may still come where they came from, after the router's objects have changed.
         unsettled: why the gateway does not do yet what its route says; empty where it does, or never tells.
         caught_up: when a gateway that was behind was first seen to have taken its route; None where none was behind.
@@ -169,6 +170,7 @@ class Facts:
     target: Workload | None
     primary: Workload | None
     split: Split | None
+    provider: str = ""
     settle: timedelta = timedelta(seconds=5)
     unsettled: str = ""
     caught_up: datetime | None = None

@@ -9,7 +9,7 @@ import copy
 from canary.api.analysis import SessionAffinity
 from canary.api.canary import Canary
 from canary.api.traffic import TOTAL_WEIGHT, Split
-from canary.routers.base import Json, items
+from canary.kube.types import Json, items
 
 _COOKIE = "Cookie"
 

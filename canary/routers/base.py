@@ -1,10 +1,9 @@
-"""What the traffic providers have in common: the protocol of a router, and what it says that it can do."""
+"""What a traffic provider is, and what providers have in common."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Protocol
 
 from canary.api.canary import Canary, Strategy
 from canary.api.field_conflicts import counted
@@ -12,12 +11,11 @@ from canary.api.meta import API_VERSION
 from canary.api.problems import Problem
 from canary.api.service import ServicePort
 from canary.api.traffic import Split
+from canary.kube.types import Json, ObjectRef, Resource, mapping
+from canary.routers.route_kind import RouteKind
 
-Json = dict[str, Any]
-"""A Kubernetes object, or a part of one, as the API server speaks it."""
-
-Observed = Mapping[tuple[str, str], Json]
-"""Objects that exist in the Canary's namespace, by kind and name."""
+Observed = Mapping[ObjectRef, Json]
+"""Objects that exist, by where they are."""
 
 _GITOPS_OFF = {
     "kustomize.toolkit.fluxcd.io/reconcile": "disabled",
@@ -53,16 +51,84 @@ class Granularity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What a router can do.
+class Apply:
+    """Server-side apply of a manifest that holds only the fields that are ours."""
+
+    manifest: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A merge patch of an object that is there and stays somebody else's."""
+
+    ref: ObjectRef
+    patch: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """The end of an object that was made for the Canary, where there is one."""
+
+    ref: ObjectRef
+
+
+Write = Apply | Patch | Delete
+"""What is to be done to one object; nothing where it is so already."""
+
+
+def _settled(_canary: Canary, _observed: "Observed") -> str:
+    """Of a data plane that tells nothing."""
+    return ""
+
+
+def _no_refs(_canary: Canary) -> tuple[ObjectRef, ...]:
+    return ()
+
+
+def _nothing(_canary: Canary, _observed: "Observed") -> tuple[Write, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Provider:
+    """A traffic provider: everything about it, as pure functions and data.
+
+    What is watched, who is woken by what, which rights are needed, what specs are refused and what the documents say
+    of it follows from this.
 
     Args:
+        names: what specs and the command line call it, the usual name first.
+        makes: the objects that it makes, whether they are there or not.
+        reads: the objects of others that the functions below want to see besides.
+        plan: what is to be written so that requests are divided so. Raises ValueError where the provider can't divide
+            them so: `weights` and `problems` tell that beforehand.
+        split: how the objects that are there divide requests; None where they aren't there or lead elsewhere.
+        hand_back: what is to be written when the Canary goes: all requests to the Service `NAME`, and no owner.
+        unsettled: why the data plane doesn't do yet what its objects say, as far as it tells; empty where it does.
+        settle: how long the data plane may take to do what its objects say, after they have changed or were taken.
         weights: how finely it divides requests.
         fields: the fields of the spec, out of `ROUTED_FIELDS`, that it honours.
+        problems: what it can't honour of a spec; nothing is accepted and ignored.
+        routes: the kinds of object that lead users to the versions, each with how that is read and ended when a spec
+            names it no more; none where Services alone do.
     """
 
+    names: tuple[str, ...]
+    makes: Callable[[Canary], tuple[ObjectRef, ...]]
+    reads: Callable[[Canary], tuple[ObjectRef, ...]] = _no_refs
+    plan: Callable[[Canary, Split, "Observed"], tuple[Write, ...]]
+    split: Callable[[Canary, "Observed"], Split | None]
+    hand_back: Callable[[Canary, "Observed"], tuple[Write, ...]] = _nothing
+    unsettled: Callable[[Canary, "Observed"], str] = _settled
+    settle: timedelta
     weights: Granularity
-    fields: frozenset[str] = frozenset()
+    fields: frozenset[str]
+    problems: Callable[[Canary], tuple[Problem, ...]]
+    routes: Mapping[Resource, RouteKind] = field(default_factory=dict)
+
+    def refs(self, canary: Canary) -> tuple[ObjectRef, ...]:
+        """All objects that its functions want to see."""
+        return (*self.makes(canary), *self.reads(canary))
 
     @property
     def match(self) -> bool:
@@ -78,58 +144,6 @@ class Capabilities:
     def session_affinity(self) -> bool:
         """Whether a user can be kept on a version by a cookie."""
         return "analysis.sessionAffinity" in self.fields
-
-
-class SharedService(Protocol):
-    """How requests are divided by what the Service that users call selects: the pods of one version, or of both."""
-
-    def shift(self, canary: Canary, split: Split, observed: Observed) -> Json:
-        """The merge patch of that Service so that it divides requests so; empty where it does.
-
-        Raises:
-            ValueError: it can't divide requests so, or the Services that it goes by are not there.
-        """
-
-    def selected(self, canary: Canary, observed: Observed) -> Mapping[str, str]:
-        """What that Service selects, where that gives the canary traffic; empty where it doesn't."""
-
-
-class Router(Protocol):
-    """A traffic provider: pure functions from a Canary and a split to objects, and back."""
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What it can do."""
-
-    @property
-    def shared(self) -> SharedService | None:
-        """How it divides requests where it has no object of its own for that; None where it has."""
-
-    @property
-    def settle(self) -> timedelta:
-        """How long its data plane may take to do what its objects say, after they have changed or were taken."""
-
-    def resources(self, canary: Canary) -> tuple[str, ...]:
-        """The kinds of object that its functions want to see among the observed."""
-
-    def desired(self, canary: Canary, split: Split, observed: Observed) -> tuple[Json, ...]:
-        """The manifests to apply so that requests are divided so, holding only the fields that are ours.
-
-        Raises:
-            ValueError: the router can't divide requests so; `capabilities` and `unsupported` tell beforehand.
-        """
-
-    def observed_split(self, canary: Canary, observed: Observed) -> Split | None:
-        """How the objects that exist divide requests; None where they don't exist or lead elsewhere."""
-
-    def unsettled(self, canary: Canary, observed: Observed) -> str:
-        """Why the data plane doesn't do yet what its objects say, as far as it tells; empty where it does."""
-
-    def handed_back(self, canary: Canary, observed: Observed) -> tuple[Json, ...]:
-        """The manifests to apply when the Canary goes: all requests to the Service `NAME`, and no owner."""
-
-    def unsupported(self, canary: Canary) -> tuple[Problem, ...]:
-        """The fields of the spec that this router can't honour; nothing is accepted and ignored."""
 
 
 def routed_fields(canary: Canary) -> dict[str, bool]:
@@ -171,16 +185,13 @@ def routed_fields(canary: Canary) -> dict[str, bool]:
     }
 
 
-def refused(canary: Canary, provider: str, capabilities: Capabilities) -> tuple[Problem, ...]:
-    """A problem for every field that the spec sets and the provider's capabilities don't name."""
+def refused(canary: Canary, provider: Provider) -> tuple[Problem, ...]:
+    """A problem for every field that the spec sets and the provider doesn't honour."""
+    name = canary.spec.provider or provider.names[0]
     return tuple(
-        Problem(
-            spec_path(canary, field),
-            f"the provider {provider} can't honour it",
-            _remedy(canary, field),
-        )
-        for field, is_set in routed_fields(canary).items()
-        if is_set and field not in capabilities.fields
+        Problem(spec_path(canary, path), f"the provider {name} can't honour it", _remedy(canary, path))
+        for path, is_set in routed_fields(canary).items()
+        if is_set and path not in provider.fields
     )
 
 
@@ -207,6 +218,11 @@ def route_names(canary: Canary) -> tuple[str, ...]:
     """The names of the objects that divide requests: the Service's, and for each further port that with the port's."""
     further = (f"{canary.service_name}-{port.name}" for port in canary.spec.service.ports)
     return (canary.service_name, *further)
+
+
+def route_refs(canary: Canary, resource: Resource) -> tuple[ObjectRef, ...]:
+    """Where the objects of a resource are that divide requests."""
+    return tuple(ObjectRef(resource, canary.namespace, name) for name in route_names(canary))
 
 
 def routed_ports(canary: Canary) -> Iterator[tuple[str, ServicePort]]:
@@ -251,22 +267,3 @@ def route_metadata(canary: Canary, name: str, existing: Json | None, *, owned: b
             }
         ]
     return metadata
-
-
-def mapping(value: object) -> Json:
-    """The value where it is a JSON object, an empty one otherwise: parts of an object may be absent or null."""
-    return value if isinstance(value, dict) else {}
-
-
-def items(value: object) -> list[Json]:
-    """The JSON objects of a list, none where it is absent or null."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def share(canary_weight: int, primary_weight: int) -> int | None:
-    """The canary's percent of two weights, of whatever total; None where nothing gets requests.
-
-    A share below one percent counts as one: only 0 means that the canary gets nothing.
-    """
-    total = canary_weight + primary_weight
-    return None if total <= 0 else -(-100 * canary_weight // total)

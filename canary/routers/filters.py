@@ -9,8 +9,9 @@ from canary.api.istio import CorsPolicy, HeaderOperations
 from canary.api.problems import Problem
 from canary.api.service import BackendReference
 from canary.api.traffic import TOTAL_WEIGHT
+from canary.kube.types import Json
 from canary.routers import matches
-from canary.routers.base import Json, spec_path
+from canary.routers.base import spec_path
 
 _UNITS = (("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 # A condition takes five digits of each unit at most.

@@ -1,29 +1,29 @@
-"""Gateway API: an HTTPRoute for each port, attached to the gateways that the spec names."""
+"""Gateway API: an HTTPRoute for each port, attached to the gateways that the spec names.
 
-from datetime import timedelta
+Ours are the route's parents, host names and rules, each of which is one value to the API server. So rules that others
+add to the route are taken off again; labels and annotations of others stay.
+"""
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.service import ListenerReference, ServicePort
 from canary.api.traffic import TOTAL_WEIGHT, Split
+from canary.kube.types import HTTP_ROUTE, Json, ObjectRef, items, mapping
 from canary.routers import affinity, filters, limits, matches
 from canary.routers.base import (
     TRAEFIK_FOLLOWS,
-    Capabilities,
+    Apply,
     Granularity,
-    Json,
     Observed,
-    items,
-    mapping,
+    Provider,
     refused,
     route_metadata,
-    route_names,
+    route_refs,
     routed_ports,
-    share,
     together,
 )
+from canary.routers.route_kind import Lists, share
 
-_KIND = "HTTPRoute"
 _FIELDS = frozenset(
     {
         "service.timeout",
@@ -47,69 +47,60 @@ _FIELDS = frozenset(
 )
 
 
-class GatewayRouter:
-    """Owns the route's parents, host names and rules, each of which is one value to the API server.
+def _makes(canary: Canary) -> tuple[ObjectRef, ...]:
+    return route_refs(canary, HTTP_ROUTE)
 
-    So rules that others add to the route are taken off again; labels and annotations of others stay.
+
+def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Apply, ...]:
+    """The HTTPRoutes that divide requests so, one for each port.
+
+    Raises:
+        ValueError: the split is for matched requests, and the spec has no conditions to match by.
     """
+    if split.matched and not canary.analysis.match:
+        msg = f"no analysis.match to divide requests by: {split}"
+        raise ValueError(msg)
+    return tuple(
+        _manifest(canary, name, port, _rules(canary, port, split), observed, owned=True)
+        for name, port in routed_ports(canary)
+    )
 
-    capabilities: Capabilities = Capabilities(Granularity.PERCENT, _FIELDS)
-    shared: None = None
-    settle: timedelta = TRAEFIK_FOLLOWS
-    """Nothing tells which implementation serves a route; of those that were measured Traefik is the slowest."""
 
-    def resources(self, canary: Canary) -> tuple[str, ...]:
-        """The kinds of object that its functions want to see among the observed."""
-        return (_KIND,)
+def _split(canary: Canary, observed: Observed) -> Split | None:
+    return together(_split_of(canary, observed.get(ref, {})) for ref in _makes(canary))
 
-    def desired(self, canary: Canary, split: Split, observed: Observed) -> tuple[Json, ...]:
-        """The HTTPRoutes that divide requests so, one for each port.
 
-        Raises:
-            ValueError: the split is for matched requests, and the spec has no conditions to match by.
-        """
-        if split.matched and not canary.analysis.match:
-            msg = f"no analysis.match to divide requests by: {split}"
-            raise ValueError(msg)
-        return tuple(
-            _manifest(canary, name, port, _rules(canary, port, split), observed, owned=True)
-            for name, port in routed_ports(canary)
+def _unsettled(canary: Canary, observed: Observed) -> str:
+    """Which gateway has not taken a route's current state, and what it says about it."""
+    ports = zip(_makes(canary), canary.spec.service.all_ports, strict=True)
+    said = (
+        _not_taken(observed.get(ref, {}), ref.name, {each.name for each in port.gateway_refs}) for ref, port in ports
+    )
+    return next((each for each in said if each), "")
+
+
+def _hand_back(canary: Canary, observed: Observed) -> tuple[Apply, ...]:
+    return tuple(
+        _manifest(
+            canary,
+            name,
+            port,
+            [_rule(canary, port, [_backend(canary.service_name, port, TOTAL_WEIGHT)])],
+            observed,
+            owned=False,
         )
+        for name, port in routed_ports(canary)
+    )
 
-    def observed_split(self, canary: Canary, observed: Observed) -> Split | None:
-        """How the HTTPRoutes divide requests."""
-        return together(_split_of(canary, observed.get((_KIND, name), {})) for name in route_names(canary))
 
-    def unsettled(self, canary: Canary, observed: Observed) -> str:
-        """Which gateway has not taken a route's current state, and what it says about it."""
-        said = (
-            _unsettled(observed.get((_KIND, name), {}), name, {ref.name for ref in port.gateway_refs})
-            for name, port in routed_ports(canary)
-        )
-        return next((each for each in said if each), "")
-
-    def handed_back(self, canary: Canary, observed: Observed) -> tuple[Json, ...]:
-        """The HTTPRoutes with all requests to the Service that users call, and no owner."""
-        return tuple(
-            _manifest(
-                canary,
-                name,
-                port,
-                [_rule(canary, port, [_backend(canary.service_name, port, TOTAL_WEIGHT)])],
-                observed,
-                owned=False,
-            )
-            for name, port in routed_ports(canary)
-        )
-
-    def unsupported(self, canary: Canary) -> tuple[Problem, ...]:
-        """The fields of the spec, and the conditions in them, that an HTTPRoute can't honour."""
-        return (
-            *refused(canary, canary.spec.provider or "gatewayapi:v1", self.capabilities),
-            *matches.problems(canary),
-            *filters.problems(canary),
-            *limits.problems(canary),
-        )
+def _problems(canary: Canary) -> tuple[Problem, ...]:
+    """The fields of the spec, and the conditions in them, that an HTTPRoute can't honour."""
+    return (
+        *refused(canary, GATEWAY_API),
+        *matches.problems(canary),
+        *filters.problems(canary),
+        *limits.problems(canary),
+    )
 
 
 def _split_of(canary: Canary, route: Json) -> Split | None:
@@ -129,7 +120,7 @@ def _split_of(canary: Canary, route: Json) -> Split | None:
     return Split(percent, _mirrored(rules[0], canary.service_canary_name), matched=bool(rest))
 
 
-def _unsettled(route: Json, name: str, gateways: set[str]) -> str:
+def _not_taken(route: Json, name: str, gateways: set[str]) -> str:
     generation = mapping(route.get("metadata")).get("generation") or 0
     for parent in items(mapping(route.get("status")).get("parents")):
         gateway = mapping(parent.get("parentRef")).get("name")
@@ -154,16 +145,19 @@ def _rules(canary: Canary, port: ServicePort, split: Split) -> list[Json]:
 
 def _manifest(
     canary: Canary, name: str, port: ServicePort, rules: list[Json], observed: Observed, *, owned: bool
-) -> Json:
+) -> Apply:
     spec: Json = {"parentRefs": [_parent(ref) for ref in port.gateway_refs], "rules": rules}
     if canary.spec.service.hosts:
         spec["hostnames"] = list(canary.spec.service.hosts)
-    return {
-        "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": _KIND,
-        "metadata": route_metadata(canary, name, observed.get((_KIND, name)), owned=owned),
-        "spec": spec,
-    }
+    existing = observed.get(ObjectRef(HTTP_ROUTE, canary.namespace, name))
+    return Apply(
+        {
+            "apiVersion": HTTP_ROUTE.api_version,
+            "kind": HTTP_ROUTE.kind,
+            "metadata": route_metadata(canary, name, existing, owned=owned),
+            "spec": spec,
+        }
+    )
 
 
 def _parent(ref: ListenerReference) -> Json:
@@ -217,3 +211,41 @@ def _mirrored(rule: Json, service: str) -> int:
             return int(TOTAL_WEIGHT * fraction["numerator"] / fraction.get("denominator", TOTAL_WEIGHT))
         return TOTAL_WEIGHT
     return 0
+
+
+def _backend_refs(spec: Json) -> list[list[Json]]:
+    found = (rule.get("backendRefs") for rule in items(spec.get("rules")))
+    return [each for each in found if isinstance(each, list)]
+
+
+def _filters(spec: Json) -> list[list[Json]]:
+    found = (rule.get("filters") for rule in items(spec.get("rules")))
+    return [each for each in found if isinstance(each, list)]
+
+
+def _copied_to(entry: Json) -> str:
+    return str(mapping(mapping(entry.get("requestMirror")).get("backendRef")).get("name", ""))
+
+
+GATEWAY_API = Provider(
+    # Every release of the Gateway API that is still maintained serves both names for the same objects.
+    names=("gatewayapi:v1", "gatewayapi:v1beta1"),
+    makes=_makes,
+    plan=_plan,
+    split=_split,
+    hand_back=_hand_back,
+    unsettled=_unsettled,
+    # Nothing tells which implementation serves a route; of those that were measured Traefik is the slowest.
+    settle=TRAEFIK_FOLLOWS,
+    weights=Granularity.PERCENT,
+    fields=_FIELDS,
+    problems=_problems,
+    routes={
+        HTTP_ROUTE: Lists(
+            backends=_backend_refs,
+            part=lambda spec: {"rules": items(spec.get("rules"))},
+            mirrors=_filters,
+            mirrored=_copied_to,
+        ).kind
+    },
+)

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from canary.api.canary import Canary
 from canary.api.istio import AnalysisMatch, HTTPMatch, StringMatch
 from canary.api.problems import Problem
-from canary.routers.base import Json, spec_path
+from canary.kube.types import Json
+from canary.routers.base import spec_path
 
 _ANY_PATH = {"type": "PathPrefix", "value": "/"}
 _PATHS = {"exact": "Exact", "prefix": "PathPrefix", "regex": "RegularExpression"}

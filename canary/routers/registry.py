@@ -1,31 +1,35 @@
 """The traffic providers, by the names that specs and the command line give them."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
 
 from canary.api.canary import Canary
-from canary.routers.base import Router
-from canary.routers.gatewayapi import GatewayRouter
-from canary.routers.kubernetes import KubernetesRouter
-from canary.routers.pods import PodsRouter
-from canary.routers.replicas import ReplicaRouter
-from canary.routers.traefik import TraefikRouter
+from canary.kube.types import Resource
+from canary.routers.base import Provider
+from canary.routers.gatewayapi import GATEWAY_API
+from canary.routers.kubernetes import KUBERNETES, REPLICAS
+from canary.routers.pods import PODS
+from canary.routers.route_kind import RouteKind
+from canary.routers.traefik import TRAEFIK
 
-_GATEWAY = GatewayRouter()
+ALL: tuple[Provider, ...] = (GATEWAY_API, KUBERNETES, TRAEFIK)
 
-ROUTERS: Mapping[str, Router] = MappingProxyType(
-    {
-        "gatewayapi:v1": _GATEWAY,
-        # Every release of the Gateway API that is still maintained serves both names for the same objects.
-        "gatewayapi:v1beta1": _GATEWAY,
-        "kubernetes": KubernetesRouter(),
-        "traefik": TraefikRouter(),
-    }
-)
+ROUTERS: Mapping[str, Provider] = MappingProxyType({name: each for each in ALL for name in each.names})
+"""The providers that specs can name, by each of their names."""
 
-_PODS = PodsRouter()
-_REPLICAS = ReplicaRouter()
+
+def _route_kinds() -> dict[Resource, tuple[RouteKind, ...]]:
+    found: defaultdict[Resource, list[RouteKind]] = defaultdict(list)
+    for provider in ALL:
+        for resource, kind in provider.routes.items():
+            found[resource].append(kind)
+    return {resource: tuple(kinds) for resource, kinds in found.items()}
+
+
+ROUTES: Mapping[Resource, tuple[RouteKind, ...]] = MappingProxyType(_route_kinds())
+"""The kinds of object that divide traffic, each with the ways in which providers do so by it."""
 
 
 def provider_of(canary: Canary, default: str) -> str:
@@ -38,12 +42,12 @@ def provider_of(canary: Canary, default: str) -> str:
     return canary.spec.provider or ("kubernetes" if canary.in_place else default)
 
 
-def router_of(canary: Canary, default: str) -> Router | None:
-    """The router of a Canary; None where its provider has none."""
+def router_of(canary: Canary, default: str) -> Provider | None:
+    """The traffic provider of a Canary; None where there is none of that name."""
     provider = provider_of(canary, default)
     if canary.in_place:
-        return _PODS
-    return _REPLICAS if provider == "kubernetes" and canary.analysis.replica_ratio else router_for(provider)
+        return PODS
+    return REPLICAS if provider == "kubernetes" and canary.analysis.replica_ratio else router_for(provider)
 
 
 def settle_of(canary: Canary, default: str, told: Mapping[str, timedelta]) -> timedelta:
@@ -60,8 +64,8 @@ def settle_of(canary: Canary, default: str, told: Mapping[str, timedelta]) -> ti
     return told.get(provider_of(canary, default), told.get("", router.settle))
 
 
-def router_for(provider: str) -> Router | None:
-    """The router of this provider; None where there is none."""
+def router_for(provider: str) -> Provider | None:
+    """The provider of this name; None where there is none."""
     return ROUTERS.get(provider)
 
 

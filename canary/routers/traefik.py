@@ -1,85 +1,66 @@
-"""Traefik: a weighted TraefikService for each port, which the users' IngressRoute names."""
+"""Traefik: a weighted TraefikService for each port, which the users' IngressRoute names.
 
-from collections.abc import Mapping
-from datetime import timedelta
+Ours is the list of weighted services; stickiness and the like, set by others on the same object, stay. The list is one
+value to the API server. The canary is on it only while it gets requests: Traefik drops a weighted service whole when it
+can't resolve one of its parts.
+"""
+
+from collections.abc import Iterable, Mapping
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT, Split
+from canary.kube.types import TRAEFIK_SERVICE, Json, ObjectRef, items, mapping
 from canary.routers.base import (
     TRAEFIK_FOLLOWS,
-    Capabilities,
+    Apply,
     Granularity,
-    Json,
     Observed,
-    items,
-    mapping,
+    Provider,
     refused,
     route_metadata,
-    route_names,
+    route_refs,
     routed_ports,
-    share,
     together,
 )
+from canary.routers.route_kind import Lists, share
 
-_KIND = "TraefikService"
+
+def _makes(canary: Canary) -> tuple[ObjectRef, ...]:
+    return route_refs(canary, TRAEFIK_SERVICE)
 
 
-class TraefikRouter:
-    """Owns the list of weighted services; stickiness and the like, set by others on the same object, stay.
+def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Apply, ...]:
+    """The TraefikServices that divide requests so, one for each port.
 
-    The list is one value to the API server. The canary is on it only while it gets requests: Traefik drops a
-    weighted service whole when it can't resolve one of its parts.
+    Raises:
+        ValueError: the split mirrors or matches requests.
     """
+    if split.mirror or split.matched:
+        msg = f"Traefik's weighted services neither mirror nor match requests: {split}"
+        raise ValueError(msg)
+    weights = {canary.service_primary_name: split.primary}
+    if split.canary:
+        weights[canary.service_canary_name] = split.canary
+    return _manifests(canary, weights, observed, owned=True)
 
-    capabilities: Capabilities = Capabilities(
-        Granularity.PERCENT,
-        frozenset(
-            {"service.ports", "analysis.stepWeight", "analysis.stepWeightPromotion", "analysis.stepWeightRollback"}
-        ),
-    )
-    settle: timedelta = TRAEFIK_FOLLOWS
-    shared: None = None
 
-    def resources(self, canary: Canary) -> tuple[str, ...]:
-        """The kinds of object that its functions want to see among the observed."""
-        return (_KIND,)
+def _split(canary: Canary, observed: Observed) -> Split | None:
+    return together(_split_of(canary, observed.get(ref, {})) for ref in _makes(canary))
 
-    def desired(self, canary: Canary, split: Split, observed: Observed) -> tuple[Json, ...]:
-        """The TraefikServices that divide requests so, one for each port.
 
-        Raises:
-            ValueError: the split mirrors or matches requests.
-        """
-        if split.mirror or split.matched:
-            msg = f"Traefik's weighted services neither mirror nor match requests: {split}"
-            raise ValueError(msg)
-        weights = {canary.service_primary_name: split.primary}
-        if split.canary:
-            weights[canary.service_canary_name] = split.canary
-        return _manifests(canary, weights, observed, owned=True)
+def _hand_back(canary: Canary, observed: Observed) -> tuple[Apply, ...]:
+    return _manifests(canary, {canary.service_name: TOTAL_WEIGHT}, observed, owned=False)
 
-    def observed_split(self, canary: Canary, observed: Observed) -> Split | None:
-        """How the TraefikServices divide requests."""
-        return together(_split_of(canary, observed.get((_KIND, name), {})) for name in route_names(canary))
 
-    def unsettled(self, canary: Canary, observed: Observed) -> str:
-        """Always empty: a TraefikService has no status."""
-        return ""
-
-    def handed_back(self, canary: Canary, observed: Observed) -> tuple[Json, ...]:
-        """The TraefikServices with all requests to the Service that users call, and no owner."""
-        return _manifests(canary, {canary.service_name: TOTAL_WEIGHT}, observed, owned=False)
-
-    def unsupported(self, canary: Canary) -> tuple[Problem, ...]:
-        """The fields of the spec that this router can't honour."""
-        return refused(canary, "traefik", self.capabilities)
+def _problems(canary: Canary) -> tuple[Problem, ...]:
+    return refused(canary, TRAEFIK)
 
 
 def _split_of(canary: Canary, route: Json) -> Split | None:
     """How one TraefikService divides requests; None where it doesn't exist or leads elsewhere."""
     weights: dict[str, int] = {}
-    for service in items(mapping(mapping(route.get("spec")).get("weighted")).get("services")):
+    for service in items(_weighted(mapping(route.get("spec"))).get("services")):
         name = str(service.get("name"))
         weights[name] = weights.get(name, 0) + int(service.get("weight", 1))
     primary = weights.pop(canary.service_primary_name, 0)
@@ -87,22 +68,63 @@ def _split_of(canary: Canary, route: Json) -> Split | None:
     return None if weights or percent is None else Split(canary=percent)
 
 
-def _manifests(canary: Canary, weights: Mapping[str, int], observed: Observed, *, owned: bool) -> tuple[Json, ...]:
+def _weighted(spec: Json) -> Json:
+    return mapping(spec.get("weighted"))
+
+
+def _manifests(canary: Canary, weights: Mapping[str, int], observed: Observed, *, owned: bool) -> tuple[Apply, ...]:
     """The TraefikService of each port, with these weights of Services."""
-    namespace = canary.metadata.namespace
+    namespace = canary.namespace
     return tuple(
-        {
-            "apiVersion": "traefik.io/v1alpha1",
-            "kind": _KIND,
-            "metadata": route_metadata(canary, name, observed.get((_KIND, name)), owned=owned),
-            "spec": {
-                "weighted": {
-                    "services": [
-                        {"name": service, "namespace": namespace, "port": port.port, "weight": weight}
-                        for service, weight in weights.items()
-                    ]
-                }
-            },
-        }
+        Apply(
+            {
+                "apiVersion": TRAEFIK_SERVICE.api_version,
+                "kind": TRAEFIK_SERVICE.kind,
+                "metadata": route_metadata(
+                    canary, name, observed.get(ObjectRef(TRAEFIK_SERVICE, namespace, name)), owned=owned
+                ),
+                "spec": {
+                    "weighted": {
+                        "services": [
+                            {"name": service, "namespace": namespace, "port": port.port, "weight": weight}
+                            for service, weight in weights.items()
+                        ]
+                    }
+                },
+            }
+        )
         for name, port in routed_ports(canary)
     )
+
+
+def _backends(spec: Json) -> list[list[Json]]:
+    services = _weighted(spec).get("services")
+    return [services] if isinstance(services, list) else []
+
+
+def _mirrored(spec: Json) -> Iterable[str]:
+    mirroring = mapping(spec.get("mirroring"))
+    return (str(mirroring["name"]),) if "name" in mirroring else ()
+
+
+TRAEFIK = Provider(
+    names=("traefik",),
+    makes=_makes,
+    plan=_plan,
+    split=_split,
+    hand_back=_hand_back,
+    settle=TRAEFIK_FOLLOWS,
+    weights=Granularity.PERCENT,
+    fields=frozenset(
+        {"service.ports", "analysis.stepWeight", "analysis.stepWeightPromotion", "analysis.stepWeightRollback"}
+    ),
+    problems=_problems,
+    routes={
+        TRAEFIK_SERVICE: Lists(
+            backends=_backends,
+            part=lambda spec: {"weighted": {"services": _weighted(spec).get("services", [])}},
+            keeps_idle=False,
+            further=_mirrored,
+        ).kind
+    },
+)

@@ -11,14 +11,12 @@ from typing import Protocol
 
 from canary.api.canary import AutoscalerReference, Canary
 from canary.api.problems import Problem
-from canary.kube.types import HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT, Json, Resource
+from canary.kube.types import HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT, Json, Resource, items, mapping
 from canary.workloads.base import (
     NAME_LIMIT,
     annotations_of,
     is_owned,
-    items,
     labels_of,
-    mapping,
     name_of,
     owner_reference,
     portable,

@@ -10,7 +10,7 @@ from canary.api.meta import API_VERSION
 from canary.api.partitions import Partitions
 from canary.api.problems import Problem
 from canary.api.traffic import Readiness
-from canary.kube.types import Json, Resource
+from canary.kube.types import Json, Resource, items, mapping
 
 PRIMARY_SUFFIX = "-primary"
 
@@ -195,16 +195,6 @@ class Target(Protocol):
 def primary_name(name: str) -> str:
     """The name of the primary's copy of a workload, a ConfigMap or a Secret."""
     return name + PRIMARY_SUFFIX
-
-
-def mapping(value: object) -> Json:
-    """The value where it is a JSON object, an empty one otherwise: parts of an object may be absent or null."""
-    return value if isinstance(value, dict) else {}
-
-
-def items(value: object) -> list[Json]:
-    """The JSON objects of a list, none where it is absent or null."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def name_of(obj: Json) -> str:

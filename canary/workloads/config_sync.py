@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 
 from canary.api.canary import Canary, ConfigMode
 from canary.api.problems import Problem
-from canary.kube.types import Json
+from canary.kube.types import Json, mapping
 from canary.workloads import primary_template
-from canary.workloads.base import mapping
 from canary.workloads.configs import ConfigRef, read_at_start, references
 
 FOLLOWED_ANNOTATION = "flagger.app/followed-configs"

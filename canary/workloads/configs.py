@@ -8,15 +8,13 @@ from enum import StrEnum
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
-from canary.kube.types import Json
+from canary.kube.types import Json, items, mapping
 from canary.workloads.base import (
     NAME_LIMIT,
     Rules,
     annotations_of,
     included,
-    items,
     labels_of,
-    mapping,
     name_of,
     owner_reference,
     owners_of,

@@ -5,8 +5,8 @@ from typing import ClassVar
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.traffic import Readiness
-from canary.kube.types import DAEMON_SET, Json, Resource
-from canary.workloads.base import Rules, Services, items, mapping
+from canary.kube.types import DAEMON_SET, Json, Resource, items, mapping
+from canary.workloads.base import Rules, Services
 from canary.workloads.pod_template_target import PodTemplates
 
 NOWHERE = "flagger.app/scale-to-zero"

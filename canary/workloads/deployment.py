@@ -4,9 +4,8 @@ from dataclasses import replace
 from typing import ClassVar
 
 from canary.api.traffic import Readiness
-from canary.kube.types import DEPLOYMENT, Json, Resource
+from canary.kube.types import DEPLOYMENT, Json, Resource, items, mapping
 from canary.workloads import replicas
-from canary.workloads.base import items, mapping
 from canary.workloads.pod_template_target import PodTemplates
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.kube.client import FIELD_MANAGER
-from canary.kube.types import CONFIG_MAP, SECRET, SERVICE, Json, Resource
+from canary.kube.types import CONFIG_MAP, SECRET, SERVICE, Json, Resource, mapping
 from canary.workloads import revisions
-from canary.workloads.base import REVISION_ANNOTATION, annotations_of, labels_of, mapping, name_of, owners_of
+from canary.workloads.base import REVISION_ANNOTATION, annotations_of, labels_of, name_of, owners_of
 
 FLAGGER = "flagger"
 """The field manager of what Flagger has written: the name of its program."""

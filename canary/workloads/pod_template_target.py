@@ -7,7 +7,7 @@ from typing import ClassVar
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.traffic import Readiness
-from canary.kube.types import Json, Resource
+from canary.kube.types import Json, Resource, mapping
 from canary.workloads import ports, primary_template, services
 from canary.workloads.base import (
     LABEL_VALUE_LIMIT,
@@ -21,7 +21,6 @@ from canary.workloads.base import (
     is_owned,
     keep_selector,
     labels_of,
-    mapping,
     name_of,
     owner_reference,
     primary_name,

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
-from canary.kube.types import Json
-from canary.workloads.base import items, mapping, name_of
+from canary.kube.types import Json, items, mapping
+from canary.workloads.base import name_of
 
 LIMIT = 400
 """Characters of a diagnosis: it goes into a status and an event."""

@@ -6,8 +6,7 @@ from typing import NamedTuple
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.service import ServicePort
-from canary.kube.types import Json
-from canary.workloads.base import items, mapping
+from canary.kube.types import Json, items, mapping
 
 TCP = "TCP"
 NAME_LIMIT = 63

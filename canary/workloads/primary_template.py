@@ -5,17 +5,9 @@ import json
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from canary.kube.types import Json
+from canary.kube.types import Json, items, mapping
 from canary.workloads import configs
-from canary.workloads.base import (
-    PRIMARY_SUFFIX,
-    ROLL_ANNOTATION,
-    SelectorLabel,
-    items,
-    mapping,
-    portable,
-    without_nulls,
-)
+from canary.workloads.base import PRIMARY_SUFFIX, ROLL_ANNOTATION, SelectorLabel, portable, without_nulls
 
 _REVISION_DIGITS = 16
 # The rest of a template's metadata never reaches a pod.

@@ -1,8 +1,7 @@
 """Workloads that have as many pods as their spec asks for: how many, and how far they have come."""
 
 from canary.api.traffic import Readiness
-from canary.kube.types import Json
-from canary.workloads.base import mapping
+from canary.kube.types import Json, mapping
 
 
 def replicas(workload: Json) -> int:

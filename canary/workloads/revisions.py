@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterable
 
 from canary.api.canary import Canary
-from canary.kube.types import CONTROLLER_REVISION, Json, Resource
+from canary.kube.types import CONTROLLER_REVISION, Json, Resource, mapping
 from canary.workloads.base import (
     LABEL_VALUE_LIMIT,
     NAME_LIMIT,
@@ -19,7 +19,6 @@ from canary.workloads.base import (
     is_owned,
     keep_selector,
     labels_of,
-    mapping,
     name_of,
     owner_reference,
     portable,

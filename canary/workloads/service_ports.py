@@ -6,8 +6,8 @@ from typing import NamedTuple
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.service import ServicePort
-from canary.kube.types import Json
-from canary.workloads.base import is_owned, items, mapping
+from canary.kube.types import Json, items, mapping
+from canary.workloads.base import is_owned
 from canary.workloads.ports import TCP, container_ports, discovered_ports, free_name
 
 

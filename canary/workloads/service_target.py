@@ -10,7 +10,7 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.service import CustomMetadata, ServicePort
 from canary.api.traffic import Readiness
-from canary.kube.types import SERVICE, Json, Resource
+from canary.kube.types import SERVICE, Json, Resource, items, mapping
 from canary.workloads import primary_template, services
 from canary.workloads.base import (
     REVISION_ANNOTATION,
@@ -20,9 +20,7 @@ from canary.workloads.base import (
     annotations_of,
     included,
     is_owned,
-    items,
     labels_of,
-    mapping,
     without_nulls,
 )
 

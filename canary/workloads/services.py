@@ -8,14 +8,13 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.service import CustomMetadata
 from canary.api.traffic import SERVICE_LABEL
-from canary.kube.types import Json
+from canary.kube.types import Json, mapping
 from canary.workloads.base import (
     PRIMARY_SUFFIX,
     SelectorLabel,
     annotations_of,
     is_owned,
     labels_of,
-    mapping,
     owner_reference,
     selected_by,
 )

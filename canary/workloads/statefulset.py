@@ -9,9 +9,9 @@ from canary.api.meta import utc
 from canary.api.partitions import Partitions, PodState
 from canary.api.problems import Problem
 from canary.api.traffic import Readiness
-from canary.kube.types import STATEFUL_SET, Json, Resource
+from canary.kube.types import STATEFUL_SET, Json, Resource, items, mapping
 from canary.workloads import primary_template, replicas
-from canary.workloads.base import Rules, SelectorLabel, Services, items, labels_of, mapping, name_of, owners_of
+from canary.workloads.base import Rules, SelectorLabel, Services, labels_of, name_of, owners_of
 
 _REVISION_LABEL = "controller-revision-hash"
 """On a pod: the name of the ControllerRevision that it was made from."""

@@ -208,8 +208,8 @@ class OpenChecks:
         canary = parse_canary(raw)
         router = router_of(canary, "")
         assert router is not None
-        split = router.observed_split(
-            canary, {(kind, change.key.name): change.new for kind in router.resources(canary)}
+        split = router.split(
+            canary, {each: change.new for each in router.makes(canary) if each.name == change.key.name}
         )
         seen = self.splits.setdefault(change.key.name, [])
         seen += [split] if split is not None and seen[-1:] != [split] else []

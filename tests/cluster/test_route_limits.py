@@ -8,6 +8,7 @@ from canary.kube.types import HTTP_ROUTE
 from canary.routers.registry import ROUTERS
 from canary.sandbox.cluster import Cluster
 from tests.tools.route_limits import CASES, Case
+from tests.tools.routes import made
 
 ROUTER = ROUTERS["gatewayapi:v1"]
 
@@ -21,7 +22,7 @@ async def refusal(client: KubeClient, case: Case, namespace: str, number: int) -
     canary = canary.replace(status=status)
     chosen = Split(100, matched=True) if canary.analysis.match else Split(50, 100 if canary.analysis.mirror else 0)
     for split in (ALL_PRIMARY, chosen, ALL_PRIMARY):
-        (route,) = ROUTER.desired(canary, split, {})
+        (route,) = made(ROUTER, canary, split, {})
         del route["metadata"]["ownerReferences"]
         try:
             await client.apply(HTTP_ROUTE, route)

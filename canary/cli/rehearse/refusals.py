@@ -40,7 +40,7 @@ def problems_of(canary: Canary, beside: Lookup, provider: str) -> tuple[Problem,
 def is_weighted(canary: Canary, provider: str) -> bool:
     """Whether requests are divided by weight; a traffic provider that is not known is taken for one that does."""
     router = router_of(canary, provider)
-    return router is None or router.capabilities.weights is not Granularity.NONE
+    return router is None or router.weights is not Granularity.NONE
 
 
 def settle_of(canary: Canary, provider: str) -> timedelta:

@@ -11,10 +11,9 @@ from canary.controller.lookup import Configuration, Found, Gap
 from canary.controller.observe.foreign import namesakes
 from canary.controller.observe.index import Claims
 from canary.kube.store import Change, Key
-from canary.kube.types import RESOURCES, SERVICE, Json, Resource
+from canary.kube.types import RESOURCES, SERVICE, Json, Resource, mapping
 from canary.workloads import config_sync
 from canary.workloads.autoscalers import AUTOSCALERS
-from canary.workloads.base import mapping
 from canary.workloads.configs import references
 from canary.workloads.origin import is_evident, is_made_by_us, problem
 from canary.workloads.registry import TARGETS, target_for

@@ -10,11 +10,11 @@ from canary.controller.act.config_copies import apply_copy
 from canary.controller.act.owned_objects import is_owner, owned_objects
 from canary.controller.act.partitions import replace_pods
 from canary.controller.act.revision_history import RevisionHistory
-from canary.controller.act.shared_service import as_shifted, shift
 from canary.controller.configs import RESOURCE, ConfigReader
 from canary.controller.contest import DELETED, Write
 from canary.controller.observe.caches import Caches
 from canary.controller.observe.former_routes import handed_back
+from canary.controller.observe.routes import observed
 from canary.controller.observe.surroundings import Surroundings
 from canary.kube.applied import marked
 from canary.kube.client import KubeClient
@@ -22,7 +22,7 @@ from canary.kube.diff import covers, differences
 from canary.kube.errors import Conflict, NotFound
 from canary.kube.memo import Memo
 from canary.kube.ownership import take_over
-from canary.kube.types import CANARY, SERVICE, Json, Resource, name_of, namespace_of, resource_of
+from canary.kube.types import CANARY, SERVICE, Json, ObjectRef, Resource, name_of, namespace_of, resource_of
 from canary.rollout.decision import (
     Action,
     Adopt,
@@ -47,7 +47,8 @@ from canary.rollout.decision import (
     WakeAutoscaler,
 )
 from canary.rollout.deletion import FINALIZER
-from canary.routers.base import Router
+from canary.routers.base import Apply, Delete, Granularity, Patch, Provider
+from canary.routers.base import Write as Planned
 from canary.workloads import config_sync, configs
 from canary.workloads.base import Rules, Target, made_of, owners_of, primary_name
 from canary.workloads.origin import APPLIED_ANNOTATION, FLAGGER
@@ -60,7 +61,7 @@ class _Parts:
     """The surroundings of a Canary whose spec works: what every action builds on is there."""
 
     kind: Target
-    router: Router
+    router: Provider
     target: Json
 
 
@@ -136,13 +137,26 @@ class Actor:
         if self._seen.router is None:
             msg = f"{self._seen.canary.key} has no router to divide traffic with"
             raise RuntimeError(msg)
-        shifted = await shift(self._client, self._caches, self._seen.canary, self._seen.router, split)
-        if shifted is not None:
-            self._wrote(shifted)
-            fields = ("spec.selector",)
-            self.applied.append(Write(_words(shifted), str(shifted["spec"].get("selector")), fields))
-        for route in self._seen.router.desired(self._seen.canary, split, self._seen.routes):
-            await self._apply(route)
+        router, canary = self._seen.router, self._seen.canary
+        for write in router.plan(canary, split, observed(router, canary, self._caches.get)):
+            await self._write(write)
+
+    async def _write(self, write: Planned) -> None:
+        match write:
+            case Apply(manifest):
+                await self._apply(manifest)
+            case Patch(ref, patch):
+                before = self._caches.get(*ref) or {}
+                written = await self._client.merge_patch(*ref, patch)
+                self._wrote(written)
+                self.applied.append(Write(_words(written), str(patch), tuple(differences(before, patch))))
+            case Delete(ref):
+                if self._caches.get(*ref) is not None:
+                    with suppress(NotFound):
+                        await self._client.delete(*ref)
+                    self.writes += 1
+            case _:
+                assert_never(write)
 
     async def _lead(self, action: Route | LeaveRoutes) -> None:
         match action:
@@ -175,7 +189,20 @@ class Actor:
             lambda: wanted(parts.target, seen.canary, rules=self._rules, observed=there, primary=primary),
         )
         for service in made:
-            await self._apply(as_shifted(self._caches, seen.canary, parts.router, service) if apex else service)
+            await self._apply(self._as_it_selects(parts.router, service) if apex else service)
+
+    def _as_it_selects(self, router: Provider, service: Json) -> Json:
+        """The manifest of the Service that users call, with what it selects where the canary has traffic by that.
+
+        Two applications of different parts by one manager would take each other's fields off.
+        """
+        canary = self._seen.canary
+        there = observed(router, canary, self._caches.get)
+        split = router.split(canary, there) if router.weights is Granularity.PODS else None
+        if split is None or not split.canary:
+            return service
+        selector = there[ObjectRef(SERVICE, canary.namespace, canary.service_name)]["spec"]["selector"]
+        return {**service, "spec": {**service["spec"], "selector": selector}}
 
     def _parts(self) -> _Parts:
         seen = self._seen
@@ -288,8 +315,8 @@ class Actor:
             parts.target, seen.canary, rules=self._rules, observed=await self._as_kubectl_left_it()
         ):
             await self._release(service)
-        for route in parts.router.handed_back(seen.canary, seen.routes):
-            await self._release(route)
+        for write in parts.router.hand_back(seen.canary, seen.routes):
+            await (self._release(write.manifest) if isinstance(write, Apply) else self._write(write))
         for resource, name, patch in handed_back(seen.canary, self._caches.owners.of(seen.canary), self._caches.get):
             self._wrote(await self._client.merge_patch(resource, seen.canary.namespace, name, patch))
 

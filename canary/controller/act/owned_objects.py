@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 from canary.controller.configs import RESOURCE
 from canary.controller.observe.caches import Caches
-from canary.controller.observe.routes import ROUTES
+from canary.controller.observe.routes import providers_of
 from canary.controller.observe.surroundings import Surroundings
 from canary.kube.types import SERVICE, Json, Resource
-from canary.routers.base import route_names
 from canary.workloads import configs
 from canary.workloads.base import name_of, owners_of, primary_name
 
@@ -35,12 +34,12 @@ def owned_objects(caches: Caches, seen: Surroundings) -> Iterator[tuple[Resource
     for name, service in seen.services.items():
         if not is_target or name not in (canary.target_name, canary.primary_name):
             yield SERVICE, service
-    places = {(resource, namespace, name) for resource in ROUTES.values() for name in route_names(canary)}
-    made = {place for place in caches.owners.of(canary) if place[0] is not SERVICE or place[2] not in seen.services}
-    for resource, where, name in sorted(places | made, key=lambda place: (place[0].kind, place[2])):
-        obj = caches.get(resource, where, name)
+    places = {ref for each in providers_of(canary, seen.provider) for ref in each.makes(canary)}
+    places |= {ref for ref in caches.owners.of(canary) if ref.resource is not SERVICE or ref.name not in seen.services}
+    for place in sorted(places, key=lambda place: (place.resource.kind, place.name)):
+        obj = caches.get(*place)
         if obj is not None:
-            yield resource, obj
+            yield place.resource, obj
 
 
 def is_owner(seen: Surroundings, obj: Json) -> bool:

@@ -11,9 +11,9 @@ from canary.controller.observe.rivals import Get
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, NotLeading
 from canary.kube.memo import Recent
-from canary.kube.types import SERVICE, Json, Resource
+from canary.kube.types import SERVICE, Json, Resource, mapping
 from canary.workloads.autoscalers import Autoscaler
-from canary.workloads.base import Target, mapping, name_of, primary_name
+from canary.workloads.base import Target, name_of, primary_name
 from canary.workloads.configs import ConfigRef
 from canary.workloads.origin import Namesake, is_evident, is_made_by_us, problem
 

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 from canary.api.canary import Canary
 from canary.kube.store import Change
-from canary.kube.types import CANARY, HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, Resource, name_of, namespace_of
+from canary.kube.types import CANARY, SERVICE, Json, ObjectRef, Resource, name_of, namespace_of
 from canary.routers import former
+from canary.routers.registry import ROUTES
+from canary.routers.route_kind import CANARY as CANARY_SUFFIX
+from canary.routers.route_kind import PRIMARY as PRIMARY_SUFFIX
+from canary.routers.route_kind import RouteKind
 from canary.workloads.base import owners_of
 from canary.workloads.origin import APPLIED_ANNOTATION
 
-INDEXED = (SERVICE, HTTP_ROUTE, TRAEFIK_SERVICE)
+INDEXED = (SERVICE, *ROUTES)
 """The kinds of object that users' requests go by."""
-
-Place = tuple[Resource, str, str]
-"""A kind, a namespace and a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,11 @@ class Owners:
     """Which Services and routes were made for which Canary, whatever its spec says by now."""
 
     def __init__(self) -> None:
-        self._places: dict[str, set[Place]] = defaultdict(set)
+        self._places: dict[str, set[ObjectRef]] = defaultdict(set)
 
     def note(self, resource: Resource, change: Change[Json]) -> None:
         """Take in a change of an object."""
-        place = (resource, change.key.namespace, change.key.name)
+        place = ObjectRef(resource, change.key.namespace, change.key.name)
         before, after = _keys(resource, change.old), _keys(resource, change.new)
         for key in before - after:
             self._places[key].discard(place)
@@ -52,7 +53,7 @@ class Owners:
         for key in after - before:
             self._places[key].add(place)
 
-    def of(self, canary: Canary) -> Collection[Place]:
+    def of(self, canary: Canary) -> Collection[ObjectRef]:
         """The objects that a Canary owns, and the routes that we have written which lead to a Service of its canary."""
         owned = set(self._places.get(canary.metadata.uid, ()))
         services = {canary.service_canary_name, *(name for resource, _, name in owned if resource is SERVICE)}
@@ -67,14 +68,15 @@ def _keys(resource: Resource, obj: Json | None) -> set[str]:
         return set()
     keys = {str(owner.get("uid")) for owner in owners_of(obj) if owner.get("kind") == CANARY.kind}
     if resource is not SERVICE and (keys or APPLIED_ANNOTATION in (obj["metadata"].get("annotations") or {})):
-        keys |= {f"{namespace_of(obj)}/{name}" for name in former.canary_services(obj)}
+        services = {name for kind in ROUTES.get(resource, ()) for name in kind.canaries(obj)}
+        keys |= {f"{namespace_of(obj)}/{name}" for name in services}
     return keys
 
 
 def former_routes(
     canary: Canary,
-    places: Collection[Place],
-    current: Collection[tuple[str, str]],
+    places: Collection[ObjectRef],
+    current: Collection[ObjectRef],
     get: Callable[[Resource, str, str], Json | None],
 ) -> Iterator[FormerRoute]:
     """What still gives requests to the canary beside its route.
@@ -82,30 +84,37 @@ def former_routes(
     Args:
         canary: the Canary.
         places: what was made for it.
-        current: its Services and routes as the spec is, by kind and name.
+        current: its routes as the spec is.
         get: the object of a kind, a namespace and a name; None where there is none.
     """
     for called in former_services(canary, places):
         yield from _former_service(canary, called, get)
-    for resource, namespace, name in sorted(places, key=lambda place: (place[0].kind, place[2])):
-        if resource is SERVICE:
-            continue
-        route = get(resource, namespace, name)
-        if route is not None and (resource.kind, name) not in current and (share := former.canary_share(route)):
-            yield FormerRoute(resource, name, share, _guarded(route, former.without_canary(route)))
+    for place, route, kind in _routes(places, get):
+        if place not in current and (share := kind.share(route)):
+            yield FormerRoute(place.resource, place.name, share, _guarded(route, kind.without_canary(route)))
 
 
-def former_services(canary: Canary, places: Collection[Place]) -> Iterator[str]:
+def _routes(
+    places: Collection[ObjectRef], get: Callable[[Resource, str, str], Json | None]
+) -> Iterator[tuple[ObjectRef, Json, RouteKind]]:
+    """The routes that are there, each with every way in which a provider divides requests by it."""
+    for place in sorted(places, key=lambda place: (place.resource.kind, place.name)):
+        route = get(*place) if place.resource in ROUTES else None
+        if route is not None:
+            yield from ((place, route, kind) for kind in ROUTES[place.resource])
+
+
+def former_services(canary: Canary, places: Collection[ObjectRef]) -> Iterator[str]:
     """The names of the Services that users called before the spec was edited."""
-    called = {name.removesuffix(former.CANARY) for resource, _, name in places if resource is SERVICE}
+    called = {name.removesuffix(CANARY_SUFFIX) for resource, _, name in places if resource is SERVICE}
     owned = {name for resource, _, name in places if resource is SERVICE}
-    return (each for each in sorted(called) if f"{each}{former.CANARY}" in owned and each != canary.service_name)
+    return (each for each in sorted(called) if f"{each}{CANARY_SUFFIX}" in owned and each != canary.service_name)
 
 
 def _former_service(
     canary: Canary, called: str, get: Callable[[Resource, str, str], Json | None]
 ) -> Iterator[FormerRoute]:
-    names = (called, called + former.PRIMARY, called + former.CANARY)
+    names = (called, called + PRIMARY_SUFFIX, called + CANARY_SUFFIX)
     service, primary, own = (get(SERVICE, canary.namespace, each) for each in names)
     if service is None or primary is None or own is None:
         return
@@ -115,7 +124,7 @@ def _former_service(
 
 
 def handed_back(
-    canary: Canary, places: Collection[Place], get: Callable[[Resource, str, str], Json | None]
+    canary: Canary, places: Collection[ObjectRef], get: Callable[[Resource, str, str], Json | None]
 ) -> Iterator[tuple[Resource, str, Json]]:
     """What the spec named before it was edited, each with the merge patch by which it outlives the Canary.
 
@@ -123,15 +132,14 @@ def handed_back(
     is handed back before, and leads to none of the versions' Services any more.
     """
     for called in former_services(canary, places):
-        own, service = (get(SERVICE, canary.namespace, each) for each in (called + former.CANARY, called))
+        own, service = (get(SERVICE, canary.namespace, each) for each in (called + CANARY_SUFFIX, called))
         if service is None or own is None:
             continue
         if not former.leads_as(service, own) or _owns(canary, service):
             yield SERVICE, called, _guarded(service, former.leading_to(service, own), without=canary)
-    for resource, namespace, name in sorted(places, key=lambda place: (place[0].kind, place[2])):
-        route = get(resource, namespace, name) if resource is not SERVICE else None
-        if route is not None and former.versions_of(route):
-            yield resource, name, _guarded(route, former.past_versions(route), without=canary)
+    for place, route, kind in _routes(places, get):
+        if kind.versions(route):
+            yield place.resource, place.name, _guarded(route, kind.past_versions(route), without=canary)
 
 
 def _owns(canary: Canary, obj: Json) -> bool:

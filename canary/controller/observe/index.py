@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from canary.kube.store import Change
-from canary.kube.types import Json, Resource
-from canary.workloads.base import mapping, primary_name
+from canary.kube.types import Json, Resource, mapping
+from canary.workloads.base import primary_name
 
 
 class Ref(NamedTuple):

@@ -8,12 +8,11 @@ import structlog
 
 from canary.api.canary import Canary, parse_canary
 from canary.api.problems import InvalidResource
-from canary.api.status import Phase
 from canary.controller.configs import RESOURCE
 from canary.controller.observe.caches import Caches
 from canary.controller.observe.index import Index, Ref, ref_to
 from canary.controller.observe.kept_revisions import askable
-from canary.controller.observe.routes import ROUTES
+from canary.controller.observe.routes import providers_of
 from canary.controller.options import Options
 from canary.kube.types import (
     ALERT_PROVIDER,
@@ -24,8 +23,6 @@ from canary.kube.types import (
     Json,
     Resource,
 )
-from canary.routers.base import route_names
-from canary.routers.registry import router_of
 from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.base import Target, primary_name
 from canary.workloads.configs import ConfigRef, references
@@ -33,11 +30,6 @@ from canary.workloads.registry import target_for
 from canary.workloads.revisions import config_name, configs_of, record_name
 
 log = structlog.get_logger(__name__)
-
-UNDER_WAY = frozenset(
-    {Phase.WAITING, Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING, Phase.TERMINATING}
-)
-"""Phases in which users may be led to a canary."""
 
 
 class Needs(NamedTuple):
@@ -61,17 +53,17 @@ def of_spec(canary: Canary, mesh_provider: str) -> Needs:
     """
     namespace, scaler, kind = canary.namespace, canary.spec.autoscaler_ref, target_for(canary)
     scaler_kind = AUTOSCALERS.get(scaler.kind) if scaler is not None else None
-    routes = routes_of(canary, mesh_provider)
     named = [(SERVICE, name) for name in canary.services]
-    named += [(each, name) for each in routes for name in route_names(canary)]
     if kind is not None:
         named += [(kind.resource, name) for name in (canary.target_name, canary.primary_name)]
         named += [(CONTROLLER_REVISION, record_name(canary, revision)) for revision in askable(canary)]
     if scaler is not None and scaler_kind is not None:
         named += [(scaler_kind.resource, name) for name in (scaler.name, primary_name(scaler.name))]
     refs = {ref_to(resource, namespace, name) for resource, name in named}
+    routes = [ref for each in providers_of(canary, mesh_provider) for ref in each.refs(canary)]
+    refs |= {ref_to(*ref) for ref in routes}
     refs |= {ref_to(METRIC_TEMPLATE, where, name) for where, name in _templates(canary)}
-    kinds = {CANARY, SERVICE, *routes, *(resource for resource, _ in named)}
+    kinds = {CANARY, SERVICE, *(ref.resource for ref in routes), *(resource for resource, _ in named)}
     if kind is not None:
         kinds.add(CONTROLLER_REVISION)
     if any(metric.template_ref is not None for metric in canary.analysis.metrics):
@@ -79,14 +71,6 @@ def of_spec(canary: Canary, mesh_provider: str) -> Needs:
     if canary.analysis.alerts:
         kinds.add(ALERT_PROVIDER)
     return Needs(frozenset(kinds), frozenset(refs))
-
-
-def routes_of(canary: Canary, mesh_provider: str) -> tuple[Resource, ...]:
-    """The kinds that divide the Canary's traffic; at its end all: its spec may have named another."""
-    if canary.metadata.deletion_timestamp is not None:
-        return tuple(ROUTES.values())
-    router = router_of(canary, mesh_provider)
-    return tuple(ROUTES[each] for each in (router.resources(canary) if router else ()) if each != SERVICE.kind)
 
 
 def of_pods(caches: Caches, canary: Canary, templates: Iterable[ConfigRef]) -> Needs:
@@ -122,9 +106,6 @@ async def prepare(caches: Caches, index: Index, options: Options) -> None:
     """
     await caches.synced(CANARY)
     canaries = [canary async for canary in _readable(caches)]
-    if any(not canary.in_place and canary.status.phase in UNDER_WAY for canary in canaries):
-        # What its spec named before it was edited is found by what is there.
-        await caches.listed(ROUTES.values())
     await _watch(caches, index, canaries, lambda canary: of_spec(canary, options.mesh_provider))
     await _watch(caches, index, canaries, lambda canary: of_pods(caches, canary, _config_refs(caches, canary, options)))
     caches.stop_asking()

@@ -14,8 +14,8 @@ from canary.controller.observe.foreign import ForeignObjects
 from canary.controller.observe.former_routes import former_routes
 from canary.controller.observe.index import Index, ref_to
 from canary.controller.observe.kept_revisions import askable, kept
-from canary.controller.observe.needs import Needs, config_refs, of_pods, of_spec, routes_of
-from canary.controller.observe.routes import current_routes
+from canary.controller.observe.needs import Needs, config_refs, of_pods, of_spec
+from canary.controller.observe.routes import made_for, observed
 from canary.controller.observe.seen import Seen
 from canary.controller.observe.surroundings import Contents, Surroundings, Told
 from canary.controller.options import Options
@@ -31,12 +31,11 @@ from canary.kube.types import (
     POD,
     SERVICE,
     Json,
-    Resource,
     name_of,
     namespace_of,
 )
 from canary.rollout.facts import Answer, Facts, Question, Unseen, Workload
-from canary.routers.base import Granularity, Router, route_names
+from canary.routers.base import Granularity, Provider
 from canary.routers.registry import provider_of, router_of, settle_of
 from canary.workloads import config_sync
 from canary.workloads.autoscalers import AUTOSCALERS
@@ -105,7 +104,7 @@ class Observer:
         whole = self._statuses.whole(raw)
         canary = self._parsed(whole)
         default, namespace = self._options.mesh_provider, canary.namespace
-        named = (canary.spec, canary.metadata.deletion_timestamp, askable(canary))
+        named = (canary.spec, canary.metadata.deletion_timestamp, askable(canary), canary.status.routed_by)
         needs = self._needs.of(key, named, lambda: of_spec(canary, default))
         # Named first, then looked for: what changes from now on is known whole, and wakes the Canary again.
         self._index.add(canary.key, needs.refs)
@@ -119,12 +118,13 @@ class Observer:
         own_refs = self._reads.of((*key, True), (beside, made_of(primary)), lambda: self._refs(beside, primary))
         ref = canary.spec.autoscaler_ref
         scaler_kind = AUTOSCALERS.get(ref.kind) if ref is not None else None
-        routes = routes_of(canary, default)
+        routes = made_for(canary, default)
         needed = dict.fromkeys(
             (
                 *(each.resource for each in (kind, scaler_kind) if each is not None),
                 SERVICE,
-                *routes,
+                *(ref.resource for ref in routes),
+                *(ref.resource for ref in (router.reads(canary) if router else ())),
                 *(RESOURCE[each.kind] for each in sorted(refs | own_refs)),
                 *((CONTROLLER_REVISION,) if canary.status.bake is not None else ()),
                 *((METRIC_TEMPLATE,) if METRIC_TEMPLATE in needs.kinds else ()),
@@ -150,8 +150,8 @@ class Observer:
             target=target,
             primary=primary,
             services=services,
-            routes=self._routes(canary, routes, services),
-            left=tuple(former_routes(canary, places, current_routes(canary, routes), self._caches.get)),
+            routes=observed(router, canary, self._caches.get) if router else {},
+            left=tuple(former_routes(canary, places, routes, self._caches.get)),
             configs=contents.configs,
             shared=contents.shared,
             copies=contents.copies,
@@ -210,15 +210,6 @@ class Observer:
         """The configuration that a workload's pods read, where anybody is to look at it."""
         return config_refs(kind, workload, track_configs=self._options.track_configs)
 
-    def _routes(
-        self, canary: Canary, kinds: Iterable[Resource], services: Mapping[str, Json]
-    ) -> dict[tuple[str, str], Json]:
-        found: dict[tuple[str, str], Json] = {(SERVICE.kind, name): obj for name, obj in services.items()}
-        for each in kinds:
-            routes = self._caches.named(each, canary.namespace, route_names(canary))
-            found |= {(each.kind, name): route for name, route in routes.items()}
-        return found
-
     async def _shared(self, canary: Canary, kind: Target | None, target: Json | None, primary: Json | None) -> Shared:
         if kind is None or not self._options.track_configs:
             return Shared()
@@ -258,7 +249,8 @@ class Observer:
             now=now,
             target=target,
             primary=primary,
-            split=router.observed_split(seen.canary, seen.routes) if router else None,
+            provider=router.names[0] if router and router.routes else "",
+            split=router.split(seen.canary, seen.routes) if router else None,
             settle=settle,
             unsettled=unsettled,
             caught_up=self._caught_up.at(seen.canary.key, unsettled, now, settle),
@@ -320,7 +312,7 @@ class Observer:
             return False
         try:
             kind.handed_back_services(seen.target, canary, rules=self._options.rules, observed=seen.services)
-            router.handed_back(canary, seen.routes)
+            router.hand_back(canary, seen.routes)
         except ValueError:
             return False
         return True
@@ -330,8 +322,8 @@ class Observer:
         return problems(seen.canary, around, self._options, lambda part, *found: self._found.of((key, part), *found))
 
 
-def _divides(seen: Surroundings, router: Router) -> bool:
+def _divides(seen: Surroundings, router: Provider) -> bool:
     """Whether the router can divide requests now: by the numbers of pods, only those that one Service leads to."""
-    if router.shared is not None and seen.kind is not None and seen.primary is not None:
+    if router.weights is Granularity.PODS and seen.kind is not None and seen.primary is not None:
         return is_shared(seen.kind.template(seen.primary), seen.canary)
-    return router.capabilities.weights is not Granularity.NONE
+    return router.weights is not Granularity.NONE

@@ -1,14 +1,38 @@
-"""The kinds of object that divide traffic, as the cluster has them."""
+"""The objects that divide traffic, as the cluster has them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
-from canary.kube.types import HTTP_ROUTE, TRAEFIK_SERVICE, Resource
-from canary.routers.base import route_names
+from canary.kube.types import Json, ObjectRef, Resource
+from canary.routers.base import Observed, Provider
+from canary.routers.registry import ROUTERS, router_of
 
-ROUTES: Mapping[str, Resource] = {resource.kind: resource for resource in (TRAEFIK_SERVICE, HTTP_ROUTE)}
-"""The kinds of object that divide traffic, by name."""
+
+def providers_of(canary: Canary, default: str) -> tuple[Provider, ...]:
+    """The traffic provider of a Canary, first, and those by whose objects its users were led before.
+
+    Args:
+        canary: the Canary.
+        default: the controller's own provider, where the spec names none.
+    """
+    now = router_of(canary, default)
+    before = (ROUTERS[name] for name in canary.status.routed_by if name in ROUTERS)
+    return tuple(dict.fromkeys(each for each in (now, *before) if each is not None))
+
+
+def made_for(canary: Canary, default: str) -> tuple[ObjectRef, ...]:
+    """What its traffic provider makes; at its end also what those of before have, by the names of its spec."""
+    ending = canary.metadata.deletion_timestamp is not None
+    now = router_of(canary, default)
+    providers = providers_of(canary, default) if ending else () if now is None else (now,)
+    return tuple(dict.fromkeys(ref for each in providers for ref in each.makes(canary)))
+
+
+def observed(provider: Provider, canary: Canary, get: Callable[[Resource, str, str], Json | None]) -> Observed:
+    """The objects that a provider wants to see, as far as they are there."""
+    found = ((ref, get(*ref)) for ref in provider.refs(canary))
+    return {ref: obj for ref, obj in found if obj is not None}
 
 
 def not_installed(canary: Canary, resource: Resource) -> Problem:
@@ -19,8 +43,3 @@ def not_installed(canary: Canary, resource: Resource) -> Problem:
         f"install the CustomResourceDefinition {resource.plural}.{resource.group} with the version {resource.version},"
         " or set another provider",
     )
-
-
-def current_routes(canary: Canary, routes: Iterable[Resource]) -> set[tuple[str, str]]:
-    """The routes of the spec as it is, by kind and name."""
-    return {(each.kind, name) for each in routes for name in route_names(canary)}

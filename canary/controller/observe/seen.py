@@ -7,9 +7,9 @@ from canary.api.problems import Problem
 from canary.controller.lookup import Configuration, Found, Gap
 from canary.controller.observe.caches import Caches, Freshness
 from canary.controller.observe.index import Claims
-from canary.controller.observe.routes import ROUTES
 from canary.controller.observe.surroundings import Surroundings
-from canary.kube.types import Json, Resource
+from canary.kube.types import SERVICE, Json, ObjectRef, Resource
+from canary.routers.registry import ROUTES
 
 
 class Seen:
@@ -26,26 +26,28 @@ class Seen:
         self._caches = caches
         self.claims = claims
         canary, kind, scaler = around.canary, around.kind, around.autoscaler_kind
-        known: dict[tuple[str, str], Json | None] = {**around.routes}
+        namespace = canary.namespace
+        known: dict[ObjectRef, Json | None] = {**around.routes}
+        known |= {ObjectRef(SERVICE, namespace, name): service for name, service in around.services.items()}
         if kind is not None:
-            known[kind.resource.kind, canary.primary_name] = around.primary
-            known[kind.resource.kind, canary.target_name] = around.target
+            known[ObjectRef(kind.resource, namespace, canary.primary_name)] = around.primary
+            known[ObjectRef(kind.resource, namespace, canary.target_name)] = around.target
         if scaler is not None and canary.spec.autoscaler_ref is not None:
-            known[scaler.resource.kind, canary.spec.autoscaler_ref.name] = around.autoscaler
+            known[ObjectRef(scaler.resource, namespace, canary.spec.autoscaler_ref.name)] = around.autoscaler
         self._known = known
 
     def find(self, resource: Resource, namespace: str, name: str) -> Found:
         """An object, or why there is none to look at."""
-        key = (resource.kind, name)
-        if key in self._known and namespace == self._around.canary.namespace:
-            found = self._known[key]
-        elif resource.kind in ROUTES or resource.kind == "Service":
+        ref = ObjectRef(resource, namespace, name)
+        if ref in self._known:
+            found = self._known[ref]
+        elif resource in ROUTES or resource == SERVICE:
             found = None
         else:
             found = self._caches.get(resource, namespace, name)
         if found is not None:
             return found
-        if resource.kind in ROUTES and self._caches.state(resource).freshness is Freshness.ABSENT:
+        if resource in ROUTES and self._caches.state(resource).freshness is Freshness.ABSENT:
             return Gap.UNSERVED
         return Gap.UNKNOWN if resource in self._around.unseen else None
 

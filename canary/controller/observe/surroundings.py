@@ -11,7 +11,7 @@ from canary.controller.observe.former_routes import FormerRoute
 from canary.kube.types import Json, Resource
 from canary.rollout.decision import Action
 from canary.rollout.facts import Refusal
-from canary.routers.base import Router
+from canary.routers.base import Observed, Provider
 from canary.workloads.autoscalers import Autoscaler
 from canary.workloads.base import Target
 
@@ -46,7 +46,7 @@ class Surroundings:
         target: the workload that it names; None when there is none.
         primary: the primary; None when there is none.
         services: its Services that exist, by name.
-        routes: what its router looks at, Services among them, by kind and name.
+        routes: what its traffic provider looks at.
         left: what gives requests to the canary by a name, or for a provider, that the spec has no more.
         configs: checksums of the tracked configuration.
         shared: the configuration that the primary shares with the target.
@@ -64,11 +64,11 @@ class Surroundings:
     raw: Json
     provider: str
     kind: Target | None
-    router: Router | None
+    router: Provider | None
     target: Json | None
     primary: Json | None
     services: Mapping[str, Json]
-    routes: Mapping[tuple[str, str], Json]
+    routes: Observed
     left: tuple[FormerRoute, ...]
     configs: Mapping[str, str]
     shared: Shared

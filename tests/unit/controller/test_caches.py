@@ -10,7 +10,6 @@ import pytest
 from canary.controller.observe.caches import Caches, Freshness
 from canary.controller.observe.index import Index, ref_to
 from canary.controller.observe.needs import prepare
-from canary.controller.observe.routes import ROUTES
 from canary.controller.options import Options
 from canary.kube.errors import Unreachable
 from canary.kube.store import Change
@@ -26,10 +25,11 @@ from canary.kube.types import (
     TRAEFIK_SERVICE,
     Resource,
 )
+from canary.routers.registry import ROUTES
 from tests.unit.controller.api_in_memory import Answer, ApiInMemory, Asked, refused
 
 Json = dict[str, Any]
-KINDS = (DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT, *ROUTES.values())
+KINDS = (DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT, *ROUTES)
 
 
 class Watched:

@@ -6,7 +6,7 @@ from canary.api.canary import Canary, parse_canary
 from canary.controller.observe.former_routes import FormerRoute, Owners, former_routes, handed_back
 from canary.controller.observe.routes import not_installed
 from canary.kube.store import Change, key_of
-from canary.kube.types import HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, Resource, resource_of
+from canary.kube.types import HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, ObjectRef, Resource, resource_of
 from canary.workloads.origin import APPLIED_ANNOTATION
 
 OURS = [{"kind": "Canary", "name": "app", "uid": "0-1"}]
@@ -34,13 +34,14 @@ def services(name: str) -> list[Json]:
     return [obj(SERVICE, each, {"selector": {"app": "app"}}) for each in (f"{name}-primary", f"{name}-canary")]
 
 
-def left(made: Canary, objects: Iterable[Json], *current: tuple[str, str]) -> list[FormerRoute]:
+def left(made: Canary, objects: Iterable[Json], *current: tuple[Resource, str]) -> list[FormerRoute]:
     """What is found among these objects, beside those that the spec names now."""
     owners, known = Owners(), {(resource_of(each), key_of(each)): each for each in objects}
     for (resource, key), each in known.items():
         owners.note(resource, Change(key, None, each))
+    routes = [ObjectRef(resource, "shop", name) for resource, name in current]
     get = {(resource, *key): each for (resource, key), each in known.items()}
-    return [*former_routes(made, owners.of(made), current, lambda *place: get.get(place))]
+    return [*former_routes(made, owners.of(made), routes, lambda *place: get.get(place))]
 
 
 def back(made: Canary, objects: Iterable[Json]) -> dict[tuple[str, str], Json]:
@@ -57,7 +58,7 @@ def names(found: list[FormerRoute]) -> list[tuple[str, str, int]]:
 
 
 def test_a_route_of_another_name_is_found_by_its_owner() -> None:
-    found = left(canary("web"), [traefik_service("app", "app"), *services("app")], ("TraefikService", "web"))
+    found = left(canary("web"), [traefik_service("app", "app"), *services("app")], (TRAEFIK_SERVICE, "web"))
     assert names(found) == [("TraefikService", "app", 40)]
     assert found[0].patch["metadata"] == {"resourceVersion": "7"}
 
@@ -66,23 +67,23 @@ def test_a_route_that_was_there_before_the_canary_is_found_by_where_it_leads() -
     """It has no owner. By the Services of the old name, which the Canary owns, that is found too."""
     before = traefik_service("app", "app", owned=False)
     assert names(left(canary("web"), [before, *services("app")])) == [("TraefikService", "app", 40)]
-    assert names(left(canary(provider="gatewayapi:v1"), [before], ("HTTPRoute", "app"))) == [
+    assert names(left(canary(provider="gatewayapi:v1"), [before], (HTTP_ROUTE, "app"))) == [
         ("TraefikService", "app", 40)
     ]
 
 
 def test_what_others_lead_to_the_canary_is_theirs() -> None:
     preview = traefik_service("preview", "app", owned=False, marked=False)
-    assert left(canary(), [preview, *services("app")], ("TraefikService", "app")) == []
+    assert left(canary(), [preview, *services("app")], (TRAEFIK_SERVICE, "app")) == []
 
 
 def test_the_route_of_the_spec_is_none_of_before() -> None:
-    assert left(canary(), [traefik_service("app", "app")], ("TraefikService", "app")) == []
+    assert left(canary(), [traefik_service("app", "app")], (TRAEFIK_SERVICE, "app")) == []
 
 
 def test_a_port_that_was_taken_out_is_found() -> None:
     found = left(
-        canary(), [traefik_service("app", "app"), traefik_service("app-grpc", "app")], ("TraefikService", "app")
+        canary(), [traefik_service("app", "app"), traefik_service("app-grpc", "app")], (TRAEFIK_SERVICE, "app")
     )
     assert names(found) == [("TraefikService", "app-grpc", 40)]
 
@@ -90,7 +91,7 @@ def test_a_port_that_was_taken_out_is_found() -> None:
 def test_an_http_route_is_found_as_well() -> None:
     backends = [{"name": "app-primary", "weight": 0}, {"name": "app-canary", "weight": 100}]
     route = obj(HTTP_ROUTE, "app", {"rules": [{"backendRefs": backends}]})
-    assert names(left(canary(), [route], ("TraefikService", "app"))) == [("HTTPRoute", "app", 100)]
+    assert names(left(canary(), [route], (TRAEFIK_SERVICE, "app"))) == [("HTTPRoute", "app", 100)]
 
 
 def test_the_service_of_another_name_leads_to_the_primary_again() -> None:
@@ -105,7 +106,7 @@ def test_what_the_spec_named_before_outlives_the_canary_as_well() -> None:
     primary, own = (obj(SERVICE, f"app-{each}", {"selector": {"app": each}}) for each in ("primary", "canary"))
     apex = obj(SERVICE, "app", {"selector": {"app": "primary"}})
     patches = back(canary("web"), [apex, primary, own, traefik_service("app", "app")])
-    assert set(patches) == {("Service", "app"), ("TraefikService", "app")}
+    assert set(patches) == {("Service", "app"), (TRAEFIK_SERVICE, "app")}
     assert patches["Service", "app"]["spec"] == {"selector": {"app": "canary"}}
     assert patches["TraefikService", "app"]["spec"] == {"weighted": {"services": [{"name": "app", "weight": 100}]}}
     assert all(patch["metadata"]["ownerReferences"] == [] for patch in patches.values())

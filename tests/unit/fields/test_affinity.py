@@ -7,9 +7,9 @@ import pytest
 from canary.api.canary import Canary
 from canary.api.traffic import Split
 from canary.rollout.session_affinity import with_cookies
-from canary.routers.gatewayapi import GatewayRouter
+from canary.routers.gatewayapi import GATEWAY_API as ROUTER
+from tests.tools.routes import made
 
-ROUTER = GatewayRouter()
 FIELD = "spec.analysis.sessionAffinity"
 BESIDE = {
     "spec.service.gatewayRefs[].name": "gateway",
@@ -22,7 +22,7 @@ DAY = "Max-Age=86400"
 def cookies(canary: Canary) -> dict[str, list[str]]:
     """The cookies that a route at 20 percent sets, by the Service whose answers set them: name and attributes."""
     status = with_cookies(canary, canary.status.replace(canary_weight=20, last_applied_spec="v2"))
-    (route,) = ROUTER.desired(canary.replace(status=status), Split(20), {})
+    (route,) = made(ROUTER, canary.replace(status=status), Split(20), {})
     found = {}
     for backend in route["spec"]["rules"][-1]["backendRefs"]:
         for each in backend.get("filters", []):

@@ -11,6 +11,7 @@ from canary.kube.types import Json
 from canary.routers.registry import ROUTERS
 from canary.workloads import services
 from canary.workloads.base import SelectorLabel
+from tests.tools.routes import made as objects_of
 
 LABEL = SelectorLabel("app", "app")
 PORT: Json = {"name": "admin", "port": 8081}
@@ -22,7 +23,7 @@ PROVIDERS = [name for name in ROUTERS if name != "gatewayapi:v1beta1"]
 def made(canary: Canary, provider: str) -> list[Json]:
     """All that is made for a Canary, in mid-rollout where the provider has weights."""
     split = Split(0 if provider == "kubernetes" else 10)
-    return [*services.versions(canary, LABEL, {}, {}), *ROUTERS[provider].desired(canary, split, {})]
+    return [*services.versions(canary, LABEL, {}, {}), *objects_of(ROUTERS[provider], canary, split)]
 
 
 def port_of(service: Json, number: int) -> Json:

@@ -18,8 +18,8 @@ from canary.controller.options import Options
 from canary.controller.status_memory import StatusMemory
 from canary.kube.client import KubeClient
 from canary.kube.types import DAEMON_SET, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT, Json, Resource
-from canary.routers.kubernetes import KubernetesRouter
-from canary.routers.traefik import TraefikRouter
+from canary.routers.kubernetes import KUBERNETES
+from canary.routers.traefik import TRAEFIK
 from canary.workloads import config_sync
 from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.configs import ConfigKind, ConfigRef
@@ -114,7 +114,7 @@ CASES: list[tuple[str, object, Callable[[Surroundings], object], object, Mapping
         ("HorizontalPodAutoscaler", "other"),
         SCALED,
     ),
-    ("spec.provider", "kubernetes", lambda seen: type(seen.router), KubernetesRouter, {}),
+    ("spec.provider", "kubernetes", lambda seen: seen.router, KUBERNETES, {}),
 ]
 
 
@@ -133,7 +133,7 @@ def test_what_is_named_is_what_is_looked_at(
 def test_where_no_provider_is_named_it_is_the_controllers_own(
     document: Callable[..., Json], make: Callable[..., Canary]
 ) -> None:
-    assert isinstance(look(make({}).to_json()).router, TraefikRouter)
+    assert look(make({}).to_json()).router is TRAEFIK
 
 
 @pytest.mark.parametrize(

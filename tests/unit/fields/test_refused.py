@@ -111,7 +111,7 @@ def told(canary: Canary, provider: str) -> set[str]:
         canary = canary.replace(spec=canary.spec.replace(target_ref=target))
     router = router_of(canary, next((name for name in ROUTERS if name.partition(":")[0] == provider), ""))
     assert router is not None
-    problems = (*router.unsupported(canary), *in_place.references(canary, ""))
+    problems = (*router.problems(canary), *in_place.references(canary, ""))
     assert all(problem.message and problem.remedy for problem in problems)
     return {NAME.sub(".*", re.sub(r"\[\d+\]", "[]", problem.field)) for problem in problems}
 

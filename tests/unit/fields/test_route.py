@@ -7,9 +7,9 @@ import pytest
 
 from canary.api.canary import Canary
 from canary.api.traffic import Split
-from canary.routers.gatewayapi import GatewayRouter
+from canary.routers.gatewayapi import GATEWAY_API as ROUTER
+from tests.tools.routes import made
 
-ROUTER = GatewayRouter()
 NAMED = {"spec.service.gatewayRefs[].name": "gateway"}
 """Every route needs a gateway; nothing else is beside the field unless it is told."""
 
@@ -112,8 +112,8 @@ def test_the_route_honours_it(
     by: str,
 ) -> None:
     def read(canary: Canary) -> object:
-        assert ROUTER.unsupported(canary) == ()
-        (route,) = ROUTER.desired(canary, split, {})
+        assert ROUTER.problems(canary) == ()
+        (route,) = made(ROUTER, canary, split, {})
         return at(route["spec"], where)
 
     shows(field, value, read, expected, beside)

@@ -330,7 +330,7 @@ def problems(canary: Canary) -> tuple[Problem, ...]:
     scaler = {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "app"}, "spec": {"maxReplicas": 2}}
     return (
         *rules.problems(canary, canary.spec.provider or "kubernetes"),
-        *router.unsupported(canary),
+        *router.problems(canary),
         *kind.problems(canary, target_of(canary), rules=Rules(), observed={}),
         *autoscalers.problems(canary, scaler, needed=True),
     )

@@ -9,6 +9,7 @@ from canary.api.canary import Canary
 from canary.api.traffic import Split
 from canary.rollout.simulation import Deploy, Reading, SafeWorld, Scenario, Scheduled, Version
 from canary.routers.registry import ROUTERS
+from tests.tools.routes import after
 
 PROVIDERS: dict[str, tuple[str, dict[str, object]]] = {
     "gatewayapi": ("gatewayapi:v1", {"spec.service.gatewayRefs[].name": "gateway"}),
@@ -28,7 +29,7 @@ LATE = Version(readings=(Reading(1.0, weight=50),))
 def routed(canary: Canary) -> list[Split]:
     """How the route's objects divide requests in a rollout, one division after the other."""
     router = ROUTERS[canary.spec.provider]
-    assert router.unsupported(canary) == ()
+    assert router.problems(canary) == ()
     scheduled = (Scheduled(timedelta(minutes=1), Deploy("v2")),)
     versions = {"v1": Version(), "v2": LATE}
     line = SafeWorld(Scenario(canary=canary, versions=versions, changes=scheduled)).run()
@@ -36,8 +37,7 @@ def routed(canary: Canary) -> list[Split]:
     for entry in line.entries:
         if entry.split is None:
             continue
-        made = {(each["kind"], each["metadata"]["name"]): each for each in router.desired(canary, entry.split, {})}
-        seen = router.observed_split(canary, made)
+        seen = router.split(canary, after(router.plan(canary, entry.split, {}), {}))
         assert seen is not None
         found += [seen] if found[-1:] != [seen] else []
     return found

@@ -17,6 +17,7 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.status import Phase
 from canary.api.traffic import ALL_PRIMARY, Split
+from canary.kube.types import SERVICE, Json, ObjectRef
 from canary.rollout.decision import (
     Action,
     CopyToPrimary,
@@ -43,11 +44,12 @@ from canary.rollout.simulation import (
 )
 from canary.rollout.simulation.cluster import Cluster
 from canary.rollout.simulation.statefulset import StatefulSet
-from canary.routers.base import Granularity, Json
+from canary.routers.base import Granularity
+from canary.routers.kubernetes import REPLICAS, WEIGHT_ANNOTATION
 from canary.routers.registry import router_of
-from canary.routers.replicas import WEIGHT_ANNOTATION, ReplicaRouter
 from canary.workloads.base import Rules
 from canary.workloads.registry import TARGETS
+from tests.tools.routes import after, by_ref
 
 Make = Callable[..., Canary]
 
@@ -117,17 +119,6 @@ def refusals(name: str, kind: str, provider: str) -> set[str]:
     return found | ({f"spec.analysis.{missing}"} if name == "pod by pod" else set())
 
 
-def merged(obj: Json, patch: Json) -> Json:
-    """An object after a merge patch (RFC 7386)."""
-    done = {**obj}
-    for key, value in patch.items():
-        if value is None:
-            done.pop(key, None)
-        else:
-            done[key] = merged(done.get(key, {}), value) if isinstance(value, dict) else value
-    return done
-
-
 def target_of(kind: str, revision: str) -> Json:
     """The workload that users deploy."""
     metadata = {"name": "app", "namespace": "prod", "uid": "t-1"}
@@ -163,7 +154,7 @@ class Cell(SafeWorld):
         kind, router = TARGETS[self.canary.spec.target_ref.kind], router_of(self.canary, "")
         assert router is not None
         self.kind, self.router, self.rules = kind, router, Rules()
-        self.objects: dict[tuple[str, str], Json] = {}
+        self.objects: dict[ObjectRef, Json] = {}
         if kind is TARGETS["Service"]:
             self.cluster = Service(scenario)
             self._keep([self.target])
@@ -175,21 +166,21 @@ class Cell(SafeWorld):
 
     @property
     def services(self) -> dict[str, Json]:
-        return {name: obj for (kind, name), obj in self.objects.items() if kind == "Service"}
+        return {each.name: obj for each, obj in self.objects.items() if each.resource is SERVICE}
 
     @property
     def found(self) -> tuple[Problem, ...]:
         """What the spec, its router and its target have against each other."""
         return (
             *rules.problems(self.canary, self.canary.spec.provider),
-            *self.router.unsupported(self.canary),
+            *self.router.problems(self.canary),
             *self.kind.problems(self.canary, self.target, rules=self.rules, observed=self.services),
         )
 
     @property
     def routed(self) -> Split | None:
         """How the router's objects divide requests."""
-        return self.router.observed_split(self.canary, self.objects)
+        return self.router.split(self.canary, self.objects)
 
     def facts(self) -> Facts:
         facts = replace(super().facts(), problems=self.found)
@@ -210,20 +201,18 @@ class Cell(SafeWorld):
             case CopyToPrimary():
                 self._keep([kind.primary(target, canary, tracked={}, rules=given)])
             case Route(split):
-                if isinstance(self.router, ReplicaRouter):
-                    apex = self.objects["Service", "app"]
-                    self._keep([merged(apex, self.router.shift(canary, split, self.objects))])
-                self._keep(self.router.desired(canary, split, self.objects))
+                self.objects = after(self.router.plan(canary, split, self.objects), self.objects)
                 assert self.routed in (split, None if self.cluster.managed else split)
             case HandBack():
                 self._keep(kind.handed_back_services(target, canary, rules=given, observed=there))
-                self._keep(self.router.handed_back(canary, self.objects))
+                self.objects = after(self.router.hand_back(canary, self.objects), self.objects)
 
     def _shifted(self, service: Json) -> Json:
         """The users' Service as it is applied while the canary has traffic by what it selects, and what others keep."""
-        if not isinstance(self.router, ReplicaRouter):
+        if self.router is not REPLICAS:
             return service
-        selected = self.router.selected(self.canary, self.objects)
+        led = self.router.split(self.canary, self.objects)
+        selected = self.services["app"]["spec"]["selector"] if led is not None and led.canary else {}
         marks = self.services.get("app", {}).get("metadata", {}).get("annotations", {})
         kept = {key: value for key, value in marks.items() if key == WEIGHT_ANNOTATION}
         metadata = {**service["metadata"], "annotations": {**service["metadata"].get("annotations", {}), **kept}}
@@ -234,12 +223,12 @@ class Cell(SafeWorld):
         }
 
     def _keep(self, manifests: Iterable[Json]) -> None:
-        self.objects |= {(each["kind"], each["metadata"]["name"]): each for each in manifests}
+        self.objects |= by_ref(manifests, self.canary.namespace)
 
     @property
     def primary(self) -> Json:
         """The primary that was written last; empty where there is none."""
-        return self.objects.get((self.kind.resource.kind, "app-primary"), {})
+        return self.objects.get(ObjectRef(self.kind.resource, self.canary.namespace, "app-primary"), {})
 
     @property
     def has_pods(self) -> bool:
@@ -286,7 +275,7 @@ def cell(canary: Make, name: str, kind: str, provider: str, outcome: str) -> Cel
     scheduled = tuple(Scheduled(timedelta(seconds=at), change) for at, change in changes)
     router = router_of(made, "")
     assert router is not None
-    weighted = router.capabilities.weights is not Granularity.NONE
+    weighted = router.weights is not Granularity.NONE
     in_place = kind == "StatefulSet"
     story = Scenario(canary=made, versions=versions, changes=scheduled, weighted=weighted, in_place=in_place)
     return Cell(replace(story, replicas=4) if in_place else story)
@@ -395,7 +384,7 @@ def test_what_cant_be_is_refused_and_touches_nothing(
     assert stalled is not None
     assert all(str(problem) in stalled.message for problem in world.found)
     assert line.status.phase is Phase.EMPTY
-    assert world.objects.keys() <= {("Service", "app")}
+    assert world.objects.keys() <= {ObjectRef(SERVICE, "prod", "app")}
     assert world.cluster.primary is None
     assert not world.cluster.managed
     assert world.gone is (outcome == "deleted")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from canary.api.canary import Canary, parse_canary
-from canary.routers.base import Json
+from canary.kube.types import Json
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from canary.api.canary import Canary, parse_canary
 from canary.api.traffic import ALL_PRIMARY, Split
-from canary.routers.base import Json
-from canary.routers.gatewayapi import GatewayRouter
+from canary.kube.types import HTTP_ROUTE, Json, ObjectRef
+from canary.routers.gatewayapi import GATEWAY_API as ROUTER
 from tests.tools.route_limits import STICKY, Case
+from tests.tools.routes import made
 
-ROUTER = GatewayRouter()
-ROUTE = ("HTTPRoute", "my-app")
+ROUTE = ObjectRef(HTTP_ROUTE, "shop", "my-app")
 
 
 def canary(affinity: dict[str, Any], **status: str) -> Canary:
@@ -38,7 +38,7 @@ RESTING = canary({"cookieName": "track"}, previousSessionAffinityCookie="track=a
 
 
 def rules(of: Canary, split: Split) -> list[Json]:
-    (route,) = ROUTER.desired(of, split, {})
+    (route,) = made(ROUTER, of, split, {})
     found: list[Json] = route["spec"]["rules"]
     return found
 
@@ -98,17 +98,17 @@ def test_without_a_cookie_in_the_status_nobody_is_kept_anywhere() -> None:
 
 @given(st.builds(Split, canary=st.integers(0, 100)), st.sampled_from([ROLLING, RESTING]))
 def test_every_split_can_be_read_back(split: Split, of: Canary) -> None:
-    (made,) = ROUTER.desired(of, split, {})
+    (route,) = made(ROUTER, of, split, {})
 
-    assert ROUTER.observed_split(of, {ROUTE: made}) == split
+    assert ROUTER.split(of, {ROUTE: route}) == split
 
 
 def test_a_cookie_is_taken_back_beside_other_changes_of_an_answer() -> None:
     """The Gateway API takes one such filter a rule."""
     raw = Case("", "", {"headers": {"response": {"set": {"x": "1"}, "add": {"y": "2"}}}}, STICKY).canary("shop")
-    made = parse_canary(raw)
-    made = made.replace(status=made.status.replace(previous_session_affinity_cookie="c=1"))
-    (route,) = ROUTER.desired(made, ALL_PRIMARY, {})
+    resting = parse_canary(raw)
+    resting = resting.replace(status=resting.status.replace(previous_session_affinity_cookie="c=1"))
+    (route,) = made(ROUTER, resting, ALL_PRIMARY, {})
     (changes,) = (each for each in route["spec"]["rules"][0]["filters"] if each["type"] == "ResponseHeaderModifier")
     assert changes["responseHeaderModifier"] == {
         "add": [{"name": "y", "value": "2"}, {"name": "Set-Cookie", "value": "c=1; Max-Age=-1"}],

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from canary.api.canary import Canary, parse_canary
 from canary.api.traffic import ALL_PRIMARY, Split
-from canary.routers.base import Json
-from canary.routers.gatewayapi import GatewayRouter
+from canary.kube.types import HTTP_ROUTE, Json, ObjectRef
+from canary.routers.gatewayapi import GATEWAY_API as ROUTER
+from tests.tools.routes import made
 
-ROUTER = GatewayRouter()
 GATEWAYS: Json = {"gatewayRefs": [{"name": "gateway"}]}
 CANARY = parse_canary(
     {
@@ -21,18 +21,18 @@ CANARY = parse_canary(
         },
     }
 )
-ROUTE = ("HTTPRoute", "my-app")
+ROUTE = ObjectRef(HTTP_ROUTE, "shop", "my-app")
 
 
 @given(st.builds(Split, canary=st.integers(0, 100), mirror=st.integers(0, 100), matched=st.booleans()))
 def test_every_split_can_be_read_back(split: Split) -> None:
-    (made,) = ROUTER.desired(CANARY, split, {})
-    assert ROUTER.observed_split(CANARY, {ROUTE: made}) == split
+    (route,) = made(ROUTER, CANARY, split, {})
+    assert ROUTER.split(CANARY, {ROUTE: route}) == split
 
 
 def test_without_conditions_requests_cannot_be_matched(make_canary: Callable[..., Canary]) -> None:
     with pytest.raises(ValueError, match="no analysis\\.match"):
-        ROUTER.desired(make_canary(GATEWAYS), Split(100, matched=True), {})
+        made(ROUTER, make_canary(GATEWAYS), Split(100, matched=True), {})
 
 
 class TestObservedSplit:
@@ -50,28 +50,28 @@ class TestObservedSplit:
         ],
     )
     def test_is_unknown_where_the_route_is_not_of_our_making(self, rules: list[Json]) -> None:
-        assert ROUTER.observed_split(CANARY, {ROUTE: {"spec": {"rules": rules}}}) is None
+        assert ROUTER.split(CANARY, {ROUTE: {"spec": {"rules": rules}}}) is None
 
     def test_is_unknown_where_there_is_no_route(self) -> None:
-        assert ROUTER.observed_split(CANARY, {}) is None
+        assert ROUTER.split(CANARY, {}) is None
 
     def test_counts_a_missing_weight_as_one(self) -> None:
         backends = [{"name": "my-app-primary"}, {"name": "my-app-canary"}]
-        assert ROUTER.observed_split(CANARY, {ROUTE: {"spec": {"rules": [{"backendRefs": backends}]}}}) == Split(50)
+        assert ROUTER.split(CANARY, {ROUTE: {"spec": {"rules": [{"backendRefs": backends}]}}}) == Split(50)
 
     def test_reads_copies_given_as_a_fraction(self) -> None:
         mirror = {"backendRef": {"name": "my-app-canary"}, "fraction": {"numerator": 1, "denominator": 4}}
         rule = {"backendRefs": [{"name": "my-app-primary"}], "filters": [{"requestMirror": mirror}]}
-        assert ROUTER.observed_split(CANARY, {ROUTE: {"spec": {"rules": [rule]}}}) == Split(0, mirror=25)
+        assert ROUTER.split(CANARY, {ROUTE: {"spec": {"rules": [rule]}}}) == Split(0, mirror=25)
 
     def test_copies_to_others_are_no_part_of_it(self) -> None:
         mirror = {"backendRef": {"name": "shadow"}}
         rule = {"backendRefs": [{"name": "my-app-primary"}], "filters": [{"requestMirror": mirror}]}
-        assert ROUTER.observed_split(CANARY, {ROUTE: {"spec": {"rules": [rule]}}}) == ALL_PRIMARY
+        assert ROUTER.split(CANARY, {ROUTE: {"spec": {"rules": [rule]}}}) == ALL_PRIMARY
 
 
 class TestUnsettled:
-    def route(self, **condition: object) -> dict[tuple[str, str], Json]:
+    def route(self, **condition: object) -> dict[ObjectRef, Json]:
         accepted = {"type": "Accepted", "status": "True", "observedGeneration": 3, **condition}
         parent = {"parentRef": {"name": "gateway"}, "conditions": [accepted]}
         return {ROUTE: {"metadata": {"generation": 3}, "status": {"parents": [parent]}}}
@@ -140,7 +140,7 @@ class TestUnsettled:
 def test_what_it_cannot_honour_is_refused_by_name(
     make_canary: Callable[..., Canary], service: Json, analysis: Json, field: str
 ) -> None:
-    (problem,) = ROUTER.unsupported(make_canary({**GATEWAYS, **service}, {"iterations": 5, **analysis}))
+    (problem,) = ROUTER.problems(make_canary({**GATEWAYS, **service}, {"iterations": 5, **analysis}))
     assert problem.field == field
     assert problem.message
     assert problem.remedy
@@ -149,8 +149,8 @@ def test_what_it_cannot_honour_is_refused_by_name(
 def test_a_prefix_is_replaced_where_each_rule_has_one(make_canary: Callable[..., Canary]) -> None:
     service = {**GATEWAYS, "rewrite": {"uri": "/", "type": "ReplacePrefixMatch"}}
     canary = make_canary({**service, "match": [{"uri": {"prefix": "/api"}}]})
-    assert ROUTER.unsupported(canary) == ()
-    (route,) = ROUTER.desired(canary, ALL_PRIMARY, {})
+    assert ROUTER.problems(canary) == ()
+    (route,) = made(ROUTER, canary, ALL_PRIMARY, {})
     rewrite = route["spec"]["rules"][0]["filters"][0]["urlRewrite"]
     assert rewrite == {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}
 
@@ -162,5 +162,5 @@ def test_a_prefix_is_replaced_where_each_rule_has_one(make_canary: Callable[...,
 def test_limits_are_written_as_the_gateway_api_reads_them(
     make_canary: Callable[..., Canary], text: str, written: str
 ) -> None:
-    (route,) = ROUTER.desired(make_canary({**GATEWAYS, "timeout": text}), ALL_PRIMARY, {})
+    (route,) = made(ROUTER, make_canary({**GATEWAYS, "timeout": text}), ALL_PRIMARY, {})
     assert route["spec"]["rules"][0]["timeouts"] == {"request": written}

@@ -9,8 +9,10 @@ import yaml
 
 from canary.api.canary import Canary, parse_canary
 from canary.api.traffic import Split
-from canary.routers.base import Json, Observed, Router
+from canary.kube.types import Json
+from canary.routers.base import Observed, Provider
 from canary.routers.registry import ROUTERS
+from tests.tools.routes import by_ref, made, manifests
 
 HERE = Path(__file__).parent
 SCHEMAS = {
@@ -27,17 +29,16 @@ golden = pytest.mark.parametrize(
 )
 
 
-def parts_of(case: Json) -> tuple[Router, Canary, Observed]:
-    observed = {(obj["kind"], obj["metadata"]["name"]): obj for obj in case.get("observed", [])}
-    return ROUTERS[case["provider"]], parse_canary(case["canary"]), observed
+def parts_of(case: Json) -> tuple[Provider, Canary, Observed]:
+    return ROUTERS[case["provider"]], parse_canary(case["canary"]), by_ref(case.get("observed", []))
 
 
 @golden
 def test_objects_are_as_written(case: Json) -> None:
     router, canary, observed = parts_of(case)
-    assert list(router.desired(canary, Split(**case["split"]), observed)) == case["expected"], case["rule"]
+    assert made(router, canary, Split(**case["split"]), observed) == case["expected"], case["rule"]
     if "handed_back" in case:
-        assert list(router.handed_back(canary, observed)) == case["handed_back"]
+        assert manifests(router.hand_back(canary, observed)) == case["handed_back"]
 
 
 @golden
@@ -49,27 +50,25 @@ def test_objects_fit_the_schemas_of_those_who_read_them(case: Json) -> None:
 @golden
 def test_a_spec_that_is_routed_has_no_problem(case: Json) -> None:
     router, canary, _ = parts_of(case)
-    assert router.unsupported(canary) == ()
+    assert router.problems(canary) == ()
 
 
 @golden
 def test_the_split_can_be_read_back(case: Json) -> None:
     router, canary, _ = parts_of(case)
-    made = {(obj["kind"], obj["metadata"]["name"]): obj for obj in case["expected"]}
-    if made:
-        assert router.observed_split(canary, made) == Split(**case["split"])
+    if case["expected"]:
+        assert router.split(canary, by_ref(case["expected"])) == Split(**case["split"])
 
 
 @golden
 def test_making_the_objects_again_changes_nothing(case: Json) -> None:
     router, canary, _ = parts_of(case)
     split = Split(**case["split"])
-    first = router.desired(canary, split, {})
-    there = {(obj["kind"], obj["metadata"]["name"]): obj for obj in first}
-    assert router.desired(canary, split, there) == first
+    first = made(router, canary, split, {})
+    assert made(router, canary, split, by_ref(first)) == first
 
 
 @golden
-def test_the_router_looks_at_the_kinds_that_it_makes(case: Json) -> None:
+def test_the_provider_says_what_it_makes(case: Json) -> None:
     router, canary, _ = parts_of(case)
-    assert {obj["kind"] for obj in case["expected"]} <= set(router.resources(canary))
+    assert by_ref(case["expected"]).keys() <= set(router.makes(canary))

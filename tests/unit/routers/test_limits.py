@@ -15,7 +15,7 @@ ROUTER = ROUTERS["gatewayapi:v1"]
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
 def test_what_is_refused_is_told_by_its_field(case: Case) -> None:
-    found = ROUTER.unsupported(parse_canary(case.canary("shop")))
+    found = ROUTER.problems(parse_canary(case.canary("shop")))
     assert {problem.field for problem in found} == ({f"spec.{case.blamed}"} if case.blamed else set())
     assert all(problem.message and problem.remedy for problem in found)
 
@@ -29,14 +29,14 @@ def test_what_is_refused_is_told_by_its_field(case: Case) -> None:
     ],
 )
 def test_a_host_is_mended_in_words(host: str, remedy: str) -> None:
-    (problem,) = ROUTER.unsupported(parse_canary(Case("", "", {"hosts": [host]}).canary("shop")))
+    (problem,) = ROUTER.problems(parse_canary(Case("", "", {"hosts": [host]}).canary("shop")))
     assert problem.remedy == remedy
 
 
 def test_what_the_analysis_says_does_not_count_where_it_is_skipped() -> None:
     made = Case("", "", {}, {"iterations": 2, "match": [{"headers": {"x y": {"exact": "a"}}}]}).canary("shop")
     made["spec"]["skipAnalysis"] = True
-    assert ROUTER.unsupported(parse_canary(made)) == ()
+    assert ROUTER.problems(parse_canary(made)) == ()
 
 
 @pytest.mark.parametrize("provider", ["gatewayapi:v1", "traefik", "kubernetes"])

@@ -7,7 +7,7 @@ import pytest
 
 from canary.api.canary import Canary, parse_canary
 from canary.api.traffic import Split
-from canary.routers.pods import PodsRouter
+from canary.routers.pods import PODS
 from canary.routers.registry import provider_of, router_of
 
 
@@ -19,11 +19,11 @@ def canary(**analysis: Any) -> Canary:
 
 def test_no_object_divides_their_requests() -> None:
     router = router_of(canary(), "traefik")
-    assert isinstance(router, PodsRouter)
-    assert router.resources(canary()) == ()
-    assert router.desired(canary(), Split(50), {}) == ()
-    assert router.handed_back(canary(), {}) == ()
-    assert router.observed_split(canary(), {}) is None
+    assert router is PODS
+    assert router.refs(canary()) == ()
+    assert router.plan(canary(), Split(50), {}) == ()
+    assert router.hand_back(canary(), {}) == ()
+    assert router.split(canary(), {}) is None
 
 
 def test_the_controllers_provider_is_not_theirs(make_canary: Callable[..., Canary]) -> None:
@@ -43,9 +43,9 @@ def test_the_controllers_provider_is_not_theirs(make_canary: Callable[..., Canar
     ],
 )
 def test_what_only_a_route_can_do_is_refused_by_name(analysis: dict[str, Any], field: str) -> None:
-    (problem,) = PodsRouter().unsupported(canary(**analysis))
+    (problem,) = PODS.problems(canary(**analysis))
     assert (problem.field, problem.remedy) == (field, "take it out")
 
 
 def test_a_share_of_the_pods_can_be_had() -> None:
-    assert PodsRouter().unsupported(canary(stepWeight=20, maxWeight=60)) == ()
+    assert PODS.problems(canary(stepWeight=20, maxWeight=60)) == ()

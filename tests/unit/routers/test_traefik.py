@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from canary.api.canary import Canary, parse_canary
 from canary.api.traffic import ALL_PRIMARY, Split
-from canary.routers.base import Json
-from canary.routers.traefik import TraefikRouter
+from canary.kube.types import TRAEFIK_SERVICE, Json, ObjectRef
+from canary.routers.traefik import TRAEFIK as ROUTER
+from tests.tools.routes import made
 
-ROUTER = TraefikRouter()
+ROUTE = ObjectRef(TRAEFIK_SERVICE, "shop", "my-app")
 CANARY = parse_canary(
     {
         "metadata": {"name": "my-app", "namespace": "shop", "uid": "uid-1"},
@@ -19,45 +20,45 @@ CANARY = parse_canary(
 )
 
 
-def observed(*services: Json) -> dict[tuple[str, str], Json]:
-    return {("TraefikService", "my-app"): {"spec": {"weighted": {"services": list(services)}}}}
+def observed(*services: Json) -> dict[ObjectRef, Json]:
+    return {ROUTE: {"spec": {"weighted": {"services": list(services)}}}}
 
 
 @given(st.integers(0, 100).map(Split))
 def test_every_split_can_be_read_back(split: Split) -> None:
-    (made,) = ROUTER.desired(CANARY, split, {})
-    assert ROUTER.observed_split(CANARY, {("TraefikService", "my-app"): made}) == split
+    (route,) = made(ROUTER, CANARY, split, {})
+    assert ROUTER.split(CANARY, {ROUTE: route}) == split
 
 
 @pytest.mark.parametrize("split", [Split(0, mirror=10), Split(100, matched=True)])
 def test_it_neither_mirrors_nor_matches(split: Split) -> None:
     with pytest.raises(ValueError, match="neither mirror nor match"):
-        ROUTER.desired(CANARY, split, {})
+        made(ROUTER, CANARY, split, {})
 
 
 class TestObservedSplit:
     def test_is_unknown_where_there_is_no_object(self) -> None:
-        assert ROUTER.observed_split(CANARY, {}) is None
+        assert ROUTER.split(CANARY, {}) is None
 
     def test_is_unknown_where_the_object_leads_elsewhere(self) -> None:
-        assert ROUTER.observed_split(CANARY, observed({"name": "other", "weight": 1})) is None
+        assert ROUTER.split(CANARY, observed({"name": "other", "weight": 1})) is None
         both = observed({"name": "my-app-primary", "weight": 1}, {"name": "other", "weight": 1})
-        assert ROUTER.observed_split(CANARY, both) is None
+        assert ROUTER.split(CANARY, both) is None
 
     def test_is_unknown_where_nothing_gets_requests(self) -> None:
-        assert ROUTER.observed_split(CANARY, observed({"name": "my-app-primary", "weight": 0})) is None
-        assert ROUTER.observed_split(CANARY, {("TraefikService", "my-app"): {"spec": {"mirroring": {}}}}) is None
+        assert ROUTER.split(CANARY, observed({"name": "my-app-primary", "weight": 0})) is None
+        assert ROUTER.split(CANARY, {ROUTE: {"spec": {"mirroring": {}}}}) is None
 
     def test_is_in_percent_whatever_the_total(self) -> None:
         both = observed({"name": "my-app-primary", "weight": 3}, {"name": "my-app-canary"})
-        assert ROUTER.observed_split(CANARY, both) == Split(25)
+        assert ROUTER.split(CANARY, both) == Split(25)
 
     def test_of_a_trace_of_traffic_is_not_nothing(self) -> None:
         both = observed({"name": "my-app-primary", "weight": 999}, {"name": "my-app-canary", "weight": 1})
-        assert ROUTER.observed_split(CANARY, both) == Split(1)
+        assert ROUTER.split(CANARY, both) == Split(1)
 
     def test_reads_the_primary_alone(self) -> None:
-        assert ROUTER.observed_split(CANARY, observed({"name": "my-app-primary", "weight": 100})) == ALL_PRIMARY
+        assert ROUTER.split(CANARY, observed({"name": "my-app-primary", "weight": 100})) == ALL_PRIMARY
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ class TestObservedSplit:
 def test_what_it_cannot_honour_is_refused_by_name(
     make_canary: Callable[..., Canary], service: Json, analysis: Json, field: str
 ) -> None:
-    (problem,) = ROUTER.unsupported(make_canary(service, analysis))
+    (problem,) = ROUTER.problems(make_canary(service, analysis))
     assert problem.field == field
     assert "traefik" in problem.message
     assert problem.remedy
@@ -96,16 +97,16 @@ def test_what_it_cannot_honour_is_refused_by_name(
 def test_references_of_other_providers_are_refused(
     make_canary: Callable[..., Canary], reference: str, value: Any
 ) -> None:
-    (problem,) = ROUTER.unsupported(make_canary(**{reference: value}))
+    (problem,) = ROUTER.problems(make_canary(**{reference: value}))
     assert problem.field == f"spec.{reference}"
 
 
 def test_an_analysis_under_its_older_name_is_refused_under_that_name(make_canary: Callable[..., Canary]) -> None:
     canary = make_canary(analysis=None, canaryAnalysis={"mirror": True})
     older = canary.replace(spec=canary.spec.replace(analysis=None))
-    (problem,) = ROUTER.unsupported(older)
+    (problem,) = ROUTER.problems(older)
     assert problem.field == "spec.canaryAnalysis.mirror"
 
 
 def test_an_analysis_that_is_skipped_is_not_looked_at(make_canary: Callable[..., Canary]) -> None:
-    assert ROUTER.unsupported(make_canary(analysis={"mirror": True}, skipAnalysis=True)) == ()
+    assert ROUTER.problems(make_canary(analysis={"mirror": True}, skipAnalysis=True)) == ()
