@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final
 
-from canary.api import bounds, field_conflicts, in_place, names, ports
+from canary.api import bounds, field_conflicts, in_place, names, ports, requirements
 from canary.api.addresses import is_web_address
 from canary.api.analysis import MAX_ITERATIONS, Metric, ThresholdRange, Webhook
 from canary.api.canary import MIN_INTERVAL, Canary
@@ -123,20 +123,9 @@ def _provider_references(canary: Canary, provider: str) -> Iterator[Problem]:
     if canary.in_place:
         return
     spec = canary.spec
-    family = provider.partition(":")[0]
-    if family == "gatewayapi" and not spec.service.gateway_refs:
-        yield Problem(
-            "spec.service.gatewayRefs",
-            f"is missing; provider {provider} attaches the route to a gateway",
-            "name the gateway, such as [{name: gateway, namespace: gateway-system}]",
-        )
-    if family in {"nginx", "skipper"} and (spec.ingress_ref is None or not spec.ingress_ref.name):
-        yield Problem("spec.ingressRef", f"is missing; provider {provider} starts from an Ingress", "name the Ingress")
-    if family == "apisix" and (spec.route_ref is None or not spec.route_ref.name):
-        yield Problem("spec.routeRef", f"is missing; provider {provider} starts from an ApisixRoute", "name the route")
-    if provider == "appmesh" and not spec.service.mesh_name:
-        yield Problem("spec.service.meshName", f"is missing; provider {provider} needs it", "name the mesh")
-    if family == "istio" and spec.service.delegation and (spec.service.hosts or spec.service.gateways):
+    for each in requirements.missing(spec, provider):
+        yield Problem(f"spec.{each.field}", f"is missing; provider {provider} {each.why}", each.remedy)
+    if provider.partition(":")[0] == "istio" and spec.service.delegation and (spec.service.hosts or spec.service.gateways):
         yield Problem(
             "spec.service.delegation",
             "a delegate VirtualService has neither hosts nor gateways",

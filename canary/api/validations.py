@@ -7,6 +7,7 @@ from 1.25 on take them.
 from typing import Final
 
 from canary.api.meta import JsonObject
+from canary.api.requirements import REQUIREMENTS, Requirement
 
 _KNATIVE = "(self.targetRef.kind == 'Service' && self.targetRef.apiVersion.startsWith('serving.knative.dev/'))"
 _IN_PLACE = "(self.targetRef.kind == 'StatefulSet')"
@@ -35,11 +36,8 @@ def _moves_traffic(name: str) -> JsonObject:
     )
 
 
-def _starts_from(providers: str, field: str, remedy: str) -> JsonObject:
-    return _rule(
-        f"!has(self.provider) || !({providers}) || {field}",
-        remedy,
-    )
+def _needed(by: Requirement) -> JsonObject:
+    return _rule(f"!has(self.provider) || !({by.concerns}) || ({by.cel})", f"spec.{by.field} is missing; {by.remedy}")
 
 
 _SPEC = [
@@ -74,21 +72,7 @@ _SPEC = [
         f"!{_IN_PLACE} || !has(self.autoscalerRef)",
         "spec.autoscalerRef can't be used, as an autoscaler of a StatefulSet goes on scaling it; take it out",
     ),
-    _starts_from(
-        "self.provider.startsWith('gatewayapi')",
-        f"(has(self.service) && {_filled('self.service', 'gatewayRefs')})",
-        "spec.service.gatewayRefs is missing; name the gateway that the route is attached to",
-    ),
-    _starts_from(
-        "self.provider in ['nginx', 'skipper']",
-        "has(self.ingressRef)",
-        "spec.ingressRef is missing; name the Ingress that leads to the target",
-    ),
-    _starts_from(
-        "self.provider == 'apisix'",
-        "has(self.routeRef)",
-        "spec.routeRef is missing; name the ApisixRoute that leads to the target",
-    ),
+    *map(_needed, REQUIREMENTS),
 ]
 
 _ANALYSIS = [

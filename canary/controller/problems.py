@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
+from canary.api.requirements import RETIRED
 from canary.api.rules import problems as spec_problems
 from canary.api.status import Phase
 from canary.controller.ask import metric_templates
@@ -78,7 +79,8 @@ def of_spec(canary: Canary, default: str) -> Iterator[Problem]:
     if router is None:
         field = "spec.provider" if canary.spec.provider else "--mesh-provider"
         message = f"traffic provider {provider} is not supported"
-        yield Problem(field, message, f"write one of {', '.join(supported_providers())}")
+        way_out = RETIRED.get(provider.partition(":")[0])
+        yield Problem(field, message, way_out or f"write one of {', '.join(supported_providers())}")
     else:
         yield from router.problems(canary)
 

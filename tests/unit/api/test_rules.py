@@ -105,8 +105,7 @@ BAD: list[tuple[str, Changes, str, str]] = [
     ("gatewayapi:v1beta1", {}, "spec.service.gatewayRefs", "name the gateway"),
     ("nginx", {}, "spec.ingressRef", "name the Ingress"),
     ("skipper", {}, "spec.ingressRef", "name the Ingress"),
-    ("apisix", {}, "spec.routeRef", "name the route"),
-    ("appmesh", {}, "spec.service.meshName", "name the mesh"),
+    ("apisix", {}, "spec.routeRef", "name the ApisixRoute"),
     (
         "istio",
         {"spec.service.delegation": True, "spec.service.hosts": ["x"]},

@@ -18,7 +18,9 @@ Make = Callable[..., Canary]
 
 
 def facts(canary: Canary, provider: str, *problems: Problem) -> Facts:
-    return replace(SafeWorld(Scenario(canary=canary, versions={"v1": Version()})).facts(), provider=provider, problems=problems)
+    return replace(
+        SafeWorld(Scenario(canary=canary, versions={"v1": Version()})).facts(), provider=provider, problems=problems
+    )
 
 
 def led(canary: Canary, *by: str) -> Canary:
