@@ -1,4 +1,4 @@
-"""What traffic providers can't do without, and those that nobody can use any more: data for rules, CRDs and documents."""
+"""What traffic providers can't do without, and those that nobody can use any more: for rules, CRDs and documents."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,9 @@ class Requirement:
     @property
     def concerns(self) -> str:
         """For the API server: whether a spec that names a provider names one of these."""
-        return " || ".join(f"self.provider == '{each}' || self.provider.startsWith('{each}:')" for each in self.providers)
+        return " || ".join(
+            f"self.provider == '{each}' || self.provider.startsWith('{each}:')" for each in self.providers
+        )
 
 
 def _names_an_ingress(spec: CanarySpec) -> bool:
@@ -73,7 +75,7 @@ REQUIREMENTS: Final = (
 RETIRED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "appmesh": "AWS App Mesh has ended; move to the Gateway API and set provider: gatewayapi:v1, or to Istio",
-        "osm": "Open Service Mesh is archived; move to another mesh, such as Linkerd (provider: gatewayapi:v1) or Istio",
+        "osm": "Open Service Mesh is archived; move to another mesh, such as Linkerd or Istio",
     }
 )
 """Traffic providers that Flagger knows and nobody can use any more, without a version, each with the way out."""

@@ -125,7 +125,11 @@ def _provider_references(canary: Canary, provider: str) -> Iterator[Problem]:
     spec = canary.spec
     for each in requirements.missing(spec, provider):
         yield Problem(f"spec.{each.field}", f"is missing; provider {provider} {each.why}", each.remedy)
-    if provider.partition(":")[0] == "istio" and spec.service.delegation and (spec.service.hosts or spec.service.gateways):
+    if (
+        provider.partition(":")[0] == "istio"
+        and spec.service.delegation
+        and (spec.service.hosts or spec.service.gateways)
+    ):
         yield Problem(
             "spec.service.delegation",
             "a delegate VirtualService has neither hosts nor gateways",

@@ -51,7 +51,8 @@ def problems(canary: Canary, lookup: Lookup, options: Options, remember: Remembe
     kind, default = target_for(canary), options.mesh_provider
     resting = canary.status.phase not in AT_WORK
     found = [*remember("spec", _written(canary), lambda: tuple(of_spec(canary, default)))]
-    found += _unserved(canary, router_of(canary, default), lookup)
+    router = router_of(canary, default)
+    found += (*_unserved(canary, router, lookup), *_unfit(canary, router, lookup))
     if kind is None:
         message = f"targets of kind {kind_of(canary)} are not supported"
         found.append(Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}"))
@@ -93,9 +94,17 @@ def _written(canary: Canary) -> tuple[object, ...]:
 
 def _unserved(canary: Canary, router: Provider | None, lookup: Lookup) -> Iterator[Problem]:
     """The kinds of object that the provider needs, and nobody has installed."""
-    for resource in router.routes if router is not None else ():
+    for resource in (*router.routes, *router.sources) if router is not None else ():
         if lookup.find(resource, canary.namespace, canary.service_name) is Gap.UNSERVED:
             yield not_installed(canary, resource)
+
+
+def _unfit(canary: Canary, router: Provider | None, lookup: Lookup) -> tuple[Problem, ...]:
+    """What is wrong with the objects of others that a provider goes by, where all of them can be seen."""
+    there = {ref: lookup.find(*ref) for ref in router.refs(canary)} if router is not None else {}
+    if router is None or any(isinstance(found, Gap) for found in there.values()):
+        return ()
+    return router.unfit(canary, {ref: found for ref, found in there.items() if isinstance(found, dict)})
 
 
 def _of_target(

@@ -31,7 +31,7 @@ from canary.kube.leader import LeaderElector
 from canary.kube.queue import WorkQueue
 from canary.kube.store import Change
 from canary.kube.types import CANARY, Json, Resource
-from canary.routers.registry import ROUTES
+from canary.routers.registry import KINDS, ROUTES
 from canary.webhooks import HOOKS
 from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.registry import TARGETS
@@ -46,7 +46,7 @@ COMPONENT = "flagger"
 WATCHED = (
     *(target.resource for target in TARGETS.values()),
     *(autoscaler.resource for autoscaler in AUTOSCALERS.values()),
-    *ROUTES,
+    *KINDS,
 )
 """The kinds of object that a Canary may be about."""
 

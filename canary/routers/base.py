@@ -85,6 +85,10 @@ def _no_refs(_canary: Canary) -> tuple[ObjectRef, ...]:
     return ()
 
 
+def _all_fit(_canary: Canary, _observed: "Observed") -> tuple[Problem, ...]:
+    return ()
+
+
 def _nothing(_canary: Canary, _observed: "Observed") -> tuple[Write, ...]:
     return ()
 
@@ -100,6 +104,7 @@ class Provider:
         names: what specs and the command line call it, the usual name first.
         makes: the objects that it makes, whether they are there or not.
         reads: the objects of others that the functions below want to see besides.
+        unfit: what is wrong with these objects: one that is missing, or that doesn't lead where it should.
         plan: what is to be written so that requests are divided so. Raises ValueError where the provider can't divide
             them so: `weights` and `problems` tell that beforehand.
         split: how the objects that are there divide requests; None where they aren't there or lead elsewhere.
@@ -111,11 +116,13 @@ class Provider:
         problems: what it can't honour of a spec; nothing is accepted and ignored.
         routes: the kinds of object that lead users to the versions, each with how that is read and ended when a spec
             names it no more; none where Services alone do.
+        sources: further kinds that it makes or reads.
     """
 
     names: tuple[str, ...]
     makes: Callable[[Canary], tuple[ObjectRef, ...]]
     reads: Callable[[Canary], tuple[ObjectRef, ...]] = _no_refs
+    unfit: Callable[[Canary, "Observed"], tuple[Problem, ...]] = _all_fit
     plan: Callable[[Canary, Split, "Observed"], tuple[Write, ...]]
     split: Callable[[Canary, "Observed"], Split | None]
     hand_back: Callable[[Canary, "Observed"], tuple[Write, ...]] = _nothing
@@ -125,6 +132,7 @@ class Provider:
     fields: frozenset[str]
     problems: Callable[[Canary], tuple[Problem, ...]]
     routes: Mapping[Resource, RouteKind] = field(default_factory=dict)
+    sources: tuple[Resource, ...] = ()
 
     def refs(self, canary: Canary) -> tuple[ObjectRef, ...]:
         """All objects that its functions want to see."""

@@ -32,6 +32,10 @@ ROUTES: Mapping[Resource, tuple[RouteKind, ...]] = MappingProxyType(_route_kinds
 """The kinds of object that divide traffic, each with the ways in which providers do so by it."""
 
 
+KINDS: tuple[Resource, ...] = tuple(dict.fromkeys((*ROUTES, *(kind for each in ALL for kind in each.sources))))
+"""Every kind of object that a provider makes or reads, beside Services."""
+
+
 def provider_of(canary: Canary, default: str) -> str:
     """The traffic provider in force.
 
