@@ -9,11 +9,12 @@ import yaml
 
 from canary.kube.types import Json
 from canary.sandbox import binaries
+from deploy.rights import COMPONENTS, families
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CHART = DEPLOY / "chart"
 NAMESPACE = "canary-system"
-PROVIDERS = {"gatewayapi": "gatewayapi:v1", "kubernetes": "kubernetes", "traefik": "traefik"}
+PROVIDERS = {name: of[0].names[0] for name, of in families().items()}
 SWITCHES = {
     "network-policy": "networkPolicy.enabled=true",
     "network-policy-egress": "networkPolicyEgress.enabled=true",
@@ -21,6 +22,7 @@ SWITCHES = {
     "pod-monitor": "podMonitor.enabled=true",
     "priority": "podPriorityClassName=system-cluster-critical",
     "prometheus-rule": "prometheusRule.enabled=true",
+    "providers/gatewayapi": "providers={gatewayapi:v1}",
 }
 """The value that adds what a component adds."""
 
@@ -62,7 +64,7 @@ def test_the_chart_makes_what_the_folder_of_a_provider_makes(folder: str) -> Non
 
 
 def test_every_component_is_a_value(tmp_path: Path) -> None:
-    assert sorted(SWITCHES) == sorted(each.name for each in (DEPLOY / "kustomize/components").iterdir())
+    assert {each.partition("/")[0] for each in SWITCHES} == {each.name for each in COMPONENTS.iterdir()}
     (tmp_path / "deploy").symlink_to(DEPLOY)
     (tmp_path / "crds").symlink_to(DEPLOY.parent / "crds")
     document = {
@@ -121,8 +123,8 @@ def test_values_of_flaggers_chart_that_are_known_become_its_flags() -> None:
     [
         ("prometheus.install=true", "prometheus"),
         ("controlplane.kubeconfig.secretName=mesh", "controlplane"),
-        ("meshProvider=istio", "meshProvider"),
-        ("image.tag=", "set meshProvider to traefik, gatewayapi:v1 or kubernetes"),
+        ("meshProvider=smoke", "meshProvider"),
+        ("image.tag=", "set meshProvider, such as traefik or gatewayapi:v1"),
     ],
 )
 def test_values_that_would_have_no_effect_are_refused_by_name(value: str, why: str) -> None:

@@ -14,16 +14,18 @@ import pytest
 import yaml
 
 from canary.kube.types import CANARY, POD, Json
+from canary.routers.registry import ROUTES
 from canary.sandbox import addresses, gateway
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application, phase_of
 from canary.sandbox.options import CONTROLLER
+from deploy.rights import families, rules_of
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
 KEDA = Path(__file__).parent / "schemas/keda-scaledobject.json"
 SYSTEM = "canary-system"
-OVERLAYS = {"gatewayapi": "gatewayapi:v1", "kubernetes": "kubernetes", "traefik": "traefik"}
+OVERLAYS = {name: of[0].names[0] for name, of in families().items()}
 
 
 async def kubectl(cluster: Cluster, *arguments: str, within: float = 60) -> str:
@@ -79,10 +81,14 @@ def as_process(module: str) -> tuple[Json, ...]:
 
 
 @pytest.mark.parametrize(("name", "provider"), OVERLAYS.items())
-async def test_an_overlay_differs_from_the_base_by_its_flag_alone(cluster: Cluster, name: str, provider: str) -> None:
+async def test_an_overlay_differs_from_the_base_by_its_flag_and_the_rights_to_its_routes(
+    cluster: Cluster, name: str, provider: str
+) -> None:
     base, found = await rendered(cluster, KUSTOMIZE / "base"), await rendered(cluster, KUSTOMIZE / name)
     arguments = base["Deployment"]["spec"]["template"]["spec"]["containers"][0]["args"]
     arguments.append(f"--mesh-provider={provider}")
+    for group, plurals, verbs in rules_of(*families()[name]):
+        base["ClusterRole"]["rules"].append({"apiGroups": [group], "resources": [*plurals], "verbs": verbs.split(", ")})
     assert found == base
 
 
@@ -115,6 +121,7 @@ async def test_the_right_to_delete_is_an_addition_for_clusters_that_ask_for_it(
     assert {each[:2] for each in rights(base["ClusterRole"]) if each[2] == "delete"} == {kept, remade}
     added = rights(found["ClusterRole"]) - rights(base["ClusterRole"])
     owned = {right[:2] for right in rights(base["ClusterRole"]) if right[2] == "create"} - {("", "events"), kept}
+    owned |= {(each.group, each.plural) for each in ROUTES}
     assert added == {(*resource, "delete") for resource in owned}
 
 
@@ -134,6 +141,7 @@ def installed(running_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
         *as_process("canary"),
         {"op": "add", "path": argument, "value": f"--metrics-server={addresses.PROMETHEUS_URL}"},
         {"op": "add", "path": variable, "value": user},
+        components=("providers/gatewayapi",),
     )
 
     async def install() -> None:

@@ -13,7 +13,8 @@ from tests.cluster.test_deploy_install import KUSTOMIZE, kubectl, overlay
 
 ROOT = KUSTOMIZE.parents[1]
 MONITORING = Path(__file__).parent / "schemas/monitoring.yaml"
-COMPONENTS = sorted(each.name for each in (KUSTOMIZE / "components").iterdir())
+FOLDER = KUSTOMIZE / "components"
+COMPONENTS = sorted(str(each.parent.relative_to(FOLDER)) for each in FOLDER.rglob("kustomization.yaml"))
 PAGES = ["README.md", *sorted(f"docs/{each.name}" for each in (ROOT / "docs").glob("*.md"))]
 
 

@@ -1,6 +1,6 @@
 """One cluster for all tests of this folder: gateway, Prometheus, load tester, and a controller with its own rights."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -8,11 +8,14 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from canary.kube.types import Json
+from canary.routers.base import Provider
 from canary.sandbox import addresses
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.harness import CONTROLLER_PORT, Rig
 from canary.sandbox.options import CONTROLLER, Options
 from canary.sandbox.prometheus import Scraping
+from deploy.rights import families, rules_of
 from tests.tools.clusters import cluster, namespace, pytest_pyfunc_call, running_cluster
 
 __all__ = ["cluster", "cluster_options", "namespace", "pytest_pyfunc_call", "rig", "running_cluster", "site"]
@@ -73,6 +76,13 @@ def _runs(cluster: Cluster, name: str) -> bool:
     return part is not None and part.running
 
 
+def _rules(providers: Iterable[Provider]) -> list[Json]:
+    return [
+        {"apiGroups": [group], "resources": [*plurals], "verbs": verbs.split(", ")}
+        for group, plurals, verbs in rules_of(*providers)
+    ]
+
+
 async def _grant(rig: Rig) -> None:
     """Give the controller the rights that `deploy/` gives it, and no more."""
     folder = ROOT / "deploy/kustomize/controller"
@@ -80,6 +90,8 @@ async def _grant(rig: Rig) -> None:
         for obj in yaml.safe_load_all((folder / f"{name}.yaml").read_text()):
             if obj["kind"] in {"Role", "RoleBinding"}:
                 obj["metadata"]["namespace"] = SYSTEM
+            if obj["kind"] == "ClusterRole":
+                obj["rules"] += [rule for each in families().values() for rule in _rules(each)]
             if obj["kind"].endswith("Binding"):
                 obj["subjects"].append({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": SECOND})
             await rig.apply(obj)

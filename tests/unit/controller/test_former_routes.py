@@ -106,7 +106,7 @@ def test_what_the_spec_named_before_outlives_the_canary_as_well() -> None:
     primary, own = (obj(SERVICE, f"app-{each}", {"selector": {"app": each}}) for each in ("primary", "canary"))
     apex = obj(SERVICE, "app", {"selector": {"app": "primary"}})
     patches = back(canary("web"), [apex, primary, own, traefik_service("app", "app")])
-    assert set(patches) == {("Service", "app"), (TRAEFIK_SERVICE, "app")}
+    assert set(patches) == {("Service", "app"), ("TraefikService", "app")}
     assert patches["Service", "app"]["spec"] == {"selector": {"app": "canary"}}
     assert patches["TraefikService", "app"]["spec"] == {"weighted": {"services": [{"name": "app", "weight": 100}]}}
     assert all(patch["metadata"]["ownerReferences"] == [] for patch in patches.values())

@@ -12,11 +12,12 @@ from canary.cli import run_command
 from canary.controller.options import Options
 from canary.controller.run import LEASE
 from canary.routers.registry import supported
+from deploy.rights import COMPONENTS, families, needing, written
 from loadtest.cli import Settings, settings
 
 Json = dict[str, Any]
 
-OVERLAYS = {"gatewayapi": "gatewayapi:v1", "kubernetes": "kubernetes", "traefik": "traefik"}
+OVERLAYS = {name: of[0].names[0] for name, of in families().items()}
 
 
 def load(path: Path) -> Json:
@@ -75,6 +76,13 @@ def test_an_overlay_names_its_traffic_provider_and_changes_nothing_else(
     arguments = [*container(controller)["args"], operation["value"]]
     assert options(arguments).mesh_provider == provider
     assert provider in supported()
+
+
+def test_rights_and_overlays_are_those_of_the_providers() -> None:
+    """And nothing is left of a provider that is no more."""
+    stale = {str(path) for path, text in written().items() if not path.exists() or path.read_text() != text}
+    assert not stale, "run `python -m deploy.rights`"
+    assert {path.parent.name for path in COMPONENTS.glob("providers/*/*")} == set(needing())
 
 
 def test_a_flag_that_an_overlay_adds_counts_before_the_bases(controller: Json) -> None:

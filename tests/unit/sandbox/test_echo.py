@@ -83,7 +83,7 @@ async def test_a_server_that_is_ready_is_healthy(channel: Channel, service: str)
     assert await unhealthy(channel, service) is None
 
 
-@pytest.mark.parametrize("faults", [Faults(ready_after=1000.0), Faults(ready_after=float("inf"))])
+@pytest.mark.parametrize("faults", [Faults(ready_after=1e9), Faults(ready_after=float("inf"))])
 async def test_a_server_that_is_not_ready_is_not_healthy(channel: Channel, health: Health, faults: Faults) -> None:
     health.faults = faults
     assert await unhealthy(channel) == "the service is NOT_SERVING"

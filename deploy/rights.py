@@ -1,0 +1,146 @@
+"""What each traffic provider needs of the API server, and the kustomizations that choose one: made of the providers.
+
+`python -m deploy.rights` writes them anew after a change of `canary/routers/registry.py`; a test holds the two equal.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from canary.kube.types import Resource
+from canary.routers.base import Provider
+from canary.routers.registry import ALL, supported
+
+KUSTOMIZE = Path(__file__).with_name("kustomize")
+COMPONENTS = KUSTOMIZE / "components"
+SCHEMA = KUSTOMIZE.with_name("chart") / "values.schema.json"
+MAKES, READS = "list, watch, create, patch", "list, watch"
+
+_COMPONENT = """\
+# Made by `python -m deploy.rights`: what traffic provider {family} takes beside what every provider does.
+apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+"""
+
+_OVERLAY = """\
+# Made by `python -m deploy.rights`: the controller, where {name} is the traffic provider of Canaries that name none.
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+- ../base
+{components}patches:
+- target:
+    kind: Deployment
+    name: canary-controller
+  patch: |
+    - op: add
+      path: /spec/template/spec/containers/0/args/-
+      value: --mesh-provider={name}
+"""
+
+_PATCHES = """\
+patches:
+- target:
+    kind: ClusterRole
+    name: canary-controller
+  patch: |
+"""
+
+_OWNERS = """\
+# Made by `python -m deploy.rights`. For clusters whose API server enforces rights on owner references (admission plugin
+# OwnerReferencesPermissionEnforcement, as OpenShift does): there, taking an owner off an object takes the right to
+# delete that object.
+apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+"""
+
+_CORE = '""'
+
+_OWNED: Mapping[str, tuple[str, ...]] = {
+    "apps": ("daemonsets", "deployments"),
+    "autoscaling": ("horizontalpodautoscalers",),
+    "keda.sh": ("scaledobjects",),
+    "": ("services", "configmaps", "secrets"),
+}
+"""What is owned by Canaries beside the routes."""
+
+
+def family(provider: Provider) -> str:
+    """The provider's name without a version."""
+    return provider.names[0].partition(":")[0]
+
+
+def families() -> Mapping[str, tuple[Provider, ...]]:
+    """The providers, by their names without a version."""
+    names = dict.fromkeys(family(each) for each in ALL)
+    return {name: tuple(each for each in ALL if family(each) == name) for name in names}
+
+
+def needing() -> Mapping[str, tuple[Provider, ...]]:
+    """Those of them that need rights of their own."""
+    return {name: of for name, of in families().items() if any(rules_of(*of))}
+
+
+def rules_of(*providers: Provider) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """API group, plurals and verbs, a line for each group of kinds that the providers make or read."""
+    made = dict.fromkeys(kind for each in providers for kind in each.routes)
+    yield from _grouped(made, MAKES)
+    yield from _grouped((kind for each in providers for kind in each.sources if kind not in made), READS)
+
+
+def written() -> Mapping[Path, str]:
+    """Each file, with what it is to hold."""
+    routes = _grouped(sorted({each for made in ALL for each in made.routes}, key=lambda each: each.group), "delete")
+    owned = [(group, plurals, "delete") for group, plurals in _OWNED.items()]
+    return {
+        **{_component(name): _COMPONENT.format(family=name) + _patch(rules_of(*of)) for name, of in needing().items()},
+        **{_overlay(name): _overlaid(name, of[0].names[0]) for name, of in families().items()},
+        SCHEMA: _schema(),
+        COMPONENTS / "owner-references/kustomization.yaml": _OWNERS + _patch([*owned, *routes]),
+    }
+
+
+def _component(name: str) -> Path:
+    return COMPONENTS / "providers" / name / "kustomization.yaml"
+
+
+def _overlay(name: str) -> Path:
+    return KUSTOMIZE / name / "kustomization.yaml"
+
+
+def _overlaid(name: str, provider: str) -> str:
+    components = f"components:\n- ../components/providers/{name}\n" if name in needing() else ""
+    return _OVERLAY.format(name=provider, components=components)
+
+
+def _schema() -> str:
+    """The schema of the chart's values, with the providers that there are."""
+    document = json.loads(SCHEMA.read_text())
+    document["properties"]["meshProvider"] = {"enum": ["", *supported()]}
+    document["properties"]["providers"] = {"type": "array", "items": {"enum": list(supported())}}
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _grouped(resources: Iterable[Resource], verbs: str) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    groups: dict[str, list[str]] = {}
+    for each in resources:
+        groups.setdefault(each.group, []).append(each.plural)
+    return ((group, tuple(dict.fromkeys(plurals)), verbs) for group, plurals in groups.items())
+
+
+def _patch(rules: Iterable[tuple[str, tuple[str, ...], str]]) -> str:
+    found = "".join(_rule(*each) for each in rules)
+    return _PATCHES + found if found else ""
+
+
+def _rule(group: str, plurals: tuple[str, ...], verbs: str) -> str:
+    return (
+        "    - op: add\n      path: /rules/-\n      value:\n"
+        f"        apiGroups: [{group or _CORE}]\n        resources: [{', '.join(plurals)}]\n        verbs: [{verbs}]\n"
+    )
+
+
+if __name__ == "__main__":
+    for path, text in written().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
