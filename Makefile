@@ -47,6 +47,7 @@ lint: $(VENV)/.installed ## Check style, imports and generated files
 	$(BIN)/lint-imports
 	$(BIN)/python -m canary.api.crds --check
 	$(BIN)/python tests/tools/fields.py --check
+	$(BIN)/python tests/tools/providers.py --check
 
 types: $(VENV)/.installed ## Check types
 	$(BIN)/mypy

@@ -65,15 +65,10 @@ _OWNED: Mapping[str, tuple[str, ...]] = {
 """What is owned by Canaries beside the routes."""
 
 
-def family(provider: Provider) -> str:
-    """The provider's name without a version."""
-    return provider.names[0].partition(":")[0]
-
-
 def families() -> Mapping[str, tuple[Provider, ...]]:
     """The providers, by their names without a version."""
-    names = dict.fromkeys(family(each) for each in ALL)
-    return {name: tuple(each for each in ALL if family(each) == name) for name in names}
+    names = dict.fromkeys(each.family for each in ALL)
+    return {name: tuple(each for each in ALL if each.family == name) for name in names}
 
 
 def needing() -> Mapping[str, tuple[Provider, ...]]:

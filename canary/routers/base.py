@@ -134,6 +134,11 @@ class Provider:
     routes: Mapping[Resource, RouteKind] = field(default_factory=dict)
     sources: tuple[Resource, ...] = ()
 
+    @property
+    def family(self) -> str:
+        """Its usual name without a version."""
+        return self.names[0].partition(":")[0]
+
     def refs(self, canary: Canary) -> tuple[ObjectRef, ...]:
         """All objects that its functions want to see."""
         return (*self.makes(canary), *self.reads(canary))
