@@ -62,11 +62,11 @@ def _row(each: Provider, more: str) -> str:
     marks = [each.match, each.mirror, each.session_affinity, "service.ports" in each.fields]
     cells = [
         _names(each) + more,
-        ", ".join(f"`{kind.kind}`" for kind in each.routes) or "–",
+        ", ".join(f"`{kind.kind}`" for kind in each.routes) or "-",
         _WEIGHTS[each.weights],
-        *("yes" if mark else "–" for mark in marks),
+        *("yes" if mark else "-" for mark in marks),
         f"{each.settle.total_seconds():g} s",
-        "; ".join(_needs(each)) or "–",
+        "; ".join(_needs(each)) or "-",
     ]
     return f"| {' | '.join(cells)} |\n"
 
@@ -81,7 +81,7 @@ def _needs(each: Provider) -> Iterator[str]:
 
 def _honours(each: Provider, more: str) -> str:
     fields = sorted(name.partition(".")[2] for name in each.fields if name.startswith("service."))
-    return f"| {_names(each)}{more} | {', '.join(f'`{name}`' for name in fields) or '–'} |\n"
+    return f"| {_names(each)}{more} | {', '.join(f'`{name}`' for name in fields) or '-'} |\n"
 
 
 def main() -> int:
