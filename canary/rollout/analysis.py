@@ -22,8 +22,15 @@ from canary.rollout.verdicts import NO_DATA, UNAVAILABLE, hook_failures, judge, 
 
 WAITING_FOR_PODS = "WaitingForPods"
 ANALYSING = "Analysing"
-SILENT = frozenset({NO_DATA, UNAVAILABLE})
-"""Reasons to wait of a rollout whose metrics tell nothing; going from one to another does not start its time anew."""
+ROUTE_NOT_TAKEN = "RouteNotTaken"
+SILENT = frozenset({NO_DATA, UNAVAILABLE, ROUTE_NOT_TAKEN})
+"""Reasons to wait of a rollout that nothing tells of; going from one to another does not start its time anew."""
+
+ALERTS = {
+    UNAVAILABLE: "Canary analysis is held, metrics are unavailable",
+    ROUTE_NOT_TAKEN: "Canary analysis is held, the gateway does not do what its route says",
+}
+"""What people on call are told of a hold: it is not the new version's."""
 
 HOLDS = SILENT | {WAITING_FOR_PODS}
 """Reasons to wait that have a deadline: pods have the progress deadline, metrics `Situation.patience`."""
@@ -195,14 +202,21 @@ def examine(s: Situation, *, started: bool, ready: bool) -> Decision | Passed:
         ready: whether its pods are ready; before the first step, hooks that call them are asked then only.
     """
     rollbacks = s.hooks(HookType.ROLLBACK)
+    behind = s.facts.unsettled if started else ""
     hooks = s.hooks(HookType.ROLLOUT) if started else (s.hooks(HookType.PRE_ROLLOUT) if ready else {})
     metrics = metric_questions(s) if started else ()
+    if behind:
+        # What is seen now is of the weights before, or of nobody: it says nothing of the new version.
+        hooks, metrics = {}, ()
     questions: tuple[Question, ...] = (*rollbacks, *hooks, *metrics)
     if s.unanswered(questions):
         return s.stay("looking", asks=questions)
     for question, hook in rollbacks.items():
         if s.approved(question).approved:
             return roll_back(s, "manual webhook invoked", hook=hook)
+    if behind:
+        told = warning(f"Halt {s.full_name} advancement {behind}")
+        return hold(s, ROUTE_NOT_TAKEN, behind, (), events=(told,))
     failures, checks = hook_failures(s, hooks)
     judged = judge(s, metrics)
     checks = (*judged.checks, *checks)
@@ -277,9 +291,8 @@ def hold(
     until = hold_ends(holding)
     if s.now >= until:
         return roll_back(s, f"progress deadline exceeded {message}", deadline=True, events=events, checks=checks)
-    alerts: tuple[Alert, ...] = ()
-    if reason == UNAVAILABLE and before != UNAVAILABLE:
-        alerts = (Alert(f"Canary analysis is held, metrics are unavailable: {message}", Severity.WARN),)
+    new = reason in ALERTS and before != reason
+    alerts = (Alert(f"{ALERTS[reason]}: {message}", Severity.WARN),) if new else ()
     return Decision(
         status=holding.status.replace(checks=checks or s.status.checks, message=message, last_check_time=s.now),
         reason=message,

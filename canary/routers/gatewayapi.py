@@ -47,6 +47,10 @@ _FIELDS = frozenset(
 )
 
 
+_REFUSALS = {"Accepted": "doesn't accept", "ResolvedRefs": "can't find what is named by"}
+"""What a gateway says of a route by the conditions that must be true for it to serve."""
+
+
 def _makes(canary: Canary) -> tuple[ObjectRef, ...]:
     return route_refs(canary, HTTP_ROUTE)
 
@@ -125,13 +129,14 @@ def _not_taken(route: Json, name: str, gateways: set[str]) -> str:
     for parent in items(mapping(route.get("status")).get("parents")):
         gateway = mapping(parent.get("parentRef")).get("name")
         for condition in items(parent.get("conditions")):
-            if gateway not in gateways or condition.get("type") != "Accepted":
+            refusal = _REFUSALS.get(str(condition.get("type")))
+            if gateway not in gateways or refusal is None:
                 continue
             if (condition.get("observedGeneration") or 0) < generation:
                 return f"gateway {gateway} has not yet seen the latest HTTPRoute {name}"
             if condition.get("status") != "True":
                 said = condition.get("message") or condition.get("reason") or "no reason given"
-                return f"gateway {gateway} doesn't accept HTTPRoute {name}: {said}"
+                return f"gateway {gateway} {refusal} HTTPRoute {name}: {said}"
     return ""
 
 

@@ -88,6 +88,12 @@ class TestUnsettled:
             ROUTER.unsettled(CANARY, refused) == "gateway gateway doesn't accept HTTPRoute my-app: No listener takes it"
         )
 
+    def test_names_what_the_gateway_cannot_find(self) -> None:
+        unresolved = self.route(type="ResolvedRefs", status="False", message="Service my-app-canary not found")
+        assert ROUTER.unsettled(CANARY, unresolved) == (
+            "gateway gateway can't find what is named by HTTPRoute my-app: Service my-app-canary not found"
+        )
+
     def test_is_empty_where_nothing_is_told(self) -> None:
         assert ROUTER.unsettled(CANARY, {}) == ""
         assert ROUTER.unsettled(CANARY, {ROUTE: {"metadata": {"generation": 3}}}) == ""
