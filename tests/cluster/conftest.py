@@ -20,10 +20,11 @@ SYSTEM = "canary-system"
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Path:
-    """A kustomization of all that is installed, without the controller's pods."""
+    """A kustomization of all that is installed, with the rights to all routes, and without the controller's pods."""
     none = [{"op": "replace", "path": "/spec/replicas", "value": 0}]
     document = {
         "resources": [os.path.relpath(KUSTOMIZE / "kubernetes", tmp_path)],
+        "components": [os.path.relpath(each, tmp_path) for each in sorted(KUSTOMIZE.glob("components/providers/*"))],
         "patches": [{"target": {"kind": "Deployment"}, "patch": json.dumps(none)}],
     }
     (tmp_path / "kustomization.yaml").write_text(json.dumps(document))
