@@ -10,9 +10,10 @@ import pytest_asyncio
 
 from canary.kube.client import KubeClient
 from canary.kube.types import DEPLOYMENT, HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, Resource
-from canary.sandbox import addresses, gateway
+from canary.sandbox import addresses
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
+from canary.sandbox.gateways.traefik import TRAEFIK
 from canary.sandbox.traffic import Traffic
 
 INGRESS_ROUTE = Resource("traefik.io", "v1alpha1", "ingressroutes", "IngressRoute")
@@ -40,7 +41,7 @@ def weighted(old: int, new: int) -> list[Json]:
 
 
 def http_route(host: str, old: int, new: int) -> Json:
-    parents = [{"name": gateway.NAME, "namespace": gateway.NAMESPACE}]
+    parents = [TRAEFIK.parent]
     rules = [{"backendRefs": weighted(old, new)}]
     return {"metadata": {"name": "shop"}, "spec": {"hostnames": [host], "parentRefs": parents, "rules": rules}}
 

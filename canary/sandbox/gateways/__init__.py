@@ -1,0 +1,1 @@
+"""The gateways that a sandbox can have, a module each."""
