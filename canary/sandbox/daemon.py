@@ -24,7 +24,7 @@ from canary.sandbox.instance import AlreadyRunningError, Instance, PlaceError, S
 from canary.sandbox.options import Options
 
 _OPTIONS = TypeAdapter(Options)
-_PREFERRED_PORTS = {"apiserver": 16443, "gateway": 18080, "prometheus": 19090}
+_PREFERRED_PORTS = {"apiserver": 16443, "gateway": 18080, "contour": 18081, "nginx": 18082, "prometheus": 19090}
 
 
 def write_options(instance: Instance, options: Options) -> None:
@@ -54,7 +54,7 @@ def detach(instance: Instance) -> int:
 async def serve(instance: Instance) -> int:
     """Hold the sandbox together until SIGTERM, or until it ends by itself."""
     options = read_options(instance)
-    targets = _targets(options)
+    targets = targets_of(options)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -72,7 +72,7 @@ async def serve(instance: Instance) -> int:
     return status
 
 
-def _targets(options: Options) -> dict[str, tuple[str, int]]:
+def targets_of(options: Options) -> dict[str, tuple[str, int]]:
     """What is reachable from outside: from name to address inside. The first gateway is called so."""
     targets = {"apiserver": (addresses.API_SERVER, addresses.API_PORT)}
     for number, gateway in enumerate(options.gateways):

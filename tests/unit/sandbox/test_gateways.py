@@ -6,15 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from canary.cli import sandbox_command
+from canary.cli.main import main
 from canary.kube.types import Json, Resource
-from canary.sandbox import binaries, daemon
+from canary.sandbox import addresses, background, binaries, daemon
 from canary.sandbox.assembly import Assembly
 from canary.sandbox.gateway import Gateway, Program
+from canary.sandbox.gateways import FURTHER
 from canary.sandbox.gateways.traefik import TRAEFIK
-from canary.sandbox.instance import Instance
+from canary.sandbox.instance import Instance, Status
 from canary.sandbox.options import Options
 
-GATEWAYS = (TRAEFIK,)
+GATEWAYS = (TRAEFIK, *FURTHER.values())
 MANIFESTS = Path(binaries.__file__).parent / "manifests"
 PLAIN = Gateway("plain", "ways", "10.0.0.99", 80, (Program("plain", "tool", ("{folder}",), "http://10.0.0.99/"),))
 
@@ -86,3 +89,27 @@ def test_no_two_share_an_address_a_name_or_a_part() -> None:
     assert len({gateway.name for gateway in GATEWAYS}) == len(GATEWAYS)
     parts = [program.part for gateway in GATEWAYS for program in gateway.programs]
     assert len({*parts}) == len(parts)
+
+
+def test_each_can_be_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Options] = []
+
+    def up(options: Options, progress: binaries.Progress) -> Status:
+        asked.append(options)
+        return Status("ready", "", "", "")
+
+    monkeypatch.setattr(background, "status", lambda: None)
+    monkeypatch.setattr(background, "up", up)
+    assert set(FURTHER) == {*sandbox_command.GATEWAYS}
+    assert main(["sandbox", "up", *(f"--gateway={name}" for name in FURTHER), "--gateway=nginx"]) == 0
+    assert main(["sandbox", "up"]) == 0
+    assert [options.gateways for options in asked] == [GATEWAYS, (TRAEFIK,)]
+
+
+def test_what_is_reachable_from_outside_has_a_name_each() -> None:
+    """The first gateway is `gateway`, as it was when there was one."""
+    targets = daemon.targets_of(Options(gateways=GATEWAYS))
+    assert targets["gateway"] == (addresses.GATEWAY, 80)
+    assert targets["contour"] == (addresses.CONTOUR, 8080)
+    assert targets["nginx"] == (addresses.NGINX, 80)
+    assert set(daemon.targets_of(Options(gateways=(), prometheus=False))) == {"apiserver"}
