@@ -34,7 +34,10 @@ $(VENV)/.sandbox: requirements/sandbox.txt pyproject.toml
 demo: $(VENV)/.sandbox ## Watch a good and a bad version roll out, on a real control plane
 	$(BIN)/canary sandbox demo
 
-test: lint types unit cluster e2e ## Run all checks and tests but the slow ones
+# What takes one core runs beside the builds.
+test: ## Run all checks and tests but the slow ones
+	$(MAKE) --jobs=2 lint types gateways
+	$(MAKE) unit cluster e2e
 
 test-fast: lint types unit ## Run the checks and the pure tests
 
