@@ -81,10 +81,17 @@ async def available(api: KubeClient, namespace: str, name: str) -> None:
 
 
 async def versions(gateway: Gateway, host: str, count: int, headers: Mapping[str, str] | None = None) -> Counter[str]:
-    """Which versions answered so many requests through a gateway; a status where none did."""
+    """Which versions answered so many requests through a gateway; a status, or `refused`, where none did."""
     async with httpx.AsyncClient(headers={"Host": host, **(headers or {})}) as client:
-        answers = [await client.get(gateway.url) for _ in range(count)]
-    return Counter(answer.headers.get("x-version", str(answer.status_code)) for answer in answers)
+        return Counter([await _version(client, gateway.url) for _ in range(count)])
+
+
+async def _version(client: httpx.AsyncClient, url: str) -> str:
+    try:
+        answer = await client.get(url)
+    except httpx.ConnectError:  # Contour's Envoy listens once there is a route
+        return "refused"
+    return str(answer.headers.get("x-version", answer.status_code))
 
 
 def shares(primary: int, canary: int) -> Json:
