@@ -7,7 +7,7 @@ NETNS := $(BIN)/python -m canary.sandbox.netns --
 LANES := --dist loadfile --tx "2*popen//python=$(NETNS) $(BIN)/python"
 
 .DEFAULT_GOAL := help
-.PHONY: help parts flagger helm demo test test-fast test-slow lint types unit cluster e2e bench crds requirements clean
+.PHONY: help parts flagger helm gateways demo test test-fast test-slow lint types unit cluster e2e bench crds requirements clean
 
 help: ## Show what there is to do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,7 +34,10 @@ $(VENV)/.sandbox: requirements/sandbox.txt pyproject.toml
 demo: $(VENV)/.sandbox ## Watch a good and a bad version roll out, on a real control plane
 	$(BIN)/canary sandbox demo
 
-test: lint types unit cluster e2e ## Run all checks and tests but the slow ones
+# What takes one core runs beside the builds.
+test: ## Run all checks and tests but the slow ones
+	$(MAKE) --jobs=2 lint types gateways
+	$(MAKE) unit cluster e2e
 
 test-fast: lint types unit ## Run the checks and the pure tests
 
@@ -61,13 +64,16 @@ parts: $(VENV)/.installed ## Build the real control plane, Prometheus and tools,
 helm: parts ## Build Helm, by which a test reads the chart
 	$(BIN)/python -m canary.sandbox.binaries helm
 
-cluster: helm ## Run the tests on a real API server
+gateways: parts ## Build the gateways that tests of routers need beside Traefik
+	$(BIN)/python -m canary.sandbox.binaries contour
+
+cluster: helm gateways ## Run the tests on a real API server
 	$(BIN)/python -m pytest tests/cluster $(LANES)
 
 flagger: parts ## Build the real Flagger, whose Canaries a test takes over
 	$(BIN)/python -m canary.sandbox.binaries flagger
 
-e2e: flagger ## Run the tests with real gateway, Prometheus and traffic
+e2e: flagger gateways ## Run the tests with real gateway, Prometheus and traffic
 	$(BIN)/python -m pytest tests/e2e -m "not slow" --timeout 300 $(LANES)
 
 bench: parts ## Measure speed, requests and memory; BENCH="storm --against REV" says what, and beside which revision
@@ -80,7 +86,7 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 	--no-annotate
 
 requirements: ## Pin all packages anew (needs uv)
-	$(COMPILE) --extra sandbox --output-file requirements/test.txt pyproject.toml requirements/test.in
+	$(COMPILE) --extra sandbox --extra gateways --output-file requirements/test.txt pyproject.toml requirements/test.in
 	$(COMPILE) --extra sandbox --constraint requirements/test.txt --output-file requirements/sandbox.txt pyproject.toml \
 		requirements/sandbox.in
 	$(COMPILE) --output-file requirements/run.txt pyproject.toml

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from canary.sandbox.instance import Status
 
 _MOST_NODES = 100
+GATEWAYS = ("contour", "nginx")
+"""Gateways that run beside Traefik where they are asked for."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -35,6 +37,14 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     up = actions.add_parser("up", help="start it in the background, and build what is missing")
     up.add_argument(
         "--nodes", type=whole(1, _MOST_NODES), default=2, help="nodes of the cluster (default: %(default)s)"
+    )
+    up.add_argument(
+        "--gateway",
+        action="append",
+        choices=GATEWAYS,
+        default=[],
+        help="a further gateway beside Traefik: Contour with its Envoy, or the annotations of ingress-nginx as Traefik"
+        " reads them; may be given again",
     )
     up.set_defaults(run=_explained(_up))
     status = actions.add_parser("status", help="say how it is, and how to use it")
@@ -100,6 +110,8 @@ def _definitions() -> Iterator[Path]:
 
 def _up(arguments: argparse.Namespace) -> int:
     from canary.sandbox import background  # noqa: PLC0415
+    from canary.sandbox.gateways import FURTHER  # noqa: PLC0415
+    from canary.sandbox.gateways.traefik import TRAEFIK  # noqa: PLC0415
     from canary.sandbox.installation import installed  # noqa: PLC0415
     from canary.sandbox.options import Options  # noqa: PLC0415
 
@@ -107,8 +119,10 @@ def _up(arguments: argparse.Namespace) -> int:
     if there is not None and there.phase == "ready":
         print(f"A sandbox runs already.\n\n{how_to_use(there)}")
         return DONE
+    gateways = (TRAEFIK, *(FURTHER[name] for name in dict.fromkeys(arguments.gateway)))
     with _definitions() as definitions:
-        status = background.up(installed(Options(nodes=arguments.nodes), [definitions]), _stopwatch())
+        options = Options(nodes=arguments.nodes, gateways=gateways)
+        status = background.up(installed(options, [definitions]), _stopwatch())
     print(f"\n{how_to_use(status)}")
     return DONE
 

@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from canary.sandbox import addresses, controlplane, credentials, gateway, prometheus
+from canary.sandbox import addresses, controlplane, credentials, prometheus
 from canary.sandbox.conditions import Condition, answers, connects
 from canary.sandbox.controlplane import Files
+from canary.sandbox.gateway import USER as GATEWAY_USER
+from canary.sandbox.gateway import Gateway, Program
 from canary.sandbox.options import Options
 from canary.sandbox.process import Part, PartFailed
 
-USERS = (credentials.ADMIN, "kube-controller-manager", "node", "network", "gateway", "prometheus")
-_PATIENT = {"kube-controller-manager", "prometheus"}
+USERS = (credentials.ADMIN, "kube-controller-manager", "node", "network", "prometheus", GATEWAY_USER)
+_PATIENT = {"kube-controller-manager", "prometheus", GATEWAY_USER}
 _TOOLS = {"kubectl", "hey", "promtool"}
 
 
@@ -41,9 +43,9 @@ class Assembly:
     def programs(self) -> tuple[str, ...]:
         """The programs needed."""
         needed = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "hey"]
-        needed += ["traefik"] if self.options.gateway else []
+        needed += [binary for gateway in self.options.gateways for binary in gateway.binaries]
         needed += ["prometheus", "promtool"] if self.options.prometheus else []
-        return tuple(needed)
+        return tuple(dict.fromkeys(needed))
 
     def link_tools(self, programs: Mapping[str, Path]) -> None:
         """Gather the programs that people type in one folder."""
@@ -75,9 +77,13 @@ class Assembly:
             path, certificate = self.kubeconfig(name), self.files.certificate
             server = addresses.PATIENT_API_URL if name in _PATIENT else addresses.API_URL
             credentials.write_kubeconfig(path, user=user, server=server, certificate=certificate)
-        if self.options.prometheus:
-            discovery = self.kubeconfig("prometheus")
-            prometheus.write_configuration(self._prometheus_config, self.options.scraping, discovery)
+        self.write_prometheus_config(self.options.gateways)
+
+    def write_prometheus_config(self, gateways: Sequence[Gateway]) -> None:
+        """Write what Prometheus scrapes, these gateways among it."""
+        jobs = [job for gateway in gateways for job in gateway.scraping]
+        discovery = self.kubeconfig("prometheus")
+        prometheus.write_configuration(self._prometheus_config, self.options.scraping, jobs, discovery)
 
     @property
     def _prometheus_config(self) -> Path:
@@ -100,7 +106,6 @@ class Assembly:
     def parts(self, programs: Mapping[str, Path]) -> dict[str, Part]:
         """All parts of the cluster itself, none of them started."""
         parts = [self._etcd(programs), self._api_server(programs), self._kcm(programs), self._node(), self._network()]
-        parts += [self._gateway(programs)] if self.options.gateway else []
         parts += [self._prometheus(programs)] if self.options.prometheus else []
         return {part.name: part for part in parts}
 
@@ -141,14 +146,27 @@ class Assembly:
 
         return self.part("network", command, connects(addresses.KUBERNETES_SERVICE, 443), own_package())
 
-    def _gateway(self, programs: Mapping[str, Path]) -> Part:
-        ping = f"http://{addresses.GATEWAY}:{addresses.GATEWAY_METRICS_PORT}/ping"
+    def gateway(self, gateway: Gateway, programs: Mapping[str, Path]) -> list[Part]:
+        """Write a gateway's files; its parts, in the order in which they are to be started."""
+        known = self._known_to(gateway)
+        for name, text in gateway.files.items():
+            (Path(known["folder"]) / name).write_text(_filled(text, known))
+        return [self._program(each, programs[each.binary], known) for each in gateway.programs]
 
-        def command() -> list[str]:
-            token = self.users["gateway"].token
-            return gateway.command(programs["traefik"], token=token, certificate=self.files.certificate)
+    def _known_to(self, gateway: Gateway) -> dict[str, str]:
+        folder = self.folder / "gateways" / gateway.name
+        folder.mkdir(parents=True, exist_ok=True)
+        return {
+            "kubeconfig": str(self.kubeconfig(GATEWAY_USER)),
+            "token": self.users[GATEWAY_USER].token,
+            "certificate": str(self.files.certificate),
+            "folder": str(folder),
+        }
 
-        return self.part("gateway", command, answers(ping))
+    def _program(self, program: Program, path: Path, known: Mapping[str, str]) -> Part:
+        command = [str(path), *(_filled(word, known) for word in program.arguments)]
+        environment = {name: _filled(value, known) for name, value in program.environment.items()}
+        return self.part(program.part, lambda: command, answers(program.ready_url), environment)
 
     def _prometheus(self, programs: Mapping[str, Path]) -> Part:
         program, data = programs["prometheus"], self.folder / "prometheus"
@@ -166,6 +184,13 @@ class Assembly:
             return await answers(addresses.API_URL + path, token=token, certificate=certificate)()
 
         return ready
+
+
+def _filled(text: str, known: Mapping[str, str]) -> str:
+    """The text with its places filled in; other braces stay as they are."""
+    for name, value in known.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
 
 
 def own_package() -> dict[str, str]:

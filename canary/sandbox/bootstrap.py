@@ -1,12 +1,14 @@
 """What is put into a cluster that has just started: namespaces, the gateway's resources, manifests."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, Retryable
 from canary.kube.types import NAMESPACE, Json, Resource
-from canary.sandbox import gateway
+from canary.sandbox.gateway import Gateway
 
 Until = Callable[[Callable[[], Awaitable[bool]], str], Awaitable[None]]
 """Waits until a condition holds; the text says what is wrong with the API server if it never does."""
@@ -14,18 +16,25 @@ Until = Callable[[Callable[[], Awaitable[bool]], str], Awaitable[None]]
 DEFINITION = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
 )
+_MANIFESTS = Path(__file__).parent / "manifests"
 MANAGER = "canary-sandbox"
 """The field manager of what the sandbox itself applies."""
 
 
-async def prepare(client: KubeClient, namespaces: Sequence[str], until: Until, *, with_gateway: bool) -> None:
-    """Create the namespaces, and what the gateway needs."""
-    names = [*namespaces, *([gateway.NAMESPACE] if with_gateway else [])]
+async def prepare(client: KubeClient, namespaces: Sequence[str], gateways: Sequence[Gateway], until: Until) -> None:
+    """Create the namespaces, and what the gateways need."""
+    names = dict.fromkeys([*namespaces, *(gateway.namespace for gateway in gateways)])
     await asyncio.gather(*(_apply(client, NAMESPACE, {"metadata": {"name": name}}, until) for name in names))
-    if with_gateway:
-        await install(client, gateway.schemas(), until)
-        for resource, obj in gateway.objects():
+    files = dict.fromkeys(file for gateway in gateways for file in gateway.schemas)
+    await install(client, [definition for file in files for definition in _definitions(file)], until)
+    for gateway in gateways:
+        for resource, obj in gateway.objects:
             await _apply(client, resource, obj, until)
+
+
+def _definitions(file: str) -> list[Json]:
+    definitions: list[Json] = json.loads((_MANIFESTS / file).read_text())
+    return definitions
 
 
 async def _apply(client: KubeClient, resource: Resource, obj: Json, until: Until) -> None:

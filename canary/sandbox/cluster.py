@@ -12,6 +12,7 @@ from canary.sandbox import binaries, credentials, folders, netns
 from canary.sandbox.assembly import Assembly, own_package
 from canary.sandbox.bootstrap import MANAGER, prepare
 from canary.sandbox.conditions import Condition, always, answers
+from canary.sandbox.gateway import Gateway
 from canary.sandbox.options import Companion, Options
 from canary.sandbox.process import Part, PartFailed, log_tail
 from canary.sandbox.supervision import Guard, Watchers
@@ -43,8 +44,9 @@ class Cluster:
     Attributes:
         options: how it is.
         folder: its data and logs.
-        parts: its programs by name: `etcd`, `apiserver`, `kcm`, `node`, `network`, `gateway`, `prometheus`, and those
-            that `run` added.
+        gateways: the ways into it.
+        parts: its programs by name: `etcd`, `apiserver`, `kcm`, `node`, `network`, `prometheus`, those of its gateways
+            (Traefik's is `gateway`), and those that `run` added.
         watchers: who is told when a part dies without having been told to.
     """
 
@@ -67,6 +69,7 @@ class Cluster:
         self.folder = self._temporary.path if self._temporary else Path(given or ".")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.parts: dict[str, Part] = {}
+        self.gateways: list[Gateway] = []
         self.watchers = Watchers()
         self._assembly = Assembly(self.options, self.folder, self.watchers.tell)
         self._companions: set[str] = set()
@@ -142,6 +145,32 @@ class Cluster:
         await part.start()
         return part
 
+    async def open(self, gateway: Gateway) -> None:
+        """Start a gateway beside those that run, and have Prometheus scrape it. Does nothing where it runs already.
+
+        Raises:
+            PartFailed: a part of it died, or was not ready in time.
+            ToolMissingError: a program is missing; inside the private network it can't be built.
+        """
+        if gateway in self.gateways:
+            return
+        programs = binaries.ensure(gateway.binaries, self._progress)
+        async with KubeClient.connect(self.kubeconfig, user_agent=MANAGER) as client:
+            await prepare(client, (), (gateway,), self._until)
+        await self._serve(gateway, programs)
+        if self.options.prometheus:
+            self._assembly.write_prometheus_config(self.gateways)
+            self.parts["prometheus"].hang_up()
+
+    async def _serve(self, gateway: Gateway, programs: Mapping[str, Path]) -> None:
+        """Start what a gateway is made of, one after the other."""
+        parts = self._assembly.gateway(gateway, programs)
+        self.parts.update({part.name: part for part in parts})
+        await self.parts["network"].wait_ready(_START_SECONDS)  # the way to the API server
+        for part in parts:
+            await part.start(_START_SECONDS)
+        self.gateways.append(gateway)
+
     async def apply(self, manifest: Path) -> None:
         """Apply a file, or a kustomization folder, as the administrator.
 
@@ -187,9 +216,13 @@ class Cluster:
         for name in ("network", "kcm", "node"):
             self.parts[name].launch()
         async with KubeClient.connect(self.kubeconfig, user_agent=MANAGER) as client:
-            await prepare(client, self.options.namespaces, self._until, with_gateway=self.options.gateway)
+            await prepare(client, self.options.namespaces, self.options.gateways, self._until)
         self._progress("starting controllers, nodes, gateway, Prometheus")
-        await asyncio.gather(*(part.start(_START_SECONDS) for part in [*self.parts.values()]), self._install())
+        await asyncio.gather(
+            *(part.start(_START_SECONDS) for part in [*self.parts.values()]),
+            *(self._serve(gateway, programs) for gateway in self.options.gateways),
+            self._install(),
+        )
         self._progress("the cluster is ready")
 
     async def _install(self) -> None:

@@ -24,12 +24,7 @@ from canary.sandbox.instance import AlreadyRunningError, Instance, PlaceError, S
 from canary.sandbox.options import Options
 
 _OPTIONS = TypeAdapter(Options)
-_PREFERRED_PORTS = {"apiserver": 16443, "gateway": 18080, "prometheus": 19090}
-_TARGETS = {
-    "apiserver": (addresses.API_SERVER, addresses.API_PORT),
-    "gateway": (addresses.GATEWAY, 80),
-    "prometheus": (addresses.PROMETHEUS, 9090),
-}
+_PREFERRED_PORTS = {"apiserver": 16443, "gateway": 18080, "contour": 18081, "nginx": 18082, "prometheus": 19090}
 
 
 def write_options(instance: Instance, options: Options) -> None:
@@ -59,14 +54,14 @@ def detach(instance: Instance) -> int:
 async def serve(instance: Instance) -> int:
     """Hold the sandbox together until SIGTERM, or until it ends by itself."""
     options = read_options(instance)
-    wanted = ["apiserver", *(["gateway"] if options.gateway else []), *(["prometheus"] if options.prometheus else [])]
+    targets = targets_of(options)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        ports = {name: free_port(_PREFERRED_PORTS[name]) for name in wanted}
+        ports = {name: free_port(_PREFERRED_PORTS.get(name, 0)) for name in targets}
         for name, port in ports.items():
-            await stack.enter_async_context(await relay.serve_outside(instance.socket, port, _TARGETS[name]))
+            await stack.enter_async_context(await relay.serve_outside(instance.socket, port, targets[name]))
         inside = await _start_inside(instance, ports)
         ended, told = asyncio.create_task(inside.wait()), asyncio.create_task(stop.wait())
         await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
@@ -75,6 +70,14 @@ async def serve(instance: Instance) -> int:
         status = await ended
         told.cancel()
     return status
+
+
+def targets_of(options: Options) -> dict[str, tuple[str, int]]:
+    """What is reachable from outside: from name to address inside. The first gateway is called so."""
+    targets = {"apiserver": (addresses.API_SERVER, addresses.API_PORT)}
+    for number, gateway in enumerate(options.gateways):
+        targets["gateway" if number == 0 else gateway.name] = (gateway.host, gateway.port)
+    return {**targets, **({"prometheus": (addresses.PROMETHEUS, 9090)} if options.prometheus else {})}
 
 
 async def _start_inside(instance: Instance, ports: dict[str, int]) -> asyncio.subprocess.Process:

@@ -1,76 +1,104 @@
-"""The gateway: Traefik, reading its own resources and those of Gateway API from the API server."""
+"""What a gateway is: the programs that it is made of, and what lies in the cluster and in files for them.
 
-import json
-from pathlib import Path
+Each module of `canary.sandbox.gateways` has one. They are values, so that a sandbox can be described in a file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from canary.kube.types import Json, Resource
-from canary.sandbox import addresses
 
-NAME = "traefik"
-"""Name of the GatewayClass, and of the Gateway that routes attach to, in the namespace `NAMESPACE`."""
-NAMESPACE = "gateway"
-_MANIFESTS = Path(__file__).parent / "manifests"
-_PORTS = {"web": 80, "app": 9898}
-_BUCKETS = "0.005,0.01,0.025,0.05,0.1,0.2,0.3,0.5,0.75,1,1.5,2.5,5,10"
+USER = "gateway"
+"""Who its programs are to the API server. It may do everything."""
 
 
-def schemas() -> list[Json]:
-    """The CustomResourceDefinitions that it needs."""
-    files = (_MANIFESTS / "traefik-crds.json", _MANIFESTS / "gateway-api-crds.json")
-    return [definition for file in files for definition in json.loads(file.read_text())]
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program of a gateway: its control plane, or a data plane.
+
+    Attributes:
+        part: what it is called among the cluster's parts.
+        binary: the program, as `canary.sandbox.binaries` knows it.
+        arguments: the words behind it, with places to be filled in as `Gateway` has them.
+        ready_url: it is ready once a GET of this address is answered with 2xx.
+        environment: variables added to those of this process, with the same places.
+    """
+
+    part: str
+    binary: str
+    arguments: tuple[str, ...]
+    ready_url: str
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def objects() -> list[tuple[Resource, Json]]:
-    """The GatewayClass and the Gateway, which is open to routes of every namespace."""
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A way into the cluster.
+
+    In the texts of its files, and in its programs' arguments and environments, `{kubeconfig}`, `{token}` and
+    `{certificate}` stand for its way to the API server (the first and the last are paths), `{folder}` for the folder
+    of its files.
+
+    Attributes:
+        name: also that of its GatewayClass and of its Gateway, where it knows Gateway API.
+        namespace: is created; its objects are in it.
+        host: where it serves HTTP.
+        port: where it serves HTTP.
+        programs: are started in this order, each once the one before is ready.
+        schemas: files of CustomResourceDefinitions among the package's manifests.
+        objects: are applied before the programs start, once the schemas are served.
+        files: from name to text: are written before the programs start.
+        scraping: Prometheus's jobs for what its programs export.
+    """
+
+    name: str
+    namespace: str
+    host: str
+    port: int
+    programs: tuple[Program, ...]
+    schemas: tuple[str, ...] = ()
+    objects: tuple[tuple[Resource, Json], ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    scraping: tuple[Json, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """Where it serves HTTP, with `/` at the end."""
+        return f"http://{self.host}:{self.port}/"
+
+    @property
+    def binaries(self) -> tuple[str, ...]:
+        """The programs needed, as `canary.sandbox.binaries` knows them."""
+        return tuple(program.binary for program in self.programs)
+
+    @property
+    def parent(self) -> Json:
+        """How a route of Gateway API refers to it."""
+        return {"name": self.name, "namespace": self.namespace}
+
+
+def gateway_api(
+    name: str, namespace: str, controller: str, ports: Mapping[str, int]
+) -> tuple[tuple[Resource, Json], ...]:
+    """A GatewayClass, and a Gateway of it that is open to routes of every namespace.
+
+    Args:
+        name: of both.
+        namespace: the Gateway's.
+        controller: what the gateway's control plane calls itself.
+        ports: the ports of its listeners, by their names.
+    """
     group, version = "gateway.networking.k8s.io", "v1"
     listeners = [
-        {"name": name, "port": port, "protocol": "HTTP", "allowedRoutes": {"namespaces": {"from": "All"}}}
-        for name, port in _PORTS.items()
+        {"name": listener, "port": port, "protocol": "HTTP", "allowedRoutes": {"namespaces": {"from": "All"}}}
+        for listener, port in ports.items()
     ]
-    gateway_class: Json = {
-        "metadata": {"name": NAME},
-        "spec": {"controllerName": "traefik.io/gateway-controller"},
-    }
+    gateway_class: Json = {"metadata": {"name": name}, "spec": {"controllerName": controller}}
     gateway: Json = {
-        "metadata": {"name": NAME, "namespace": NAMESPACE},
-        "spec": {"gatewayClassName": NAME, "listeners": listeners},
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"gatewayClassName": name, "listeners": listeners},
     }
-    return [
+    return (
         (Resource(group, version, "gatewayclasses", "GatewayClass", namespaced=False), gateway_class),
         (Resource(group, version, "gateways", "Gateway"), gateway),
-    ]
-
-
-def command(program: Path, *, token: str, certificate: Path) -> list[str]:
-    """The command line of Traefik, which follows routes and pods as late as it does where nobody tells it otherwise."""
-    providers = [
-        f"--providers.{provider}.{option}"
-        for provider in ("kubernetescrd", "kubernetesgateway")
-        for option in (
-            f"endpoint={addresses.PATIENT_API_URL}",
-            f"token={token}",
-            f"certauthfilepath={certificate}",
-        )
-    ]
-    entry_points = [
-        f"--entrypoints.{name}.address={addresses.GATEWAY}:{port}"
-        for name, port in (*_PORTS.items(), ("metrics", addresses.GATEWAY_METRICS_PORT))
-    ]
-    return [
-        str(program),
-        *entry_points,
-        *providers,
-        "--entrypoints.web.asdefault=true",
-        "--entrypoints.app.asdefault=true",
-        "--providers.kubernetescrd.allowcrossnamespace=true",
-        f"--providers.kubernetesgateway.statusaddress.ip={addresses.GATEWAY}",
-        "--metrics.prometheus=true",
-        "--metrics.prometheus.entrypoint=metrics",
-        f"--metrics.prometheus.buckets={_BUCKETS}",
-        "--ping=true",
-        "--ping.entrypoint=metrics",
-        "--log.level=INFO",
-        "--log.nocolor=true",
-        "--global.checknewversion=false",
-        "--global.sendanonymoususage=false",
-    ]
+    )

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from canary.sandbox.gateway import Gateway
+from canary.sandbox.gateways.traefik import TRAEFIK
 from canary.sandbox.prometheus import Scraping
 
 CONTROLLER = "system:serviceaccount:canary-system:canary-controller"
@@ -44,7 +46,7 @@ class Options:
         names: further host names: to an address or to another name.
         nodes: how many nodes there are.
         fake_delay: None for pods that are processes; else pods are empty, and ready after so many seconds.
-        gateway: whether Traefik runs.
+        gateways: the ways into it that run from the start.
         prometheus: whether Prometheus runs.
         scraping: what Prometheus scrapes.
         crash_backoff: seconds before a container's second restart, doubled at each after it.
@@ -59,7 +61,7 @@ class Options:
     names: Mapping[str, str] = field(default_factory=dict)
     nodes: int = 2
     fake_delay: float | None = None
-    gateway: bool = True
+    gateways: tuple[Gateway, ...] = (TRAEFIK,)
     prometheus: bool = True
     scraping: Scraping = field(default_factory=Scraping)
     crash_backoff: float = 1.0

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -128,6 +129,11 @@ class Part:
             if time.monotonic() > deadline:
                 raise PartFailed(self.name, f"is not ready after {timeout:g} s", self.log)
             await asyncio.sleep(_POLL_SECONDS)
+
+    def hang_up(self) -> None:
+        """Send SIGHUP, on which many a program reads its files again. Does nothing where it is not running."""
+        if self._process is not None and self.running:
+            self._process.send_signal(signal.SIGHUP)
 
     async def stop(self, grace: float = 10) -> None:
         """End it with SIGTERM, and with SIGKILL after `grace` seconds. Does nothing where it is not running."""

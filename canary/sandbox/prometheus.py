@@ -44,24 +44,31 @@ def _pods() -> list[Json]:
     ]
 
 
-def configuration(scraping: Scraping, kubeconfig: Path) -> Json:
-    """Prometheus's configuration."""
-    fixed = {"traefik": [f"{addresses.GATEWAY}:{addresses.GATEWAY_METRICS_PORT}"], **(scraping.targets or {})}
-    static = [
-        {"job_name": job, "static_configs": [{"targets": list(targets)}]} for job, targets in fixed.items() if targets
-    ]
+def configuration(scraping: Scraping, jobs: Sequence[Json], kubeconfig: Path) -> Json:
+    """Prometheus's configuration.
+
+    Args:
+        scraping: what is scraped how often.
+        jobs: further jobs, as Prometheus has them in its `scrape_configs`.
+        kubeconfig: its way to the API server.
+    """
+    given = scraping.targets or {}
+    static = [{"job_name": job, "static_configs": [{"targets": list(targets)}]} for job, targets in given.items()]
     discovered = {
         "job_name": "kubernetes-pods",
         "kubernetes_sd_configs": [{"role": "pod", "kubeconfig_file": str(kubeconfig)}],
         "relabel_configs": _pods(),
     }
     timing = {"scrape_interval": scraping.interval, "scrape_timeout": scraping.interval}
-    return {"global": {**timing, "evaluation_interval": scraping.interval}, "scrape_configs": [*static, discovered]}
+    return {
+        "global": {**timing, "evaluation_interval": scraping.interval},
+        "scrape_configs": [*jobs, *static, discovered],
+    }
 
 
-def write_configuration(path: Path, scraping: Scraping, kubeconfig: Path) -> None:
+def write_configuration(path: Path, scraping: Scraping, jobs: Sequence[Json], kubeconfig: Path) -> None:
     """Write it as a file; JSON is YAML too."""
-    path.write_text(json.dumps(configuration(scraping, kubeconfig), indent=1))
+    path.write_text(json.dumps(configuration(scraping, jobs, kubeconfig), indent=1))
 
 
 def command(program: Path, *, config: Path, data: Path) -> list[str]:

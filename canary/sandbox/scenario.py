@@ -26,6 +26,7 @@ from canary.sandbox.traffic import Traffic
 NAME = "app"
 PORT = 9898
 LOADTESTER = "http://flagger-loadtester.test"
+TRAEFIK_URL = f"http://{addresses.GATEWAY}:{PORT}/"
 ENDED = frozenset({"Succeeded", "Failed"})
 READY_SECONDS = 60.0
 ROLLOUT_SECONDS = 90.0
@@ -81,6 +82,7 @@ class Scenario:
         route: the object that divides requests.
         target: the Deployment that users change.
         primary: the Deployment that serves.
+        url: where the gateway is.
     """
 
     rig: Rig
@@ -88,15 +90,22 @@ class Scenario:
     route: Recording
     target: Recording
     primary: Recording
+    url: str = TRAEFIK_URL
 
     @classmethod
     @asynccontextmanager
-    async def on(cls, rig: Rig, route: Resource = TRAEFIK_SERVICE) -> AsyncIterator[Self]:
-        """Watch the application of a namespace; nothing is there yet."""
+    async def on(cls, rig: Rig, route: Resource = TRAEFIK_SERVICE, url: str = TRAEFIK_URL) -> AsyncIterator[Self]:
+        """Watch the application of a namespace; nothing is there yet.
+
+        Args:
+            rig: the cluster.
+            route: the kind of the object that divides requests.
+            url: where the gateway is.
+        """
         async with AsyncExitStack() as stack:
             watched = ((CANARY, NAME), (route, NAME), (DEPLOYMENT, NAME), (DEPLOYMENT, f"{NAME}-primary"))
-            recordings = [await stack.enter_async_context(rig.recording(*each)) for each in watched]
-            yield cls(rig, *recordings)
+            canary, split, target, primary = [await stack.enter_async_context(rig.recording(*each)) for each in watched]
+            yield cls(rig, canary, split, target, primary, url)
 
     @property
     def host(self) -> str:
@@ -105,7 +114,7 @@ class Scenario:
 
     def traffic(self, rate: float = 50.0, query: str = "", headers: Mapping[str, str] | None = None) -> Traffic:
         """Steady requests through the gateway."""
-        return Traffic(f"http://{addresses.GATEWAY}:{PORT}/{query}", self.host, rate=rate, headers=headers or {})
+        return Traffic(f"{self.url}{query}", self.host, rate=rate, headers=headers or {})
 
     def direct_traffic(self, rate: float = 50.0, *, fresh: bool = False) -> Traffic:
         """Steady requests to the Service that users call, past the gateway; each on its own connection if `fresh`."""

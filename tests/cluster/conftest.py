@@ -11,8 +11,21 @@ import pytest_asyncio
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.harness import Rig
 from tests.tools.clusters import cluster, cluster_options, namespace, pytest_pyfunc_call, running_cluster
+from tests.tools.gateways import contour, nginx
+from tests.tools.two_versions import api
 
-__all__ = ["cluster", "cluster_options", "installation", "namespace", "pytest_pyfunc_call", "rig", "running_cluster"]
+__all__ = [
+    "api",
+    "cluster",
+    "cluster_options",
+    "contour",
+    "installation",
+    "namespace",
+    "nginx",
+    "pytest_pyfunc_call",
+    "rig",
+    "running_cluster",
+]
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
 SYSTEM = "canary-system"

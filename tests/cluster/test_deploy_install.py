@@ -15,9 +15,10 @@ import yaml
 
 from canary.kube.types import CANARY, POD, Json
 from canary.routers.registry import ROUTES
-from canary.sandbox import addresses, gateway
+from canary.sandbox import addresses
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
+from canary.sandbox.gateways.traefik import TRAEFIK
 from canary.sandbox.harness import Rig, application, phase_of
 from canary.sandbox.options import CONTROLLER
 from deploy.rights import families, rules_of
@@ -365,7 +366,7 @@ async def live(rig: Rig) -> None:
     analysis |= {"alerts": [alert]}
     hpa = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "shop"}
     await rig.apply(canary("shop", namespace, revertOnDeletion=True, analysis=analysis, autoscalerRef=hpa))
-    gateways = [{"name": gateway.NAME, "namespace": gateway.NAMESPACE}]
+    gateways = [TRAEFIK.parent]
     await rig.apply(
         canary(
             "cafe",

@@ -19,7 +19,7 @@ from canary.sandbox.conditions import eventually
 from canary.sandbox.instance import FOLDER, HOME, Instance
 from canary.sandbox.options import Companion, Options
 
-SMALL = Options(gateway=False, prometheus=False, namespaces=("shop",))
+SMALL = Options(gateways=(), prometheus=False, namespaces=("shop",))
 
 
 @pytest.fixture

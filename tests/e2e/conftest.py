@@ -17,8 +17,19 @@ from canary.sandbox.options import CONTROLLER, Options
 from canary.sandbox.prometheus import Scraping
 from deploy.rights import families, rules_of
 from tests.tools.clusters import cluster, namespace, pytest_pyfunc_call, running_cluster
+from tests.tools.gateways import contour, nginx
 
-__all__ = ["cluster", "cluster_options", "namespace", "pytest_pyfunc_call", "rig", "running_cluster", "site"]
+__all__ = [
+    "cluster",
+    "cluster_options",
+    "contour",
+    "namespace",
+    "nginx",
+    "pytest_pyfunc_call",
+    "rig",
+    "running_cluster",
+    "site",
+]
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = "canary-system"

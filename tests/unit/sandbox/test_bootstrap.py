@@ -38,12 +38,12 @@ async def until(condition: Callable[[], Awaitable[bool]], problem: str) -> None:
 
 async def test_what_is_not_answered_is_asked_again() -> None:
     server = Busy(Unreachable("PATCH", "/api/v1/namespaces/test", "no answer within 10 s"))
-    await prepare(cast("KubeClient", server), ("test", "canary"), until, with_gateway=False)
+    await prepare(cast("KubeClient", server), ("test", "canary"), (), until)
     assert sorted(server.applied) == ["canary", "test"]
 
 
 async def test_what_is_refused_is_not() -> None:
     server = Busy(NotFound("PATCH", "/api/v1/namespaces/test", "no such kind"))
     with pytest.raises(NotFound):
-        await prepare(cast("KubeClient", server), ("test",), until, with_gateway=False)
+        await prepare(cast("KubeClient", server), ("test",), (), until)
     assert server.tried == ["test"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from canary.sandbox import credentials, prometheus
 from canary.sandbox.controlplane import write_audit_policy
+from canary.sandbox.gateways.traefik import TRAEFIK
 from canary.sandbox.prometheus import Scraping
 
 
@@ -54,7 +55,7 @@ def test_only_the_audited_users_are_recorded(tmp_path: Path) -> None:
 
 def test_prometheus_scrapes_pods_the_gateway_and_what_is_given() -> None:
     scraping = Scraping("5s", {"controller": ["10.0.0.100:8080"]})
-    config = prometheus.configuration(scraping, Path("kubeconfig"))
+    config = prometheus.configuration(scraping, TRAEFIK.scraping, Path("kubeconfig"))
     assert config["global"]["scrape_interval"] == "5s"
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
     assert set(jobs) == {"traefik", "controller", "kubernetes-pods"}

@@ -1,0 +1,10 @@
+"""The gateways that a sandbox can have, a module each."""
+
+from collections.abc import Mapping
+
+from canary.sandbox.gateway import Gateway
+from canary.sandbox.gateways.contour import CONTOUR
+from canary.sandbox.gateways.nginx import NGINX
+
+FURTHER: Mapping[str, Gateway] = {gateway.name: gateway for gateway in (CONTOUR, NGINX)}
+"""Those that run where they are asked for, beside Traefik; by name."""

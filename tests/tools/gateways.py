@@ -1,0 +1,25 @@
+"""Fixtures of further gateways on the cluster of the session: the first test that asks for one starts it.
+
+A conftest takes them over by importing them; see `tests.tools.clusters`. `make gateways` builds their programs.
+"""
+
+import pytest_asyncio
+
+from canary.sandbox.cluster import Cluster
+from canary.sandbox.gateway import Gateway
+from canary.sandbox.gateways.contour import CONTOUR
+from canary.sandbox.gateways.nginx import NGINX
+
+
+@pytest_asyncio.fixture
+async def contour(cluster: Cluster) -> Gateway:
+    """Contour and its Envoy, for HTTPProxies and for HTTPRoutes with `contour.parent`."""
+    await cluster.open(CONTOUR)
+    return CONTOUR
+
+
+@pytest_asyncio.fixture
+async def nginx(cluster: Cluster) -> Gateway:
+    """Traefik as an ingress-nginx, for Ingresses of the class `nginx`."""
+    await cluster.open(NGINX)
+    return NGINX
