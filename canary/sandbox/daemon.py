@@ -24,7 +24,14 @@ from canary.sandbox.instance import AlreadyRunningError, Instance, PlaceError, S
 from canary.sandbox.options import Options
 
 _OPTIONS = TypeAdapter(Options)
-_PREFERRED_PORTS = {"apiserver": 16443, "gateway": 18080, "contour": 18081, "nginx": 18082, "prometheus": 19090}
+_PREFERRED_PORTS = {
+    "apiserver": 16443,
+    "gateway": 18080,
+    "contour": 18081,
+    "nginx": 18082,
+    "istio": 18083,
+    "prometheus": 19090,
+}
 
 
 def write_options(instance: Instance, options: Options) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from canary.kube.types import Json
-from canary.sandbox import addresses
+from canary.sandbox import addresses, envoys
 
 _META = "__meta_kubernetes_pod"
 _ANNOTATION = f"{_META}_annotation_prometheus_io"
@@ -58,6 +58,7 @@ def configuration(scraping: Scraping, jobs: Sequence[Json], kubeconfig: Path) ->
         "job_name": "kubernetes-pods",
         "kubernetes_sd_configs": [{"role": "pod", "kubeconfig_file": str(kubeconfig)}],
         "relabel_configs": _pods(),
+        "metric_relabel_configs": list(envoys.RENAMED),
     }
     timing = {"scrape_interval": scraping.interval, "scrape_timeout": scraping.interval}
     return {

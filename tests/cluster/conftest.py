@@ -11,7 +11,7 @@ import pytest_asyncio
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.harness import Rig
 from tests.tools.clusters import cluster, cluster_options, namespace, pytest_pyfunc_call, running_cluster
-from tests.tools.gateways import contour, nginx
+from tests.tools.gateways import contour, istio, nginx
 from tests.tools.two_versions import api
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "cluster_options",
     "contour",
     "installation",
+    "istio",
     "namespace",
     "nginx",
     "pytest_pyfunc_call",

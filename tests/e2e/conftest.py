@@ -17,12 +17,13 @@ from canary.sandbox.options import CONTROLLER, Options
 from canary.sandbox.prometheus import Scraping
 from deploy.rights import families, rules_of
 from tests.tools.clusters import cluster, namespace, pytest_pyfunc_call, running_cluster
-from tests.tools.gateways import contour, nginx
+from tests.tools.gateways import contour, istio, nginx
 
 __all__ = [
     "cluster",
     "cluster_options",
     "contour",
+    "istio",
     "namespace",
     "nginx",
     "pytest_pyfunc_call",

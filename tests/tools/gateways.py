@@ -8,6 +8,7 @@ import pytest_asyncio
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.gateway import Gateway
 from canary.sandbox.gateways.contour import CONTOUR
+from canary.sandbox.gateways.istio import ISTIO
 from canary.sandbox.gateways.nginx import NGINX
 
 
@@ -16,6 +17,13 @@ async def contour(cluster: Cluster) -> Gateway:
     """Contour and its Envoy, for HTTPProxies and for HTTPRoutes with `contour.parent`."""
     await cluster.open(CONTOUR)
     return CONTOUR
+
+
+@pytest_asyncio.fixture
+async def istio(cluster: Cluster) -> Gateway:
+    """Istio and an Envoy, for VirtualServices of `istio-system/public` and for HTTPRoutes with `istio.parent`."""
+    await cluster.open(ISTIO)
+    return ISTIO
 
 
 @pytest_asyncio.fixture

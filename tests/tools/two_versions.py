@@ -102,4 +102,4 @@ def shares(primary: int, canary: int) -> Json:
 async def routed(gateway: Gateway, host: str, *expected: str) -> None:
     """Wait until a gateway knows the route and what is behind it: these versions answer, both where none is given."""
     wanted = {*expected} or {"1", "2"}
-    await eventually(lambda: versions(gateway, host, 20), lambda found: set(found) == wanted, within=10)
+    await eventually(lambda: versions(gateway, host, 20), lambda found: set(found) == wanted, within=20)

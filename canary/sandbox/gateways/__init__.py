@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from canary.sandbox.gateway import Gateway
 from canary.sandbox.gateways.contour import CONTOUR
+from canary.sandbox.gateways.istio import ISTIO
 from canary.sandbox.gateways.nginx import NGINX
 
-FURTHER: Mapping[str, Gateway] = {gateway.name: gateway for gateway in (CONTOUR, NGINX)}
+FURTHER: Mapping[str, Gateway] = {gateway.name: gateway for gateway in (CONTOUR, ISTIO, NGINX)}
 """Those that run where they are asked for, beside Traefik; by name."""
