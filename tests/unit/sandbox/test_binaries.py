@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -222,9 +223,24 @@ def test_a_recipe_with_another_version_has_another_key() -> None:
     assert HEY.key.startswith("hey-v0.1.5-")
 
 
+def test_a_recipe_with_other_sources_of_its_own_has_another_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(HEY.source, tmp_path / "hey")
+    monkeypatch.setattr(binaries, "_RECIPES", tmp_path)
+    without = HEY.key
+    (tmp_path / "hey/own").mkdir()
+    keys = {without}
+    for text in ("package main", "package main // otherwise"):
+        (tmp_path / "hey/own/main.go").write_text(text)
+        keys.add(HEY.key)
+    assert len(keys) == 3
+
+
 def test_every_recipe_builds_the_version_it_names() -> None:
     for recipe in RECIPES:
         module = re.search(r"(?m)^require (\S+) (\S+)$", (recipe.source / "go.mod").read_text())
         assert module is not None
         assert module[2] == recipe.version
-        assert [each for each in recipe.packages.values() if not each.startswith(module[1])] == []
+        own = f"canary-sandbox/{recipe.folder}/"
+        assert [each for each in recipe.packages.values() if not each.startswith((module[1], own))] == []
