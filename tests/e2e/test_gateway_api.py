@@ -1,10 +1,11 @@
-"""A good and a bad version on provider gatewayapi:v1: an HTTPRoute through Traefik's Gateway, and through Contour's."""
+"""A good and a bad version on provider gatewayapi:v1: an HTTPRoute through Traefik, Contour and Istio."""
 
 import pytest
 
 from canary.kube.types import HTTP_ROUTE, Json
 from canary.sandbox.gateway import Gateway
 from canary.sandbox.gateways.contour import CONTOUR
+from canary.sandbox.gateways.istio import ISTIO
 from canary.sandbox.gateways.traefik import TRAEFIK
 from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import DURATION, PORT, STEPS, SUCCESS_RATE, Scenario, canary_of
@@ -16,7 +17,7 @@ def canary(scenario: Scenario, gateway: Gateway) -> Json:
     return canary_of(scenario.rig.namespace, analysis, provider="gatewayapi:v1", service=service)
 
 
-@pytest.mark.parametrize("gateway", [TRAEFIK, CONTOUR], ids=lambda gateway: gateway.name)
+@pytest.mark.parametrize("gateway", [TRAEFIK, CONTOUR, ISTIO], ids=lambda gateway: gateway.name)
 async def test_a_good_and_a_bad_version_behind_a_gateway(rig: Rig, gateway: Gateway) -> None:
     await rig.cluster.open(gateway)
     async with Scenario.on(rig, HTTP_ROUTE, gateway.url) as scenario:
