@@ -74,7 +74,8 @@ class Requests:
             query = f"{_rate(f'{self.duration}_sum', labels)} / {_rate(f'{self.duration}_count', labels)}"
         else:
             buckets = _rate(f"{self.duration}_bucket", labels, by=" by (le) ")
-            query = f"histogram_quantile(0.99, {buckets})"
+            # Of a histogram that is scraped as a native one there are no buckets, and no `_count`, under these names.
+            query = f"(histogram_quantile(0.99, {buckets}) or histogram_quantile(0.99, {_rate(self.duration, labels)}))"
         return query if self.scale == 1 else f"{query} * {self.scale}"
 
 

@@ -146,6 +146,20 @@ def test_without_requests_there_is_no_success_rate(tmp_path: Path, provider: str
     judged(tmp_path, counted(counter, labels, code, 0, 0), {query: 1})
 
 
+def test_latency_is_read_from_either_form_of_a_histogram(tmp_path: Path) -> None:
+    """Where native histograms are scraped, Prometheus 3 keeps no buckets beside them unless it is told to."""
+    query = query_of(REQUEST_DURATION, "kubernetes", MODEL)
+    name, labels = "http_request_duration_seconds", f'{POD.format("app")},status="200"'
+    buckets = {"0.5": 0, "1": 10, "+Inf": 10}
+    classic = {f'{name}_bucket{{{labels},le="{bound}"}}': f"0+{count}x20" for bound, count in buckets.items()}
+    # Ten requests each time in the bucket of schema 0 that goes from 0.5 to 1 second.
+    native = {f"{name}{{{labels}}}": "{{schema:0}}+{{schema:0 sum:8 count:10 offset:0 buckets:[10]}}x20"}
+    whole = f"round({query}, 1)"
+    judged(tmp_path, classic, {whole: 995.0})
+    judged(tmp_path, native, {whole: 993.0})
+    judged(tmp_path, classic | native, {whole: 995.0})
+
+
 @pytest.mark.parametrize("provider", sorted(TRAFFIC))
 @pytest.mark.parametrize("metric", [REQUEST_SUCCESS_RATE, REQUEST_DURATION])
 def test_every_query_is_promql(tmp_path: Path, metric: str, provider: str) -> None:
