@@ -42,6 +42,7 @@ class Requests:
         scale: how many milliseconds one unit of `duration` is.
         timed: a further matcher that `duration` needs, empty for none.
         average: whether the mean is asked for instead of the 99th percentile.
+        either_form: whether `duration` may be a native histogram, which has no buckets, sum or count of these names.
         plain_words: whether the data plane writes names with `_` for every other character.
     """
 
@@ -53,6 +54,7 @@ class Requests:
     timed: str = ""
     average: bool = False
     plain_words: bool = False
+    either_form: bool = False
 
     @property
     def success_rate(self) -> str:
@@ -74,8 +76,9 @@ class Requests:
             query = f"{_rate(f'{self.duration}_sum', labels)} / {_rate(f'{self.duration}_count', labels)}"
         else:
             buckets = _rate(f"{self.duration}_bucket", labels, by=" by (le) ")
-            # Of a histogram that is scraped as a native one there are no buckets, and no `_count`, under these names.
-            query = f"(histogram_quantile(0.99, {buckets}) or histogram_quantile(0.99, {_rate(self.duration, labels)}))"
+            query = f"histogram_quantile(0.99, {buckets})"
+            if self.either_form:
+                query = f"({query} or histogram_quantile(0.99, {_rate(self.duration, labels)}))"
         return query if self.scale == 1 else f"{query} * {self.scale}"
 
 
@@ -91,6 +94,7 @@ _APPLICATION = Requests(
     failed='status=~"5.*"',
     duration="http_request_duration_seconds",
     scale=_SECONDS,
+    either_form=True,
 )
 """What the application exports itself, scraped with the pod's name and namespace."""
 
