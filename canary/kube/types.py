@@ -82,6 +82,7 @@ ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointS
 CANARY = Resource("flagger.app", "v1beta1", "canaries", "Canary")
 METRIC_TEMPLATE = Resource("flagger.app", "v1beta1", "metrictemplates", "MetricTemplate")
 ALERT_PROVIDER = Resource("flagger.app", "v1beta1", "alertproviders", "AlertProvider")
+APISIX_ROUTE = Resource("apisix.apache.org", "v2", "apisixroutes", "ApisixRoute")
 HTTP_ROUTE = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 TRAEFIK_SERVICE = Resource("traefik.io", "v1alpha1", "traefikservices", "TraefikService")
 
@@ -104,6 +105,7 @@ RESOURCES: tuple[Resource, ...] = (
     CANARY,
     METRIC_TEMPLATE,
     ALERT_PROVIDER,
+    APISIX_ROUTE,
     HTTP_ROUTE,
     TRAEFIK_SERVICE,
 )

@@ -72,6 +72,7 @@ NOT_ALL = [path for path in FIELDS if not is_below(path, (PORTS,)) or is_below(p
 CASES = [
     *(("kubernetes", path) for path in NOT_ALL if path != BY_PODS),
     *(("traefik", path) for path in NOT_ALL if path not in BY_WEIGHT),
+    *(("apisix", path) for path in NOT_ALL if path not in BY_WEIGHT and not is_below(path, ("spec.routeRef",))),
     *(("gatewayapi", path) for path in FIELDS if is_below(path, BEYOND_GATEWAYS)),
     *(("in place", path) for path in FIELDS if path != "spec.analysis.stepWeight"),
 ]
