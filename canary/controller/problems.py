@@ -94,7 +94,8 @@ def _written(canary: Canary) -> tuple[object, ...]:
 
 def _unserved(canary: Canary, router: Provider | None, lookup: Lookup) -> Iterator[Problem]:
     """The kinds of object that the provider needs, and nobody has installed."""
-    for resource in (*router.routes, *router.sources) if router is not None else ():
+    refs = router.refs(canary) if router is not None else ()
+    for resource in dict.fromkeys(ref.resource for ref in refs):
         if lookup.find(resource, canary.namespace, canary.service_name) is Gap.UNSERVED:
             yield not_installed(canary, resource)
 

@@ -83,6 +83,7 @@ CANARY = Resource("flagger.app", "v1beta1", "canaries", "Canary")
 METRIC_TEMPLATE = Resource("flagger.app", "v1beta1", "metrictemplates", "MetricTemplate")
 ALERT_PROVIDER = Resource("flagger.app", "v1beta1", "alertproviders", "AlertProvider")
 APISIX_ROUTE = Resource("apisix.apache.org", "v2", "apisixroutes", "ApisixRoute")
+GRPC_ROUTE = Resource("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
 HTTP_ROUTE = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 TRAEFIK_SERVICE = Resource("traefik.io", "v1alpha1", "traefikservices", "TraefikService")
 
@@ -106,6 +107,7 @@ RESOURCES: tuple[Resource, ...] = (
     METRIC_TEMPLATE,
     ALERT_PROVIDER,
     APISIX_ROUTE,
+    GRPC_ROUTE,
     HTTP_ROUTE,
     TRAEFIK_SERVICE,
 )

@@ -174,6 +174,8 @@ def routed_fields(canary: Canary) -> dict[str, bool]:
         "service.gatewayRefs": bool(service.gateway_refs),
         "service.hosts": bool(service.hosts),
         "service.ports": bool(service.ports),
+        "service.routeKind": bool(service.route_kind),
+        "service.ports[].routeKind": any(port.route_kind for port in service.ports),
         "service.ports[].gatewayRefs": any(port.gateway_refs for port in service.ports),
         "service.delegation": service.delegation,
         "service.trafficPolicy": service.traffic_policy is not None,

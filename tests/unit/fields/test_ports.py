@@ -78,6 +78,25 @@ def test_the_route_of_a_port_is_attached_to_its_own_listeners(
     assert first["spec"]["parentRefs"] == []
 
 
+@pytest.mark.parametrize(
+    ("by", "field", "names"),
+    [
+        ("gatewayapi", "spec.service.routeKind", ["GRPCRoute", "HTTPRoute"]),
+        ("gatewayapi", f"{PATH}.routeKind", ["HTTPRoute", "GRPCRoute"]),
+    ],
+)
+def test_the_route_of_a_port_is_of_the_kind_that_it_names(
+    shows: Callable[..., None], by: str, field: str, names: list[str]
+) -> None:
+    beside = {"spec.service.ports": [PORT], "spec.service.gatewayRefs[].name": "gateway"}
+    router = ROUTERS[next(name for name in PROVIDERS if name.startswith(by))]
+
+    def kinds(canary: Canary) -> list[str]:
+        return [route["kind"] for route in objects_of(router, canary, Split(10))]
+
+    shows(field, "GRPCRoute", kinds, names, beside)
+
+
 @pytest.mark.parametrize(("by", "field"), [("apisix", f"{PATH}.{name}") for name in VALUES])
 def test_both_versions_have_the_port_and_the_users_rule_for_it_is_divided(
     make: Callable[..., Canary], by: str, field: str
