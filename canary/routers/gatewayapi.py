@@ -8,8 +8,8 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.service import ListenerReference, ServicePort
 from canary.api.traffic import TOTAL_WEIGHT, Split
-from canary.kube.types import GRPC_ROUTE, HTTP_ROUTE, Json, ObjectRef, Resource, items, mapping
-from canary.routers import affinity, filters, grpc, limits, matches
+from canary.kube.types import GATEWAY, GATEWAY_CLASS, GRPC_ROUTE, HTTP_ROUTE, Json, ObjectRef, Resource, items, mapping
+from canary.routers import affinity, features, filters, grpc, limits, matches
 from canary.routers.base import (
     TRAEFIK_FOLLOWS,
     Apply,
@@ -109,6 +109,11 @@ def _problems(canary: Canary) -> tuple[Problem, ...]:
         *limits.problems(canary),
         *grpc.problems(canary),
     )
+
+
+def _unfit(canary: Canary, observed: Observed) -> tuple[Problem, ...]:
+    """What the spec asks for and the classes of its gateways don't list."""
+    return tuple(features.problems(canary, observed))
 
 
 def _split_of(canary: Canary, route: Json) -> Split | None:
@@ -252,6 +257,8 @@ GATEWAY_API = Provider(
     # Every release of the Gateway API that is still maintained serves both names for the same objects.
     names=("gatewayapi:v1", "gatewayapi:v1beta1"),
     makes=_makes,
+    glances=features.glances,
+    unfit=_unfit,
     plan=_plan,
     split=_split,
     hand_back=_hand_back,
@@ -262,4 +269,5 @@ GATEWAY_API = Provider(
     fields=_FIELDS,
     problems=_problems,
     routes=dict.fromkeys((HTTP_ROUTE, GRPC_ROUTE), _ROUTE),
+    sources=(GATEWAY, GATEWAY_CLASS),
 )
