@@ -104,7 +104,9 @@ _TRAEFIK = Requests(
     # writing it is that of safeNaming, which 3.7.12 brought: object, place in its list, Service.
     labels='service=~"({{ namespace }}-{{ service }}-canary-|'
     '.+_wrr_[0-9]+_{{ namespace }}_{{ service }}-canary_){{ ports }}@kubernetescrd"',
-    failed='code=~"5.."',
+    # Of gRPC it is the call's own code: those of the server's faults, but for 2, which Traefik 3.7 gives to every call
+    # that ends well, too.
+    failed='code=~"5..|4|12|13|14|15"',
     duration="traefik_service_request_duration_seconds",
     scale=_SECONDS,
 )
@@ -113,8 +115,8 @@ _TRAEFIK_GATEWAY = replace(
     _TRAEFIK,
     # Three ways of writing it: up to 3.1, up to 3.7.5, and since then with the route and its hash in front, and a place
     # in the route for the port.
-    labels='service=~"(httproute-.+-[0-9a-f]{16,}-svc-)?'
-    '{{ namespace }}-{{ service }}-canary-(http-)?[0-9]+@kubernetesgateway"',
+    labels='service=~"((http|grpc)route-.+-[0-9a-f]{16,}-svc-)?'
+    '{{ namespace }}-{{ service }}-canary-((http|grpc)-)?[0-9]+@kubernetesgateway"',
 )
 
 _ENVOY = Requests(

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, JsonValue, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from canary.api.istio import CorsPolicy, Headers, HTTPMatch, Retries, TrafficPolicy
@@ -22,6 +22,10 @@ def _port(value: object) -> object:
 
 IntOrString = Annotated[int | str, PlainValidator(_port), WithJsonSchema({"x-kubernetes-int-or-string": True})]
 """A number or a name of a port."""
+
+
+GRPC = "GRPCRoute"
+_ROUTE_KINDS: list[JsonValue] = ["HTTPRoute", GRPC]
 
 
 class ListenerReference(Model):
@@ -128,6 +132,13 @@ class ServicePort(Model):
     """Application protocol of the port."""
     gateway_refs: tuple[ListenerReference, ...] = Field(default=(), json_schema_extra={"maxItems": 32})
     """Listeners that take requests for this port (Gateway API)."""
+    route_kind: str = Field(default="", json_schema_extra={"enum": _ROUTE_KINDS})
+    """Kind of the port's route: HTTPRoute where absent, or GRPCRoute (Gateway API)."""
+
+    @property
+    def is_grpc(self) -> bool:
+        """Whether its route is for calls over gRPC alone."""
+        return self.route_kind == GRPC
 
     @property
     def effective_target_port(self) -> int | str:
@@ -168,7 +179,9 @@ class Service(Model):
     gateways: tuple[str, ...] = ()
     """Gateways of the generated routes (Istio); the mesh where absent."""
     gateway_refs: tuple[ParentReference, ...] = Field(default=(), json_schema_extra={"maxItems": 32})
-    """Gateways that the generated HTTPRoute attaches itself to (Gateway API)."""
+    """Gateways that the generated route attaches itself to (Gateway API)."""
+    route_kind: str = Field(default="", json_schema_extra={"enum": _ROUTE_KINDS})
+    """Kind of the generated route: HTTPRoute where absent, or GRPCRoute (Gateway API)."""
     hosts: tuple[str, ...] = ()
     """Host names of the generated routes; the Service's name where absent."""
     delegation: bool = False
@@ -209,6 +222,7 @@ class Service(Model):
             target_port=self.target_port,
             app_protocol=self.app_protocol,
             gateway_refs=self.gateway_refs,
+            route_kind=self.route_kind,
         )
 
     @property

@@ -14,7 +14,7 @@ from canary.controller.ask import metric_templates
 from canary.controller.lookup import Configuration, Found, Gap, Lookup
 from canary.controller.observe.conflicts import rerouted, taken
 from canary.controller.observe.rivals import rival_problems
-from canary.controller.observe.routes import made_for, not_installed
+from canary.controller.observe.routes import glanced, made_for, not_installed
 from canary.controller.options import Options
 from canary.kube.types import METRIC_TEMPLATE, SERVICE, Json, ObjectRef, Resource
 from canary.routers.base import Provider
@@ -94,7 +94,8 @@ def _written(canary: Canary) -> tuple[object, ...]:
 
 def _unserved(canary: Canary, router: Provider | None, lookup: Lookup) -> Iterator[Problem]:
     """The kinds of object that the provider needs, and nobody has installed."""
-    for resource in (*router.routes, *router.sources) if router is not None else ():
+    refs = router.refs(canary) if router is not None else ()
+    for resource in dict.fromkeys(ref.resource for ref in refs):
         if lookup.find(resource, canary.namespace, canary.service_name) is Gap.UNSERVED:
             yield not_installed(canary, resource)
 
@@ -104,6 +105,7 @@ def _unfit(canary: Canary, router: Provider | None, lookup: Lookup) -> tuple[Pro
     there = {ref: lookup.find(*ref) for ref in router.refs(canary)} if router is not None else {}
     if router is None or any(isinstance(found, Gap) for found in there.values()):
         return ()
+    there |= glanced(router, canary, lookup.find)
     return router.unfit(canary, {ref: found for ref, found in there.items() if isinstance(found, dict)})
 
 

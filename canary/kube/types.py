@@ -42,7 +42,7 @@ class Resource:
         Raises:
             ValueError: The name or the namespace is empty: that would be the path of something else.
         """
-        if name == "" or namespace == "":
+        if name == "" or (namespace == "" and self.namespaced):
             raise ValueError(f"{self.plural}: an object has a name, and a namespace has one")
         root = f"/apis/{self.group}" if self.group else "/api"
         parts = [root, self.version]
@@ -82,6 +82,10 @@ ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointS
 CANARY = Resource("flagger.app", "v1beta1", "canaries", "Canary")
 METRIC_TEMPLATE = Resource("flagger.app", "v1beta1", "metrictemplates", "MetricTemplate")
 ALERT_PROVIDER = Resource("flagger.app", "v1beta1", "alertproviders", "AlertProvider")
+APISIX_ROUTE = Resource("apisix.apache.org", "v2", "apisixroutes", "ApisixRoute")
+GATEWAY = Resource("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
+GATEWAY_CLASS = Resource("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", namespaced=False)
+GRPC_ROUTE = Resource("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
 HTTP_ROUTE = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 TRAEFIK_SERVICE = Resource("traefik.io", "v1alpha1", "traefikservices", "TraefikService")
 
@@ -104,6 +108,10 @@ RESOURCES: tuple[Resource, ...] = (
     CANARY,
     METRIC_TEMPLATE,
     ALERT_PROVIDER,
+    APISIX_ROUTE,
+    GATEWAY,
+    GATEWAY_CLASS,
+    GRPC_ROUTE,
     HTTP_ROUTE,
     TRAEFIK_SERVICE,
 )

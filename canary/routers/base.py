@@ -85,6 +85,10 @@ def _no_refs(_canary: Canary) -> tuple[ObjectRef, ...]:
     return ()
 
 
+def _no_glances(_canary: Canary, _seen: "Observed") -> tuple[ObjectRef, ...]:
+    return ()
+
+
 def _all_fit(_canary: Canary, _observed: "Observed") -> tuple[Problem, ...]:
     return ()
 
@@ -104,6 +108,8 @@ class Provider:
         names: what specs and the command line call it, the usual name first.
         makes: the objects that it makes, whether they are there or not.
         reads: the objects of others that the functions below want to see besides.
+        glances: further objects of others that `unfit` goes by as far as they can be seen, by those of them that were
+            seen so far. Nothing waits for them, and no right to them is needed.
         unfit: what is wrong with these objects: one that is missing, or that doesn't lead where it should.
         plan: what is to be written so that requests are divided so. Raises ValueError where the provider can't divide
             them so: `weights` and `problems` tell that beforehand.
@@ -122,6 +128,7 @@ class Provider:
     names: tuple[str, ...]
     makes: Callable[[Canary], tuple[ObjectRef, ...]]
     reads: Callable[[Canary], tuple[ObjectRef, ...]] = _no_refs
+    glances: Callable[[Canary, "Observed"], tuple[ObjectRef, ...]] = _no_glances
     unfit: Callable[[Canary, "Observed"], tuple[Problem, ...]] = _all_fit
     plan: Callable[[Canary, Split, "Observed"], tuple[Write, ...]]
     split: Callable[[Canary, "Observed"], Split | None]
@@ -174,6 +181,8 @@ def routed_fields(canary: Canary) -> dict[str, bool]:
         "service.gatewayRefs": bool(service.gateway_refs),
         "service.hosts": bool(service.hosts),
         "service.ports": bool(service.ports),
+        "service.routeKind": bool(service.route_kind),
+        "service.ports[].routeKind": any(port.route_kind for port in service.ports),
         "service.ports[].gatewayRefs": any(port.gateway_refs for port in service.ports),
         "service.delegation": service.delegation,
         "service.trafficPolicy": service.traffic_policy is not None,

@@ -1,4 +1,4 @@
-"""Gateway API: an HTTPRoute for each port, attached to the gateways that the spec names.
+"""Gateway API: an HTTPRoute or a GRPCRoute for each port, attached to the gateways that the spec names.
 
 Ours are the route's parents, host names and rules, each of which is one value to the API server. So rules that others
 add to the route are taken off again; labels and annotations of others stay.
@@ -8,8 +8,8 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.service import ListenerReference, ServicePort
 from canary.api.traffic import TOTAL_WEIGHT, Split
-from canary.kube.types import HTTP_ROUTE, Json, ObjectRef, items, mapping
-from canary.routers import affinity, filters, limits, matches
+from canary.kube.types import GATEWAY, GATEWAY_CLASS, GRPC_ROUTE, HTTP_ROUTE, Json, ObjectRef, Resource, items, mapping
+from canary.routers import affinity, features, filters, grpc, limits, matches
 from canary.routers.base import (
     TRAEFIK_FOLLOWS,
     Apply,
@@ -18,7 +18,6 @@ from canary.routers.base import (
     Provider,
     refused,
     route_metadata,
-    route_refs,
     routed_ports,
     together,
 )
@@ -32,6 +31,8 @@ _FIELDS = frozenset(
         "service.hosts",
         "service.ports",
         "service.ports[].gatewayRefs",
+        "service.ports[].routeKind",
+        "service.routeKind",
         "service.match",
         "service.rewrite",
         "service.headers",
@@ -52,11 +53,15 @@ _REFUSALS = {"Accepted": "doesn't accept", "ResolvedRefs": "can't find what is n
 
 
 def _makes(canary: Canary) -> tuple[ObjectRef, ...]:
-    return route_refs(canary, HTTP_ROUTE)
+    return tuple(ObjectRef(_kind(port), canary.namespace, name) for name, port in routed_ports(canary))
+
+
+def _kind(port: ServicePort) -> Resource:
+    return GRPC_ROUTE if port.is_grpc else HTTP_ROUTE
 
 
 def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Apply, ...]:
-    """The HTTPRoutes that divide requests so, one for each port.
+    """The routes that divide requests so, one for each port.
 
     Raises:
         ValueError: the split is for matched requests, and the spec has no conditions to match by.
@@ -77,9 +82,7 @@ def _split(canary: Canary, observed: Observed) -> Split | None:
 def _unsettled(canary: Canary, observed: Observed) -> str:
     """Which gateway has not taken a route's current state, and what it says about it."""
     ports = zip(_makes(canary), canary.spec.service.all_ports, strict=True)
-    said = (
-        _not_taken(observed.get(ref, {}), ref.name, {each.name for each in port.gateway_refs}) for ref, port in ports
-    )
+    said = (_not_taken(observed.get(ref, {}), ref, {each.name for each in port.gateway_refs}) for ref, port in ports)
     return next((each for each in said if each), "")
 
 
@@ -98,17 +101,23 @@ def _hand_back(canary: Canary, observed: Observed) -> tuple[Apply, ...]:
 
 
 def _problems(canary: Canary) -> tuple[Problem, ...]:
-    """The fields of the spec, and the conditions in them, that an HTTPRoute can't honour."""
+    """The fields of the spec, and the conditions in them, that its routes can't honour."""
     return (
         *refused(canary, GATEWAY_API),
         *matches.problems(canary),
         *filters.problems(canary),
         *limits.problems(canary),
+        *grpc.problems(canary),
     )
 
 
+def _unfit(canary: Canary, observed: Observed) -> tuple[Problem, ...]:
+    """What the spec asks for and the classes of its gateways don't list."""
+    return tuple(features.problems(canary, observed))
+
+
 def _split_of(canary: Canary, route: Json) -> Split | None:
-    """How one HTTPRoute divides requests; None where it doesn't exist or leads elsewhere."""
+    """How one route divides requests; None where it doesn't exist or leads elsewhere."""
     found = items(mapping(route.get("spec")).get("rules"))
     rules = affinity.weighted_rule(canary, found)
     weights = [_weights(rule) for rule in rules]
@@ -124,7 +133,8 @@ def _split_of(canary: Canary, route: Json) -> Split | None:
     return Split(percent, _mirrored(rules[0], canary.service_canary_name), matched=bool(rest))
 
 
-def _not_taken(route: Json, name: str, gateways: set[str]) -> str:
+def _not_taken(route: Json, ref: ObjectRef, gateways: set[str]) -> str:
+    name = f"{ref.resource.kind} {ref.name}"
     generation = mapping(route.get("metadata")).get("generation") or 0
     for parent in items(mapping(route.get("status")).get("parents")):
         gateway = mapping(parent.get("parentRef")).get("name")
@@ -133,10 +143,10 @@ def _not_taken(route: Json, name: str, gateways: set[str]) -> str:
             if gateway not in gateways or refusal is None:
                 continue
             if (condition.get("observedGeneration") or 0) < generation:
-                return f"gateway {gateway} has not yet seen the latest HTTPRoute {name}"
+                return f"gateway {gateway} has not yet seen the latest {name}"
             if condition.get("status") != "True":
                 said = condition.get("message") or condition.get("reason") or "no reason given"
-                return f"gateway {gateway} {refusal} HTTPRoute {name}: {said}"
+                return f"gateway {gateway} {refusal} {name}: {said}"
     return ""
 
 
@@ -151,14 +161,18 @@ def _rules(canary: Canary, port: ServicePort, split: Split) -> list[Json]:
 def _manifest(
     canary: Canary, name: str, port: ServicePort, rules: list[Json], observed: Observed, *, owned: bool
 ) -> Apply:
-    spec: Json = {"parentRefs": [_parent(ref) for ref in port.gateway_refs], "rules": rules}
+    kind = _kind(port)
+    spec: Json = {
+        "parentRefs": [_parent(ref) for ref in port.gateway_refs],
+        "rules": [grpc.rule(rule) for rule in rules] if port.is_grpc else rules,
+    }
     if canary.spec.service.hosts:
         spec["hostnames"] = list(canary.spec.service.hosts)
-    existing = observed.get(ObjectRef(HTTP_ROUTE, canary.namespace, name))
+    existing = observed.get(ObjectRef(kind, canary.namespace, name))
     return Apply(
         {
-            "apiVersion": HTTP_ROUTE.api_version,
-            "kind": HTTP_ROUTE.kind,
+            "apiVersion": kind.api_version,
+            "kind": kind.kind,
             "metadata": route_metadata(canary, name, existing, owned=owned),
             "spec": spec,
         }
@@ -232,10 +246,19 @@ def _copied_to(entry: Json) -> str:
     return str(mapping(mapping(entry.get("requestMirror")).get("backendRef")).get("name", ""))
 
 
+_ROUTE = Lists(
+    backends=_backend_refs,
+    part=lambda spec: {"rules": items(spec.get("rules"))},
+    mirrors=_filters,
+    mirrored=_copied_to,
+).kind
+
 GATEWAY_API = Provider(
     # Every release of the Gateway API that is still maintained serves both names for the same objects.
     names=("gatewayapi:v1", "gatewayapi:v1beta1"),
     makes=_makes,
+    glances=features.glances,
+    unfit=_unfit,
     plan=_plan,
     split=_split,
     hand_back=_hand_back,
@@ -245,12 +268,6 @@ GATEWAY_API = Provider(
     weights=Granularity.PERCENT,
     fields=_FIELDS,
     problems=_problems,
-    routes={
-        HTTP_ROUTE: Lists(
-            backends=_backend_refs,
-            part=lambda spec: {"rules": items(spec.get("rules"))},
-            mirrors=_filters,
-            mirrored=_copied_to,
-        ).kind
-    },
+    routes=dict.fromkeys((HTTP_ROUTE, GRPC_ROUTE), _ROUTE),
+    sources=(GATEWAY, GATEWAY_CLASS),
 )

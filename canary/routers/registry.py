@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from canary.api.canary import Canary
 from canary.kube.types import Resource
+from canary.routers.apisix import APISIX
 from canary.routers.base import Provider
 from canary.routers.gatewayapi import GATEWAY_API
 from canary.routers.kubernetes import KUBERNETES, REPLICAS
@@ -14,7 +15,7 @@ from canary.routers.pods import PODS
 from canary.routers.route_kind import RouteKind
 from canary.routers.traefik import TRAEFIK
 
-ALL: tuple[Provider, ...] = (GATEWAY_API, KUBERNETES, TRAEFIK)
+ALL: tuple[Provider, ...] = (APISIX, GATEWAY_API, KUBERNETES, TRAEFIK)
 
 ROUTERS: Mapping[str, Provider] = MappingProxyType({name: each for each in ALL for name in each.names})
 """The providers that specs can name, by each of their names."""

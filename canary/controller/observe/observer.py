@@ -12,7 +12,7 @@ from canary.controller.observe.caches import Caches, Freshness
 from canary.controller.observe.caught_up import CaughtUp
 from canary.controller.observe.foreign import ForeignObjects
 from canary.controller.observe.former_routes import former_routes
-from canary.controller.observe.index import Index, ref_to
+from canary.controller.observe.index import Index, Ref, ref_to
 from canary.controller.observe.kept_revisions import askable, kept
 from canary.controller.observe.needs import Needs, config_refs, of_pods, of_spec
 from canary.controller.observe.routes import made_for, observed
@@ -31,11 +31,12 @@ from canary.kube.types import (
     POD,
     SERVICE,
     Json,
+    ObjectRef,
     name_of,
     namespace_of,
 )
 from canary.rollout.facts import Answer, Facts, Question, Unseen, Workload
-from canary.routers.base import Granularity, Provider
+from canary.routers.base import Granularity, Observed, Provider
 from canary.routers.registry import provider_of, router_of, settle_of
 from canary.workloads import config_sync
 from canary.workloads.autoscalers import AUTOSCALERS
@@ -133,7 +134,8 @@ class Observer:
         places = self._caches.owners.of(canary)
         copied = frozenset(ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs)
         read = of_pods(self._caches, canary, refs | own_refs | copied)
-        self._index.put(canary.key, needs.refs | read.refs | {ref_to(*place) for place in places})
+        glances, glanced = await self._glance(canary, router)
+        self._index.put(canary.key, needs.refs | read.refs | glances | {ref_to(*place) for place in places})
         states = await self._caches.need(canary.key, (*needed, *read.kinds))
         with suppress(KubeError):  # that it could not be read is found where it is
             await self._caches.fill(read.refs)
@@ -168,7 +170,25 @@ class Observer:
             unseen={each: states[each] for each in needed if states[each].freshness not in KNOWN},
             unread=contents.unread or foreign.unread,
             foreign=foreign.problems,
+            glanced=glanced,
         )
+
+    async def _glance(self, canary: Canary, router: Provider | None) -> tuple[frozenset[Ref], Observed]:
+        """What the traffic provider glances at: where it would be, and what can be seen of it."""
+        seen: dict[ObjectRef, Json] = {}
+        named: frozenset[Ref] = frozenset()
+        while router is not None:
+            refs = [ref for ref in router.glances(canary, seen) if ref_to(*ref) not in named]
+            if not refs:
+                break
+            named |= {ref_to(*ref) for ref in refs}
+            self._index.add(canary.key, named)
+            await self._caches.need(canary.key, {ref.resource for ref in refs})
+            with suppress(KubeError):
+                await self._caches.fill(named)
+            found = {ref: self._caches.peek(*ref) for ref in refs}
+            seen |= {ref: obj for ref, obj in found.items() if obj is not None}
+        return named, seen
 
     def _parsed(self, raw: Json) -> Canary:
         """The Canary; what of it is as it was is not read again.

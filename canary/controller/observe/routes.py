@@ -35,6 +35,17 @@ def observed(provider: Provider, canary: Canary, get: Callable[[Resource, str, s
     return {ref: obj for ref, obj in found if obj is not None}
 
 
+def glanced(provider: Provider, canary: Canary, find: Callable[[Resource, str, str], object]) -> Observed:
+    """What a provider glances at, as far as it can be seen."""
+    seen: dict[ObjectRef, Json] = {}
+    while True:
+        found = {ref: find(*ref) for ref in provider.glances(canary, seen) if ref not in seen}
+        new = {ref: obj for ref, obj in found.items() if isinstance(obj, dict)}
+        if not new:
+            return seen
+        seen |= new
+
+
 def not_installed(canary: Canary, resource: Resource) -> Problem:
     """What is said of a kind of object that a provider needs and the API server doesn't serve."""
     return Problem(

@@ -9,7 +9,7 @@ from canary.controller.observe.caches import Caches, Freshness
 from canary.controller.observe.index import Claims
 from canary.controller.observe.surroundings import Surroundings
 from canary.kube.types import SERVICE, Json, ObjectRef, Resource
-from canary.routers.registry import ROUTES
+from canary.routers.registry import KINDS, ROUTES
 
 
 class Seen:
@@ -27,7 +27,7 @@ class Seen:
         self.claims = claims
         canary, kind, scaler = around.canary, around.kind, around.autoscaler_kind
         namespace = canary.namespace
-        known: dict[ObjectRef, Json | None] = {**around.routes}
+        known: dict[ObjectRef, Json | None] = {**around.routes, **around.glanced}
         known |= {ObjectRef(SERVICE, namespace, name): service for name, service in around.services.items()}
         if kind is not None:
             known[ObjectRef(kind.resource, namespace, canary.primary_name)] = around.primary
@@ -41,7 +41,7 @@ class Seen:
         ref = ObjectRef(resource, namespace, name)
         if ref in self._known:
             found = self._known[ref]
-        elif resource in ROUTES or resource == SERVICE:
+        elif resource in KINDS or resource == SERVICE:
             found = None
         else:
             found = self._caches.get(resource, namespace, name)

@@ -47,6 +47,7 @@ class Surroundings:
         primary: the primary; None when there is none.
         services: its Services that exist, by name.
         routes: what its traffic provider looks at.
+        glanced: what it glances at, as far as it can be seen.
         left: what gives requests to the canary by a name, or for a provider, that the spec has no more.
         configs: checksums of the tracked configuration.
         shared: the configuration that the primary shares with the target.
@@ -80,6 +81,7 @@ class Surroundings:
     unseen: Mapping[Resource, KindState]
     unread: str = ""
     foreign: tuple[Problem, ...] = ()
+    glanced: Observed = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from canary.controller.problems import of_spec
         ("appmesh", "AWS App Mesh has ended; move to the Gateway API"),
         ("appmesh:v1beta2", "AWS App Mesh has ended; move to the Gateway API"),
         ("osm", "Open Service Mesh is archived; move to another mesh"),
-        ("ossm", "write one of gatewayapi:v1, "),
+        ("ossm", "write one of "),
     ],
 )
 def test_the_remedy_names_where_to_go(provider: str, remedy: str) -> None:

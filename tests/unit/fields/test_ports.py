@@ -11,13 +11,14 @@ from canary.kube.types import Json
 from canary.routers.registry import ROUTERS
 from canary.workloads import services
 from canary.workloads.base import SelectorLabel
+from tests.tools.routes import by_ref
 from tests.tools.routes import made as objects_of
 
 LABEL = SelectorLabel("app", "app")
 PORT: Json = {"name": "admin", "port": 8081}
 PATH = "spec.service.ports[]"
 VALUES: dict[str, object] = {"name": "other", "port": 8082, "targetPort": "web", "appProtocol": "grpc"}
-PROVIDERS = [name for name in ROUTERS if name != "gatewayapi:v1beta1"]
+PROVIDERS = [name for name in ROUTERS if name not in ("apisix", "gatewayapi:v1beta1")]
 
 
 def made(canary: Canary, provider: str) -> list[Json]:
@@ -75,3 +76,42 @@ def test_the_route_of_a_port_is_attached_to_its_own_listeners(
     *_, first, route = made(make({"spec.service.ports": [port]}), "gatewayapi:v1")
     assert route["spec"]["parentRefs"][0][name] == value
     assert first["spec"]["parentRefs"] == []
+
+
+@pytest.mark.parametrize(
+    ("by", "field", "names"),
+    [
+        ("gatewayapi", "spec.service.routeKind", ["GRPCRoute", "HTTPRoute"]),
+        ("gatewayapi", f"{PATH}.routeKind", ["HTTPRoute", "GRPCRoute"]),
+    ],
+)
+def test_the_route_of_a_port_is_of_the_kind_that_it_names(
+    shows: Callable[..., None], by: str, field: str, names: list[str]
+) -> None:
+    beside = {"spec.service.ports": [PORT], "spec.service.gatewayRefs[].name": "gateway"}
+    router = ROUTERS[next(name for name in PROVIDERS if name.startswith(by))]
+
+    def kinds(canary: Canary) -> list[str]:
+        return [route["kind"] for route in objects_of(router, canary, Split(10))]
+
+    shows(field, "GRPCRoute", kinds, names, beside)
+
+
+@pytest.mark.parametrize(("by", "field"), [("apisix", f"{PATH}.{name}") for name in VALUES])
+def test_both_versions_have_the_port_and_the_users_rule_for_it_is_divided(
+    make: Callable[..., Canary], by: str, field: str
+) -> None:
+    name = field.removeprefix(f"{PATH}.")
+    port = {**PORT, name: VALUES[name]}
+    canary = make({"spec.service.ports": [port], "spec.routeRef.name": "web"})
+    backends = [{"serviceName": "app", "servicePort": port["name"]}]
+    http = [{"name": "admin", "match": {"paths": ["/*"]}, "backends": backends}]
+    theirs = {"kind": "ApisixRoute", "metadata": {"name": "web"}, "spec": {"http": http}}
+    expected = {"name": port["name"], "port": port["port"], "protocol": "TCP", "targetPort": port["port"], **port}
+    for service in services.versions(canary, LABEL, {}, {}):
+        assert port_of(service, port["port"]) == expected
+    (route,) = objects_of(ROUTERS[by], canary, Split(10), by_ref([theirs]))
+    assert route["spec"]["http"][0]["backends"] == [
+        {"serviceName": f"app-{version}", "servicePort": port["name"], "weight": weight}
+        for version, weight in {"primary": 90, "canary": 10}.items()
+    ]

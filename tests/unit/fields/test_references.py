@@ -17,8 +17,17 @@ from canary.controller.observe.surroundings import Surroundings
 from canary.controller.options import Options
 from canary.controller.status_memory import StatusMemory
 from canary.kube.client import KubeClient
-from canary.kube.types import DAEMON_SET, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT, Json, Resource
+from canary.kube.types import (
+    APISIX_ROUTE,
+    DAEMON_SET,
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    SCALED_OBJECT,
+    Json,
+    Resource,
+)
 from canary.routers.kubernetes import KUBERNETES
+from canary.routers.registry import ROUTERS
 from canary.routers.traefik import TRAEFIK
 from canary.workloads import config_sync
 from canary.workloads.autoscalers import AUTOSCALERS
@@ -204,3 +213,17 @@ def test_configuration_is_part_of_a_version_unless_the_spec_says_otherwise(
 ) -> None:
     refs = [ConfigRef(ConfigKind.SECRET, "keys")]
     shows(field, value, lambda canary: config_sync.snapshots(canary, refs), [], beside)
+
+
+@pytest.mark.parametrize(
+    ("by", "field"), [("apisix", f"spec.routeRef.{name}") for name in ("apiVersion", "kind", "name")]
+)
+def test_the_route_that_is_named_is_read(make: Callable[..., Canary], by: str, field: str) -> None:
+    """Of the one kind that the definition of Canaries allows."""
+    route = {"apiVersion": APISIX_ROUTE.api_version, "kind": APISIX_ROUTE.kind, "name": "web"}
+    canary = make({"spec.routeRef": route})
+    (read,) = ROUTERS[by].reads(canary)
+    (made,) = ROUTERS[by].makes(canary)
+    named = {"apiVersion": read.resource.api_version, "kind": read.resource.kind, "name": read.name}
+    assert named[field.rpartition(".")[2]] == route[field.rpartition(".")[2]]
+    assert made.name == "web-app-canary"

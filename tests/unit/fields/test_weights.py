@@ -7,11 +7,21 @@ import pytest
 
 from canary.api.canary import Canary
 from canary.api.traffic import Split
+from canary.kube.types import Json
 from canary.rollout.simulation import Deploy, Reading, SafeWorld, Scenario, Scheduled, Version
 from canary.routers.registry import ROUTERS
-from tests.tools.routes import after
+from tests.tools.routes import after, by_ref
+
+ROUTE = {
+    "kind": "ApisixRoute",
+    "metadata": {"name": "web", "namespace": "shop"},
+    "spec": {"http": [{"name": "all", "match": {"paths": ["/*"]}, "backends": [{"serviceName": "app"}]}]},
+}
+THERE: dict[str, list[Json]] = {"apisix": [ROUTE]}
+"""What users have made."""
 
 PROVIDERS: dict[str, tuple[str, dict[str, object]]] = {
+    "apisix": ("apisix", {"spec.routeRef.name": "web"}),
     "gatewayapi": ("gatewayapi:v1", {"spec.service.gatewayRefs[].name": "gateway"}),
     "traefik": ("traefik", {}),
 }
@@ -28,7 +38,7 @@ LATE = Version(readings=(Reading(1.0, weight=50),))
 
 def routed(canary: Canary) -> list[Split]:
     """How the route's objects divide requests in a rollout, one division after the other."""
-    router = ROUTERS[canary.spec.provider]
+    router, there = ROUTERS[canary.spec.provider], by_ref(THERE.get(canary.spec.provider, []))
     assert router.problems(canary) == ()
     scheduled = (Scheduled(timedelta(minutes=1), Deploy("v2")),)
     versions = {"v1": Version(), "v2": LATE}
@@ -37,27 +47,33 @@ def routed(canary: Canary) -> list[Split]:
     for entry in line.entries:
         if entry.split is None:
             continue
-        seen = router.split(canary, after(router.plan(canary, entry.split, {}), {}))
+        seen = router.split(canary, after(router.plan(canary, entry.split, there), there))
         assert seen is not None
         found += [seen] if found[-1:] != [seen] else []
     return found
 
 
 CASES: list[tuple[str, object, list[Split], Mapping[str, object], tuple[str, ...]]] = [
-    ("spec.analysis.stepWeight", 50, [Split(0), Split(50), Split(100), Split(0)], {}, ("gatewayapi", "traefik")),
+    (
+        "spec.analysis.stepWeight",
+        50,
+        [Split(0), Split(50), Split(100), Split(0)],
+        {},
+        ("apisix", "gatewayapi", "traefik"),
+    ),
     (
         "spec.analysis.stepWeightPromotion",
         20,
         [Split(0), Split(25), Split(50), Split(30), Split(10), Split(0)],
         STEPS,
-        ("gatewayapi", "traefik"),
+        ("apisix", "gatewayapi", "traefik"),
     ),
     (
         "spec.analysis.stepWeightRollback",
         20,
         [Split(0), Split(25), Split(50), Split(30), Split(10), Split(0)],
         {**STEPS, **RATE},
-        ("gatewayapi", "traefik"),
+        ("apisix", "gatewayapi", "traefik"),
     ),
     (
         "spec.analysis.mirror",

@@ -63,6 +63,7 @@ def test_traefik_counts_the_canary_service(service: str, counts: bool, model: Mo
             "httproute-test-svc-gw-test-gateway-ep-web-0-0123456789abcdef-svc-test-svc-primary-0@kubernetesgateway",
             False,
         ),
+        ("grpcroute-test-svc-gw-test-gateway-ep-web-0-0123456789abcdef-svc-test-svc-canary-1@kubernetesgateway", True),
         ("httproute-test-svc-gw-test-gateway-ep-web-0-0123456789abcdef-wrr@kubernetesgateway", False),
         ("test-svc-primary-http-9898@kubernetesgateway", False),
         ("test-svc-http-9898@kubernetesgateway", False),
@@ -77,6 +78,27 @@ def test_traefik_behind_the_gateway_api_counts_the_canary_service_in_every_versi
 ) -> None:
     for metric in BOTH:
         assert bool(matcher(query_of(metric, "gatewayapi:v1", model), "service").match(service)) is counts
+
+
+@pytest.mark.parametrize("provider", ["traefik", "gatewayapi:v1"])
+@pytest.mark.parametrize(
+    ("code", "failed"),
+    [
+        ("200", False),
+        ("404", False),
+        ("500", True),
+        ("503", True),
+        # Of gRPC: OK, UNKNOWN (which Traefik 3.7 gives to calls that end well), NOT_FOUND, RESOURCE_EXHAUSTED.
+        *((code, False) for code in ("0", "2", "5", "8")),
+        # DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
+        *((code, True) for code in ("4", "12", "13", "14", "15")),
+    ],
+)
+def test_a_call_over_grpc_that_fails_by_the_servers_fault_is_none_that_traefik_calls_a_success(
+    provider: str, code: str, failed: bool, model: Model
+) -> None:
+    """Traefik gives the call's own code in place of the 200 that every such answer has."""
+    assert bool(matcher(query_of("request-success-rate", provider, model), "code").match(code)) is failed
 
 
 @pytest.mark.parametrize(

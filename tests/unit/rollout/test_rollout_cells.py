@@ -93,12 +93,16 @@ STRATEGIES: dict[str, Strategy] = {
     "pod by pod": strategy({"iterations": 0, "maxWeight": 0}),
 }
 CAN = {
+    "apisix": {WEIGHT, BACK},
     "gatewayapi:v1": {WEIGHT, BACK, MIRROR, CHOICE, COOKIES},
     "traefik": {WEIGHT, BACK},
     "kubernetes": set[str](),
     "in place": {WEIGHT},
 }
-ROUTERS = ("gatewayapi:v1", "traefik", "kubernetes")
+ROUTERS = ("apisix", "gatewayapi:v1", "traefik", "kubernetes")
+RULE = {"name": "all", "match": {"paths": ["/*"]}, "backends": [{"serviceName": "app"}]}
+THERE: dict[str, Json] = {"apisix": {"kind": "ApisixRoute", "metadata": {"name": "web"}, "spec": {"http": [RULE]}}}
+"""What users have made for a provider."""
 KINDS = ("Deployment", "DaemonSet", "Service", "StatefulSet")
 OUTCOMES = ("promoted", "rolled back", "superseded", "suspended", "deleted")
 
@@ -155,6 +159,7 @@ class Cell(SafeWorld):
         assert router is not None
         self.kind, self.router, self.rules = kind, router, Rules()
         self.objects: dict[ObjectRef, Json] = {}
+        self._keep(THERE[name] for name in THERE if name == self.canary.spec.provider)
         if kind is TARGETS["Service"]:
             self.cluster = Service(scenario)
             self._keep([self.target])
@@ -256,6 +261,7 @@ def cell(canary: Make, name: str, kind: str, provider: str, outcome: str) -> Cel
     spec = {
         "targetRef": {"apiVersion": "v1" if kind == "Service" else "apps/v1", "kind": kind, "name": "app"},
         "provider": provider,
+        **({"routeRef": {"name": "web"}} if provider == "apisix" and kind != "StatefulSet" else {}),
         "service": {} if kind == "StatefulSet" else {"port": 80, **gateway},
     }
     made = canary(spec={**spec, **chosen.spec}, **chosen.analysis)
@@ -384,7 +390,7 @@ def test_what_cant_be_is_refused_and_touches_nothing(
     assert stalled is not None
     assert all(str(problem) in stalled.message for problem in world.found)
     assert line.status.phase is Phase.EMPTY
-    assert world.objects.keys() <= {ObjectRef(SERVICE, "prod", "app")}
+    assert world.objects.keys() <= {ObjectRef(SERVICE, "prod", "app"), *by_ref(THERE.values(), "prod")}
     assert world.cluster.primary is None
     assert not world.cluster.managed
     assert world.gone is (outcome == "deleted")

@@ -26,6 +26,7 @@ def canary(provider: str, status: Json | None = None, **analysis: Any) -> Canary
             "spec": {
                 "provider": provider,
                 "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"},
+                "routeRef": {"name": "web"},
                 "service": {"port": 80, "gatewayRefs": [{"name": "gateway"}], "ports": [{"name": "grpc", "port": 81}]},
                 "analysis": {"interval": "1m", "threshold": 1, **analysis},
             },
@@ -35,7 +36,16 @@ def canary(provider: str, status: Json | None = None, **analysis: Any) -> Canary
 
 
 MATCH = [{"headers": {"x": {"exact": "1"}}}]
+ROUTE = {
+    "kind": "ApisixRoute",
+    "metadata": {"name": "web", "namespace": "shop"},
+    "spec": {"http": [{"name": "all", "match": {"paths": ["/*"]}, "backends": [{"serviceName": "app"}]}]},
+}
+THERE = by_ref([ROUTE])
+"""What users have made."""
+
 MADE = {
+    "apisix": (canary("apisix", stepWeight=10), st.builds(Split, st.integers(0, 100))),
     "traefik": (canary("traefik", stepWeight=10), st.builds(Split, st.integers(0, 100))),
     "gatewayapi": (canary("gatewayapi:v1", stepWeight=10), st.builds(Split, st.integers(0, 100))),
     "mirror": (canary("gatewayapi:v1", iterations=2, mirror=True), st.builds(Split, st.just(0), st.integers(0, 100))),
@@ -52,7 +62,7 @@ MADE = {
 def test_whatever_a_route_is_like_it_leads_to_the_primary_alone_afterwards(name: str, data: st.DataObject) -> None:
     made, splits = MADE[name]
     split, router = data.draw(splits), ROUTERS[made.spec.provider]
-    routes = objects_of(router, made, split)
+    routes = objects_of(router, made, split, THERE)
     for route in routes:
         (kind,) = ROUTES[ref(route).resource]
         assert bool(kind.share(route)) is bool(split.canary)
@@ -67,9 +77,10 @@ def test_whatever_a_route_is_like_it_leads_to_the_primary_alone_afterwards(name:
         back = merged(route, kind.past_versions(route))
         backends = [each["name"] for rule in back["spec"].get("rules", []) for each in rule["backendRefs"]]
         backends += [each["name"] for each in back["spec"].get("weighted", {}).get("services", [])]
+        backends += [each["serviceName"] for rule in back["spec"].get("http", []) for each in rule["backends"]]
         assert set(backends) == {"app"}
         assert kind.versions(back) == set()
-    if name in ("traefik", "gatewayapi"):
+    if name in ("apisix", "traefik", "gatewayapi"):
         objects = by_ref(merged(each, kind.without_canary(each)) for each in routes)
         assert router.split(made, objects) == ALL_PRIMARY
 

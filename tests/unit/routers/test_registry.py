@@ -9,7 +9,7 @@ from canary.routers.registry import ROUTERS, router_for, supported
 
 def test_every_provider_is_one_that_specs_may_name() -> None:
     assert set(supported()) <= set(PROVIDERS)
-    assert supported() == ("gatewayapi:v1", "gatewayapi:v1beta1", "kubernetes", "traefik")
+    assert supported() == ("apisix", "gatewayapi:v1", "gatewayapi:v1beta1", "kubernetes", "traefik")
 
 
 @pytest.mark.parametrize("provider", ["", "istio", "Traefik", "nginx"])
