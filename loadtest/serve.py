@@ -65,7 +65,7 @@ async def _serve_until(stop: asyncio.Event, service: Service, settings: "Setting
     try:
         assert runner.server is not None, "it is set up"  # noqa: S101
         server = await listen(service.connections.over(runner.server), settings.address or None, settings.port)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter of a name that no resolver can be asked for
         log.error("can't listen", port=settings.port, error=str(error))
         await runner.cleanup()
         return 1

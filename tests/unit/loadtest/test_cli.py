@@ -136,6 +136,17 @@ async def ask(client: aiohttp.ClientSession, hook: str, command: str) -> int:
         return response.status
 
 
+@pytest.mark.parametrize("address", ["a..b", "x" * 64, "\N{LATIN SMALL LETTER U WITH DIAERESIS}" * 64])
+def test_an_address_that_no_resolver_takes_is_told_in_a_line(address: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "loadtest", "--port=0", "--address", address],
+        cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+    assert ran.returncode == 1
+    assert [json.loads(line)["msg"] for line in ran.stderr.splitlines()] == ["can't listen"]
+
+
 def test_a_gate_file_of_another_kind_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "gates").write_text("nonsense")
 
