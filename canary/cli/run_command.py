@@ -55,7 +55,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     cluster = parser.add_argument_group("cluster")
     cluster.add_argument("--kubeconfig", type=Path, help="path to a kubeconfig; in a pod none is needed")
     cluster.add_argument("--context", help="context of the kubeconfig")
-    cluster.add_argument("--namespace", type=namespace_or_all, default="", help="the only namespace to work in; empty for all")
+    cluster.add_argument(
+        "--namespace", type=namespace_or_all, default="", help="the only namespace to work in; empty for all"
+    )
     _flag(cluster, "--enable-leader-election", True, "let a Lease say which of several controllers acts")
     cluster.add_argument(
         "--leader-election-namespace", type=namespace, default="kube-system", help="namespace of that Lease"
