@@ -171,7 +171,7 @@ def _processor(pid: int) -> tuple[float, float]:
 
 
 def ask(port: int) -> None:
-    """Ask a gate, each time on a new connection; print the seconds that each took, -1 for no answer, and our own part."""
+    """Ask a gate, each time on a new connection; print the seconds that each took (-1: no answer) and our own part."""
     times: list[tuple[float, float]] = []
     end = time.monotonic() + SECONDS - 5
     while time.monotonic() < end:
