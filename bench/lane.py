@@ -50,12 +50,13 @@ class Lane:
         """The names of its Canaries, which no other lane uses."""
         return tuple(f"app-{self.number}-{each:04}" for each in range(count))
 
-    async def start(self, cluster: Cluster, *, kubeconfig: Path | None = None) -> "Running":
-        """Start the controller, and wait until it answers.
+    async def start(self, cluster: Cluster, *, kubeconfig: Path | None = None, wait: bool = True) -> "Running":
+        """Start the controller.
 
         Args:
             cluster: where.
             kubeconfig: another way to the API server than the straight one.
+            wait: until it is ready.
         """
         port = CONTROLLER_PORT + self.number
         command = [sys.executable, "-m", "canary", "run"]
@@ -65,7 +66,8 @@ class Lane:
         # Without the second, the folder that the benchmark is run from would come before the lane's own.
         environment = {"PYTHONPATH": str(self.root), "PYTHONSAFEPATH": "1"}
         url = f"http://{addresses.TOOLS}:{port}"
-        await cluster.run(f"controller-{self.number}", command, environment=environment, ready_url=f"{url}/readyz")
+        ready = f"{url}/readyz" if wait else None
+        await cluster.run(f"controller-{self.number}", command, environment=environment, ready_url=ready)
         return Running(self, cluster, url)
 
 

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
 
 import aiohttp
 
@@ -39,15 +41,18 @@ async def main() -> None:
     """Attack, watch and print."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8192), most))
+    # Its log goes into a file: a pipe that this process, which is busy, does not empty in time would hold it up.
+    with NamedTemporaryFile("r", prefix="loadtest-", suffix=".log") as log:
+        await _measure(log)
+
+
+async def _measure(log: IO[str]) -> None:
     async with AsyncExitStack() as stack:
         target = await asyncio.start_server(_answer, "127.0.0.1", 0)
         stack.callback(target.close)
-        service = await _start()
+        service = await _start(log.fileno())
         stack.push_async_callback(_stop, service)
-        assert service.stderr is not None
-        port = int(json.loads(await service.stderr.readline())["addresses"][0].rpartition(":")[2])
-        drain = asyncio.create_task(_drain(service.stderr))
-        stack.callback(drain.cancel)
+        port = await _port(log)
         client = await stack.enter_async_context(aiohttp.ClientSession(f"http://127.0.0.1:{port}"))
         print(f"memory at rest: {_memory(service.pid):.0f} MiB")
         started = await asyncio.gather(*(_task(client, target.sockets[0].getsockname()[1], n) for n in range(TASKS)))
@@ -55,24 +60,29 @@ async def main() -> None:
         statuses: Counter[int] = Counter()
         left = iter(range(BODIES))
         attack += [asyncio.create_task(_send(client, left, statuses)) for _ in range(SENDERS)]
-        times, peak = await _watch(port, service.pid)
+        before = _processor(service.pid)
+        asked, peak = await _watch(port, service.pid)
+        had, waited = (after - now for after, now in zip(_processor(service.pid), before, strict=True))
         for each in attack:
             each.cancel()
         await asyncio.gather(*attack, return_exceptions=True)
+    times = [took for took, _ in asked]
     ordered = sorted(each for each in times if each >= 0)
     print(f"tasks: {Counter(started)}; bodies: {dict(sorted(statuses.items()))}")
     print(f"gate, {len(times)} times: p50 {statistics.median(ordered) * 1000:.1f} ms, ", end="")
     print(f"p99 {ordered[len(ordered) * 99 // 100] * 1000:.1f} ms, max {ordered[-1] * 1000:.1f} ms, ", end="")
     print(f"{times.count(-1)} without an answer")
+    print(f"of that max {max(asked)[1] * 1000:.1f} ms were spent by whoever asks, waiting for a processor; ", end="")
+    print(f"the load tester had one for {had:.1f} s and waited for one for {waited:.1f} s")
     print(f"memory at most: {peak[0]:.0f} MiB, with all {TASKS} loads {peak[1]:.0f} MiB")
 
 
-async def _start() -> asyncio.subprocess.Process:
+async def _start(log: int) -> asyncio.subprocess.Process:
     hey = binaries.find("hey")
     assert hey is not None, "build it: python -m canary.sandbox.binaries hey"
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "loadtest", "--port=0", "--address=127.0.0.1",
-        env=os.environ | {"PATH": f"{hey.parent}{os.pathsep}{os.environ['PATH']}"}, stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"PATH": f"{hey.parent}{os.pathsep}{os.environ['PATH']}"}, stderr=log,
     )  # fmt: skip
 
 
@@ -81,9 +91,11 @@ async def _stop(service: asyncio.subprocess.Process) -> None:
     await service.wait()
 
 
-async def _drain(stream: asyncio.StreamReader) -> None:
-    while await stream.read(65536):
-        pass
+async def _port(log: IO[str]) -> int:
+    while not (line := log.readline()).endswith("\n"):
+        log.seek(0)
+        await asyncio.sleep(0.05)
+    return int(json.loads(line)["addresses"][0].rpartition(":")[2])
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -139,8 +151,8 @@ def _body() -> bytes:
     return json.dumps({key: RANDOM.choice(words) for key in keys}).encode()
 
 
-async def _watch(port: int, pid: int) -> tuple[list[float], tuple[float, float]]:
-    """Have a gate asked again and again; return how long that took, and the memory of the service and of all."""
+async def _watch(port: int, pid: int) -> tuple[list[tuple[float, float]], tuple[float, float]]:
+    """Have a gate asked again and again; return what was told of that, and the memory of the service and of all."""
     asking = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.loadtester", str(port), stdout=asyncio.subprocess.PIPE
     )
@@ -149,23 +161,29 @@ async def _watch(port: int, pid: int) -> tuple[list[float], tuple[float, float]]
     while not told.done():
         peak = max(peak[0], memory_mib(pid)), max(peak[1], _memory(pid))
         await asyncio.wait([told], timeout=1)
-    return json.loads((await told)[0]), peak
+    return [(took, waited) for took, waited in json.loads((await told)[0])], peak
+
+
+def _processor(pid: int) -> tuple[float, float]:
+    """Return for how many seconds a process had a processor, and for how many it waited for one: its first thread."""
+    had, waited, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
+    return int(had) / 1e9, int(waited) / 1e9
 
 
 def ask(port: int) -> None:
-    """Ask a gate, each time on a new connection, and print the seconds that each took; -1 is no answer."""
-    times: list[float] = []
+    """Ask a gate, each time on a new connection; print the seconds that each took (-1: no answer) and our own part."""
+    times: list[tuple[float, float]] = []
     end = time.monotonic() + SECONDS - 5
     while time.monotonic() < end:
-        begin = time.monotonic()
+        begin, (_, before) = time.monotonic(), _processor(os.getpid())
         connection = HTTPConnection("127.0.0.1", port)
         try:
             connection.request("POST", "/gate/check", json.dumps(CANARY), {"Content-Type": "application/json"})
             connection.getresponse().read()
         except OSError:
-            times.append(-1)
+            times.append((-1, 0))
         else:
-            times.append(time.monotonic() - begin)
+            times.append((time.monotonic() - begin, _processor(os.getpid())[1] - before))
         finally:
             connection.close()
         time.sleep(EVERY)

@@ -40,11 +40,12 @@ LONGEST_WAIT = timedelta(seconds=30)
 BODY_LIMIT = 1024
 """Bytes of an answer that are kept: enough for a reason, short enough for an event."""
 
-HOOKS = Manner(total=128, per_host=64, largest=BODY_LIMIT, cut=True, idle=3)
+HOOKS = Manner(total=1024, per_host=64, largest=BODY_LIMIT, cut=True, idle=3)
 """How hooks are spoken to, gates and receivers of events alike.
 
 Idle connections are closed before receivers do it, the servers in use after 5 s or more: one that is closed just when
-it is used again fails a POST that may not be repeated.
+it is used again fails a POST that may not be repeated. A hook may take hours to answer, or never do: there are turns
+for many times as many hosts as can be expected to be dead.
 """
 
 

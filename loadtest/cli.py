@@ -13,6 +13,8 @@ from loadtest.programs import DEFAULT, is_starter
 
 LEVELS = ("debug", "info", "warning", "error")
 ENCODINGS = ("json", "console")
+INTERRUPTED = 130
+"""What a shell says of a program that Ctrl-C has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +160,12 @@ def _pattern(text: str) -> re.Pattern[str] | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the load tester until SIGTERM or SIGINT; return the exit status."""
-    chosen = settings(sys.argv[1:] if arguments is None else arguments)
-    import asyncio  # noqa: PLC0415 - help must not wait for the service to load
+    try:
+        chosen = settings(sys.argv[1:] if arguments is None else arguments)
+        import asyncio  # noqa: PLC0415 - help must not wait for the service to load
 
-    from loadtest.serve import serve  # noqa: PLC0415
+        from loadtest.serve import serve  # noqa: PLC0415
 
-    return asyncio.run(serve(chosen))
+        return asyncio.run(serve(chosen))
+    except KeyboardInterrupt:  # before it served
+        return INTERRUPTED

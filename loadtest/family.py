@@ -44,6 +44,8 @@ class Family:
     def __init__(self) -> None:
         self.started: set[int] = set()
         """Processes that were started by us, and that are ended and waited for by who started them."""
+        self.turn = asyncio.Lock()
+        """Held where the kernel takes its time, to start a program or to tell of all: calls are answered in between."""
         self._running: set[str] = set()
         self._adopts = False
 
@@ -71,7 +73,8 @@ class Family:
 
     async def _end(self, mark: str) -> None:
         for _ in range(ROUNDS):
-            left = [process for process in _processes() if self._is_left(process, mark)]
+            async with self.turn:
+                left = [process for process in _processes() if self._is_left(process, mark)]
             if not left:
                 return
             for process in left:

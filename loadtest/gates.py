@@ -155,7 +155,10 @@ def _load(path: Path) -> frozenset[Gate]:
         return from_text(path.read_text())
     except FileNotFoundError:
         return frozenset()
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        msg = f"{path}: {error.strerror or error}"
+        raise GateFileError(msg) from error
+    except ValueError as error:
         msg = f"{path}: {error}"
         raise GateFileError(msg) from error
 

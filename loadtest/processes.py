@@ -17,6 +17,9 @@ KEPT_OUTPUT = 64 * 1024
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
+BEHIND = 10
+"""How much nicer tasks are than the load tester itself: a gate is answered however much their load takes."""
+
 KILLED_BY = 128
 """What a shell adds to the number of the signal that ended a program."""
 
@@ -137,14 +140,15 @@ async def _start(command: Command, place: _Place, reading: int, writing: int) ->
     """Start a program; return its process, or the status that a shell gives where it can't be started."""
     ends = {End.NEXT: writing, End.LOG: place.log, End.NULL: DEVNULL}
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command.argv,
-            stdin=DEVNULL if command.reads_null else reading,
-            stdout=ends[command.stdout],
-            stderr=ends[command.stderr],
-            env=os.environ | dict(command.env) | {MARK: place.mark},
-            start_new_session=True,
-        )
+        async with place.family.turn:
+            process = await asyncio.create_subprocess_exec(
+                *command.argv,
+                stdin=DEVNULL if command.reads_null else reading,
+                stdout=ends[command.stdout],
+                stderr=ends[command.stderr],
+                env=os.environ | dict(command.env) | {MARK: place.mark},
+                start_new_session=True,
+            )
     except FileNotFoundError:
         place.output.say(f"{command.argv[0]}: not found")
         return NOT_FOUND
@@ -152,7 +156,14 @@ async def _start(command: Command, place: _Place, reading: int, writing: int) ->
         place.output.say(f"{command.argv[0]}: {error}")
         return NOT_EXECUTABLE
     place.family.started.add(process.pid)
+    _stand_behind(process)
     return process
+
+
+def _stand_behind(process: Process) -> None:
+    """Let a program, which leads a group of its own, go after us wherever both could go on."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.setpriority(os.PRIO_PGRP, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + BEHIND)
 
 
 async def _status(started: Process | int) -> int:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -236,7 +237,8 @@ def _without_user(request: Request, url: URL) -> Request:
     if url.scheme not in _WEB or not url.host:
         raise CannotAskError("the request can't be made: its address is not an http:// or https:// URL")
     if url.raw_user is None and url.raw_password is None:
-        return request
+        # Neither name nor password may stand before an @ that is written all the same.
+        return replace(request, url=str(url.with_user(None))) if "@" in urlsplit(request.url).netloc else request
     headers = [each for each in request.headers if each[0].lower() != "authorization"]
     plain = str(url.with_user(None))
     return replace(request, url=plain, headers=(*headers, basic(url.user or "", url.password or "")))

@@ -1,6 +1,7 @@
 """What stands on command lines: a parser that says in one line what is wrong, and the types of arguments."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _MOST_DIGITS: Final = 12
 MOST_PORT: Final = 65_535
+_NAMESPACE: Final = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,6 +71,19 @@ def traffic_provider(text: str) -> str:
 
     if text not in supported():
         msg = f"traffic provider {_quoted(text)} is not supported; write one of {', '.join(supported())}"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
+def namespace_or_all(text: str) -> str:
+    """Reads the name of a namespace; empty is all of them."""
+    return text and namespace(text)
+
+
+def namespace(text: str) -> str:
+    """Reads the name of a namespace."""
+    if not _NAMESPACE.fullmatch(text):
+        msg = f"{_quoted(text)} is no name of a namespace; write small letters, digits and hyphens, 63 at most"
         raise argparse.ArgumentTypeError(msg)
     return text
 

@@ -3,6 +3,7 @@
 No traceback for what a person or a machine may do to it; one is left for a bug of ours.
 """
 
+import gc
 import io
 import os
 import signal
@@ -15,6 +16,10 @@ from canary.cli.failures import DONE, FAILED, INTERRUPTED, UNREAD, UNUSABLE, Com
 
 _LONGEST: Final = 2_000
 """Characters of one line: what was given may be of any length, and is quoted."""
+
+_GARBAGE: Final = (25_000, 10, 10)
+"""How many objects more than before are made before circles are looked for among them; Python's own is 700. Of what a
+command loads none are, and to look for them at each step takes an eighth of the time."""
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
@@ -32,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is not None:
         return _main([*arguments], lambda: None)
     sys.unraisablehook = _unraisable
+    gc.set_threshold(*_GARBAGE)
     code = _main(sys.argv[1:], _end_quietly)
     _end_quietly()
     return code

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from canary.cli.arguments import address, port, traffic_provider, whole
+from canary.cli.arguments import address, namespace, namespace_or_all, port, traffic_provider, whole
 from canary.cli.failures import DONE, FAILED, CommandError
 
 if TYPE_CHECKING:
@@ -55,9 +55,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     cluster = parser.add_argument_group("cluster")
     cluster.add_argument("--kubeconfig", type=Path, help="path to a kubeconfig; in a pod none is needed")
     cluster.add_argument("--context", help="context of the kubeconfig")
-    cluster.add_argument("--namespace", default="", help="the only namespace to work in; empty for all")
+    cluster.add_argument(
+        "--namespace", type=namespace_or_all, default="", help="the only namespace to work in; empty for all"
+    )
     _flag(cluster, "--enable-leader-election", True, "let a Lease say which of several controllers acts")
-    cluster.add_argument("--leader-election-namespace", default="kube-system", help="namespace of that Lease")
+    cluster.add_argument(
+        "--leader-election-namespace", type=namespace, default="kube-system", help="namespace of that Lease"
+    )
     cluster.add_argument("--threadiness", type=whole(1, 1000), default=10, help="Canaries that are worked on at once")
 
     rollout = parser.add_argument_group("rollouts")

@@ -69,7 +69,9 @@ async def run(options: Options) -> None:
         ConfigError: there is no way to an API server.
         ListenError: the port is taken, or the address is none of this machine's.
     """
-    # Of what a pass makes next to nothing is in circles: looking for them seldom costs no memory, and less time.
+    # Of what a pass makes next to nothing is in circles: looking for them seldom costs no memory, and less time. What
+    # is loaded by now stays: passes don't wait for a look at all of it.
+    gc.freeze()
     gc.set_threshold(*_GARBAGE)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -29,6 +29,10 @@ _USED = (
 )
 
 
+_LARGEST = 4_000_000
+"""Bytes of a kubeconfig at most: one of a thousand clusters has fewer, and the library takes its time with more."""
+
+
 class Configuration(Protocol):
     """What we use of the library's configuration."""
 
@@ -103,6 +107,8 @@ async def load_kubeconfig(configuration: Configuration, path: str, context: str 
     """
     if not _is_there(path):
         raise ConfigError(f"no kubeconfig at {path}")
+    if _size(path) > _LARGEST:
+        raise ConfigError(f"{path}: it has more than {_LARGEST:,} bytes; it is no kubeconfig")
     quiet = logging.getLogger(f"{_ROOT}.config.kube_config")
     quiet.disabled = True  # it logs what it raises
     try:
@@ -117,8 +123,15 @@ async def load_kubeconfig(configuration: Configuration, path: str, context: str 
 
 
 def _is_there(path: str) -> bool:
-    parts = path.split(_kubeconfig.ENV_KUBECONFIG_PATH_SEPARATOR)
-    return any(Path(part).expanduser().is_file() for part in parts if part)
+    return any(part.is_file() for part in _parts(path))
+
+
+def _size(path: str) -> int:
+    return max(part.stat().st_size for part in _parts(path) if part.is_file())
+
+
+def _parts(path: str) -> list[Path]:
+    return [Path(part).expanduser() for part in path.split(_kubeconfig.ENV_KUBECONFIG_PATH_SEPARATOR) if part]
 
 
 def open_session(configuration: Configuration) -> aiohttp.ClientSession:

@@ -128,11 +128,6 @@ class Store(Generic[T]):
         for key in [key for key in self._keys() if key not in seen and key not in self._noted]:
             self._drop(key)
 
-    @property
-    def listing(self) -> bool:
-        """Whether a full list has begun and not ended."""
-        return self._listed is not None
-
     def put(self, obj: Json) -> None:
         """Take an object as the server has it: from a list, or added or modified in its stream."""
         key, version = key_of(obj), _object_version(obj)

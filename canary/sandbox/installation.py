@@ -11,6 +11,13 @@ from canary.sandbox.options import CONTROLLER, Companion, Options
 from canary.sandbox.prometheus import Scraping
 
 LOADTESTER_HOST = "flagger-loadtester.test"
+NAMES = {
+    LOADTESTER_HOST: addresses.TOOLS,
+    "traefik.traefik": addresses.GATEWAY,
+    "flagger-prometheus.traefik": addresses.PROMETHEUS,
+    "prometheus.monitoring": addresses.PROMETHEUS,
+}
+"""What the tutorials of Flagger, and our own documents, call the parts that are here beside the cluster."""
 
 
 def installed(options: Options, manifests: Sequence[Path]) -> Options:
@@ -25,7 +32,7 @@ def installed(options: Options, manifests: Sequence[Path]) -> Options:
     return replace(
         options,
         users={**options.users, CONTROLLER: (credentials.ALL_RIGHTS,)},
-        names={**options.names, LOADTESTER_HOST: addresses.TOOLS},
+        names={**options.names, **NAMES},
         scraping=Scraping(targets={"controller": [f"{addresses.TOOLS}:{CONTROLLER_PORT}"]}),
         manifests=(*options.manifests, *manifests),
         companions=(*options.companions, _controller(), _load_tester()),

@@ -15,6 +15,9 @@ MAX_DEPTH: Final = 100
 MAX_NODES: Final = 1_000_000
 """Values of a document, those that aliases repeat among them."""
 
+MAX_DOCUMENTS: Final = 10_000
+"""Of a stream, empty ones counted too: the objects of a large cluster are fewer, and what is endless is told soon."""
+
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 _PART = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 
@@ -84,6 +87,9 @@ def read(text: str) -> Iterator[Document]:
         number = 0
         while loader.check_node():
             number += 1
+            if number > MAX_DOCUMENTS:
+                msg = f"it holds more than {MAX_DOCUMENTS:,} documents; give the specs alone"
+                raise NotYamlError(msg)
             yield from _documents(number, loader.get_node(), loader)
     except yaml.YAMLError as error:
         raise NotYamlError(_syntax(error)) from error

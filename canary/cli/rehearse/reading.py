@@ -16,8 +16,8 @@ from canary.api.problems import InvalidResource, Problem
 from canary.cli.failures import CommandError
 from canary.cli.rehearse.documents import Document, NotYamlError, read
 
-MOST_BYTES: Final = 10_000_000
-"""Of one file: the specs of a large cluster have a tenth of that, and take a second to read."""
+MOST_BYTES: Final = 5_000_000
+"""Of one file: the specs of a large cluster have a fifth of that, and take a second to read."""
 
 
 class Written(Model):

@@ -176,7 +176,9 @@ class Container:
 
     def _probe_of(self, name: str) -> probes.Probe | None:
         spec = self.spec.get(name)
-        return None if spec is None else probes.Probe(spec, self.spec, self.identity.ip)
+        if spec is None:
+            return None
+        return probes.Probe(images.standing_for(spec, self.spec["image"]), self.spec, self.identity.ip)
 
     def _set_ready(self, good: bool, problem: str) -> None:
         self.state.ready = good

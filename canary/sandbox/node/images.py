@@ -4,6 +4,10 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from canary.kube.types import Json
 
 _SAMPLES = "canary.sandbox.samples"
 _PROGRAMS = {"echo": "echo", "podinfo": "web", "web": "web", "worker": "worker"}
@@ -50,6 +54,23 @@ def program_of(image: str, command: Sequence[str] = (), arguments: Sequence[str]
     # Neither the pod's variables nor the files of its folder may change what Python finds.
     interpreter = (sys.executable, "-E", "-P", "-m", f"{_SAMPLES}.{module}")
     return Program((*interpreter, *command[1:], *arguments), version=version)
+
+
+def standing_for(probe: Json, image: str) -> Json:
+    """The probe to make where one runs `podcli`, which podinfo's image has: the same question, to the pod itself."""
+    if "exec" not in probe or image.startswith(_PROCESS):
+        return probe
+    match probe["exec"].get("command", []):
+        case [program, "check", "http" | "tcp" as how, address, *_] if PurePosixPath(program).name == "podcli":
+            place = urlsplit(address if "//" in address else f"//{address}")
+        case _:
+            return probe
+    try:
+        port = place.port or 80
+    except ValueError:
+        return probe
+    action = {"httpGet": {"port": port, "path": place.path or "/"}} if how == "http" else {"tcpSocket": {"port": port}}
+    return {**{key: value for key, value in probe.items() if key != "exec"}, **action}
 
 
 def _parse(image: str) -> tuple[str, str]:

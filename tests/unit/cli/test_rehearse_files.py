@@ -114,6 +114,12 @@ def test_what_is_no_yaml_is_named_with_its_place(text: str, problem: str) -> Non
         list(documents(text, "file"))
 
 
+def test_a_stream_without_end_is_not_read_to_its_end() -> None:
+    assert not list(documents("---\n" * 10_000, "file"))
+    with pytest.raises(UnreadableError, match="more than 10,000 documents"):
+        list(documents("---\n" * 200_000, "file"))
+
+
 def test_lists_of_kubernetes_are_taken_apart() -> None:
     text = "kind: List\napiVersion: v1\nitems: [{kind: A}, {kind: B}]\n---\nkind: C\n"
 

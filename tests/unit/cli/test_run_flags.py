@@ -56,3 +56,23 @@ def test_what_is_no_time_is_refused(told: str, why: str, capsys: pytest.CaptureF
     with pytest.raises(SystemExit):
         options(f"--traffic-settle-time={told}")
     assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--namespace", "--leader-election-namespace"])
+@pytest.mark.parametrize("told", ["Shop", "shop,web", "a b", "-shop", "a.b", "s" * 64, "*"])
+def test_what_no_namespace_can_be_called_is_refused(told: str, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        options(f"{flag}={told}")
+    assert f"{flag}: {told!r} is no name of a namespace" in capsys.readouterr().err
+
+
+def test_no_namespace_is_all_of_them_and_none_for_the_lease(capsys: pytest.CaptureFixture[str]) -> None:
+    assert options("--namespace=").namespace is None
+    with pytest.raises(SystemExit):
+        options("--leader-election-namespace=")
+    assert "'' is no name of a namespace" in capsys.readouterr().err
+
+
+def test_a_namespace_that_can_be_is_taken() -> None:
+    assert options("--namespace", "shop-7").namespace == "shop-7"
+    assert options("--leader-election-namespace", "1").lease_namespace == "1"

@@ -37,6 +37,7 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
     threshold, threads = gc.get_threshold(), set(threading.enumerate())
     yield
     gc.set_threshold(*threshold)
+    gc.unfreeze()
     assert set(threading.enumerate()) == threads
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)

@@ -55,6 +55,8 @@ TEXTS: Mapping[str, bytes] = {
     "an endless number": GOOD.replace("min: 99", "min: .inf").encode(),
     "metrics in a map": GOOD.replace("metrics: [", "metrics: {a: [").replace("}]}}", "}]}}}").encode(),
     "an unknown provider": GOOD.replace("traefik", "nosuch").encode(),
+    "a comment without end": b"# " + b"x" * 6_000_000,
+    "documents without end": b"---\na: 1\n" * 10_001,
     "nothing to measure": GOOD.replace("request-success-rate", "nosuch").encode(),
 }
 """What files hold, by kind."""

@@ -29,7 +29,8 @@ def options(arguments: list[str]) -> Options:
     """The controller's settings out of its container's arguments."""
     parser = argparse.ArgumentParser(exit_on_error=False)
     run_command.add(parser.add_subparsers())
-    return run_command.options_of(parser.parse_args(arguments))
+    # The kubelet fills in what the field of the pod is that the variable takes.
+    return run_command.options_of(parser.parse_args([each.replace("$(POD_NAMESPACE)", "shop") for each in arguments]))
 
 
 def container(deployment: Json) -> Json:
@@ -61,7 +62,7 @@ def test_images_carry_the_version_of_the_project(root: Path) -> None:
 def test_the_controllers_arguments_are_flags_that_it_has(controller: Json) -> None:
     run = options(container(controller)["args"])
     assert run.leader_election
-    assert run.lease_namespace == "$(POD_NAMESPACE)"
+    assert run.lease_namespace == "shop"
     assert run.port == container(controller)["ports"][0]["containerPort"]
 
 

@@ -85,6 +85,15 @@ async def test_another_context_is_another_server(kubeconfig: Callable[[Json], Pa
     assert connection.configuration.host == "http://127.0.0.1:1"
 
 
+async def test_a_file_too_large_for_a_kubeconfig_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    with path.open("wb") as file:
+        file.truncate(5_000_000)
+    with pytest.raises(ConfigError, match="more than 4,000,000 bytes"):
+        async with KubeClient.connect(path):
+            pass
+
+
 async def test_a_missing_kubeconfig_is_an_error_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no kubeconfig at .*/none"):
         await open_connection(tmp_path / "none")

@@ -136,6 +136,44 @@ async def ask(client: aiohttp.ClientSession, hook: str, command: str) -> int:
         return response.status
 
 
+INTERRUPTED = """
+import os, signal, sys
+left = int(sys.argv[1])
+def hook(frame, event, argument):
+    global left
+    left -= event == "call"
+    if left == 0:
+        sys.setprofile(None)
+        os.kill(os.getpid(), signal.SIGINT)
+sys.argv[:] = ["canary-loadtest", "--address=127.0.0.1", "--port=0"]
+from loadtest.cli import main
+sys.setprofile(hook)
+sys.exit(main())
+"""
+"""A program that is sent a signal at its n-th call of a function: a moment that does not hang on the machine."""
+
+
+@pytest.mark.parametrize("at", [5, 300, 3_000, 20_000])
+def test_an_interruption_while_it_loads_is_a_quiet_one(at: int) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(at)],
+        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+
+    assert (ran.returncode, ran.stderr) == (130, "")
+
+
+@pytest.mark.parametrize("address", ["a..b", "x" * 64, "\N{LATIN SMALL LETTER U WITH DIAERESIS}" * 64])
+def test_an_address_that_no_resolver_takes_is_told_in_a_line(address: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "loadtest", "--port=0", "--address", address],
+        cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+    assert ran.returncode == 1
+    assert [json.loads(line)["msg"] for line in ran.stderr.splitlines()] == ["can't listen"]
+
+
 def test_a_gate_file_of_another_kind_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "gates").write_text("nonsense")
 

@@ -1,15 +1,19 @@
 import asyncio
 import itertools
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import loadtest
+from loadtest import family
 from loadtest.command import parse
 from loadtest.family import Family
-from loadtest.processes import Output, run
+from loadtest.processes import BEHIND, Output, run
 
 ROOT = Path(loadtest.__file__).parents[1]
 
@@ -123,6 +127,44 @@ async def test_what_has_left_its_group_ends_with_its_script(tmp_path: Path) -> N
     assert not alive(int((tmp_path / "pid").read_text()))
 
 
+async def test_tasks_come_behind_the_answers_to_calls() -> None:
+    """However much their load takes of the machine."""
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    status, _ = await execute(f"sh -c 'until test $(nice) -ge {min(own + BEHIND, 19)}; do sleep 0.01; done'")
+    assert status == 0
+
+
+async def test_however_many_tasks_begin_and_end_at_once_calls_are_answered_in_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No two programs are started, and no two searches for what is left are made, before the loop has gone round."""
+    turn, starts, searches = 0, list[int](), list[int]()
+
+    async def count() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    def noting(turns: list[int], function: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any, **settings: Any) -> Any:
+            turns.append(turn)
+            return function(*arguments, **settings)
+
+        return noted
+
+    monkeypatch.setattr(subprocess, "Popen", noting(starts, subprocess.Popen))
+    monkeypatch.setattr(family, "_processes", noting(searches, family._processes))
+    counting, ours = asyncio.create_task(count()), Family()
+    async with asyncio.timeout(60):
+        ended = await asyncio.gather(*(run(parse("true | true"), Output(), ours) for _ in range(10)))
+    counting.cancel()
+
+    assert ended == [0] * 10
+    assert (len(starts), len(set(starts))) == (20, 20)
+    assert len(searches) == len(set(searches)) >= 10
+
+
 async def test_a_script_leaves_those_of_others_alone() -> None:
     family, output = Family(), Output()
     other = asyncio.create_task(run(parse("sh -c 'echo begun; exec sleep 60'"), output, family))
@@ -142,7 +184,7 @@ ADOPTING = """
 import asyncio, pathlib, sys
 from loadtest.command import parse
 from loadtest.family import Family
-from loadtest.processes import Output, run
+from loadtest.processes import BEHIND, Output, run
 async def main(folder):
     family = Family()
     family.adopt()

@@ -19,6 +19,8 @@ ODD = st.text(st.sampled_from("a1.-_:/?#[]@%\\ é\t\nx☃%0"), max_size=20)
 @example("http://a\nb/")
 @example("http://a\\b/")
 @example("http://[v1.x]/")
+@example("http://@0")
+@example("http://@é")
 async def test_an_address_that_is_taken_can_be_asked(address: str) -> None:
     asked: list[str] = []
 

@@ -4,7 +4,8 @@ import importlib.util
 
 import pytest
 
-from canary.sandbox.node.images import ImageError, program_of
+from canary.kube.types import Json
+from canary.sandbox.node.images import ImageError, program_of, standing_for
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,30 @@ def test_a_command_of_ones_own() -> None:
 def test_other_images_are_not_known(image: str) -> None:
     with pytest.raises(ImageError, match=image):
         program_of(image)
+
+
+@pytest.mark.parametrize(
+    ("command", "probe"),
+    [
+        (["podcli", "check", "http", "localhost:9898/readyz"], {"httpGet": {"port": 9898, "path": "/readyz"}}),
+        (["podcli", "check", "http", "http://localhost/"], {"httpGet": {"port": 80, "path": "/"}}),
+        (["./podcli", "check", "http", "localhost:9898", "--retry=2"], {"httpGet": {"port": 9898, "path": "/"}}),
+        (["podcli", "check", "tcp", "localhost:9898"], {"tcpSocket": {"port": 9898}}),
+    ],
+)
+def test_a_check_of_podinfos_image_is_a_probe_of_the_pod(command: list[str], probe: Json) -> None:
+    """Its program isn't here, and the pod doesn't listen at localhost; how often it is asked stays as it was."""
+    given = {"exec": {"command": command}, "periodSeconds": 5}
+    assert standing_for(given, "ghcr.io/stefanprodan/podinfo:6.0.0") == {**probe, "periodSeconds": 5}
+
+
+@pytest.mark.parametrize("command", [[], ["test", "-f", "ready"], ["podcli"], ["podcli", "check", "http", "a:b"]])
+def test_another_command_is_the_probe_that_it_is(command: list[str]) -> None:
+    given = {"exec": {"command": command}}
+    assert standing_for(given, "podinfo:1") == given
+
+
+def test_images_of_ones_own_bring_programs_of_their_own() -> None:
+    given = {"exec": {"command": ["podcli", "check", "http", "localhost:9898/readyz"]}}
+    assert standing_for(given, "process://./server") == given
+    assert standing_for({"grpc": {"port": 1}}, "podinfo:1") == {"grpc": {"port": 1}}

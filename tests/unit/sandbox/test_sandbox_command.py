@@ -12,7 +12,7 @@ from canary.api.canary import Canary
 from canary.cli.main import main
 from canary.cli.parser import double_dashes
 from canary.cli.sandbox_command import how_to_use
-from canary.sandbox import background, binaries, instance
+from canary.sandbox import addresses, background, binaries, instance
 from canary.sandbox.installation import installed
 from canary.sandbox.instance import Status
 from canary.sandbox.options import CONTROLLER, Options
@@ -89,6 +89,12 @@ def test_a_cluster_comes_with_the_controller_and_the_load_tester() -> None:
     assert [companion.name for companion in options.companions] == ["controller", "loadtester"]
     assert options.companions[0].user == CONTROLLER in options.users
     assert "flagger-loadtester.test" in options.names
+
+
+def test_what_flaggers_tutorial_calls_the_gateway_and_prometheus_leads_there() -> None:
+    names = installed(Options(), []).names
+    assert names["traefik.traefik"] == addresses.GATEWAY
+    assert names["flagger-prometheus.traefik"] == names["prometheus.monitoring"] == addresses.PROMETHEUS
 
 
 @pytest.fixture
