@@ -366,7 +366,8 @@ async def live(rig: Rig) -> None:
     analysis |= {"alerts": [alert]}
     hpa = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "shop"}
     await rig.apply(canary("shop", namespace, revertOnDeletion=True, analysis=analysis, autoscalerRef=hpa))
-    gateways = [TRAEFIK.parent]
+    web, app = ([{**(TRAEFIK.parent or {}), "sectionName": each}] for each in ("web", "app"))
+    calls = {"name": "grpc", "port": 9090, "targetPort": 9898, "routeKind": "GRPCRoute", "gatewayRefs": app}
     await rig.apply(
         canary(
             "cafe",
@@ -374,7 +375,7 @@ async def live(rig: Rig) -> None:
             provider="gatewayapi:v1",
             autoscalerRef={"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "cafe"},
             progressDeadlineSeconds=4,
-            service={"port": 9898, "gatewayRefs": gateways},
+            service={"port": 9898, "gatewayRefs": web, "ports": [calls]},
         )
     )
     target = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent"}
