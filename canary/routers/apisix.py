@@ -1,7 +1,7 @@
 """APISIX: an ApisixRoute beside the users' own, which comes before it and divides what that one gives to the Service.
 
-Theirs stays as it is: when ours goes with the Canary, requests take theirs to the Service as before. Ours has a rule for
-each of theirs that leads to the Service, the same but for its backends and a higher priority.
+Theirs stays as it is: when ours goes with the Canary, requests take theirs to the Service as before. Ours has a rule
+for each of theirs that leads to the Service, the same but for its backends and a higher priority.
 """
 
 from collections.abc import Collection, Iterator
