@@ -1,7 +1,7 @@
 """APISIX: an ApisixRoute beside the users' own, which comes before it and divides what that one gives to the Service.
 
-Theirs stays as it is: when ours goes, requests take theirs to the Service as before. Ours has a rule for each of theirs
-that leads to the Service, the same but for its backends and a higher priority.
+Theirs stays as it is: when ours goes with the Canary, requests take theirs to the Service as before. Ours has a rule
+for each of theirs that leads to the Service, the same but for its backends and a higher priority.
 """
 
 from collections.abc import Collection, Iterator
@@ -9,11 +9,10 @@ from datetime import timedelta
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
-from canary.api.traffic import Split
+from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import APISIX_ROUTE, Json, ObjectRef, items, mapping
 from canary.routers.base import (
     Apply,
-    Delete,
     Granularity,
     Observed,
     Patch,
@@ -129,8 +128,14 @@ def _split(canary: Canary, observed: Observed) -> Split | None:
     return Split(max(found)) if found else None
 
 
-def _hand_back(canary: Canary, _observed: Observed) -> tuple[Delete, ...]:
-    return tuple(map(Delete, _makes(canary)))
+def _hand_back(canary: Canary, observed: Observed) -> tuple[Apply, ...]:
+    """Ours leads to the Service, too, until it is collected with the Canary: no right is needed to that."""
+    found = ((ref, observed.get(ref, {})) for ref in _makes(canary))
+    return tuple(
+        _manifest(canary, ref, [_undivided(canary, rule) for rule in rules], ours, ours)
+        for ref, ours in found
+        if (rules := _leading_to(canary.services, ours))
+    )
 
 
 def _unsettled(canary: Canary, observed: Observed) -> str:
@@ -186,8 +191,18 @@ def _leading_to(services: Collection[str], route: Json) -> list[Json]:
     return [rule for rule in _rules(route) if not {*map(_service, _backends(rule))}.isdisjoint(services)]
 
 
+def _backend(canary: Canary, rule: Json) -> Json:
+    """The first backend of a rule that is a Service of the Canary's."""
+    return next(each for each in _backends(rule) if _service(each) in canary.services)
+
+
+def _undivided(canary: Canary, rule: Json) -> Json:
+    backend = {**_named(_backend(canary, rule), canary.service_name), "weight": TOTAL_WEIGHT}
+    return {**rule, "backends": [backend]}
+
+
 def _divided(canary: Canary, rule: Json, split: Split, lift: int) -> Json:
-    backend = next(each for each in _backends(rule) if _service(each) in canary.services)
+    backend = _backend(canary, rule)
     weights = {canary.service_primary_name: split.primary, canary.service_canary_name: split.canary}
     backends = [{**_named(backend, name), "weight": weight} for name, weight in weights.items()]
     return {**rule, "priority": _priority(rule) + lift, "backends": backends}

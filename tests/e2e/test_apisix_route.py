@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from canary.kube.types import APISIX_ROUTE, Json
+from canary.kube.types import APISIX_ROUTE, CANARY, Json
 from canary.sandbox.bootstrap import DEFINITION
 from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, without_repeats
@@ -29,7 +29,7 @@ def rule(name: str, path: str) -> Json:
 
 def canary(namespace: str) -> Json:
     route = {"apiVersion": APISIX_ROUTE.api_version, "kind": APISIX_ROUTE.kind, "name": THEIRS}
-    return canary_of(namespace, provider="apisix", routeRef=route)
+    return canary_of(namespace, provider="apisix", routeRef=route, revertOnDeletion=True)
 
 
 def weight(route: Json) -> int | None:
@@ -41,6 +41,10 @@ def weight(route: Json) -> int | None:
 
 def names(route: Json) -> list[str]:
     return [str(rule["name"]) for rule in route["spec"]["http"]]
+
+
+def services(route: Json) -> list[str]:
+    return [str(each["serviceName"]) for each in route["spec"]["http"][0]["backends"]]
 
 
 async def test_the_users_route_stays_as_it_is_and_ours_follows_it(rig: Rig) -> None:
@@ -72,3 +76,11 @@ async def test_the_users_route_stays_as_it_is_and_ours_follows_it(rig: Rig) -> N
             assert await scenario.roll_out("1.0.2") == "Succeeded"
             weights = [weight(moment.value or {}) for moment in ours.moments[seen:]]
             assert tuple(weights[weights.index(STEPS[1]) :]) == STEPS[1:], "each is written once"
+
+            theirs = await rig.client.get(APISIX_ROUTE, rig.namespace, THEIRS)
+            await rig.client.delete(CANARY, rig.namespace, NAME)
+            await scenario.gone()
+            await ours.until(lambda each: not each, within=30, what="its end with the Canary's")
+            led = [services(moment.value) for moment in ours.moments if moment.value]
+            assert led[-1] == [NAME], "nobody is led to a version that goes"
+            assert await rig.client.get(APISIX_ROUTE, rig.namespace, THEIRS) == theirs

@@ -10,7 +10,7 @@ from canary.api.canary import parse_canary
 from canary.api.traffic import ALL_PRIMARY, Split
 from canary.kube.types import APISIX_ROUTE, Json, ObjectRef
 from canary.routers.apisix import APISIX as ROUTER
-from canary.routers.base import Delete, Patch
+from canary.routers.base import Patch
 from tests.tools.routes import after, by_ref, made
 
 THEIRS = ObjectRef(APISIX_ROUTE, "shop", "web")
@@ -143,8 +143,18 @@ def test_a_route_that_leads_nobody_to_either_version_says_nothing(rules: list[Js
     assert ROUTER.split(CANARY, {OURS: {"spec": {"http": rules}}}) is None
 
 
-def test_the_users_route_serves_alone_when_the_canary_goes() -> None:
-    assert ROUTER.hand_back(CANARY, route(rule("a"))) == (Delete(OURS),)
+def test_ours_leads_to_the_service_until_it_goes_with_the_canary() -> None:
+    """It stays the Canary's, so that it is collected with it, and nobody is led to a version that is gone before."""
+    theirs = route(rule("a"), rule("b", path="/b", priority=3))
+    there = planned(Split(40), theirs)
+    assert ROUTER.hand_back(CANARY, theirs) == ()
+    back = after(ROUTER.hand_back(CANARY, there), there)
+    assert back[THEIRS] == there[THEIRS]
+    assert back[OURS]["metadata"] == there[OURS]["metadata"]
+    assert [each["backends"] for each in back[OURS]["spec"]["http"]] == [
+        [{"serviceName": "app", "servicePort": 80, "weight": 100}]
+    ] * 2
+    assert after(ROUTER.hand_back(CANARY, back), back) == back
 
 
 @pytest.mark.parametrize("split", [Split(0, mirror=10), Split(100, matched=True)])
