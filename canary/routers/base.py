@@ -120,8 +120,8 @@ class Provider:
         weights: how finely it divides requests.
         fields: the fields of the spec, out of `ROUTED_FIELDS`, that it honours.
         problems: what it can't honour of a spec; nothing is accepted and ignored.
-        routes: the kinds of object that lead users to the versions, each with how that is read and ended when a spec
-            names it no more; none where Services alone do.
+        routes: the kinds of object that lead users to the versions, and are made beside these, each with how that is
+            read and ended when a spec names it no more; none where Services alone do.
         sources: further kinds that it makes or reads.
     """
 
