@@ -184,8 +184,8 @@ def _durations(canary: Canary) -> Iterator[Problem]:
         if field == "timeout" and (span is None or span <= timedelta(0)):
             continue  # The rules of the resource tell of it.
         if text and (span is None or span < unit or span % unit):
-            units = "seconds" if unit == _SECOND else "milliseconds"
-            yield Problem(spec_path(canary, f"service.{field}"), f"{text!r} is no time in whole {units}", REMEDY)
+            units, remedy = ("seconds", "write such as 24h") if unit == _SECOND else ("milliseconds", REMEDY)
+            yield Problem(spec_path(canary, f"service.{field}"), f"{text!r} is no time in whole {units}", remedy)
 
 
 def _at(value: object, names: Iterable[str]) -> str:
