@@ -85,7 +85,9 @@ def rules_of(*providers: Provider) -> Iterator[tuple[str, tuple[str, ...], str]]
 
 def written() -> Mapping[Path, str]:
     """Each file, with what it is to hold."""
-    routes = _grouped(sorted({each for made in ALL for each in made.routes}, key=lambda each: each.group), "delete")
+    routes = _grouped(
+        sorted({each for made in ALL for each in made.routes}, key=lambda each: (each.group, each.plural)), "delete"
+    )
     owned = [(group, plurals, "delete") for group, plurals in _OWNED.items()]
     return {
         **{_component(name): _COMPONENT.format(family=name) + _patch(rules_of(*of)) for name, of in needing().items()},

@@ -146,7 +146,8 @@ TRAFFIC: Mapping[str, tuple[Requests, ...]] = {
     # Who serves a Gateway is not in the Canary. The first of these whose series exist answers: what the gateway
     # saw comes before what the application says of itself.
     "gatewayapi": (_TRAEFIK_GATEWAY, _CONTOUR, _ISTIO_GATEWAY, _APPLICATION),
-    "istio": (_ISTIO,),
+    # A workload without a sidecar says nothing of itself; then it counts what those say that ask it.
+    "istio": (_ISTIO, _ISTIO_GATEWAY),
     "contour": (_CONTOUR,),
     "appmesh": (replace(_ENVOY, labels=_IN_POD),),
     "gloo": (

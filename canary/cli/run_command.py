@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from canary.controller.options import Options
 
 DEFAULT_PROVIDER = "traefik"
-"""Flagger's is Istio, which is not supported here."""
+"""Flagger's is Istio."""
 
 LEVELS = ("debug", "info", "warning", "error")
 

@@ -83,11 +83,13 @@ CANARY = Resource("flagger.app", "v1beta1", "canaries", "Canary")
 METRIC_TEMPLATE = Resource("flagger.app", "v1beta1", "metrictemplates", "MetricTemplate")
 ALERT_PROVIDER = Resource("flagger.app", "v1beta1", "alertproviders", "AlertProvider")
 APISIX_ROUTE = Resource("apisix.apache.org", "v2", "apisixroutes", "ApisixRoute")
+DESTINATION_RULE = Resource("networking.istio.io", "v1", "destinationrules", "DestinationRule")
 GATEWAY = Resource("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
 GATEWAY_CLASS = Resource("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", namespaced=False)
 GRPC_ROUTE = Resource("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
 HTTP_ROUTE = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 TRAEFIK_SERVICE = Resource("traefik.io", "v1alpha1", "traefikservices", "TraefikService")
+VIRTUAL_SERVICE = Resource("networking.istio.io", "v1", "virtualservices", "VirtualService")
 
 RESOURCES: tuple[Resource, ...] = (
     POD,
@@ -109,11 +111,13 @@ RESOURCES: tuple[Resource, ...] = (
     METRIC_TEMPLATE,
     ALERT_PROVIDER,
     APISIX_ROUTE,
+    DESTINATION_RULE,
     GATEWAY,
     GATEWAY_CLASS,
     GRPC_ROUTE,
     HTTP_ROUTE,
     TRAEFIK_SERVICE,
+    VIRTUAL_SERVICE,
 )
 
 _BY_KIND = {(resource.api_version, resource.kind): resource for resource in RESOURCES}

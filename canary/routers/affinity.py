@@ -1,49 +1,82 @@
-"""Session affinity on the Gateway API: users stay on the version that the weights have sent them to, by cookies.
+"""Session affinity: users stay on the version that the weights have sent them to, by cookies.
 
 While the canary has traffic, answers set a cookie, and requests that bring it go where it says. Once no request is to
 reach the canary any more, its cookie is taken from those who still bring it.
 """
 
 import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from canary.api.analysis import SessionAffinity
 from canary.api.canary import Canary
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import Json, items
 
-_COOKIE = "Cookie"
+COOKIE = "Cookie"
+
+
+@dataclass(frozen=True, slots=True)
+class Cookies:
+    """Which cookies keep users on a version, and which they are given.
+
+    Args:
+        kept: cookies, each as `name=value`, and the Service to which whoever brings one goes.
+        gone: what answers to these set, so that the cookie is gone; empty where it is to stay.
+        told: by Service, what its answers to all others set.
+    """
+
+    kept: tuple[tuple[str, str], ...] = ()
+    gone: str = ""
+    told: Mapping[str, str] = field(default_factory=dict)
+
+
+def cookies(canary: Canary, split: Split) -> Cookies:
+    """What keeps users on their version while new ones are divided so.
+
+    Args:
+        canary: the Canary, with the status that belongs to the split.
+        split: how new users are divided.
+    """
+    affinity, status = canary.analysis.session_affinity, canary.status
+    if affinity is None:
+        return Cookies()
+    if not split.canary:
+        previous = status.previous_session_affinity_cookie
+        gone = f"{previous}; Max-Age=-1" + (f"; Path={affinity.path}" if affinity.path else "")
+        return Cookies(((previous, canary.service_primary_name),), gone) if previous else Cookies()
+    if not status.session_affinity_cookie:
+        return Cookies()
+    lasting = f"{status.session_affinity_cookie}; {_attributes(affinity, affinity.max_age)}"
+    kept, told = [(status.session_affinity_cookie, canary.service_canary_name)], {canary.service_canary_name: lasting}
+    if status.primary_session_affinity_cookie:
+        kept.append((status.primary_session_affinity_cookie, canary.service_primary_name))
+        # One interval: at the next step, with another weight, the dice are thrown anew.
+        brief = _attributes(affinity, round(canary.analysis_interval.total_seconds()))
+        told[canary.service_primary_name] = f"{status.primary_session_affinity_cookie}; {brief}"
+    return Cookies(tuple(kept), told=told)
+
+
+def brought(cookie: str) -> str:
+    """The expression that a Cookie header matches which brings a cookie, `name=value`."""
+    name, _, value = cookie.partition("=")
+    return f".*{name}.*{value}.*"
 
 
 def sticky_rules(canary: Canary, split: Split, weighted: Json) -> list[Json]:
-    """The rules of the route: those of the cookies first, the weighted one last.
+    """The rules of an HTTPRoute: those of the cookies first, the weighted one last.
 
     Args:
         canary: the Canary, with the status that belongs to the split.
         split: how new users are divided.
         weighted: the rule that divides them.
     """
-    affinity, status = canary.analysis.session_affinity, canary.status
-    if affinity is None:
-        return [weighted]
-    if not split.canary:
-        previous = status.previous_session_affinity_cookie
-        if not previous:
-            return [weighted]
-        farewell = _only(weighted, previous, canary.service_primary_name)
-        gone = f"{previous}; Max-Age=-1" + (f"; Path={affinity.path}" if affinity.path else "")
-        farewell["filters"] = _with_cookie(items(farewell.get("filters")), gone)
-        return [farewell, weighted]
-    if not status.session_affinity_cookie:
-        return [weighted]
-    divided = copy.deepcopy(weighted)
-    rules = [_only(weighted, status.session_affinity_cookie, canary.service_canary_name)]
-    lasting = _attributes(affinity, affinity.max_age)
-    _told(divided, canary.service_canary_name, f"{status.session_affinity_cookie}; {lasting}")
-    if status.primary_session_affinity_cookie:
-        rules.append(_only(weighted, status.primary_session_affinity_cookie, canary.service_primary_name))
-        # One interval: at the next step, with another weight, the dice are thrown anew.
-        brief = _attributes(affinity, round(canary.analysis_interval.total_seconds()))
-        _told(divided, canary.service_primary_name, f"{status.primary_session_affinity_cookie}; {brief}")
+    known, divided = cookies(canary, split), copy.deepcopy(weighted)
+    rules = [_only(weighted, cookie, service) for cookie, service in known.kept]
+    for rule in rules if known.gone else ():
+        rule["filters"] = _with_cookie(items(rule.get("filters")), known.gone)
+    for service, cookie in known.told.items():
+        _told(divided, service, cookie)
     return [*rules, divided]
 
 
@@ -54,11 +87,10 @@ def weighted_rule(canary: Canary, rules: list[Json]) -> list[Json]:
 
 def _only(weighted: Json, cookie: str, service: str) -> Json:
     """The rule that sends whoever brings a cookie to one version."""
-    name, _, value = cookie.partition("=")
     rule = copy.deepcopy(weighted)
-    brings = {"name": _COOKIE, "type": "RegularExpression", "value": f".*{name}.*{value}.*"}
+    brings = {"name": COOKIE, "type": "RegularExpression", "value": brought(cookie)}
     for match in items(rule.get("matches")):
-        match["headers"] = [brings, *(each for each in items(match.get("headers")) if each.get("name") != _COOKIE)]
+        match["headers"] = [brings, *(each for each in items(match.get("headers")) if each.get("name") != COOKIE)]
     for backend in items(rule.get("backendRefs")):
         backend["weight"] = TOTAL_WEIGHT if backend.get("name") == service else 0
     return rule

@@ -120,8 +120,8 @@ class Provider:
         weights: how finely it divides requests.
         fields: the fields of the spec, out of `ROUTED_FIELDS`, that it honours.
         problems: what it can't honour of a spec; nothing is accepted and ignored.
-        routes: the kinds of object that lead users to the versions, each with how that is read and ended when a spec
-            names it no more; none where Services alone do.
+        routes: the kinds of object that lead users to the versions, and are made beside these, each with how that is
+            read and ended when a spec names it no more; none where Services alone do.
         sources: further kinds that it makes or reads.
     """
 
@@ -276,16 +276,22 @@ def route_metadata(canary: Canary, name: str, existing: Json | None, *, owned: b
         metadata["annotations"] = annotations
     if apex.labels:
         metadata["labels"] = dict(apex.labels)
-    owners = mapping((existing or {}).get("metadata")).get("ownerReferences") or []
-    if owned and (existing is None or any(owner.get("uid") == canary.metadata.uid for owner in owners)):
-        metadata["ownerReferences"] = [
-            {
-                "apiVersion": API_VERSION,
-                "kind": "Canary",
-                "name": canary.metadata.name,
-                "uid": canary.metadata.uid,
-                "controller": True,
-                "blockOwnerDeletion": True,
-            }
-        ]
+    if owned:
+        metadata.update(owner(canary, existing))
     return metadata
+
+
+def owner(canary: Canary, existing: Json | None) -> Json:
+    """The part of an object's metadata that has it go with the Canary; empty for one that was there before it."""
+    owners = mapping((existing or {}).get("metadata")).get("ownerReferences") or []
+    if existing is not None and not any(each.get("uid") == canary.metadata.uid for each in owners):
+        return {}
+    reference = {
+        "apiVersion": API_VERSION,
+        "kind": "Canary",
+        "name": canary.metadata.name,
+        "uid": canary.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    return {"ownerReferences": [reference]}

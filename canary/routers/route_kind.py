@@ -41,6 +41,15 @@ class RouteKind:
         return frozenset(name for name in self.leads_to(route) if name.endswith((PRIMARY, CANARY)))
 
 
+BESIDE = RouteKind(
+    leads_to=lambda _route: frozenset(),
+    share=lambda _route: 0,
+    without_canary=lambda _route: {},
+    past_versions=lambda _route: {},
+)
+"""What is made beside a route, and leads nobody anywhere."""
+
+
 def _name(backend: Json) -> str:
     return str(backend.get("name", ""))
 

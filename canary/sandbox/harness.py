@@ -108,8 +108,10 @@ def phase_of(canary: Json) -> str:
 
 
 def backends_of(route: Json) -> dict[str, int]:
-    """The weight of each Service that a TraefikService, or the first rule of an HTTPRoute, divides requests between."""
+    """The weight of each Service that a route divides requests between, or the first of its rules."""
     spec = route.get("spec") or {}
+    if rules := spec.get("http") or spec.get("tcp"):  # a VirtualService
+        return {str(each["destination"]["host"]): int(each.get("weight", 100)) for each in rules[0].get("route") or ()}
     rules = spec.get("rules") or [{}]
     services = (spec.get("weighted") or {}).get("services") or rules[0].get("backendRefs") or []
     return {str(each["name"]): int(each.get("weight", 1)) for each in services}

@@ -40,6 +40,8 @@ CONTROLLER_FLAGS = (
     "--mesh-provider=traefik",
     f"--leader-election-namespace={SYSTEM}",
     "--log-level=debug",
+    # The sandbox's istiod waits for 200 ms at most before it tells its proxies.
+    "--traffic-settle-time=istio=3s",
 )
 
 

@@ -9,9 +9,12 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from canary.kube.types import CONFIG_MAP, DEPLOYMENT, HTTP_ROUTE, POD, TRAEFIK_SERVICE, Json, Resource
+from canary.kube.types import CONFIG_MAP, DEPLOYMENT, HTTP_ROUTE, POD, TRAEFIK_SERVICE, VIRTUAL_SERVICE, Json, Resource
 from canary.sandbox import addresses, binaries
 from canary.sandbox.cluster import Cluster
+from canary.sandbox.gateway import Gateway
+from canary.sandbox.gateways.istio import ISTIO
+from canary.sandbox.gateways.traefik import TRAEFIK
 from canary.sandbox.harness import Rig, application, weight_of
 from canary.sandbox.scenario import NAME, PORT, READY_SECONDS, SUCCESS_RATE, Scenario, canary_of
 
@@ -180,16 +183,23 @@ def gateway_api(scenario: Scenario, analysis: Json) -> Json:
     return canary_of(scenario.rig.namespace, analysis, provider="gatewayapi:v1", service=service)
 
 
-ROUTES: dict[str, tuple[Resource, Any]] = {
-    "traefik": (TRAEFIK_SERVICE, traefik),
-    "gatewayapi:v1": (HTTP_ROUTE, gateway_api),
+def istio(scenario: Scenario, analysis: Json) -> Json:
+    service = {"port": PORT, "hosts": [scenario.host], "gateways": ["istio-system/public"], "portDiscovery": True}
+    return canary_of(scenario.rig.namespace, analysis, provider="istio", service=service)
+
+
+ROUTES: dict[str, tuple[Resource, Any, Gateway]] = {
+    "traefik": (TRAEFIK_SERVICE, traefik, TRAEFIK),
+    "gatewayapi:v1": (HTTP_ROUTE, gateway_api, TRAEFIK),
+    "istio": (VIRTUAL_SERVICE, istio, ISTIO),
 }
 
 
 @pytest.mark.parametrize("provider", ROUTES)
 async def test_in_mid_rollout_it_goes_on_from_its_weight_and_promotes(flagger: Rig, provider: str) -> None:
-    resource, make = ROUTES[provider]
-    async with Scenario.on(flagger, resource) as scenario:
+    resource, make, gateway = ROUTES[provider]
+    await flagger.cluster.open(gateway)
+    async with Scenario.on(flagger, resource, gateway.url) as scenario:
         await scenario.initialise(make(scenario, {**STEPWISE, "metrics": []}))
         async with scenario.traffic() as traffic:
             await scenario.deploy("1.0.1")

@@ -13,13 +13,13 @@ from canary.controller.lookup import Lookup
 from canary.controller.options import Options
 from canary.controller.problems import problems
 from canary.kube.types import METRIC_TEMPLATE
-from canary.routers.base import TRAEFIK_FOLLOWS, Granularity
-from canary.routers.registry import router_of
+from canary.routers.base import Granularity
+from canary.routers.registry import ALL, router_of
 from metrics.errors import MisconfiguredError
 from metrics.templates import TemplateError
 
-ANY_PROVIDER: Final = "istio"
-"""What the rules are told where neither the spec nor the command line names a provider: the controller's default."""
+ANY_PROVIDER: Final = "in force"
+"""What the rules are told where neither the spec nor the command line names a provider: a name that none has."""
 
 UNNAMED_PROVIDER: Final = "--mesh-provider"
 """The field of what is wrong with that one."""
@@ -46,7 +46,7 @@ def is_weighted(canary: Canary, provider: str) -> bool:
 def settle_of(canary: Canary, provider: str) -> timedelta:
     """How long the data plane is given to follow; one that is not known is taken for the slowest that is."""
     router = router_of(canary, provider)
-    return TRAEFIK_FOLLOWS if router is None else router.settle
+    return max(each.settle for each in ALL) if router is None else router.settle
 
 
 def unaskable(spec: Spec, provider: str) -> Mapping[str, str]:

@@ -141,8 +141,8 @@ def test_characters_that_the_output_does_not_have_are_written_otherwise(
         ),
         (["run", "-port=99999999"], "canary run: argument --port: '99999999' is not a whole number from 0 to 65535;"),
         (
-            ["run", "--mesh-provider=istio"],
-            "canary run: argument --mesh-provider: traffic provider 'istio' is not supp",
+            ["run", "--mesh-provider=osm"],
+            "canary run: argument --mesh-provider: traffic provider 'osm' is not supp",
         ),
         (
             ["run", "--slack-url", "T0/B1"],

@@ -96,6 +96,16 @@ def test_a_template_is_found_wherever_it_stands(rehearse: Rehearse, way: str) ->
     assert FILE_REFUSED in lines[0]
 
 
+@pytest.mark.parametrize(
+    "service", ["gatewayRefs: [{name: public}]", "gateways: [public]", "backendTimeout: 5s", "trafficPolicy: {}"]
+)
+def test_where_no_provider_is_named_none_refuses_a_field(rehearse: Rehearse, service: str) -> None:
+    """The controller's own may be any of them."""
+    unnamed = CANARY.replace("  provider: traefik\n", "").replace("{port: 80}", f"{{port: 80, {service}}}")
+    code, lines = rehearse("stream", canary=unnamed, metrics=TEMPLATE)
+    assert (code, [line for line in lines if line.startswith("REFUSED")]) == (0, [])
+
+
 @ALL_WAYS
 def test_a_query_that_cant_be_filled_in_is_told(rehearse: Rehearse, way: str) -> None:
     """The controller would hold every rollout by it."""

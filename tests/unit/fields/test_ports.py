@@ -48,6 +48,11 @@ def test_both_versions_have_the_port_and_its_requests_go_there(
     primary, follower, *routes = made(make({"spec.service.ports": [port]}), provider)
     expected = {"name": port["name"], "port": port["port"], "protocol": "TCP", "targetPort": port["port"], **port}
     assert port_of(primary, port["port"]) == port_of(follower, port["port"]) == expected
+    if by == "istio":  # One VirtualService has the rules for all ports.
+        (further, _), number = routes[-1]["spec"]["http"], port["port"]
+        assert further["match"] == [{"port": number}]
+        assert [each["destination"]["port"]["number"] for each in further["route"]] == [number, number]
+        return
     assert [route["metadata"]["name"] for route in routes] == ["app", f"app-{port['name']}"][: len(routes)]
     for route in routes[1:]:
         assert str(route["spec"]).count(f"'port': {port['port']}") == 2, "of primary and canary"

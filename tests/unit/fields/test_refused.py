@@ -56,6 +56,15 @@ BEYOND_GATEWAYS = (
     "spec.routeRef",
     "spec.upstreamRef",
 )
+BEYOND_ISTIO = (
+    *(f"spec.service.{name}" for name in ("gatewayRefs", "backendTimeout", "meshName", "backends")),
+    *("spec.service.ports[].gatewayRefs", "spec.service.ports[].routeKind", "spec.service.routeKind"),
+    *(f"spec.service.mirror[].backendRef.{name}" for name in ("group", "kind", "namespace")),
+    "spec.analysis.replicaRatio",
+    "spec.ingressRef",
+    "spec.routeRef",
+    "spec.upstreamRef",
+)
 PORTS = "spec.service.ports"
 LISTENERS = ("spec.service.ports[].gatewayRefs", "spec.service.ports[].routeKind")
 """Further ports are honoured by every provider, and listeners and routes of their own by gateways."""
@@ -75,6 +84,7 @@ CASES = [
     *(("traefik", path) for path in NOT_ALL if path not in BY_WEIGHT),
     *(("apisix", path) for path in NOT_ALL if path not in BY_WEIGHT and not is_below(path, ("spec.routeRef",))),
     *(("gatewayapi", path) for path in FIELDS if is_below(path, BEYOND_GATEWAYS)),
+    *(("istio", path) for path in FIELDS if is_below(path, BEYOND_ISTIO) or path.endswith(".suffix")),
     *(("in place", path) for path in FIELDS if path != "spec.analysis.stepWeight"),
 ]
 

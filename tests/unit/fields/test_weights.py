@@ -23,6 +23,7 @@ THERE: dict[str, list[Json]] = {"apisix": [ROUTE]}
 PROVIDERS: dict[str, tuple[str, dict[str, object]]] = {
     "apisix": ("apisix", {"spec.routeRef.name": "web"}),
     "gatewayapi": ("gatewayapi:v1", {"spec.service.gatewayRefs[].name": "gateway"}),
+    "istio": ("istio", {}),
     "traefik": ("traefik", {}),
 }
 STEPS: dict[str, object] = {"spec.analysis.stepWeight": 25, "spec.analysis.maxWeight": 50}
@@ -59,28 +60,28 @@ CASES: list[tuple[str, object, list[Split], Mapping[str, object], tuple[str, ...
         50,
         [Split(0), Split(50), Split(100), Split(0)],
         {},
-        ("apisix", "gatewayapi", "traefik"),
+        ("apisix", "gatewayapi", "istio", "traefik"),
     ),
     (
         "spec.analysis.stepWeightPromotion",
         20,
         [Split(0), Split(25), Split(50), Split(30), Split(10), Split(0)],
         STEPS,
-        ("apisix", "gatewayapi", "traefik"),
+        ("apisix", "gatewayapi", "istio", "traefik"),
     ),
     (
         "spec.analysis.stepWeightRollback",
         20,
         [Split(0), Split(25), Split(50), Split(30), Split(10), Split(0)],
         {**STEPS, **RATE},
-        ("apisix", "gatewayapi", "traefik"),
+        ("apisix", "gatewayapi", "istio", "traefik"),
     ),
     (
         "spec.analysis.mirror",
         True,
         [Split(0), Split(0, mirror=100), Split(25), Split(50), Split(0)],
         STEPS,
-        ("gatewayapi",),
+        ("gatewayapi", "istio"),
     ),
 ]
 

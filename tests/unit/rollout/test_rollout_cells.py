@@ -95,11 +95,12 @@ STRATEGIES: dict[str, Strategy] = {
 CAN = {
     "apisix": {WEIGHT, BACK},
     "gatewayapi:v1": {WEIGHT, BACK, MIRROR, CHOICE, COOKIES},
+    "istio": {WEIGHT, BACK, MIRROR, CHOICE, COOKIES},
     "traefik": {WEIGHT, BACK},
     "kubernetes": set[str](),
     "in place": {WEIGHT},
 }
-ROUTERS = ("apisix", "gatewayapi:v1", "traefik", "kubernetes")
+ROUTERS = ("apisix", "gatewayapi:v1", "istio", "traefik", "kubernetes")
 RULE = {"name": "all", "match": {"paths": ["/*"]}, "backends": [{"serviceName": "app"}]}
 THERE: dict[str, Json] = {"apisix": {"kind": "ApisixRoute", "metadata": {"name": "web"}, "spec": {"http": [RULE]}}}
 """What users have made for a provider."""

@@ -1,5 +1,6 @@
 """A route of before is read and changed by itself: the spec that it was made by is gone."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from canary.kube.types import Json
 from canary.routers import former
 from canary.routers.kubernetes import REPLICAS
 from canary.routers.registry import ROUTERS, ROUTES
+from canary.routers.route_kind import BESIDE
 from tests.tools.routes import after, by_ref, merged, ref
 from tests.tools.routes import made as objects_of
 
@@ -19,7 +21,7 @@ AFFINITY = {"cookieName": "c", "primaryCookieName": "p"}
 COOKIES = {"sessionAffinityCookie": "c=1", "primarySessionAffinityCookie": "p=1"}
 
 
-def canary(provider: str, status: Json | None = None, **analysis: Any) -> Canary:
+def canary(provider: str, status: Json | None = None, service: Json | None = None, **analysis: Any) -> Canary:
     return parse_canary(
         {
             "metadata": {"name": "app", "namespace": "shop", "uid": "0-1"},
@@ -27,7 +29,12 @@ def canary(provider: str, status: Json | None = None, **analysis: Any) -> Canary
                 "provider": provider,
                 "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"},
                 "routeRef": {"name": "web"},
-                "service": {"port": 80, "gatewayRefs": [{"name": "gateway"}], "ports": [{"name": "grpc", "port": 81}]},
+                "service": {
+                    "port": 80,
+                    "gatewayRefs": [{"name": "gateway"}],
+                    "ports": [{"name": "grpc", "port": 81}],
+                    **(service or {}),
+                },
                 "analysis": {"interval": "1m", "threshold": 1, **analysis},
             },
             "status": {"phase": "Progressing", **(status or {})},
@@ -54,7 +61,40 @@ MADE = {
         canary("gatewayapi:v1", COOKIES, stepWeight=10, sessionAffinity=AFFINITY),
         st.builds(Split, st.integers(1, 99)),
     ),
+    "istio": (canary("istio", stepWeight=10), st.builds(Split, st.integers(0, 100))),
+    "istio, connections": (
+        canary("istio", service={"appProtocol": "tcp"}, stepWeight=10),
+        st.builds(Split, st.integers(0, 100)),
+    ),
+    "istio, mirror": (canary("istio", iterations=2, mirror=True), st.builds(Split, st.just(0), st.integers(0, 100))),
+    "istio, mirrors": (
+        canary("istio", service={"mirror": [{"backendRef": {"name": "lab", "port": 1}}]}, iterations=2, mirror=True),
+        st.builds(Split, st.just(0), st.integers(0, 100)),
+    ),
+    "istio, match": (canary("istio", iterations=2, match=MATCH), st.just(Split(100, matched=True))),
+    "istio, cookies": (
+        canary("istio", COOKIES, stepWeight=10, sessionAffinity=AFFINITY),
+        st.builds(Split, st.integers(1, 99)),
+    ),
 }
+
+
+def backends(spec: Json) -> Iterator[str]:
+    """The Services that answer requests."""
+    yield from (each["name"] for rule in spec.get("rules", []) for each in rule["backendRefs"])
+    yield from (each["name"] for each in spec.get("weighted", {}).get("services", []))
+    rules = [*spec.get("http", []), *spec.get("tcp", [])]
+    yield from (each["serviceName"] for rule in rules for each in rule.get("backends", []))
+    yield from (each["destination"]["host"] for rule in rules for each in rule.get("route", []))
+
+
+def copied_to(spec: Json) -> Iterator[str]:
+    """The Services that get copies of requests."""
+    filters = (each for rule in spec.get("rules", []) for each in rule.get("filters", []))
+    yield from (each["requestMirror"]["backendRef"]["name"] for each in filters if "requestMirror" in each)
+    for rule in spec.get("http", []):
+        yield from (rule[field]["host"] for field in ("mirror",) if field in rule)
+        yield from (each["destination"]["host"] for each in rule.get("mirrors", []))
 
 
 @pytest.mark.parametrize("name", sorted(MADE))
@@ -65,22 +105,17 @@ def test_whatever_a_route_is_like_it_leads_to_the_primary_alone_afterwards(name:
     routes = objects_of(router, made, split, THERE)
     for route in routes:
         (kind,) = ROUTES[ref(route).resource]
+        if kind is BESIDE:
+            continue
         assert bool(kind.share(route)) is bool(split.canary)
         left = merged(route, kind.without_canary(route))
         assert kind.share(left) == 0
-        assert "app-canary" not in {
-            (each.get("requestMirror") or {}).get("backendRef", {}).get("name")
-            for rule in left["spec"].get("rules", [])
-            for each in rule.get("filters", [])
-        }
+        assert set(copied_to(left["spec"])) == set(copied_to(route["spec"])) - {"app-canary"}
         assert left["metadata"] == route["metadata"]
         back = merged(route, kind.past_versions(route))
-        backends = [each["name"] for rule in back["spec"].get("rules", []) for each in rule["backendRefs"]]
-        backends += [each["name"] for each in back["spec"].get("weighted", {}).get("services", [])]
-        backends += [each["serviceName"] for rule in back["spec"].get("http", []) for each in rule["backends"]]
-        assert set(backends) == {"app"}
+        assert set(backends(back["spec"])) == {"app"}
         assert kind.versions(back) == set()
-    if name in ("apisix", "traefik", "gatewayapi"):
+    if name in ("apisix", "traefik", "gatewayapi", "istio", "istio, connections"):
         objects = by_ref(merged(each, kind.without_canary(each)) for each in routes)
         assert router.split(made, objects) == ALL_PRIMARY
 

@@ -17,9 +17,11 @@ from tests.tools.routes import by_ref, made, manifests
 HERE = Path(__file__).parent
 SCHEMAS = {
     "ApisixRoute": json.loads((HERE / "schemas/apisixroute-v2.json").read_text()),
+    "DestinationRule": json.loads((HERE / "schemas/destinationrule-v1.json").read_text()),
     "GRPCRoute": json.loads((HERE / "schemas/grpcroute-v1.json").read_text()),
     "HTTPRoute": json.loads((HERE / "schemas/httproute-v1.json").read_text()),
     "TraefikService": json.loads((HERE / "schemas/traefikservice-v1alpha1.json").read_text()),
+    "VirtualService": json.loads((HERE / "schemas/virtualservice-v1.json").read_text()),
 }
 
 golden = pytest.mark.parametrize(

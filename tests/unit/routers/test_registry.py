@@ -9,10 +9,17 @@ from canary.routers.registry import ROUTERS, router_for, supported
 
 def test_every_provider_is_one_that_specs_may_name() -> None:
     assert set(supported()) <= set(PROVIDERS)
-    assert supported() == ("apisix", "gatewayapi:v1", "gatewayapi:v1beta1", "kubernetes", "traefik")
+    assert supported() == (
+        "apisix",
+        "gatewayapi:v1",
+        "gatewayapi:v1beta1",
+        "istio",
+        "kubernetes",
+        "traefik",
+    )
 
 
-@pytest.mark.parametrize("provider", ["", "istio", "Traefik", "nginx"])
+@pytest.mark.parametrize("provider", ["", "Istio", "Traefik", "nginx"])
 def test_a_provider_without_router_is_none(provider: str) -> None:
     assert router_for(provider) is None
 
