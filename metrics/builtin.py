@@ -28,6 +28,7 @@ _EXACT = "1e-8"
 """Percent that the success rate is rounded to: of ten thousand million requests a single one still shows."""
 
 _NO_WORD = re.compile(r"\W")
+_SMI = re.compile(r"smi:v\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +141,20 @@ _ISTIO = Requests(
 
 _ISTIO_GATEWAY = replace(_ISTIO, labels=_ISTIO.labels.replace("destination", "source", 1))
 
+_LINKERD = Requests(
+    count="response_total",
+    labels='namespace="{{ namespace }}",deployment="{{ target }}",direction="inbound"',
+    failed='classification="failure"',
+    duration="response_latency_ms",
+    scale=_MILLISECONDS,
+)
+
 TRAFFIC: Mapping[str, tuple[Requests, ...]] = {
     "kubernetes": (_APPLICATION,),
     "traefik": (_TRAEFIK,),
     # Who serves a Gateway is not in the Canary. The first of these whose series exist answers: what the gateway
     # saw comes before what the application says of itself.
-    "gatewayapi": (_TRAEFIK_GATEWAY, _CONTOUR, _ISTIO_GATEWAY, _APPLICATION),
+    "gatewayapi": (_TRAEFIK_GATEWAY, _CONTOUR, _ISTIO_GATEWAY, _LINKERD, _APPLICATION),
     # A workload without a sidecar says nothing of itself; then it counts what those say that ask it.
     "istio": (_ISTIO, _ISTIO_GATEWAY),
     "contour": (_CONTOUR,),
@@ -158,15 +167,9 @@ TRAFFIC: Mapping[str, tuple[Requests, ...]] = {
     ),
     "kuma": (replace(_ENVOY, labels='service=~"{{ service }}-canary_{{ namespace }}_svc_[0-9a-zA-Z-]+"'),),
     "knative": (replace(_ENVOY, labels='envoy_cluster_name="{{ namespace }}/{{ route }}"'),),
-    "linkerd": (
-        Requests(
-            count="response_total",
-            labels='namespace="{{ namespace }}",deployment="{{ target }}",direction="inbound"',
-            failed='classification="failure"',
-            duration="response_latency_ms",
-            scale=_MILLISECONDS,
-        ),
-    ),
+    "linkerd": (_LINKERD,),
+    # Who follows a TrafficSplit is not in it.
+    "smi": (_LINKERD, _ISTIO, _APPLICATION),
     "osm": (
         Requests(
             count="osm_request_total",
@@ -218,7 +221,7 @@ def template_of(metric: str, provider: str) -> str:
     Args:
         metric: `request-success-rate` or `request-duration`.
         provider: the traffic provider as the Canary or the command line names it; a version behind a colon
-            (`gatewayapi:v1`) makes no difference, and `smi:NAME` is NAME.
+            (`gatewayapi:v1`) makes no difference, and `smi:NAME` is NAME where that is a mesh.
 
     Raises:
         MisconfiguredError: there is no such built-in metric, or none for that provider.
@@ -271,7 +274,7 @@ def _first(queries: Iterable[str]) -> str:
 
 
 def _sources(provider: str) -> tuple[Requests, ...]:
-    family = provider.removeprefix("smi:").partition(":")[0]
+    family = "smi" if _SMI.match(provider) else provider.removeprefix("smi:").partition(":")[0]
     sources = TRAFFIC.get(family)
     if sources is None:
         known = ", ".join(sorted(TRAFFIC))

@@ -87,8 +87,17 @@ DESTINATION_RULE = Resource("networking.istio.io", "v1", "destinationrules", "De
 GATEWAY = Resource("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
 GATEWAY_CLASS = Resource("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", namespaced=False)
 GRPC_ROUTE = Resource("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
+HTTP_PROXY = Resource("projectcontour.io", "v1", "httpproxies", "HTTPProxy")
+MESH_HTTP_ROUTE = Resource("kuma.io", "v1alpha1", "meshhttproutes", "MeshHTTPRoute")
 HTTP_ROUTE = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
+ROUTE_TABLE = Resource("gateway.solo.io", "v1", "routetables", "RouteTable")
+UPSTREAM = Resource("gloo.solo.io", "v1", "upstreams", "Upstream")
 TRAEFIK_SERVICE = Resource("traefik.io", "v1alpha1", "traefikservices", "TraefikService")
+TRAFFIC_SPLITS = {
+    version: Resource("split.smi-spec.io", version, "trafficsplits", "TrafficSplit")
+    for version in ("v1alpha1", "v1alpha2", "v1alpha3")
+}
+"""By version: each is another view of the same objects, and a cluster serves some of them."""
 VIRTUAL_SERVICE = Resource("networking.istio.io", "v1", "virtualservices", "VirtualService")
 
 RESOURCES: tuple[Resource, ...] = (
@@ -115,8 +124,13 @@ RESOURCES: tuple[Resource, ...] = (
     GATEWAY,
     GATEWAY_CLASS,
     GRPC_ROUTE,
+    HTTP_PROXY,
     HTTP_ROUTE,
+    MESH_HTTP_ROUTE,
+    ROUTE_TABLE,
+    UPSTREAM,
     TRAEFIK_SERVICE,
+    *TRAFFIC_SPLITS.values(),
     VIRTUAL_SERVICE,
 )
 

@@ -207,11 +207,21 @@ def routed_fields(canary: Canary) -> dict[str, bool]:
     }
 
 
-def refused(canary: Canary, provider: Provider) -> tuple[Problem, ...]:
-    """A problem for every field that the spec sets and the provider doesn't honour."""
+def refused(canary: Canary, provider: Provider, remedies: Mapping[str, str] | None = None) -> tuple[Problem, ...]:
+    """A problem for every field that the spec sets and the provider doesn't honour.
+
+    Args:
+        canary: the Canary.
+        provider: the provider.
+        remedies: where else the provider's users say what some of the fields say.
+    """
     name = canary.spec.provider or provider.names[0]
     return tuple(
-        Problem(spec_path(canary, path), f"the provider {name} can't honour it", _remedy(canary, path))
+        Problem(
+            spec_path(canary, path),
+            f"the provider {name} can't honour it",
+            (remedies or {}).get(path) or _remedy(canary, path),
+        )
         for path, is_set in routed_fields(canary).items()
         if is_set and path not in provider.fields
     )

@@ -41,7 +41,7 @@ def timeouts(canary: Canary) -> Json:
 
 def problems(canary: Canary) -> tuple[Problem, ...]:
     """What the spec asks for that filters and timeouts can't say."""
-    return (*_timeout_problems(canary), *_rewrite_problems(canary), *_cors_problems(canary))
+    return (*_timeout_problems(canary), *rewrite_problems(canary), *_cors_problems(canary))
 
 
 def _header_filters(canary: Canary) -> Iterator[Json]:
@@ -143,7 +143,8 @@ def _timeout_problems(canary: Canary) -> Iterator[Problem]:
         yield Problem(spec_path(canary, "service.backendTimeout"), message, "write at most service.timeout")
 
 
-def _rewrite_problems(canary: Canary) -> Iterator[Problem]:
+def rewrite_problems(canary: Canary) -> Iterator[Problem]:
+    """What of `service.rewrite` can't be said."""
     rewrite = canary.spec.service.rewrite
     if rewrite is None:
         return

@@ -36,14 +36,14 @@ def analysis_matches(canary: Canary) -> list[Json]:
     ]
 
 
-def problems(canary: Canary) -> tuple[Problem, ...]:
-    """The conditions that an HTTPRoute has no words for."""
+def problems(canary: Canary, who: str = "the Gateway API") -> tuple[Problem, ...]:
+    """The conditions that an HTTPRoute has no words for, or a route of somebody else who knows the same ones."""
     found: list[Problem] = []
     for index, match in enumerate(canary.spec.service.match):
-        found += _service_problems(match, spec_path(canary, f"service.match[{index}]"))
+        found += _service_problems(match, spec_path(canary, f"service.match[{index}]"), who)
     for index, condition in enumerate(() if canary.skip_analysis else canary.analysis.match):
         path = spec_path(canary, f"analysis.match[{index}]")
-        found += _common_problems(condition, path)
+        found += _common_problems(condition, path, who)
         if not condition.headers and not condition.query_params:
             found.append(Problem(path, "says nothing about headers or queryParams", "write one of them"))
     return tuple(found)
@@ -83,12 +83,12 @@ def _merged(route: Json, field: str, conditions: list[Json], *, fold: bool) -> J
     return {field: [by_name[name] for name in sorted(by_name)]} if by_name else {}
 
 
-def _service_problems(match: HTTPMatch, path: str) -> Iterator[Problem]:
-    yield from _common_problems(match, path)
+def _service_problems(match: HTTPMatch, path: str, who: str) -> Iterator[Problem]:
+    yield from _common_problems(match, path, who)
     if match.uri is not None:
-        yield from _form_problem(match.uri, f"{path}.uri", _PATHS, "write exact, prefix or regex")
+        yield from _form_problem(match.uri, f"{path}.uri", _PATHS, "write exact, prefix or regex", who)
     if match.method is not None:
-        yield from _form_problem(match.method, f"{path}.method", _METHODS, "write exact")
+        yield from _form_problem(match.method, f"{path}.method", _METHODS, "write exact", who)
     unspeakable = {
         "name": match.name,
         "ignoreUriCase": match.ignore_uri_case,
@@ -101,19 +101,19 @@ def _service_problems(match: HTTPMatch, path: str) -> Iterator[Problem]:
     }
     for field, value in unspeakable.items():
         if value:
-            yield Problem(f"{path}.{field}", "the Gateway API has no such condition", "take it out")
+            yield Problem(f"{path}.{field}", f"{who} has no such condition", "take it out")
 
 
-def _common_problems(match: AnalysisMatch, path: str) -> Iterator[Problem]:
+def _common_problems(match: AnalysisMatch, path: str, who: str) -> Iterator[Problem]:
     for field, conditions in (("headers", match.headers), ("queryParams", match.query_params)):
         for name, condition in conditions.items():
-            yield from _form_problem(condition, f"{path}.{field}.{name}", _VALUES, _REMEDY_VALUE)
+            yield from _form_problem(condition, f"{path}.{field}.{name}", _VALUES, _REMEDY_VALUE, who)
     if match.source_labels:
-        yield Problem(f"{path}.sourceLabels", "the Gateway API has no such condition", "take it out")
+        yield Problem(f"{path}.sourceLabels", f"{who} has no such condition", "take it out")
 
 
-def _form_problem(match: StringMatch, path: str, types: Mapping[str, str], remedy: str) -> Iterator[Problem]:
+def _form_problem(match: StringMatch, path: str, types: Mapping[str, str], remedy: str, who: str) -> Iterator[Problem]:
     kind = _kind(match)
     if kind not in types:
-        why = f"the Gateway API can't match by {kind} here" if kind else "is empty"
+        why = f"{who} can't match by {kind} here" if kind else "is empty"
         yield Problem(path, why, remedy)

@@ -80,6 +80,7 @@ class Lists:
         weight: the weight of a backend.
         mirrors: the lists of which entries may copy requests to a Service.
         mirrored: the name of the Service that such an entry copies requests to; empty where it does nothing like that.
+        copied: whether a backend gets copies of requests only, for kinds that list it among those that answer.
         further: the names of further Services that a spec leads to.
     """
 
@@ -91,6 +92,7 @@ class Lists:
     weight: Callable[[Json], int] = _weight
     mirrors: Callable[[Json], list[list[Json]]] = _none
     mirrored: Callable[[Json], str] = _name
+    copied: Callable[[Json], bool] = lambda _backend: False
     further: Callable[[Json], Iterable[str]] = lambda _spec: ()
 
     @property
@@ -119,7 +121,7 @@ class Lists:
         return max(shares)
 
     def _ending(self, backends: list[Json], end: str) -> list[Json]:
-        return [each for each in backends if self.name(each).endswith(end)]
+        return [each for each in backends if self.name(each).endswith(end) and not self.copied(each)]
 
     def _patch(self, route: Json, changed: Callable[[list[Json]], list[Json]]) -> Json:
         spec = copy.deepcopy(mapping(route.get("spec")))
@@ -132,13 +134,17 @@ class Lists:
     def _to_primary(self, backends: list[Json]) -> list[Json]:
         """All requests for the primary; the canary is kept among the backends where it may be without any."""
         canaries = self._ending(backends, CANARY)
+        copies = [each for each in backends if self.copied(each) and not self.name(each).endswith(CANARY)]
         if not canaries:
-            return backends
+            return [*self._answering(backends), *copies]
         known = {self.name(each) for each in backends}
         made = [self.named(each, self.name(each).removesuffix(CANARY) + PRIMARY) for each in canaries]
         primaries = self._ending(backends, PRIMARY) + [each for each in made if self.name(each) not in known]
         idle = [{**each, "weight": 0} for each in canaries if self.keeps_idle]
-        return [*({**each, "weight": TOTAL_WEIGHT} for each in primaries), *idle]
+        return [*({**each, "weight": TOTAL_WEIGHT} for each in primaries), *idle, *copies]
+
+    def _answering(self, backends: list[Json]) -> list[Json]:
+        return [each for each in backends if not self.copied(each)]
 
     def _to_service(self, backends: list[Json]) -> list[Json]:
         kept = (each for each in backends if not self.name(each).endswith(CANARY))

@@ -32,7 +32,7 @@ TRAFFIC_ROWS = {
     "Traffic through Traefik": (TRAFFIC["traefik"][0], TRAFFIC["gatewayapi"][0]),
     "Traffic through Contour": (TRAFFIC["gatewayapi"][1],),
     "Traffic through Istio's gateway": (TRAFFIC["gatewayapi"][2],),
-    "Traffic as the application tells of it": (TRAFFIC["gatewayapi"][3],),
+    "Traffic as the application tells of it": (TRAFFIC["gatewayapi"][-1],),
 }
 
 

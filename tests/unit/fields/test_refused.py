@@ -65,6 +65,57 @@ BEYOND_ISTIO = (
     "spec.routeRef",
     "spec.upstreamRef",
 )
+BEYOND_CONTOUR = (
+    *(
+        f"spec.service.{name}"
+        for name in (
+            "backendTimeout",
+            "gateways",
+            "gatewayRefs",
+            "hosts",
+            "ports[].gatewayRefs",
+            "routeKind",
+            "ports[].routeKind",
+            "delegation",
+            "trafficPolicy",
+            "corsPolicy",
+            "meshName",
+            "backends",
+            "match[].uri.suffix",
+            "headers.request.add",
+            "headers.response.add",
+        )
+    ),
+    *(f"spec.service.match[].{name}" for name in UNSPEAKABLE if name != "authority"),
+    "spec.analysis.match[].sourceLabels",
+    "spec.analysis.replicaRatio",
+    "spec.analysis.sessionAffinity",
+    "spec.ingressRef",
+    "spec.routeRef",
+    "spec.upstreamRef",
+)
+BEYOND_GLOO = (
+    *(path for path in BEYOND_CONTOUR if not path.endswith((".corsPolicy", ".add", ".upstreamRef"))),
+    "spec.service.mirror",
+    *(f"spec.service.match[].method.{form}" for form in ("prefix", "suffix", "regex")),
+)
+BEYOND_KUMA = (
+    *(path for path in BEYOND_GATEWAYS if ".corsPolicy." not in path),
+    *(
+        f"spec.service.{name}"
+        for name in (
+            "timeout",
+            "backendTimeout",
+            "gatewayRefs",
+            "hosts",
+            "ports[].gatewayRefs",
+            "routeKind",
+            "ports[].routeKind",
+            "corsPolicy",
+        )
+    ),
+    "spec.analysis.sessionAffinity",
+)
 PORTS = "spec.service.ports"
 LISTENERS = ("spec.service.ports[].gatewayRefs", "spec.service.ports[].routeKind")
 """Further ports are honoured by every provider, and listeners and routes of their own by gateways."""
@@ -83,6 +134,10 @@ CASES = [
     *(("kubernetes", path) for path in NOT_ALL if path != BY_PODS),
     *(("traefik", path) for path in NOT_ALL if path not in BY_WEIGHT),
     *(("apisix", path) for path in NOT_ALL if path not in BY_WEIGHT and not is_below(path, ("spec.routeRef",))),
+    *(("contour", path) for path in FIELDS if is_below(path, BEYOND_CONTOUR)),
+    *(("gloo", path) for path in FIELDS if is_below(path, BEYOND_GLOO)),
+    *(("kuma", path) for path in FIELDS if is_below(path, BEYOND_KUMA)),
+    *((by, path) for by in ("linkerd", "smi") for path in NOT_ALL if path not in (*BY_WEIGHT, "spec.service.hosts")),
     *(("gatewayapi", path) for path in FIELDS if is_below(path, BEYOND_GATEWAYS)),
     *(("istio", path) for path in FIELDS if is_below(path, BEYOND_ISTIO) or path.endswith(".suffix")),
     *(("in place", path) for path in FIELDS if path != "spec.analysis.stepWeight"),

@@ -22,7 +22,12 @@ THERE: dict[str, list[Json]] = {"apisix": [ROUTE]}
 
 PROVIDERS: dict[str, tuple[str, dict[str, object]]] = {
     "apisix": ("apisix", {"spec.routeRef.name": "web"}),
+    "contour": ("contour", {}),
     "gatewayapi": ("gatewayapi:v1", {"spec.service.gatewayRefs[].name": "gateway"}),
+    "gloo": ("gloo", {}),
+    "kuma": ("kuma", {}),
+    "linkerd": ("linkerd", {}),
+    "smi": ("smi:v1alpha3", {}),
     "istio": ("istio", {}),
     "traefik": ("traefik", {}),
 }
@@ -60,28 +65,28 @@ CASES: list[tuple[str, object, list[Split], Mapping[str, object], tuple[str, ...
         50,
         [Split(0), Split(50), Split(100), Split(0)],
         {},
-        ("apisix", "gatewayapi", "istio", "traefik"),
+        tuple(PROVIDERS),
     ),
     (
         "spec.analysis.stepWeightPromotion",
         20,
         [Split(0), Split(25), Split(50), Split(30), Split(10), Split(0)],
         STEPS,
-        ("apisix", "gatewayapi", "istio", "traefik"),
+        tuple(PROVIDERS),
     ),
     (
         "spec.analysis.stepWeightRollback",
         20,
         [Split(0), Split(25), Split(50), Split(30), Split(10), Split(0)],
         {**STEPS, **RATE},
-        ("apisix", "gatewayapi", "istio", "traefik"),
+        tuple(PROVIDERS),
     ),
     (
         "spec.analysis.mirror",
         True,
         [Split(0), Split(0, mirror=100), Split(25), Split(50), Split(0)],
         STEPS,
-        ("gatewayapi", "istio"),
+        ("contour", "gatewayapi", "gloo", "istio", "kuma"),
     ),
 ]
 

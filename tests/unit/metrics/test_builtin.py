@@ -139,6 +139,14 @@ def test_what_a_gateway_saw_comes_before_what_the_application_says(model: Model)
     assert "http_request_duration_seconds_count" in parts[-1]
 
 
+def test_linkerd_answers_for_its_split_and_for_a_route_of_a_service(model: Model) -> None:
+    """The Gateway API is how Linkerd divides requests today, by an HTTPRoute whose parent is a Service."""
+    of_linkerd = query_of("request-success-rate", "linkerd", model)
+    assert "response_total" in of_linkerd
+    for provider in ("gatewayapi:v1", "smi:v1alpha1", "smi:v1alpha3"):
+        assert f"({of_linkerd})" in query_of("request-success-rate", provider, model).split("\nor\n")
+
+
 @pytest.mark.parametrize(
     ("name", "same"), [("gatewayapi:v1beta1", "gatewayapi"), ("appmesh:v1beta2", "appmesh"), ("smi:istio", "istio")]
 )

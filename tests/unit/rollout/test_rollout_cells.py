@@ -93,14 +93,13 @@ STRATEGIES: dict[str, Strategy] = {
     "pod by pod": strategy({"iterations": 0, "maxWeight": 0}),
 }
 CAN = {
-    "apisix": {WEIGHT, BACK},
-    "gatewayapi:v1": {WEIGHT, BACK, MIRROR, CHOICE, COOKIES},
-    "istio": {WEIGHT, BACK, MIRROR, CHOICE, COOKIES},
-    "traefik": {WEIGHT, BACK},
+    **{each: {WEIGHT, BACK} for each in ("apisix", "smi:v1alpha1", "traefik")},
+    **{each: {WEIGHT, BACK, MIRROR, CHOICE} for each in ("contour", "gloo", "kuma")},
+    **{each: {WEIGHT, BACK, MIRROR, CHOICE, COOKIES} for each in ("gatewayapi:v1", "istio")},
     "kubernetes": set[str](),
     "in place": {WEIGHT},
 }
-ROUTERS = ("apisix", "gatewayapi:v1", "istio", "traefik", "kubernetes")
+ROUTERS = tuple(sorted(CAN.keys() - {"in place"}))
 RULE = {"name": "all", "match": {"paths": ["/*"]}, "backends": [{"serviceName": "app"}]}
 THERE: dict[str, Json] = {"apisix": {"kind": "ApisixRoute", "metadata": {"name": "web"}, "spec": {"http": [RULE]}}}
 """What users have made for a provider."""

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from canary.api.canary import Canary, parse_canary
 from canary.api.traffic import ALL_PRIMARY, Split
-from canary.kube.types import Json
+from canary.kube.types import HTTP_PROXY, Json
 from canary.routers import former
 from canary.routers.kubernetes import REPLICAS
 from canary.routers.registry import ROUTERS, ROUTES
 from canary.routers.route_kind import BESIDE
-from tests.tools.routes import after, by_ref, merged, ref
+from tests.tools.routes import after, by_ref, manifests, merged, ref
 from tests.tools.routes import made as objects_of
 
 AFFINITY = {"cookieName": "c", "primaryCookieName": "p"}
@@ -53,8 +53,19 @@ THERE = by_ref([ROUTE])
 
 MADE = {
     "apisix": (canary("apisix", stepWeight=10), st.builds(Split, st.integers(0, 100))),
+    "contour": (canary("contour", stepWeight=10), st.builds(Split, st.integers(0, 100))),
+    "contour copies": (canary("contour", mirror=True, iterations=2), st.builds(Split, st.just(0), st.integers(0, 100))),
+    "contour match": (canary("contour", iterations=2, match=MATCH), st.just(Split(100, matched=True))),
     "traefik": (canary("traefik", stepWeight=10), st.builds(Split, st.integers(0, 100))),
     "gatewayapi": (canary("gatewayapi:v1", stepWeight=10), st.builds(Split, st.integers(0, 100))),
+    "gloo": (canary("gloo", stepWeight=10), st.builds(Split, st.integers(0, 100))),
+    "gloo copies": (canary("gloo", mirror=True, iterations=2), st.builds(Split, st.just(0), st.integers(0, 100))),
+    "gloo match": (canary("gloo", iterations=2, match=MATCH), st.just(Split(100, matched=True))),
+    "kuma": (canary("kuma", stepWeight=10), st.builds(Split, st.integers(0, 100))),
+    "kuma copies": (canary("kuma", mirror=True, iterations=2), st.builds(Split, st.just(0), st.integers(0, 100))),
+    "kuma match": (canary("kuma", iterations=2, match=MATCH), st.just(Split(100, matched=True))),
+    "linkerd": (canary("linkerd", stepWeight=10), st.builds(Split, st.integers(0, 100))),
+    "smi": (canary("smi:v1alpha3", stepWeight=10), st.builds(Split, st.integers(0, 100))),
     "mirror": (canary("gatewayapi:v1", iterations=2, mirror=True), st.builds(Split, st.just(0), st.integers(0, 100))),
     "match": (canary("gatewayapi:v1", iterations=2, match=MATCH), st.just(Split(100, matched=True))),
     "cookies": (
@@ -79,19 +90,14 @@ MADE = {
 }
 
 
-def backends(spec: Json) -> Iterator[str]:
-    """The Services that answer requests."""
-    yield from (each["name"] for rule in spec.get("rules", []) for each in rule["backendRefs"])
-    yield from (each["name"] for each in spec.get("weighted", {}).get("services", []))
-    rules = [*spec.get("http", []), *spec.get("tcp", [])]
-    yield from (each["serviceName"] for rule in rules for each in rule.get("backends", []))
-    yield from (each["destination"]["host"] for rule in rules for each in rule.get("route", []))
-
-
 def copied_to(spec: Json) -> Iterator[str]:
     """The Services that get copies of requests."""
-    filters = (each for rule in spec.get("rules", []) for each in rule.get("filters", []))
-    yield from (each["requestMirror"]["backendRef"]["name"] for each in filters if "requestMirror" in each)
+    rules = [*spec.get("rules", []), *(rule["default"] for to in spec.get("to", []) for rule in to["rules"])]
+    mirrors = (each.get("requestMirror") for rule in rules for each in rule.get("filters", []))
+    backends = [each["backendRef"] for each in mirrors if each]
+    backends += [each for route in spec.get("routes", []) for each in route.get("services", []) if each.get("mirror")]
+    yield from (each.get("name") or each["labels"]["kuma.io/display-name"] for each in backends)
+    yield from ("app-canary" for route in spec.get("routes", []) if "shadowing" in route.get("options", {}))
     for rule in spec.get("http", []):
         yield from (rule[field]["host"] for field in ("mirror",) if field in rule)
         yield from (each["destination"]["host"] for each in rule.get("mirrors", []))
@@ -113,10 +119,10 @@ def test_whatever_a_route_is_like_it_leads_to_the_primary_alone_afterwards(name:
         assert set(copied_to(left["spec"])) == set(copied_to(route["spec"])) - {"app-canary"}
         assert left["metadata"] == route["metadata"]
         back = merged(route, kind.past_versions(route))
-        assert set(backends(back["spec"])) == {"app"}
+        assert kind.leads_to(back) == {"app"}
         assert kind.versions(back) == set()
-    if name in ("apisix", "traefik", "gatewayapi", "istio", "istio, connections"):
-        objects = by_ref(merged(each, kind.without_canary(each)) for each in routes)
+    if made.analysis.step_weight and "cookies" not in name:
+        objects = by_ref(merged(each, ROUTES[ref(each).resource][0].without_canary(each)) for each in routes)
         assert router.split(made, objects) == ALL_PRIMARY
 
 
@@ -134,3 +140,39 @@ def test_a_service_that_users_call_leads_to_the_primary_again(split: Split) -> N
     led = after(REPLICAS.plan(made, split, services), services)[ref(apex)]
     assert former.service_share(led, own) == split.canary
     assert merged(led, former.leading_to(led, primary))["spec"] == apex["spec"]
+
+
+def test_copies_that_others_get_stay() -> None:
+    """Of an HTTPProxy, which lists who gets copies among those that answer."""
+    proxy = {
+        "spec": {
+            "routes": [
+                {
+                    "services": [
+                        {"name": "app-primary", "port": 80, "weight": 90},
+                        {"name": "app-canary", "port": 80, "weight": 10},
+                        {"name": "shadow", "port": 80, "weight": 50, "mirror": True},
+                    ]
+                }
+            ]
+        }
+    }
+    (kind,) = ROUTES[HTTP_PROXY]
+    (route,) = kind.without_canary(proxy)["spec"]["routes"]
+    assert [(each["name"], each["weight"]) for each in route["services"]] == [
+        ("app-primary", 100),
+        ("app-canary", 0),
+        ("shadow", 50),
+    ]
+    (route,) = kind.past_versions(proxy)["spec"]["routes"]
+    assert [each["name"] for each in route["services"]] == ["app", "shadow"]
+
+
+def test_a_service_takes_its_header_along() -> None:
+    """By which Linkerd is told where a request goes."""
+    made, router = canary("contour", stepWeight=10), ROUTERS["contour"]
+    proxy, _ = objects_of(router, made, Split(10))
+    (kind,) = ROUTES[HTTP_PROXY]
+    (back,) = kind.past_versions(proxy)["spec"]["routes"]
+    (handed, _) = manifests(router.hand_back(made, {}))
+    assert back["services"] == handed["spec"]["routes"][0]["services"]

@@ -19,9 +19,14 @@ SCHEMAS = {
     "ApisixRoute": json.loads((HERE / "schemas/apisixroute-v2.json").read_text()),
     "DestinationRule": json.loads((HERE / "schemas/destinationrule-v1.json").read_text()),
     "GRPCRoute": json.loads((HERE / "schemas/grpcroute-v1.json").read_text()),
+    "HTTPProxy": json.loads((HERE / "schemas/httpproxy-v1.json").read_text()),
     "HTTPRoute": json.loads((HERE / "schemas/httproute-v1.json").read_text()),
+    "MeshHTTPRoute": json.loads((HERE / "schemas/meshhttproute-v1alpha1.json").read_text()),
+    "RouteTable": json.loads((HERE / "schemas/routetable-v1.json").read_text()),
     "TraefikService": json.loads((HERE / "schemas/traefikservice-v1alpha1.json").read_text()),
     "VirtualService": json.loads((HERE / "schemas/virtualservice-v1.json").read_text()),
+    "TrafficSplit": json.loads((HERE / "schemas/trafficsplit-v1alpha3.json").read_text()),
+    "Upstream": json.loads((HERE / "schemas/upstream-v1.json").read_text()),
 }
 
 golden = pytest.mark.parametrize(
