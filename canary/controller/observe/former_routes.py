@@ -89,9 +89,15 @@ def former_routes(
     """
     for called in former_services(canary, places):
         yield from _former_service(canary, called, get)
+    stored = {_stored(each) for each in current}
     for place, route, kind in _routes(places, get):
-        if place not in current and (share := kind.share(route)):
+        if _stored(place) not in stored and (share := kind.share(route)):
             yield FormerRoute(place.resource, place.name, share, _guarded(route, kind.without_canary(route)))
+
+
+def _stored(place: ObjectRef) -> tuple[str, str, str, str]:
+    """What the API server keeps there: versions of a kind are views of the same objects."""
+    return place.resource.group, place.resource.plural, place.namespace, place.name
 
 
 def _routes(

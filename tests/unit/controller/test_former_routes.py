@@ -6,7 +6,16 @@ from canary.api.canary import Canary, parse_canary
 from canary.controller.observe.former_routes import FormerRoute, Owners, former_routes, handed_back
 from canary.controller.observe.routes import not_installed
 from canary.kube.store import Change, key_of
-from canary.kube.types import HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, ObjectRef, Resource, resource_of
+from canary.kube.types import (
+    HTTP_ROUTE,
+    SERVICE,
+    TRAEFIK_SERVICE,
+    TRAFFIC_SPLITS,
+    Json,
+    ObjectRef,
+    Resource,
+    resource_of,
+)
 from canary.workloads.origin import APPLIED_ANNOTATION
 
 OURS = [{"kind": "Canary", "name": "app", "uid": "0-1"}]
@@ -79,6 +88,15 @@ def test_what_others_lead_to_the_canary_is_theirs() -> None:
 
 def test_the_route_of_the_spec_is_none_of_before() -> None:
     assert left(canary(), [traefik_service("app", "app")], (TRAEFIK_SERVICE, "app")) == []
+
+
+def test_the_route_of_the_spec_in_another_version_is_none_of_before() -> None:
+    """The API server keeps one object: what took the canary's requests in one view would take them in the other."""
+    backends = [{"service": f"app-{version}", "weight": 50} for version in ("primary", "canary")]
+    before, now = TRAFFIC_SPLITS["v1alpha2"], TRAFFIC_SPLITS["v1alpha3"]
+    split = obj(before, "app", {"service": "app", "backends": backends})
+    assert left(canary(provider="smi:v1alpha3"), [split], (now, "app")) == []
+    assert names(left(canary("web", provider="smi:v1alpha3"), [split], (now, "web"))) == [("TrafficSplit", "app", 50)]
 
 
 def test_a_port_that_was_taken_out_is_found() -> None:
