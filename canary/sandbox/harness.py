@@ -112,9 +112,9 @@ def backends_of(route: Json) -> dict[str, int]:
     spec = route.get("spec") or {}
     if rules := spec.get("http") or spec.get("tcp"):  # a VirtualService
         return {str(each["destination"]["host"]): int(each.get("weight", 100)) for each in rules[0].get("route") or ()}
-    rules = spec.get("rules") or [{}]
-    services = (spec.get("weighted") or {}).get("services") or rules[0].get("backendRefs") or []
-    return {str(each["name"]): int(each.get("weight", 1)) for each in services}
+    rules = spec.get("rules") or spec.get("routes") or [{}]
+    services = (spec.get("weighted") or {}).get("services") or rules[0].get("backendRefs") or rules[0].get("services")
+    return {str(each["name"]): int(each.get("weight", 1)) for each in services or [] if not each.get("mirror")}
 
 
 def weight_of(route: Json) -> int | None:

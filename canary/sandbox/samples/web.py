@@ -47,7 +47,7 @@ class Service:
     async def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
         """Answer one request."""
         began = time.monotonic()
-        path = urlsplit(target).path
+        path = urlsplit(target).path or "/"
         if path in _QUIET:
             return self._internal(path)
         if await self.faults.strike():

@@ -32,7 +32,15 @@ async def test_it_says_its_version_and_pod(service: Service) -> None:
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/health", 200), ("/healthz", 200), ("/readyz", 200), ("/status/418", 418), ("/status/x", 400), ("/none", 404)],
+    [
+        ("/health", 200),
+        ("/healthz", 200),
+        ("/readyz", 200),
+        ("/status/418", 418),
+        ("/status/x", 400),
+        ("/none", 404),
+        ("//version", 200),
+    ],
 )
 async def test_pages(service: Service, path: str, status: int) -> None:
     assert (await get(service, path))[0] == status

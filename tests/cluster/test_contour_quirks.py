@@ -1,0 +1,89 @@
+"""What Contour 1.33 does otherwise than its documents let expect, and the provider `contour` keeps from users."""
+
+from collections.abc import Mapping
+
+import httpx
+import pytest
+
+from canary.kube.client import KubeClient
+from canary.kube.types import HTTP_PROXY, Json
+from canary.sandbox.conditions import eventually
+from canary.sandbox.gateway import Gateway
+from tests.tools.two_versions import CANARY, PORT, PRIMARY, create
+
+INSIDER = {"header": {"name": "x-canary", "exact": "insider"}}
+BY_HEADER = {"x-canary": "insider"}
+
+
+def http_proxy(host: str, *routes: Json) -> Json:
+    return {"metadata": {"name": "app"}, "spec": {"virtualhost": {"fqdn": host}, "routes": list(routes)}}
+
+
+def route(service: str, *conditions: Json, **policies: Json) -> Json:
+    return {"conditions": list(conditions), "services": [{"name": service, "port": PORT}], **policies}
+
+
+async def answer(gateway: Gateway, path: str, host: str, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Its status, and the version that gave it; none where that was Envoy itself or nobody."""
+    async with httpx.AsyncClient(headers={"Host": host, **(headers or {})}) as client:
+        try:
+            found = await client.get(f"{gateway.url.rstrip('/')}{path}")
+        except httpx.ConnectError:  # Contour's Envoy listens once there is a route
+            return 0, ""
+        return found.status_code, found.headers.get("x-version", "")
+
+
+@pytest.mark.parametrize(("last", "reaches"), [("header", (404, "2")), ("path", (404, ""))])
+async def test_an_exact_path_is_a_prefix_before_another_condition(
+    api: KubeClient, namespace: str, contour: Gateway, last: str, reaches: tuple[int, str]
+) -> None:
+    """So the provider writes the path last."""
+    host = f"{namespace}.example"
+    path: Json = {"exact": "/version"}
+    conditions = [path, INSIDER] if last == "header" else [INSIDER, path]
+    await create(api, HTTP_PROXY, namespace, http_proxy(host, route(CANARY, *conditions)))
+    await eventually(lambda: answer(contour, "/version", host, BY_HEADER), lambda found: found == (200, "2"), within=10)
+    assert await answer(contour, "/versions", host, BY_HEADER) == reaches
+
+
+async def test_a_prefix_is_replaced_otherwise_once_a_second_route_has_it(
+    api: KubeClient, namespace: str, contour: Gateway
+) -> None:
+    """The slash behind it stays: `/api/delay/0` becomes `//delay/0`. So it is refused beside A/B testing."""
+    host = f"{namespace}.example"
+    replaced = {"pathRewritePolicy": {"replacePrefix": [{"replacement": "/"}]}}
+    everybody = route(PRIMARY, {"prefix": "/api"}, **replaced)
+    await create(api, HTTP_PROXY, namespace, http_proxy(host, everybody))
+    await eventually(lambda: answer(contour, "/api/delay/0", host), lambda found: found == (200, "1"), within=10)
+    chosen = route(CANARY, INSIDER, {"prefix": "/api"}, **replaced)
+    await api.merge_patch(HTTP_PROXY, namespace, "app", http_proxy(host, chosen, everybody))
+    await eventually(lambda: answer(contour, "/api", host, BY_HEADER), lambda found: found[1] == "2", within=10)
+    assert await answer(contour, "/api/delay/0", host) == (404, "1")
+
+
+async def test_a_copy_with_a_weight_of_nothing_is_of_all_requests(
+    api: KubeClient, namespace: str, contour: Gateway
+) -> None:
+    """So the provider takes the entry off the list."""
+    host = f"{namespace}.example"
+    services = [{"name": PRIMARY, "port": PORT}, {"name": CANARY, "port": PORT, "mirror": True, "weight": 0}]
+    await create(api, HTTP_PROXY, namespace, http_proxy(host, {"services": services}))
+    await eventually(lambda: answer(contour, "/version", host), lambda found: found == (200, "1"), within=10)
+    before = await copies(contour, namespace)
+    for _ in range(20):
+        await answer(contour, "/version", host)
+
+    async def more() -> int:
+        return await copies(contour, namespace) - before
+
+    await eventually(more, lambda found: found == 20, within=10)
+
+
+async def copies(gateway: Gateway, namespace: str) -> int:
+    """How many requests Envoy has sent to the canary."""
+    (job,) = gateway.scraping
+    url = f"http://{job['static_configs'][0]['targets'][0]}{job['metrics_path']}"
+    async with httpx.AsyncClient() as client:
+        lines = (await client.get(url)).text.splitlines()
+    name = f'envoy_cluster_upstream_rq_total{{envoy_cluster_name="{namespace}_{CANARY}_{PORT}"}}'
+    return sum(int(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
