@@ -88,6 +88,8 @@ GATEWAY = Resource("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
 GATEWAY_CLASS = Resource("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", namespaced=False)
 GRPC_ROUTE = Resource("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
 HTTP_ROUTE = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
+INGRESS = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
+ROUTE = Resource("route.openshift.io", "v1", "routes", "Route")
 TRAEFIK_SERVICE = Resource("traefik.io", "v1alpha1", "traefikservices", "TraefikService")
 VIRTUAL_SERVICE = Resource("networking.istio.io", "v1", "virtualservices", "VirtualService")
 
@@ -116,6 +118,8 @@ RESOURCES: tuple[Resource, ...] = (
     GATEWAY_CLASS,
     GRPC_ROUTE,
     HTTP_ROUTE,
+    INGRESS,
+    ROUTE,
     TRAEFIK_SERVICE,
     VIRTUAL_SERVICE,
 )

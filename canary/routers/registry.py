@@ -7,16 +7,30 @@ from types import MappingProxyType
 
 from canary.api.canary import Canary
 from canary.kube.types import Resource
+from canary.routers.alb import ALB
 from canary.routers.apisix import APISIX
 from canary.routers.base import Provider
 from canary.routers.gatewayapi import GATEWAY_API
 from canary.routers.istio import ISTIO
 from canary.routers.kubernetes import KUBERNETES, REPLICAS
+from canary.routers.nginx import NGINX
+from canary.routers.openshift import OPENSHIFT
 from canary.routers.pods import PODS
 from canary.routers.route_kind import RouteKind
+from canary.routers.skipper import SKIPPER
 from canary.routers.traefik import TRAEFIK
 
-ALL: tuple[Provider, ...] = (APISIX, GATEWAY_API, ISTIO, KUBERNETES, TRAEFIK)
+ALL: tuple[Provider, ...] = (
+    ALB,
+    APISIX,
+    GATEWAY_API,
+    ISTIO,
+    KUBERNETES,
+    NGINX,
+    OPENSHIFT,
+    SKIPPER,
+    TRAEFIK,
+)
 
 ROUTERS: Mapping[str, Provider] = MappingProxyType({name: each for each in ALL for name in each.names})
 """The providers that specs can name, by each of their names."""
