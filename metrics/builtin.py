@@ -149,7 +149,26 @@ _LINKERD = Requests(
     scale=_MILLISECONDS,
 )
 
+_INGRESS_NGINX = Requests(
+    count="nginx_ingress_controller_requests",
+    # Ingress and Service are the primary's, whoever answered; an Ingress may have canaries of several applications.
+    labels='namespace="{{ namespace }}",ingress="{{ ingress }}",'
+    'canary=~"{{ namespace }}-{{ service }}-canary-{{ ports }}"',
+    failed='status=~"5.*"',
+    duration="nginx_ingress_controller_response_duration_seconds",
+    scale=_SECONDS,
+    average=True,
+)
+
+_TRAEFIK_AS_NGINX = replace(
+    _TRAEFIK, labels='service=~"{{ namespace }}-{{ ingress }}-{{ service }}-{{ ports }}-canary@kubernetesingressnginx"'
+)
+"""Traefik in place of ingress-nginx: the names of the primary's Ingress and Service, and a word behind them."""
+
 TRAFFIC: Mapping[str, tuple[Requests, ...]] = {
+    # What these load balancers count does not tell the versions apart, or is not for Prometheus.
+    "alb": (_APPLICATION,),
+    "openshift": (_APPLICATION,),
     "kubernetes": (_APPLICATION,),
     "traefik": (_TRAEFIK,),
     # Who serves a Gateway is not in the Canary. The first of these whose series exist answers: what the gateway
@@ -180,16 +199,7 @@ TRAFFIC: Mapping[str, tuple[Requests, ...]] = {
             scale=_MILLISECONDS,
         ),
     ),
-    "nginx": (
-        Requests(
-            count="nginx_ingress_controller_requests",
-            labels='namespace="{{ namespace }}",ingress="{{ ingress }}",canary!=""',
-            failed='status=~"5.*"',
-            duration="nginx_ingress_controller_response_duration_seconds",
-            scale=_SECONDS,
-            average=True,
-        ),
-    ),
+    "nginx": (_INGRESS_NGINX, _TRAEFIK_AS_NGINX),
     "skipper": (
         Requests(
             count="skipper_response_duration_seconds_count",

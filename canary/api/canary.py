@@ -21,6 +21,7 @@ LONGEST_PATIENCE = timedelta(days=365)
 """What threshold and interval say of patience counts up to here: more is no limit, and no date."""
 
 PROVIDERS = (
+    "alb",
     "apisix",
     "appmesh",
     "appmesh:v1beta2",
@@ -34,6 +35,7 @@ PROVIDERS = (
     "kuma",
     "linkerd",
     "nginx",
+    "openshift",
     "osm",
     "skipper",
     "smi:v1alpha1",
@@ -129,11 +131,11 @@ class IngressReference(LocalReference):
 
 
 class RouteReference(LocalReference):
-    """The APISIX route that leads to the target."""
+    """The route of somebody else's that leads to the target: an ApisixRoute, or a Route of OpenShift."""
 
     api_version: str = Field(default="", json_schema_extra={"x-crd-required": True})
     """API version of the route, such as apisix.apache.org/v2."""
-    kind: str = Field(default="", json_schema_extra={"x-crd-required": True, "enum": ["ApisixRoute"]})
+    kind: str = Field(default="", json_schema_extra={"x-crd-required": True, "enum": ["ApisixRoute", "Route"]})
     """Kind of the object."""
 
 
@@ -160,9 +162,9 @@ class CanarySpec(Model):
     autoscaler_ref: AutoscalerReference | None = None
     """The autoscaler of the target."""
     ingress_ref: IngressReference | None = None
-    """The Ingress that leads to the target (NGINX, Skipper)."""
+    """The Ingress that leads to the target (NGINX, Skipper, AWS Load Balancer Controller)."""
     route_ref: RouteReference | None = None
-    """The route that leads to the target (APISIX)."""
+    """The route that leads to the target (APISIX, OpenShift)."""
     upstream_ref: UpstreamReference | None = None
     """The Upstream that generated upstreams are copied from (Gloo)."""
     service: Service = Service()

@@ -9,11 +9,13 @@ from canary.api.meta import LocalReference
 from canary.api.problems import Problem
 
 _GROUPS: Final = {
-    "DaemonSet": frozenset({"apps", "extensions"}),
-    "Deployment": frozenset({"apps", "extensions"}),
-    "StatefulSet": frozenset({"apps"}),
-    "HorizontalPodAutoscaler": frozenset({"autoscaling"}),
-    "ScaledObject": frozenset({"keda.sh"}),
+    "DaemonSet": ("apps", "extensions"),
+    "Deployment": ("apps", "extensions"),
+    "StatefulSet": ("apps",),
+    "HorizontalPodAutoscaler": ("autoscaling",),
+    "Ingress": ("networking.k8s.io", "extensions"),
+    "Route": ("route.openshift.io",),
+    "ScaledObject": ("keda.sh",),
 }
 """The API groups of each kind, the older ones that Kubernetes once had among them; any version of them will do."""
 
@@ -30,6 +32,10 @@ def references(canary: Canary, _provider: str) -> Iterator[Problem]:
     yield from _group("spec.targetRef", canary.spec.target_ref)
     if canary.spec.autoscaler_ref is not None:
         yield from _group("spec.autoscalerRef", canary.spec.autoscaler_ref)
+    if canary.spec.ingress_ref is not None:
+        yield from _group("spec.ingressRef", canary.spec.ingress_ref)
+    if canary.spec.route_ref is not None:
+        yield from _group("spec.routeRef", canary.spec.route_ref)
 
 
 def _group(field: str, reference: LocalReference) -> Iterator[Problem]:
@@ -37,7 +43,7 @@ def _group(field: str, reference: LocalReference) -> Iterator[Problem]:
     group = reference.api_version.partition("/")[0]
     if expected is None or reference.api_version in _SLIPS or group in expected:
         return
-    ours = min(expected)
+    ours = expected[0]
     yield Problem(
         f"{field}.apiVersion",
         f"{reference.api_version} is no version of {ours}, which has the kind {reference.kind}",

@@ -54,7 +54,7 @@ REQUIREMENTS: Final = (
         cel="has(self.service) && has(self.service.gatewayRefs) && self.service.gatewayRefs.size() > 0",
     ),
     Requirement(
-        providers=("nginx", "skipper"),
+        providers=("alb", "nginx", "skipper"),
         field="ingressRef",
         why="starts from an Ingress",
         remedy="name the Ingress that leads to the target",
@@ -66,6 +66,14 @@ REQUIREMENTS: Final = (
         field="routeRef",
         why="starts from an ApisixRoute",
         remedy="name the ApisixRoute that leads to the target",
+        is_met=_names_a_route,
+        cel="has(self.routeRef)",
+    ),
+    Requirement(
+        providers=("openshift",),
+        field="routeRef",
+        why="starts from a Route",
+        remedy="name the Route that leads to the target",
         is_met=_names_a_route,
         cel="has(self.routeRef)",
     ),

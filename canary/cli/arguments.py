@@ -75,6 +75,16 @@ def traffic_provider(text: str) -> str:
     return text
 
 
+def annotations_prefix(text: str) -> str:
+    """Reads what ingress-nginx's annotations begin with; there is one only that is written."""
+    from canary.routers.nginx import PREFIX  # noqa: PLC0415 - help has no time for it
+
+    if f"{text}/" != PREFIX:
+        msg = f"{_quoted(text)} is not supported; write {PREFIX.rstrip('/')}, and give ingress-nginx that prefix too"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
 def namespace_or_all(text: str) -> str:
     """Reads the name of a namespace; empty is all of them."""
     return text and namespace(text)

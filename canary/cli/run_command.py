@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from canary.cli.arguments import address, namespace, namespace_or_all, port, traffic_provider, whole
+from canary.cli.arguments import (
+    address,
+    annotations_prefix,
+    namespace,
+    namespace_or_all,
+    port,
+    traffic_provider,
+    whole,
+)
 from canary.cli.failures import DONE, FAILED, CommandError
 
 if TYPE_CHECKING:
@@ -23,7 +31,6 @@ LEVELS = ("debug", "info", "warning", "error")
 
 WITHOUT_EFFECT = {
     "control-loop-interval": "changes are acted on as they come",
-    "ingress-annotations-prefix": "the provider nginx is not supported yet",
     "ingress-class": "the provider contour is not supported yet",
     "kubeconfig-burst": "the API server says itself when it is asked too much",
     "kubeconfig-qps": "the API server says itself when it is asked too much",
@@ -70,6 +77,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         type=traffic_provider,
         default=DEFAULT_PROVIDER,
         help="traffic provider of Canaries that name none",
+    )
+    rollout.add_argument(
+        "--ingress-annotations-prefix",
+        type=annotations_prefix,
+        default="nginx.ingress.kubernetes.io",
+        help="what ingress-nginx's annotations begin with; another is refused",
     )
     rollout.add_argument(
         "--traffic-settle-time",

@@ -92,6 +92,8 @@ MESH_HTTP_ROUTE = Resource("kuma.io", "v1alpha1", "meshhttproutes", "MeshHTTPRou
 HTTP_ROUTE = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 ROUTE_TABLE = Resource("gateway.solo.io", "v1", "routetables", "RouteTable")
 UPSTREAM = Resource("gloo.solo.io", "v1", "upstreams", "Upstream")
+INGRESS = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
+ROUTE = Resource("route.openshift.io", "v1", "routes", "Route")
 TRAEFIK_SERVICE = Resource("traefik.io", "v1alpha1", "traefikservices", "TraefikService")
 TRAFFIC_SPLITS = {
     version: Resource("split.smi-spec.io", version, "trafficsplits", "TrafficSplit")
@@ -129,6 +131,8 @@ RESOURCES: tuple[Resource, ...] = (
     MESH_HTTP_ROUTE,
     ROUTE_TABLE,
     UPSTREAM,
+    INGRESS,
+    ROUTE,
     TRAEFIK_SERVICE,
     *TRAFFIC_SPLITS.values(),
     VIRTUAL_SERVICE,

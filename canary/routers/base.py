@@ -108,6 +108,7 @@ class Provider:
         names: what specs and the command line call it, the usual name first.
         makes: the objects that it makes, whether they are there or not.
         reads: the objects of others that the functions below want to see besides.
+        adjusts: the objects of others in which it writes how requests are divided, and nothing else.
         glances: further objects of others that `unfit` goes by as far as they can be seen, by those of them that were
             seen so far. Nothing waits for them, and no right to them is needed.
         unfit: what is wrong with these objects: one that is missing, or that doesn't lead where it should.
@@ -128,6 +129,7 @@ class Provider:
     names: tuple[str, ...]
     makes: Callable[[Canary], tuple[ObjectRef, ...]]
     reads: Callable[[Canary], tuple[ObjectRef, ...]] = _no_refs
+    adjusts: Callable[[Canary], tuple[ObjectRef, ...]] = _no_refs
     glances: Callable[[Canary, "Observed"], tuple[ObjectRef, ...]] = _no_glances
     unfit: Callable[[Canary, "Observed"], tuple[Problem, ...]] = _all_fit
     plan: Callable[[Canary, Split, "Observed"], tuple[Write, ...]]
@@ -148,7 +150,7 @@ class Provider:
 
     def refs(self, canary: Canary) -> tuple[ObjectRef, ...]:
         """All objects that its functions want to see."""
-        return (*self.makes(canary), *self.reads(canary))
+        return (*self.makes(canary), *self.adjusts(canary), *self.reads(canary))
 
     @property
     def match(self) -> bool:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from canary.api.canary import Canary
 from canary.kube.types import Resource
+from canary.routers.alb import ALB
 from canary.routers.apisix import APISIX
 from canary.routers.base import Provider
 from canary.routers.contour import CONTOUR
@@ -15,12 +16,29 @@ from canary.routers.gloo import GLOO
 from canary.routers.istio import ISTIO
 from canary.routers.kubernetes import KUBERNETES, REPLICAS
 from canary.routers.kuma import KUMA
+from canary.routers.nginx import NGINX
+from canary.routers.openshift import OPENSHIFT
 from canary.routers.pods import PODS
 from canary.routers.route_kind import RouteKind
+from canary.routers.skipper import SKIPPER
 from canary.routers.smi import SMI
 from canary.routers.traefik import TRAEFIK
 
-ALL: tuple[Provider, ...] = (APISIX, CONTOUR, GATEWAY_API, GLOO, ISTIO, KUBERNETES, KUMA, *SMI, TRAEFIK)
+ALL: tuple[Provider, ...] = (
+    ALB,
+    APISIX,
+    CONTOUR,
+    GATEWAY_API,
+    GLOO,
+    ISTIO,
+    KUBERNETES,
+    KUMA,
+    NGINX,
+    OPENSHIFT,
+    SKIPPER,
+    *SMI,
+    TRAEFIK,
+)
 
 ROUTERS: Mapping[str, Provider] = MappingProxyType({name: each for each in ALL for name in each.names})
 """The providers that specs can name, by each of their names."""

@@ -112,6 +112,10 @@ def backends_of(route: Json) -> dict[str, int]:
     spec = route.get("spec") or {}
     if rules := spec.get("http") or spec.get("tcp"):  # a VirtualService
         return {str(each["destination"]["host"]): int(each.get("weight", 100)) for each in rules[0].get("route") or ()}
+    said = (route.get("metadata") or {}).get("annotations") or {}
+    if (weight := said.get("nginx.ingress.kubernetes.io/canary-weight")) is not None:
+        canary = str(spec["rules"][0]["http"]["paths"][0]["backend"]["service"]["name"])
+        return {f"{canary.removesuffix('-canary')}-primary": 100 - int(weight), canary: int(weight)}
     rules = spec.get("rules") or spec.get("routes") or [{}]
     services = (spec.get("weighted") or {}).get("services") or rules[0].get("backendRefs") or rules[0].get("services")
     return {str(each["name"]): int(each.get("weight", 1)) for each in services or [] if not each.get("mirror")}

@@ -75,9 +75,15 @@ COUNTERS: Mapping[str, tuple[str, str, str, tuple[str, ...]]] = {
     ),
     "nginx": (
         "nginx_ingress_controller_requests",
-        'namespace="test",ingress="app",canary="x"',
+        'namespace="test",ingress="app",canary="test-app-canary-80"',
         "status",
-        ("app-canary",),
+        ("test-other-canary-80", "test-app-canary-canary-80", ""),
+    ),
+    "nginx, by Traefik": (
+        "traefik_service_requests_total",
+        'service="test-app-app-80-canary@kubernetesingressnginx"',
+        "code",
+        ("test-app-app-80@kubernetesingressnginx", "test-app-app-canary-80-canary@kubernetesingressnginx"),
     ),
 }
 """By provider: the counter, the canary's labels, the label of a response's code, and names of neighbours."""
@@ -86,7 +92,7 @@ COUNTERS: Mapping[str, tuple[str, str, str, tuple[str, ...]]] = {
 def neighbour(labels: str, name: str) -> str:
     """The labels with another name in place of the one that tells workloads apart."""
     pairs = [each.split("=", 1) for each in labels.split(",")]
-    telling = "ingress" if any(key == "ingress" for key, _ in pairs) else pairs[-1][0]
+    telling = pairs[-1][0]
     return ",".join(f'{key}="{name}"' if key == telling else f"{key}={value}" for key, value in pairs)
 
 

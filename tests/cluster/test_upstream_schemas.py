@@ -23,7 +23,7 @@ from canary.sandbox.conditions import eventually
 from tests.tools.routes import by_ref
 
 HERE = Path(__file__).parent
-PROJECTS = ("apisix", "contour", "gloo", "istio", "knative", "kuma", "smi")
+PROJECTS = ("apisix", "contour", "gloo", "istio", "knative", "kuma", "openshift", "smi")
 """Those whose definitions the sandbox doesn't have already."""
 GOLDEN = [
     pytest.param(yaml.safe_load(path.read_text()), id=f"{path.parent.name}/{path.stem}")

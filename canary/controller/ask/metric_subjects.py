@@ -27,7 +27,9 @@ class Workload(StrEnum):
 
 # An APISIX route is called so because a Canary made it: it counts the requests to both versions.
 _NAMED = re.compile(r"(?<!\{\{ route \}\}-)\{\{-?\s*(target|service|name)\s*-?\}\}([-_])canary(?![A-Za-z0-9])")
-_INGRESS = re.compile(r'canary!=""')
+# ingress-nginx has a label for the canary beside the names of the primary's; Traefik in its place a word behind them.
+_INGRESS = re.compile(r'canary(!=""|=~"\{\{ namespace \}\}-\{\{ service \}\}-canary-\{\{ ports \}\}")')
+_IN_PLACE_OF_IT = "-canary@kubernetesingressnginx"
 
 _ENDINGS: Mapping[Workload, str] = {Workload.PRIMARY: "primary", Workload.PLAIN: ""}
 
@@ -39,10 +41,10 @@ def rewrite_for(workload: Workload, canary: Canary) -> Rewrite | None:
     ending = _ENDINGS[workload]
 
     def rewrite(text: str, model: Model) -> tuple[str, Model]:
+        text = _INGRESS.sub('canary=""', text).replace(_IN_PLACE_OF_IT, _IN_PLACE_OF_IT.removeprefix("-canary"))
         text = _NAMED.sub(_named(model, ending), text)
         for name in {canary.service_name, canary.target_name}:
             text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}-canary(?![A-Za-z0-9])", _with(name, "-", ending), text)
-        text = _INGRESS.sub('canary=""', text)
         return text, replace(model, target=_with(model.target, "-", ending))
 
     return rewrite

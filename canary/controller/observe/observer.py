@@ -119,13 +119,13 @@ class Observer:
         own_refs = self._reads.of((*key, True), (beside, made_of(primary)), lambda: self._refs(beside, primary))
         ref = canary.spec.autoscaler_ref
         scaler_kind = AUTOSCALERS.get(ref.kind) if ref is not None else None
-        routes = made_for(canary, default)
+        routes, adjusted = made_for(canary, default), router.adjusts(canary) if router else ()
         needed = dict.fromkeys(
             (
                 *(each.resource for each in (kind, scaler_kind) if each is not None),
                 SERVICE,
                 *(ref.resource for ref in routes),
-                *(ref.resource for ref in (router.reads(canary) if router else ())),
+                *(ref.resource for ref in (router.refs(canary) if router else ())),
                 *(RESOURCE[each.kind] for each in sorted(refs | own_refs)),
                 *((CONTROLLER_REVISION,) if canary.status.bake is not None else ()),
                 *((METRIC_TEMPLATE,) if METRIC_TEMPLATE in needs.kinds else ()),
@@ -153,7 +153,7 @@ class Observer:
             primary=primary,
             services=services,
             routes=observed(router, canary, self._caches.get) if router else {},
-            left=tuple(former_routes(canary, places, routes, self._caches.get)),
+            left=tuple(former_routes(canary, places, (*routes, *adjusted), self._caches.get)),
             configs=contents.configs,
             shared=contents.shared,
             copies=contents.copies,

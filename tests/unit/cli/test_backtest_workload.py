@@ -72,9 +72,15 @@ def test_an_apisix_route_is_the_same_for_both(canary: Canary) -> None:
 
 
 def test_the_nginx_ingress_tells_the_canary_s_requests_by_a_label(canary: Canary) -> None:
+    """Traefik, in its place, by the end of a name."""
     template = builtin.template_of("request-success-rate", "nginx")
-    assert 'canary!=""' in filled(canary, Workload.CANARY, template)
-    assert 'canary=""' in filled(canary, Workload.PRIMARY, template)
+    of_canary, of_primary = (filled(canary, each, template) for each in (Workload.CANARY, Workload.PRIMARY))
+    assert 'canary=~"shop-front-canary-' in of_canary
+    assert "-canary@kubernetesingressnginx" in of_canary
+    assert 'canary=""' in of_primary
+    assert "-canary" not in of_primary
+    assert "@kubernetesingressnginx" in of_primary
+    assert 'up{canary=""}' in filled(canary, Workload.PRIMARY, 'up{canary!=""}')
 
 
 @pytest.mark.parametrize(

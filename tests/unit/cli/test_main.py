@@ -141,6 +141,10 @@ def test_characters_that_the_output_does_not_have_are_written_otherwise(
         ),
         (["run", "-port=99999999"], "canary run: argument --port: '99999999' is not a whole number from 0 to 65535;"),
         (
+            ["run", "-ingress-annotations-prefix=custom.example.com"],
+            "canary run: argument --ingress-annotations-prefix: 'custom.example.com' is not supported; write nginx.ing",
+        ),
+        (
             ["run", "--mesh-provider=osm"],
             "canary run: argument --mesh-provider: traffic provider 'osm' is not supp",
         ),

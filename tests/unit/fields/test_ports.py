@@ -19,7 +19,9 @@ LABEL = SelectorLabel("app", "app")
 PORT: Json = {"name": "admin", "port": 8081}
 PATH = "spec.service.ports[]"
 VALUES: dict[str, object] = {"name": "other", "port": 8082, "targetPort": "web", "appProtocol": "grpc"}
-PROVIDERS = [name for name in ROUTERS if name not in ("apisix", "gatewayapi:v1beta1")]
+OF_OTHERS = ("alb", "apisix", "nginx", "openshift", "skipper")
+"""These start from a route of the users', which says what a port is for."""
+PROVIDERS = [name for name in ROUTERS if name not in ("gatewayapi:v1beta1", *OF_OTHERS)]
 
 
 def made(canary: Canary, provider: str) -> list[Json]:

@@ -123,6 +123,8 @@ LISTENERS = ("spec.service.ports[].gatewayRefs", "spec.service.ports[].routeKind
 BY_PODS = "spec.analysis.replicaRatio"
 BY_WEIGHT = tuple(f"spec.analysis.stepWeight{what}" for what in ("", "Promotion", "Rollback"))
 
+BY_INGRESS = ("spec.ingressRef", *(f"spec.analysis.match[].headers.*.{form}" for form in ("exact", "regex")))
+
 
 def is_below(path: str, holders: tuple[str, ...]) -> bool:
     return path in holders or path.startswith(tuple(f"{holder}{sign}" for holder in holders for sign in ".["))
@@ -138,6 +140,10 @@ CASES = [
     *(("gloo", path) for path in FIELDS if is_below(path, BEYOND_GLOO)),
     *(("kuma", path) for path in FIELDS if is_below(path, BEYOND_KUMA)),
     *((by, path) for by in ("linkerd", "smi") for path in NOT_ALL if path not in (*BY_WEIGHT, "spec.service.hosts")),
+    *(("alb", path) for path in FIELDS if path not in BY_WEIGHT and not is_below(path, ("spec.ingressRef",))),
+    *(("openshift", path) for path in FIELDS if path not in BY_WEIGHT and not is_below(path, ("spec.routeRef",))),
+    *(("nginx", path) for path in NOT_ALL if path not in BY_WEIGHT and not is_below(path, BY_INGRESS)),
+    *(("skipper", path) for path in NOT_ALL if path not in BY_WEIGHT and not is_below(path, BY_INGRESS[:1])),
     *(("gatewayapi", path) for path in FIELDS if is_below(path, BEYOND_GATEWAYS)),
     *(("istio", path) for path in FIELDS if is_below(path, BEYOND_ISTIO) or path.endswith(".suffix")),
     *(("in place", path) for path in FIELDS if path != "spec.analysis.stepWeight"),

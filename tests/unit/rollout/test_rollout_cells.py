@@ -50,6 +50,7 @@ from canary.routers.registry import router_of
 from canary.workloads.base import Rules
 from canary.workloads.registry import TARGETS
 from tests.tools.routes import after, by_ref
+from tests.tools.starts import STARTS, USERS
 
 Make = Callable[..., Canary]
 
@@ -93,16 +94,14 @@ STRATEGIES: dict[str, Strategy] = {
     "pod by pod": strategy({"iterations": 0, "maxWeight": 0}),
 }
 CAN = {
-    **{each: {WEIGHT, BACK} for each in ("apisix", "smi:v1alpha1", "traefik")},
+    **{each: {WEIGHT, BACK} for each in ("alb", "apisix", "openshift", "skipper", "smi:v1alpha1", "traefik")},
     **{each: {WEIGHT, BACK, MIRROR, CHOICE} for each in ("contour", "gloo", "kuma")},
     **{each: {WEIGHT, BACK, MIRROR, CHOICE, COOKIES} for each in ("gatewayapi:v1", "istio")},
     "kubernetes": set[str](),
+    "nginx": {WEIGHT, BACK, CHOICE},
     "in place": {WEIGHT},
 }
 ROUTERS = tuple(sorted(CAN.keys() - {"in place"}))
-RULE = {"name": "all", "match": {"paths": ["/*"]}, "backends": [{"serviceName": "app"}]}
-THERE: dict[str, Json] = {"apisix": {"kind": "ApisixRoute", "metadata": {"name": "web"}, "spec": {"http": [RULE]}}}
-"""What users have made for a provider."""
 KINDS = ("Deployment", "DaemonSet", "Service", "StatefulSet")
 OUTCOMES = ("promoted", "rolled back", "superseded", "suspended", "deleted")
 
@@ -158,8 +157,7 @@ class Cell(SafeWorld):
         kind, router = TARGETS[self.canary.spec.target_ref.kind], router_of(self.canary, "")
         assert router is not None
         self.kind, self.router, self.rules = kind, router, Rules()
-        self.objects: dict[ObjectRef, Json] = {}
-        self._keep(THERE[name] for name in THERE if name == self.canary.spec.provider)
+        self.objects: dict[ObjectRef, Json] = by_ref(USERS)
         if kind is TARGETS["Service"]:
             self.cluster = Service(scenario)
             self._keep([self.target])
@@ -258,11 +256,12 @@ def cell(canary: Make, name: str, kind: str, provider: str, outcome: str) -> Cel
     """A world in which a version is deployed after a minute, and comes to this end."""
     chosen = STRATEGIES[name]
     gateway = {"gatewayRefs": [{"name": "gateway"}]} if provider == "gatewayapi:v1" else {}
+    start = STARTS.get(provider, {}) if kind != "StatefulSet" else {}
     spec = {
         "targetRef": {"apiVersion": "v1" if kind == "Service" else "apps/v1", "kind": kind, "name": "app"},
         "provider": provider,
-        **({"routeRef": {"name": "web"}} if provider == "apisix" and kind != "StatefulSet" else {}),
         "service": {} if kind == "StatefulSet" else {"port": 80, **gateway},
+        **start,
     }
     made = canary(spec={**spec, **chosen.spec}, **chosen.analysis)
     good = Version(ready_after=timedelta(0) if kind == "Service" else timedelta(seconds=5))
@@ -390,7 +389,7 @@ def test_what_cant_be_is_refused_and_touches_nothing(
     assert stalled is not None
     assert all(str(problem) in stalled.message for problem in world.found)
     assert line.status.phase is Phase.EMPTY
-    assert world.objects.keys() <= {ObjectRef(SERVICE, "prod", "app"), *by_ref(THERE.values(), "prod")}
+    assert world.objects.keys() <= {ObjectRef(SERVICE, "prod", "app"), *by_ref(USERS)}
     assert world.cluster.primary is None
     assert not world.cluster.managed
     assert world.gone is (outcome == "deleted")

@@ -10,7 +10,7 @@ import yaml
 from canary.api.canary import Canary, parse_canary
 from canary.api.traffic import Split
 from canary.kube.types import Json
-from canary.routers.base import Observed, Provider
+from canary.routers.base import Observed, Patch, Provider
 from canary.routers.registry import ROUTERS
 from tests.tools.routes import by_ref, made, manifests
 
@@ -23,6 +23,8 @@ SCHEMAS = {
     "HTTPRoute": json.loads((HERE / "schemas/httproute-v1.json").read_text()),
     "MeshHTTPRoute": json.loads((HERE / "schemas/meshhttproute-v1alpha1.json").read_text()),
     "RouteTable": json.loads((HERE / "schemas/routetable-v1.json").read_text()),
+    "Ingress": json.loads((HERE / "schemas/ingress-v1.json").read_text()),
+    "Route": json.loads((HERE / "schemas/route-v1.json").read_text()),
     "TraefikService": json.loads((HERE / "schemas/traefikservice-v1alpha1.json").read_text()),
     "VirtualService": json.loads((HERE / "schemas/virtualservice-v1.json").read_text()),
     "TrafficSplit": json.loads((HERE / "schemas/trafficsplit-v1alpha3.json").read_text()),
@@ -46,6 +48,9 @@ def parts_of(case: Json) -> tuple[Provider, Canary, Observed]:
 def test_objects_are_as_written(case: Json) -> None:
     router, canary, observed = parts_of(case)
     assert made(router, canary, Split(**case["split"]), observed) == case["expected"], case["rule"]
+    if "patched" in case:
+        writes = router.plan(canary, Split(**case["split"]), observed)
+        assert [write.patch for write in writes if isinstance(write, Patch)] == case["patched"], case["rule"]
     if "handed_back" in case:
         assert manifests(router.hand_back(canary, observed)) == case["handed_back"]
 
@@ -80,4 +85,4 @@ def test_making_the_objects_again_changes_nothing(case: Json) -> None:
 @golden
 def test_the_provider_says_what_it_makes(case: Json) -> None:
     router, canary, _ = parts_of(case)
-    assert by_ref(case["expected"]).keys() <= set(router.makes(canary))
+    assert by_ref(case["expected"]).keys() <= {*router.makes(canary), *router.adjusts(canary)}

@@ -9,12 +9,20 @@ from canary.routers.registry import ROUTERS, router_for, supported
 
 def test_every_provider_is_one_that_specs_may_name() -> None:
     assert set(supported()) <= set(PROVIDERS)
-    assert {"apisix", "contour", "gatewayapi:v1", "gatewayapi:v1beta1", "istio", "kubernetes", "traefik"} <= set(
-        supported()
-    )
+    assert {
+        "alb",
+        "apisix",
+        "contour",
+        "gatewayapi:v1",
+        "gatewayapi:v1beta1",
+        "istio",
+        "kubernetes",
+        "nginx",
+        "traefik",
+    } <= set(supported())
 
 
-@pytest.mark.parametrize("provider", ["", "Istio", "Traefik", "nginx"])
+@pytest.mark.parametrize("provider", ["", "Istio", "Traefik", "Nginx"])
 def test_a_provider_without_router_is_none(provider: str) -> None:
     assert router_for(provider) is None
 

@@ -1,0 +1,29 @@
+"""What users have made, in namespace `prod`, for the providers that start from it, and how specs name it."""
+
+from canary.kube.types import Json
+
+INGRESS: Json = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "Ingress",
+    "metadata": {"name": "app", "namespace": "prod"},
+    "spec": {"rules": [{"http": {"paths": [{"path": "/", "backend": {"service": {"name": "app"}}}]}}]},
+}
+ROUTE: Json = {
+    "apiVersion": "route.openshift.io/v1",
+    "kind": "Route",
+    "metadata": {"name": "app", "namespace": "prod"},
+    "spec": {"to": {"kind": "Service", "name": "app", "weight": 100}},
+}
+RULE: Json = {"name": "all", "match": {"paths": ["/*"]}, "backends": [{"serviceName": "app"}]}
+APISIX_ROUTE: Json = {
+    "apiVersion": "apisix.apache.org/v2",
+    "kind": "ApisixRoute",
+    "metadata": {"name": "web", "namespace": "prod"},
+    "spec": {"http": [RULE]},
+}
+USERS = (APISIX_ROUTE, INGRESS, ROUTE)
+STARTS = {
+    "apisix": {"routeRef": {"name": "web"}},
+    **{each: {"ingressRef": {"kind": "Ingress", "name": "app"}} for each in ("alb", "nginx", "skipper")},
+    "openshift": {"routeRef": {"kind": "Route", "name": "app"}},
+}
