@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NETNS := $(BIN)/python -m canary.sandbox.netns --
-# Two clusters side by side, each in a network of its own, and the files of tests divided among them: mostly they wait.
-LANES := --dist loadfile --tx "2*popen//python=$(NETNS) $(BIN)/python"
+# Three clusters side by side, each in a network of its own, and the files of tests divided among them: mostly they wait.
+LANES := --dist loadfile --tx "3*popen//python=$(NETNS) $(BIN)/python"
 
 .DEFAULT_GOAL := help
 .PHONY: help parts flagger helm gateways demo test test-fast test-slow lint types unit cluster e2e bench crds requirements clean
