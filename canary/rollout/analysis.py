@@ -18,19 +18,20 @@ from canary.rollout.plan import EVERYBODY, NO_STEP, Step
 from canary.rollout.replica_weights import Count
 from canary.rollout.situation import HELD, Situation, warning
 from canary.rollout.start import restart, revert
-from canary.rollout.verdicts import NO_DATA, UNAVAILABLE, hook_failures, judge, metric_questions
+from canary.rollout.verdicts import (
+    CALLS,
+    NO_DATA,
+    ROUTE_NOT_TAKEN,
+    UNAVAILABLE,
+    hook_failures,
+    judge,
+    metric_questions,
+)
 
 WAITING_FOR_PODS = "WaitingForPods"
 ANALYSING = "Analysing"
-ROUTE_NOT_TAKEN = "RouteNotTaken"
 SILENT = frozenset({NO_DATA, UNAVAILABLE, ROUTE_NOT_TAKEN})
 """Reasons to wait of a rollout that nothing tells of; going from one to another does not start its time anew."""
-
-ALERTS = {
-    UNAVAILABLE: "Canary analysis is held, metrics are unavailable",
-    ROUTE_NOT_TAKEN: "Canary analysis is held, the gateway does not do what its route says",
-}
-"""What people on call are told of a hold: it is not the new version's."""
 
 HOLDS = SILENT | {WAITING_FOR_PODS}
 """Reasons to wait that have a deadline: pods have the progress deadline, metrics `Situation.patience`."""
@@ -291,8 +292,8 @@ def hold(
     until = hold_ends(holding)
     if s.now >= until:
         return roll_back(s, f"progress deadline exceeded {message}", deadline=True, events=events, checks=checks)
-    new = reason in ALERTS and before != reason
-    alerts = (Alert(f"{ALERTS[reason]}: {message}", Severity.WARN),) if new else ()
+    new = reason in CALLS and before != reason
+    alerts = (Alert(f"{CALLS[reason]}: {message}", Severity.WARN),) if new else ()
     return Decision(
         status=holding.status.replace(checks=checks or s.status.checks, message=message, last_check_time=s.now),
         reason=message,

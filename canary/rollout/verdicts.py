@@ -12,6 +12,13 @@ from canary.rollout.situation import Situation
 
 NO_DATA = "NoData"
 UNAVAILABLE = "MetricsUnavailable"
+ROUTE_NOT_TAKEN = "RouteNotTaken"
+
+CALLS = {
+    UNAVAILABLE: "Canary analysis is held, metrics are unavailable",
+    ROUTE_NOT_TAKEN: "Canary analysis is held, the gateway does not do what its route says",
+}
+"""What people on call are told of a hold that is no fault of the new version, by its reason."""
 
 
 @dataclass(frozen=True, slots=True)
