@@ -18,15 +18,7 @@ from canary.rollout.plan import EVERYBODY, NO_STEP, Step
 from canary.rollout.replica_weights import Count
 from canary.rollout.situation import HELD, Situation, warning
 from canary.rollout.start import restart, revert
-from canary.rollout.verdicts import (
-    CALLS,
-    NO_DATA,
-    ROUTE_NOT_TAKEN,
-    UNAVAILABLE,
-    hook_failures,
-    judge,
-    metric_questions,
-)
+from canary.rollout.verdicts import CALLS, NO_DATA, ROUTE_NOT_TAKEN, UNAVAILABLE, hook_failures, judge, metric_questions
 
 WAITING_FOR_PODS = "WaitingForPods"
 ANALYSING = "Analysing"
