@@ -15,7 +15,7 @@ from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import INGRESS, Json, items, mapping
 from canary.routers import ingress
-from canary.routers.base import Granularity, Observed, Patch, Provider, refused
+from canary.routers.base import BY_WEIGHT, Granularity, Observed, Patch, Provider, refused
 from canary.routers.route_kind import CANARY, PRIMARY, RouteKind, share
 
 ACTION = "alb.ingress.kubernetes.io/actions."
@@ -205,9 +205,7 @@ ALB = Provider(
     hand_back=_hand_back,
     settle=FOLLOWS,
     weights=Granularity.PERCENT,
-    fields=frozenset(
-        {"analysis.stepWeight", "analysis.stepWeightPromotion", "analysis.stepWeightRollback", "ingressRef"}
-    ),
+    fields=BY_WEIGHT | {"ingressRef"},
     problems=_problems,
     routes={
         INGRESS: RouteKind(

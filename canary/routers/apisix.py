@@ -11,15 +11,7 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import APISIX_ROUTE, Json, ObjectRef, items, mapping
-from canary.routers.base import (
-    Apply,
-    Granularity,
-    Observed,
-    Patch,
-    Provider,
-    refused,
-    route_metadata,
-)
+from canary.routers.base import BY_WEIGHT, Apply, Granularity, Observed, Patch, Provider, refused, route_metadata
 from canary.routers.route_kind import Lists, share
 
 LIFT = 10_000
@@ -249,15 +241,7 @@ APISIX = Provider(
     unsettled=_unsettled,
     settle=FOLLOWS,
     weights=Granularity.PERCENT,
-    fields=frozenset(
-        {
-            "routeRef",
-            "service.ports",
-            "analysis.stepWeight",
-            "analysis.stepWeightPromotion",
-            "analysis.stepWeightRollback",
-        }
-    ),
+    fields=BY_WEIGHT | {"routeRef", "service.ports"},
     problems=_problems,
     routes={
         APISIX_ROUTE: Lists(

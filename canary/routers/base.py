@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
 from canary.api.canary import Canary, Strategy
 from canary.api.field_conflicts import counted
@@ -37,6 +38,10 @@ nobody sets it, before it takes the next one; any route or EndpointSlice of the 
 the canary got its last request up to 2.1 s after the route was written. Twice that wait, where one more configuration
 comes before the route's own, and a second for a cluster that is busy.
 """
+
+
+BY_WEIGHT: Final = frozenset({"analysis.stepWeight", "analysis.stepWeightPromotion", "analysis.stepWeightRollback"})
+"""The fields that any provider honours that divides requests by whole percents."""
 
 
 class Granularity(StrEnum):
@@ -246,6 +251,17 @@ def spec_path(canary: Canary, field: str) -> str:
     """The field's full path, with the name that this spec gives to its analysis."""
     room, _, rest = field.partition(".")
     return f"{canary.analysis_field}.{rest}" if room == "analysis" else f"spec.{field}"
+
+
+def need_conditions(canary: Canary, split: Split) -> None:
+    """Chosen requests can be divided only where the spec says which they are.
+
+    Raises:
+        ValueError: it doesn't.
+    """
+    if split.matched and not canary.analysis.match:
+        msg = f"no analysis.match to divide requests by: {split}"
+        raise ValueError(msg)
 
 
 def route_names(canary: Canary) -> tuple[str, ...]:

@@ -13,10 +13,12 @@ from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import HTTP_PROXY, Json, ObjectRef, items, mapping
 from canary.routers import httpproxy
 from canary.routers.base import (
+    BY_WEIGHT,
     Apply,
     Granularity,
     Observed,
     Provider,
+    need_conditions,
     refused,
     route_metadata,
     route_refs,
@@ -58,9 +60,7 @@ def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Apply, ...]
     Raises:
         ValueError: the split is for matched requests, and the spec has no conditions to match by.
     """
-    if split.matched and not canary.analysis.match:
-        msg = f"no analysis.match to divide requests by: {split}"
-        raise ValueError(msg)
+    need_conditions(canary, split)
     return tuple(
         _manifest(canary, name, _routes(canary, port, split), observed, owned=True)
         for name, port in routed_ports(canary)
@@ -218,22 +218,18 @@ CONTOUR = Provider(
     unsettled=_unsettled,
     settle=CONTOUR_FOLLOWS,
     weights=Granularity.PERCENT,
-    fields=frozenset(
-        {
-            "service.timeout",
-            "service.ports",
-            "service.match",
-            "service.rewrite",
-            "service.retries",
-            "service.headers",
-            "service.mirror",
-            "analysis.stepWeight",
-            "analysis.stepWeightPromotion",
-            "analysis.stepWeightRollback",
-            "analysis.match",
-            "analysis.mirror",
-        }
-    ),
+    fields=BY_WEIGHT
+    | {
+        "service.timeout",
+        "service.ports",
+        "service.match",
+        "service.rewrite",
+        "service.retries",
+        "service.headers",
+        "service.mirror",
+        "analysis.match",
+        "analysis.mirror",
+    },
     problems=_problems,
     routes={
         HTTP_PROXY: Lists(

@@ -11,11 +11,13 @@ from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import GATEWAY, GATEWAY_CLASS, GRPC_ROUTE, HTTP_ROUTE, Json, ObjectRef, Resource, items, mapping
 from canary.routers import affinity, features, filters, grpc, limits, matches
 from canary.routers.base import (
+    BY_WEIGHT,
     TRAEFIK_FOLLOWS,
     Apply,
     Granularity,
     Observed,
     Provider,
+    need_conditions,
     refused,
     route_metadata,
     routed_ports,
@@ -23,29 +25,24 @@ from canary.routers.base import (
 )
 from canary.routers.route_kind import Lists, share
 
-_FIELDS = frozenset(
-    {
-        "service.timeout",
-        "service.backendTimeout",
-        "service.gatewayRefs",
-        "service.hosts",
-        "service.ports",
-        "service.ports[].gatewayRefs",
-        "service.ports[].routeKind",
-        "service.routeKind",
-        "service.match",
-        "service.rewrite",
-        "service.headers",
-        "service.mirror",
-        "service.corsPolicy",
-        "analysis.stepWeight",
-        "analysis.stepWeightPromotion",
-        "analysis.stepWeightRollback",
-        "analysis.match",
-        "analysis.mirror",
-        "analysis.sessionAffinity",
-    }
-)
+_FIELDS = BY_WEIGHT | {
+    "service.timeout",
+    "service.backendTimeout",
+    "service.gatewayRefs",
+    "service.hosts",
+    "service.ports",
+    "service.ports[].gatewayRefs",
+    "service.ports[].routeKind",
+    "service.routeKind",
+    "service.match",
+    "service.rewrite",
+    "service.headers",
+    "service.mirror",
+    "service.corsPolicy",
+    "analysis.match",
+    "analysis.mirror",
+    "analysis.sessionAffinity",
+}
 
 
 _REFUSALS = {"Accepted": "doesn't accept", "ResolvedRefs": "can't find what is named by"}
@@ -66,9 +63,7 @@ def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Apply, ...]
     Raises:
         ValueError: the split is for matched requests, and the spec has no conditions to match by.
     """
-    if split.matched and not canary.analysis.match:
-        msg = f"no analysis.match to divide requests by: {split}"
-        raise ValueError(msg)
+    need_conditions(canary, split)
     return tuple(
         _manifest(canary, name, port, _rules(canary, port, split), observed, owned=True)
         for name, port in routed_ports(canary)

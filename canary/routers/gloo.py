@@ -15,10 +15,12 @@ from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import ROUTE_TABLE, UPSTREAM, Json, ObjectRef, items, mapping
 from canary.routers import gloo_options
 from canary.routers.base import (
+    BY_WEIGHT,
     Apply,
     Granularity,
     Observed,
     Provider,
+    need_conditions,
     refused,
     route_metadata,
     route_refs,
@@ -85,9 +87,7 @@ def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Apply, ...]
     Raises:
         ValueError: the split is for matched requests, and the spec has no conditions to match by.
     """
-    if split.matched and not canary.analysis.match:
-        msg = f"no analysis.match to divide requests by: {split}"
-        raise ValueError(msg)
+    need_conditions(canary, split)
     upstreams = (
         _upstream_manifest(canary, service, port, observed)
         for port in canary.spec.service.all_ports
@@ -308,23 +308,19 @@ GLOO = Provider(
     unsettled=_unsettled,
     settle=GLOO_FOLLOWS,
     weights=Granularity.PERCENT,
-    fields=frozenset(
-        {
-            "service.timeout",
-            "service.ports",
-            "service.match",
-            "service.rewrite",
-            "service.retries",
-            "service.headers",
-            "service.corsPolicy",
-            "analysis.stepWeight",
-            "analysis.stepWeightPromotion",
-            "analysis.stepWeightRollback",
-            "analysis.match",
-            "analysis.mirror",
-            "upstreamRef",
-        }
-    ),
+    fields=BY_WEIGHT
+    | {
+        "service.timeout",
+        "service.ports",
+        "service.match",
+        "service.rewrite",
+        "service.retries",
+        "service.headers",
+        "service.corsPolicy",
+        "analysis.match",
+        "analysis.mirror",
+        "upstreamRef",
+    },
     problems=_problems,
     routes={
         ROUTE_TABLE: Lists(

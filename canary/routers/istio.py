@@ -23,7 +23,17 @@ from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import DESTINATION_RULE, VIRTUAL_SERVICE, Json, ObjectRef, items, mapping
 from canary.routers import istio_limits, istio_rules
-from canary.routers.base import Apply, Granularity, Observed, Provider, owner, refused, route_metadata
+from canary.routers.base import (
+    BY_WEIGHT,
+    Apply,
+    Granularity,
+    Observed,
+    Provider,
+    need_conditions,
+    owner,
+    refused,
+    route_metadata,
+)
 from canary.routers.route_kind import BESIDE, Lists, RouteKind, share
 
 ISTIO_FOLLOWS: Final = timedelta(seconds=12)
@@ -34,28 +44,23 @@ istiod waits until nothing has changed for `PILOT_DEBOUNCE_AFTER` (100 ms where 
 told.
 """
 
-_FIELDS: Final = frozenset(
-    {
-        "service.timeout",
-        "service.gateways",
-        "service.hosts",
-        "service.ports",
-        "service.delegation",
-        "service.trafficPolicy",
-        "service.match",
-        "service.rewrite",
-        "service.retries",
-        "service.headers",
-        "service.mirror",
-        "service.corsPolicy",
-        "analysis.stepWeight",
-        "analysis.stepWeightPromotion",
-        "analysis.stepWeightRollback",
-        "analysis.match",
-        "analysis.mirror",
-        "analysis.sessionAffinity",
-    }
-)
+_FIELDS: Final = BY_WEIGHT | {
+    "service.timeout",
+    "service.gateways",
+    "service.hosts",
+    "service.ports",
+    "service.delegation",
+    "service.trafficPolicy",
+    "service.match",
+    "service.rewrite",
+    "service.retries",
+    "service.headers",
+    "service.mirror",
+    "service.corsPolicy",
+    "analysis.match",
+    "analysis.mirror",
+    "analysis.sessionAffinity",
+}
 
 
 def _makes(canary: Canary) -> tuple[ObjectRef, ...]:
@@ -69,9 +74,7 @@ def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Apply, ...]
     Raises:
         ValueError: the split is for matched requests, and the spec has no conditions to match by.
     """
-    if split.matched and not canary.analysis.match:
-        msg = f"no analysis.match to divide requests by: {split}"
-        raise ValueError(msg)
+    need_conditions(canary, split)
     rules = (_destination_rule(canary, name, observed) for name in _versions(canary))
     return (*rules, _virtual_service(canary, istio_rules.rules(canary, split), observed, owned=True))
 

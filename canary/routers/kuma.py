@@ -15,10 +15,12 @@ from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import MESH_HTTP_ROUTE, Json, ObjectRef, items, mapping
 from canary.routers import filters, matches
 from canary.routers.base import (
+    BY_WEIGHT,
     Apply,
     Granularity,
     Observed,
     Provider,
+    need_conditions,
     refused,
     route_metadata,
     route_refs,
@@ -60,9 +62,7 @@ def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Apply, ...]
     Raises:
         ValueError: the split is for matched requests, and the spec has no conditions to match by.
     """
-    if split.matched and not canary.analysis.match:
-        msg = f"no analysis.match to divide requests by: {split}"
-        raise ValueError(msg)
+    need_conditions(canary, split)
     return tuple(
         _manifest(canary, name, port, _rules(canary, port, split), observed, owned=True)
         for name, port in routed_ports(canary)
@@ -248,20 +248,16 @@ KUMA = Provider(
     hand_back=_hand_back,
     settle=KUMA_FOLLOWS,
     weights=Granularity.PERCENT,
-    fields=frozenset(
-        {
-            "service.ports",
-            "service.match",
-            "service.rewrite",
-            "service.headers",
-            "service.mirror",
-            "analysis.stepWeight",
-            "analysis.stepWeightPromotion",
-            "analysis.stepWeightRollback",
-            "analysis.match",
-            "analysis.mirror",
-        }
-    ),
+    fields=BY_WEIGHT
+    | {
+        "service.ports",
+        "service.match",
+        "service.rewrite",
+        "service.headers",
+        "service.mirror",
+        "analysis.match",
+        "analysis.mirror",
+    },
     problems=_problems,
     routes={
         MESH_HTTP_ROUTE: Lists(

@@ -16,7 +16,7 @@ from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import INGRESS, Json
 from canary.routers import ingress
-from canary.routers.base import Granularity, Observed, Patch, Provider, Write, refused, spec_path
+from canary.routers.base import BY_WEIGHT, Granularity, Observed, Patch, Provider, Write, refused, spec_path
 from canary.routers.route_kind import CANARY, PRIMARY, RouteKind, share
 
 PREFIX = "nginx.ingress.kubernetes.io/"
@@ -219,16 +219,7 @@ NGINX = Provider(
     hand_back=_hand_back,
     settle=FOLLOWS,
     weights=Granularity.PERCENT,
-    fields=frozenset(
-        {
-            "service.ports",
-            "analysis.stepWeight",
-            "analysis.stepWeightPromotion",
-            "analysis.stepWeightRollback",
-            "analysis.match",
-            "ingressRef",
-        }
-    ),
+    fields=BY_WEIGHT | {"service.ports", "analysis.match", "ingressRef"},
     problems=_problems,
     routes={
         INGRESS: RouteKind(

@@ -11,7 +11,7 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
 from canary.kube.types import ROUTE, Json, ObjectRef, items, mapping
-from canary.routers.base import Apply, Granularity, Observed, Provider, refused
+from canary.routers.base import BY_WEIGHT, Apply, Granularity, Observed, Provider, refused
 from canary.routers.route_kind import CANARY, PRIMARY, RouteKind, share
 
 FOLLOWS = timedelta(seconds=12)
@@ -157,9 +157,7 @@ OPENSHIFT = Provider(
     unsettled=_unsettled,
     settle=FOLLOWS,
     weights=Granularity.PERCENT,
-    fields=frozenset(
-        {"analysis.stepWeight", "analysis.stepWeightPromotion", "analysis.stepWeightRollback", "routeRef"}
-    ),
+    fields=BY_WEIGHT | {"routeRef"},
     problems=_problems,
     routes={ROUTE: RouteKind(leads_to=_leads_to, share=_share, without_canary=_past, past_versions=_past)},
 )

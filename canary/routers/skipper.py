@@ -12,7 +12,7 @@ from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import INGRESS, Json
 from canary.routers import ingress
-from canary.routers.base import Apply, Granularity, Observed, Patch, Provider, refused
+from canary.routers.base import BY_WEIGHT, Apply, Granularity, Observed, Patch, Provider, refused
 from canary.routers.route_kind import CANARY, PRIMARY, RouteKind, share
 
 PREFIX = "zalando.org/"
@@ -131,15 +131,7 @@ SKIPPER = Provider(
     hand_back=_hand_back,
     settle=FOLLOWS,
     weights=Granularity.PERCENT,
-    fields=frozenset(
-        {
-            "service.ports",
-            "analysis.stepWeight",
-            "analysis.stepWeightPromotion",
-            "analysis.stepWeightRollback",
-            "ingressRef",
-        }
-    ),
+    fields=BY_WEIGHT | {"service.ports", "ingressRef"},
     problems=_problems,
     routes={
         INGRESS: RouteKind(

@@ -12,6 +12,7 @@ from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import TRAFFIC_SPLITS, Json, ObjectRef, Resource, items, mapping
 from canary.routers.base import (
+    BY_WEIGHT,
     TRAEFIK_FOLLOWS,
     Apply,
     Granularity,
@@ -23,15 +24,7 @@ from canary.routers.base import (
 )
 from canary.routers.route_kind import Lists, share
 
-_FIELDS = frozenset(
-    {
-        "service.hosts",
-        "service.ports",
-        "analysis.stepWeight",
-        "analysis.stepWeightPromotion",
-        "analysis.stepWeightRollback",
-    }
-)
+_FIELDS = BY_WEIGHT | {"service.hosts", "service.ports"}
 _REMEDIES = {"service.gatewayRefs": "take it out, or set provider: gatewayapi:v1, which Linkerd follows, too"}
 _UNITS = {"m": 1, "": 1_000, "k": 1_000_000}
 """How many thousandths one of a quantity is, by what stands behind it."""

@@ -12,6 +12,7 @@ from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import TRAEFIK_SERVICE, Json, ObjectRef, items, mapping
 from canary.routers.base import (
+    BY_WEIGHT,
     TRAEFIK_FOLLOWS,
     Apply,
     Granularity,
@@ -115,9 +116,7 @@ TRAEFIK = Provider(
     hand_back=_hand_back,
     settle=TRAEFIK_FOLLOWS,
     weights=Granularity.PERCENT,
-    fields=frozenset(
-        {"service.ports", "analysis.stepWeight", "analysis.stepWeightPromotion", "analysis.stepWeightRollback"}
-    ),
+    fields=BY_WEIGHT | {"service.ports"},
     problems=_problems,
     routes={
         TRAEFIK_SERVICE: Lists(
