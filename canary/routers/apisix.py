@@ -148,7 +148,10 @@ def _said(route: Json, name: str) -> Iterator[str]:
 
 
 def _problems(canary: Canary) -> tuple[Problem, ...]:
-    return refused(canary, APISIX)
+    ref, found = canary.spec.route_ref, refused(canary, APISIX)
+    if ref is None or ref.kind in ("", APISIX_ROUTE.kind):
+        return found
+    return (*found, Problem("spec.routeRef.kind", f"{ref.kind} is none of APISIX's", f"write {APISIX_ROUTE.kind}"))
 
 
 def _rules(route: Json) -> list[Json]:

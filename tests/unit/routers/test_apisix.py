@@ -189,3 +189,11 @@ def test_flaggers_route_is_taken_over_in_place() -> None:
     (ours,) = made(ROUTER, CANARY, ALL_PRIMARY, route(rule("a")))
     assert by_ref([ours]).keys() == {OURS}
     assert [each["priority"] for each in ours["spec"]["http"]] == [10_000]
+
+
+def test_a_route_of_another_gateway_is_refused() -> None:
+    ref = CANARY.spec.route_ref
+    assert ref is not None
+    other = CANARY.replace(spec=CANARY.spec.replace(route_ref=ref.replace(kind="Route")))
+    (problem,) = ROUTER.problems(other)
+    assert (problem.field, problem.remedy) == ("spec.routeRef.kind", "write ApisixRoute")
