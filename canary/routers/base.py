@@ -70,15 +70,11 @@ class Patch:
     patch: Json
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """The end of an object that was made for the Canary, where there is one."""
+Write = Apply | Patch
+"""What is to be done to one object; nothing where it is so already.
 
-    ref: ObjectRef
-
-
-Write = Apply | Patch | Delete
-"""What is to be done to one object; nothing where it is so already."""
+Nothing is deleted: what is made for a Canary goes with it.
+"""
 
 
 def _settled(_canary: Canary, _observed: "Observed") -> str:
@@ -128,7 +124,7 @@ class Provider:
         problems: what it can't honour of a spec; nothing is accepted and ignored.
         routes: the kinds of object that lead users to the versions, and are made beside these, each with how that is
             read and ended when a spec names it no more; none where Services alone do.
-        sources: further kinds that it makes or reads.
+        sources: the kinds of others that it reads besides.
     """
 
     names: tuple[str, ...]

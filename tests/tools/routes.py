@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from canary.api.canary import Canary
 from canary.api.traffic import Split
 from canary.kube.types import RESOURCES, Json, ObjectRef, Resource
-from canary.routers.base import Apply, Delete, Observed, Patch, Provider, Write
+from canary.routers.base import Apply, Observed, Patch, Provider, Write
 
 _SERVED: Mapping[tuple[str, str], Resource] = {
     (version, each.kind): each for each in RESOURCES for version in (each.api_version, "")
@@ -42,8 +42,6 @@ def after(writes: Iterable[Write], observed: Observed) -> dict[ObjectRef, Json]:
                 found[ref(manifest)] = manifest
             case Patch(where, patch):
                 found[where] = merged(found[where], patch)
-            case Delete(where):
-                found.pop(where, None)
     return found
 
 

@@ -47,7 +47,7 @@ from canary.rollout.decision import (
     WakeAutoscaler,
 )
 from canary.rollout.deletion import FINALIZER
-from canary.routers.base import Apply, Delete, Granularity, Patch, Provider
+from canary.routers.base import Apply, Granularity, Patch, Provider
 from canary.routers.base import Write as Planned
 from canary.workloads import config_sync, configs
 from canary.workloads.base import Rules, Target, made_of, owners_of, primary_name
@@ -150,11 +150,6 @@ class Actor:
                 written = await self._client.merge_patch(*ref, patch)
                 self._wrote(written)
                 self.applied.append(Write(_words(written), str(patch), tuple(differences(before, patch))))
-            case Delete(ref):
-                if self._caches.get(*ref) is not None:
-                    with suppress(NotFound):
-                        await self._client.delete(*ref)
-                    self.writes += 1
             case _:
                 assert_never(write)
 
