@@ -102,8 +102,10 @@ def _unserved(canary: Canary, router: Provider | None, lookup: Lookup) -> Iterat
 
 def _unfit(canary: Canary, router: Provider | None, lookup: Lookup) -> tuple[Problem, ...]:
     """What is wrong with the objects of others that a provider goes by, where all of them can be seen."""
-    there = {ref: lookup.find(*ref) for ref in router.refs(canary)} if router is not None else {}
-    if router is None or any(isinstance(found, Gap) for found in there.values()):
+    if router is None:
+        return ()
+    there = {ref: lookup.find(*ref) for ref in router.refs(canary)}
+    if any(isinstance(there[ref], Gap) for ref in (*router.adjusts(canary), *router.reads(canary))):
         return ()
     there |= glanced(router, canary, lookup.find)
     return router.unfit(canary, {ref: found for ref, found in there.items() if isinstance(found, dict)})

@@ -143,6 +143,30 @@ def test_a_port_by_a_name_that_no_container_has_is_refused(rehearse: Rehearse) -
     )
 
 
+INGRESS = """\
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: shop, namespace: prod}
+spec:
+  rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: SERVICE, port: {number: 80}}}}]}}]
+"""
+
+
+@ALL_WAYS
+@pytest.mark.parametrize(("service", "code"), [("blog", 2), ("shop", 0)])
+def test_the_ingress_that_a_spec_starts_from_is_held_against_it(
+    rehearse: Rehearse, way: str, service: str, code: int
+) -> None:
+    ref = "{apiVersion: networking.k8s.io/v1, kind: Ingress, name: shop}"
+    spec = CANARY.replace("provider: traefik", f"provider: nginx\n  ingressRef: {ref}")
+    ended, lines = rehearse(way, canary=spec, metrics=TEMPLATE, ingress=INGRESS.replace("SERVICE", service))
+
+    assert ended == code
+    assert [line for line in lines if "spec.ingressRef.name: no rule of Ingress shop leads" in line] == lines[
+        : bool(code)
+    ]
+
+
 def test_a_number_in_quotes_is_the_name_of_a_port(rehearse: Rehearse) -> None:
     named = CANARY.replace("{port: 80}", '{port: 80, targetPort: "8080"}')
     _, (line,) = rehearse("stream", canary=named, deployment=DEPLOYMENT)
