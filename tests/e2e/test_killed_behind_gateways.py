@@ -1,0 +1,105 @@
+"""A controller that is killed three times in one rollout, behind each gateway: no request is lost."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+
+from canary.kube.types import HTTP_PROXY, HTTP_ROUTE, INGRESS, VIRTUAL_SERVICE, Json, Resource
+from canary.sandbox.gateway import Gateway
+from canary.sandbox.gateways.contour import CONTOUR
+from canary.sandbox.gateways.istio import GATEWAY, ISTIO, NAMESPACE
+from canary.sandbox.gateways.nginx import NGINX
+from canary.sandbox.harness import Rig
+from canary.sandbox.scenario import NAME, PORT, Scenario, canary_of
+
+CONTROLLER = "killed controller"
+RATE = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """How an application is reached.
+
+    Args:
+        gateway: by which gateway.
+        route: by which kind of object of ours.
+        theirs: the object of the users that leads there, where they have one.
+        service: what the Canary's spec says of its Service.
+        spec: what else it says.
+    """
+
+    gateway: Gateway
+    route: Resource
+    theirs: Callable[[Scenario], tuple[Resource, Json] | None] = lambda _: None
+    service: Callable[[Scenario], Json] = lambda _: {}
+    spec: Callable[[Scenario], Json] = lambda _: {}
+
+
+def front(scenario: Scenario) -> tuple[Resource, Json]:
+    return HTTP_PROXY, {"virtualhost": {"fqdn": scenario.host}, "includes": [{"name": NAME}]}
+
+
+def ingress(scenario: Scenario) -> tuple[Resource, Json]:
+    backend = {"service": {"name": NAME, "port": {"number": PORT}}}
+    paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
+    return INGRESS, {"ingressClassName": "nginx", "rules": [{"host": scenario.host, "http": {"paths": paths}}]}
+
+
+BEHIND = {
+    "contour": Behind(CONTOUR, HTTP_PROXY, theirs=front),
+    "gatewayapi:v1": Behind(
+        CONTOUR, HTTP_ROUTE, service=lambda each: {"hosts": [each.host], "gatewayRefs": [CONTOUR.parent]}
+    ),
+    "istio": Behind(
+        ISTIO, VIRTUAL_SERVICE, service=lambda each: {"hosts": [each.host], "gateways": [f"{NAMESPACE}/{GATEWAY}"]}
+    ),
+    "nginx": Behind(
+        NGINX,
+        INGRESS,
+        theirs=ingress,
+        spec=lambda _: {"ingressRef": {"apiVersion": INGRESS.api_version, "kind": INGRESS.kind, "name": "theirs"}},
+    ),
+}
+
+
+@pytest_asyncio.fixture
+async def killable(site: Rig) -> AsyncIterator[Rig]:
+    """A controller for this namespace alone; with no Lease to wait for, it acts again as soon as it is back."""
+    own = ("--enable-leader-election=false", f"--namespace={site.namespace}", "--traffic-settle-time=istio=3s")
+    await site.start_controller(*own, name=CONTROLLER)
+    yield site
+    await site.cluster.parts[CONTROLLER].stop()
+
+
+async def kill_and_start(rig: Rig) -> None:
+    part = rig.cluster.parts[CONTROLLER]
+    part.kill()
+    await part.start()
+
+
+@pytest.mark.parametrize("provider", BEHIND)
+async def test_killed_at_a_step_at_promotion_and_at_its_end(killable: Rig, provider: str) -> None:
+    behind = BEHIND[provider]
+    await killable.cluster.open(behind.gateway)
+    async with Scenario.on(killable, behind.route, behind.gateway.url) as scenario:
+        if (found := behind.theirs(scenario)) is not None:
+            resource, spec = found
+            metadata = {"name": "theirs", "namespace": killable.namespace}
+            head = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
+            await killable.apply({**head, "spec": spec})
+        service = {"port": PORT, **behind.service(scenario)}
+        made = canary_of(killable.namespace, {"interval": "3s"}, provider=provider, service=service)
+        made["spec"] |= behind.spec(scenario)
+        await scenario.initialise(made)
+        async with scenario.traffic(RATE) as traffic:
+            await scenario.deploy("1.0.1")
+            for phase in ("Progressing", "Promoting", "Finalising"):
+                await scenario.phase(phase)
+                await kill_and_start(killable)
+            assert await scenario.ended() == "Succeeded"
+        assert [str(each) for each in traffic.lost] == []
+        assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
+        assert scenario.serving == "sample/web:1.0.1"
+        assert scenario.unserved == []
