@@ -1,4 +1,4 @@
-"""The queries behind `request-success-rate` and `request-duration`, per traffic provider, as data.
+"""The queries behind `request-success-rate`, `request-duration` and `request-rate`, per traffic provider, as data.
 
 All of them ask Prometheus about the canary's requests only. What each data plane exports is stated once, as the
 series that count its requests and the series that time them; the two queries follow from that:
@@ -12,14 +12,14 @@ series that count its requests and the series that time them; the two queries fo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from metrics.errors import MisconfiguredError
 from metrics.templates import Model, render
-from metrics.threshold import REQUEST_DURATION, REQUEST_SUCCESS_RATE
+from metrics.threshold import REQUEST_DURATION, REQUEST_RATE, REQUEST_SUCCESS_RATE
 
-UNITS: Mapping[str, str] = {REQUEST_SUCCESS_RATE: "%", REQUEST_DURATION: " ms"}
+UNITS: Mapping[str, str] = {REQUEST_SUCCESS_RATE: "%", REQUEST_DURATION: " ms", REQUEST_RATE: " requests/s"}
 """What stands behind the number of each built-in metric; its keys are the built-in metrics."""
 
 _SECONDS = 1000
@@ -225,11 +225,18 @@ TRAFFIC: Mapping[str, tuple[Requests, ...]] = {
 """By traffic provider, what its data plane exports about the canary's requests, best source first."""
 
 
+_QUERIES: Mapping[str, Callable[[Requests], str]] = {
+    REQUEST_SUCCESS_RATE: lambda source: source.success_rate,
+    REQUEST_DURATION: lambda source: source.milliseconds,
+    REQUEST_RATE: lambda source: source.per_second,
+}
+
+
 def template_of(metric: str, provider: str) -> str:
     """The query template of a built-in metric.
 
     Args:
-        metric: `request-success-rate` or `request-duration`.
+        metric: `request-success-rate`, `request-duration` or `request-rate`.
         provider: the traffic provider as the Canary or the command line names it; a version behind a colon
             (`gatewayapi:v1`) makes no difference, and `smi:NAME` is NAME where that is a mesh.
 
@@ -238,9 +245,7 @@ def template_of(metric: str, provider: str) -> str:
     """
     if metric not in UNITS:
         raise MisconfiguredError(f"{metric!r} is no built-in metric; there are {', '.join(sorted(UNITS))}")
-    return _first(
-        source.success_rate if metric == REQUEST_SUCCESS_RATE else source.milliseconds for source in _sources(provider)
-    )
+    return _first(_QUERIES[metric](source) for source in _sources(provider))
 
 
 def requests_of(provider: str) -> str:

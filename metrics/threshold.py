@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 REQUEST_SUCCESS_RATE = "request-success-rate"
 REQUEST_DURATION = "request-duration"
+REQUEST_RATE = "request-rate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,9 @@ class Threshold:
 def threshold_of(name: str, threshold: float | None, *, low: float | None, high: float | None) -> Threshold:
     """Read a metric's `threshold` and `thresholdRange` as Flagger does.
 
-    A range wins over the single number. The single number is the minimum of request-success-rate (percent)
-    and the maximum of everything else: of request-duration in milliseconds. Neither written means 0.
+    A range wins over the single number. The single number is the minimum of request-success-rate (percent), and of
+    request-rate (a second), which Flagger doesn't have; and the maximum of everything else: of request-duration in
+    milliseconds. Neither written means 0.
 
     Args:
         name: the metric's name in the Canary.
@@ -81,7 +83,7 @@ def threshold_of(name: str, threshold: float | None, *, low: float | None, high:
     if low is not None or high is not None:
         return Threshold(low, high)
     bound = threshold or 0.0
-    return Threshold(min=bound) if name == REQUEST_SUCCESS_RATE else Threshold(max=bound)
+    return Threshold(min=bound) if name in (REQUEST_SUCCESS_RATE, REQUEST_RATE) else Threshold(max=bound)
 
 
 def plain(value: float) -> str:

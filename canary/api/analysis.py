@@ -15,7 +15,8 @@ DAY_SECONDS = 86_400
 
 REQUEST_SUCCESS_RATE = "request-success-rate"
 REQUEST_DURATION = "request-duration"
-BUILT_IN_METRICS = frozenset({REQUEST_SUCCESS_RATE, REQUEST_DURATION})
+REQUEST_RATE = "request-rate"
+BUILT_IN_METRICS = (REQUEST_SUCCESS_RATE, REQUEST_DURATION, REQUEST_RATE)
 
 
 MAX_ITERATIONS = 10_000
@@ -70,11 +71,11 @@ class Metric(Model):
     """One number that is checked at every step."""
 
     name: str = Field(json_schema_extra={"maxLength": 253})
-    """Name of the metric; request-success-rate and request-duration are built in."""
+    """Name of the metric; request-success-rate, request-duration and request-rate are built in."""
     interval: GoDuration = Field(default=timedelta(minutes=1), json_schema_extra={"x-crd-longest": "8760h"})
     """Window that the number is taken over; 1m where absent."""
     threshold: FiniteFloat | None = None
-    """Limit: the least for request-success-rate (percent), the most for all others (request-duration: ms)."""
+    """Limit: the least for request-success-rate (percent) and request-rate (a second), else the most (duration: ms)."""
     threshold_range: ThresholdRange | None = None
     """The values that pass; goes before threshold."""
     query: str = ""
@@ -102,7 +103,7 @@ class Metric(Model):
         if self.threshold_range is not None:
             return self.threshold_range
         threshold = self.threshold or 0.0
-        if self.is_built_in and self.name == REQUEST_SUCCESS_RATE:
+        if self.is_built_in and self.name in (REQUEST_SUCCESS_RATE, REQUEST_RATE):
             return ThresholdRange(min=threshold)
         return ThresholdRange(max=threshold)
 

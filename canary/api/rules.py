@@ -261,7 +261,7 @@ def _built_in(field: str, metric: Metric) -> Iterator[Problem]:
         yield Problem(
             f"{field}.name",
             f"there is no metric {metric.name!r}",
-            "write request-success-rate or request-duration, or set templateRef",
+            "write request-success-rate, request-duration or request-rate, or set templateRef",
         )
     elif metric.threshold is None and metric.threshold_range is None:
         yield Problem(

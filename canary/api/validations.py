@@ -100,8 +100,9 @@ _OWN_QUERY = f"has(self.templateRef) || {_filled('self', 'query')}"
 
 _METRIC = [
     _rule(
-        f"{_OWN_QUERY} || self.name in ['request-success-rate', 'request-duration']",
-        "name is no metric that is built in; write request-success-rate or request-duration, or set templateRef",
+        f"{_OWN_QUERY} || self.name in ['request-success-rate', 'request-duration', 'request-rate']",
+        "name is no metric that is built in; write request-success-rate, request-duration or request-rate, "
+        "or set templateRef",
     ),
     _rule(
         f"{_OWN_QUERY} || has(self.threshold) || has(self.thresholdRange)",

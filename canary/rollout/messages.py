@@ -182,6 +182,8 @@ def _against(metric: Metric, check: CheckStatus) -> str:
             return f"success rate {value:.2f}% {sign} {bound:g}%"
         case "request-duration":
             return f"request duration {value:.0f}ms {sign} {bound:g}ms"
+        case "request-rate":
+            return f"request rate {value:.2f}/s {sign} {bound:g}/s"
         case _:
             return f"{metric.name} {value:.2f} {sign} {bound:g}"
 

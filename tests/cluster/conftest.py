@@ -1,14 +1,19 @@
 """One cluster for all tests of this folder; see `tests.tools.clusters`."""
 
+import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from canary.kube.client import KubeClient
+from canary.kube.types import name_of
+from canary.sandbox.bootstrap import DEFINITION, install
 from canary.sandbox.cluster import Cluster
+from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig
 from tests.tools.clusters import cluster, cluster_options, namespace, pytest_pyfunc_call, running_cluster
 from tests.tools.gateways import contour, istio, nginx
@@ -26,10 +31,14 @@ __all__ = [
     "pytest_pyfunc_call",
     "rig",
     "running_cluster",
+    "upstream",
 ]
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
 SYSTEM = "canary-system"
+SCHEMAS = Path(__file__).with_name("schemas")
+PROJECTS = ("apisix", "contour", "gloo", "istio", "knative", "kuma", "openshift", "smi")
+"""Those whose definitions the sandbox doesn't have already."""
 
 
 @pytest.fixture
@@ -55,3 +64,32 @@ async def rig(cluster: Cluster, namespace: str, installation: Path) -> AsyncIter
         )
         yield rig
     await cluster.parts["controller"].stop()
+
+
+@pytest.fixture(scope="module")
+def upstream(running_cluster: Cluster) -> Iterator[None]:
+    """The definitions that are not there yet, until the last test of a file: to other tests there are no such kinds."""
+    known = [each for project in PROJECTS for each in json.loads((SCHEMAS / f"{project}.json").read_text())]
+
+    async def put() -> list[str]:
+        async with KubeClient.connect(running_cluster.kubeconfig) as client:
+            there = await present(client)
+            await install(client, [each for each in known if name_of(each) not in there], until)
+            return [name_of(each) for each in known if name_of(each) not in there]
+
+    async def remove(names: list[str]) -> None:
+        async with KubeClient.connect(running_cluster.kubeconfig) as client:
+            for name in names:
+                await client.delete(DEFINITION, None, name)
+            await eventually(lambda: present(client), lambda there: not there & {*names}, within=60)
+
+    async def present(client: KubeClient) -> set[str]:
+        return {name_of(each) for each in (await client.list(DEFINITION, None))["items"]}
+
+    made = asyncio.run(put())
+    yield
+    asyncio.run(remove(made))
+
+
+async def until(condition: Callable[[], Awaitable[bool]], _problem: str) -> None:
+    await eventually(condition, bool, within=60)

@@ -13,7 +13,7 @@ from canary.sandbox import binaries
 from deploy.grafana.queries import DASHBOARD, queries
 from metrics.builtin import TRAFFIC, query_of
 from metrics.templates import Model
-from metrics.threshold import REQUEST_DURATION, REQUEST_SUCCESS_RATE
+from metrics.threshold import REQUEST_DURATION, REQUEST_RATE, REQUEST_SUCCESS_RATE
 
 MODEL = Model(
     name="app",
@@ -152,6 +152,15 @@ def test_without_requests_there_is_no_success_rate(tmp_path: Path, provider: str
     judged(tmp_path, counted(counter, labels, code, 0, 0), {query: 1})
 
 
+@pytest.mark.parametrize("provider", COUNTERS)
+def test_the_rate_is_of_all_requests_a_second(tmp_path: Path, provider: str) -> None:
+    counter, labels, code, neighbours = COUNTERS[provider]
+    series = counted(counter, labels, code, 30, 15)
+    for name in neighbours:
+        series |= counted(counter, neighbour(labels, name), code, 0, 1000)
+    judged(tmp_path, series, {f"round({query_of(REQUEST_RATE, provider.partition(',')[0], MODEL)}, 1e-6)": 3})
+
+
 def test_latency_is_read_from_either_form_of_a_histogram(tmp_path: Path) -> None:
     """Where native histograms are scraped, Prometheus 3 keeps no buckets beside them unless it is told to."""
     query = query_of(REQUEST_DURATION, "kubernetes", MODEL)
@@ -167,7 +176,7 @@ def test_latency_is_read_from_either_form_of_a_histogram(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("provider", sorted(TRAFFIC))
-@pytest.mark.parametrize("metric", [REQUEST_SUCCESS_RATE, REQUEST_DURATION])
+@pytest.mark.parametrize("metric", [REQUEST_SUCCESS_RATE, REQUEST_DURATION, REQUEST_RATE])
 def test_every_query_is_promql(tmp_path: Path, metric: str, provider: str) -> None:
     judged(tmp_path, {}, {query_of(metric, provider, MODEL): None})
 

@@ -51,7 +51,7 @@ async def test_what_a_component_adds(cluster: Cluster, installation: Path, tmp_p
 
 
 async def test_what_the_pages_show(
-    cluster: Cluster, installation: Path, tmp_path: Path, pages: dict[str, list[Json]]
+    cluster: Cluster, upstream: None, installation: Path, tmp_path: Path, pages: dict[str, list[Json]]
 ) -> None:
     await prepare(cluster, installation)
     for page, objects in pages.items():

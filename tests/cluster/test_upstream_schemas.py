@@ -1,9 +1,8 @@
 """What traffic providers write is taken by a real API server that has the definitions of those who read it."""
 
-import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -12,48 +11,21 @@ import yaml
 
 from canary.api.canary import parse_canary
 from canary.api.traffic import Split
-from canary.kube.client import FIELD_MANAGER, KubeClient
+from canary.kube.client import FIELD_MANAGER
 from canary.kube.diff import differences
 from canary.kube.types import Json, resource_of
 from canary.routers.registry import ROUTERS
 from canary.sandbox import addresses
-from canary.sandbox.bootstrap import DEFINITION, install
 from canary.sandbox.cluster import Cluster
-from canary.sandbox.conditions import eventually
 from tests.tools.routes import by_ref
 
 HERE = Path(__file__).parent
-PROJECTS = ("apisix", "contour", "gloo", "istio", "knative", "kuma", "openshift", "smi")
-"""Those whose definitions the sandbox doesn't have already."""
 GOLDEN = [
     pytest.param(yaml.safe_load(path.read_text()), id=f"{path.parent.name}/{path.stem}")
     for path in sorted((HERE.parent / "unit/routers/golden").glob("*/*.yaml"))
 ]
 APPLY = "application/apply-patch+yaml"
 NONE = 404
-
-
-@pytest.fixture(scope="module")
-def upstream(running_cluster: Cluster) -> Iterator[None]:
-    """The definitions, until the last test of this file: to other tests there are no such kinds."""
-    definitions = [each for project in PROJECTS for each in json.loads((HERE / f"schemas/{project}.json").read_text())]
-
-    async def put() -> None:
-        async with KubeClient.connect(running_cluster.kubeconfig) as client:
-            await install(client, definitions, until)
-
-    async def remove() -> None:
-        async with KubeClient.connect(running_cluster.kubeconfig) as client:
-            for each in definitions:
-                await client.delete(DEFINITION, None, each["metadata"]["name"])
-
-    asyncio.run(put())
-    yield
-    asyncio.run(remove())
-
-
-async def until(condition: Callable[[], Awaitable[bool]], _problem: str) -> None:
-    await eventually(condition, bool, within=60)
 
 
 @pytest.fixture

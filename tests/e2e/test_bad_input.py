@@ -26,7 +26,7 @@ SEEN_BY_ONE_OBJECT: Mapping[str, tuple[Json, str, str]] = {
     "unknown metric": (
         {"metrics": [{"name": "happiness", "thresholdRange": {"min": 99}}]},
         "spec.analysis.metrics[0]",
-        "write request-success-rate or request-duration, or set templateRef",
+        "write request-success-rate, request-duration or request-rate, or set templateRef",
     ),
     "weights over 100": ({"maxWeight": 150}, "spec.analysis.maxWeight", "100"),
     "no webhook address": (

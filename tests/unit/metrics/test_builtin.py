@@ -169,7 +169,7 @@ def test_durations_are_in_milliseconds(provider: str) -> None:
 def test_unknown_names_are_refused_with_those_there_are() -> None:
     with pytest.raises(MisconfiguredError, match="'nope', only for alb, apisix, appmesh"):
         template_of("request-duration", "nope")
-    with pytest.raises(MisconfiguredError, match="there are request-duration, request-success-rate"):
+    with pytest.raises(MisconfiguredError, match="there are request-duration, request-rate, request-success-rate"):
         template_of("nope", "istio")
 
 
