@@ -7,7 +7,7 @@ NETNS := $(BIN)/python -m canary.sandbox.netns --
 LANES := --dist loadfile --tx "3*popen//python=$(NETNS) $(BIN)/python"
 
 .DEFAULT_GOAL := help
-.PHONY: help parts flagger helm gateways demo test test-fast test-slow lint types unit cluster e2e bench crds requirements clean
+.PHONY: help parts flagger helm gateways demo test test-fast test-gateways test-slow lint types unit cluster e2e bench crds requirements clean
 
 help: ## Show what there is to do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,11 +35,14 @@ demo: $(VENV)/.sandbox ## Watch a good and a bad version roll out, on a real con
 	$(BIN)/canary sandbox demo
 
 # What takes one core runs beside the builds.
-test: ## Run all checks and tests but the slow ones
+test: ## Run all checks and tests but the slow ones and those of test-gateways
 	$(MAKE) --jobs=2 lint types gateways
 	$(MAKE) unit cluster e2e
 
 test-fast: lint types unit ## Run the checks and the pure tests
+
+test-gateways: flagger gateways ## Run more tests behind gateways beside Traefik: kills, handing over, routes of others
+	$(BIN)/python -m pytest tests/e2e -m gateways --timeout 300 $(LANES)
 
 test-slow: parts ## Run the tests that take a quarter of an hour in real time
 	$(NETNS) $(BIN)/python -m pytest tests/e2e -m slow --timeout 1800
@@ -74,7 +77,7 @@ flagger: parts ## Build the real Flagger, whose Canaries a test takes over
 	$(BIN)/python -m canary.sandbox.binaries flagger
 
 e2e: flagger gateways ## Run the tests with real gateway, Prometheus and traffic
-	$(BIN)/python -m pytest tests/e2e -m "not slow" --timeout 300 $(LANES)
+	$(BIN)/python -m pytest tests/e2e -m "not slow and not gateways" --timeout 300 $(LANES)
 
 bench: parts ## Measure speed, requests and memory; BENCH="storm --against REV" says what, and beside which revision
 	$(NETNS) $(BIN)/python -m bench $(BENCH)

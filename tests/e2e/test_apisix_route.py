@@ -3,11 +3,15 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from canary.kube.types import APISIX_ROUTE, CANARY, Json
 from canary.sandbox.bootstrap import DEFINITION
 from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, without_repeats
 from canary.sandbox.scenario import NAME, PORT, STEPS, Scenario, canary_of
+
+pytestmark = pytest.mark.gateways
 
 SCHEMA = Path(__file__).parents[1] / "cluster/schemas/apisix.json"
 THEIRS, OURS = "web", f"web-{NAME}-canary"

@@ -14,6 +14,8 @@ from canary.sandbox.gateways.nginx import NGINX
 from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import NAME, PORT, Scenario, canary_of
 
+pytestmark = pytest.mark.gateways
+
 CONTROLLER = "killed controller"
 RATE = 100.0
 

@@ -16,6 +16,8 @@ from canary.sandbox.harness import Rig, without_repeats
 from canary.sandbox.scenario import NAME, PORT, STEPS, Scenario, canary_of
 from tests.tools.routes import by_ref
 
+pytestmark = pytest.mark.gateways
+
 ROUTES = Path(__file__).parents[1] / "cluster/schemas/openshift.json"
 THEIRS = "web"
 CONTROLLER = "hurried-controller"

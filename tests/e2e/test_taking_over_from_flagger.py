@@ -195,7 +195,9 @@ ROUTES: dict[str, tuple[Resource, Any, Gateway]] = {
 }
 
 
-@pytest.mark.parametrize("provider", ROUTES)
+@pytest.mark.parametrize(
+    "provider", [pytest.param(each, marks=[pytest.mark.gateways] if each == "istio" else []) for each in ROUTES]
+)
 async def test_in_mid_rollout_it_goes_on_from_its_weight_and_promotes(flagger: Rig, provider: str) -> None:
     resource, make, gateway = ROUTES[provider]
     await flagger.cluster.open(gateway)
