@@ -164,7 +164,7 @@ async def test_a_target_that_never_gets_ready_holds_it_until_the_deadline(rig: R
 
 
 @WAYS
-async def test_a_spec_that_names_a_provider_that_nobody_knows_does_not_hold_it(rig: Rig, revert: bool) -> None:
+async def test_a_spec_that_names_a_provider_that_is_not_installed_does_not_hold_it(rig: Rig, revert: bool) -> None:
     async with Scenario.on(rig) as scenario:
         await scenario.initialise(canary_of(rig.namespace, revertOnDeletion=revert))
         async with served(scenario, by={"1.0.0"}):

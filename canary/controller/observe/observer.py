@@ -330,6 +330,9 @@ class Observer:
         kind, router, canary = seen.kind, seen.router, seen.canary
         if kind is None or router is None or seen.target is None:
             return False
+        if any(self._caches.state(ref.resource).freshness is Freshness.ABSENT for ref in router.makes(canary)):
+            # There is nothing of its provider that could be led back.
+            return False
         try:
             kind.handed_back_services(seen.target, canary, rules=self._options.rules, observed=seen.services)
             router.hand_back(canary, seen.routes)
