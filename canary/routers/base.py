@@ -1,6 +1,6 @@
 """What a traffic provider is, and what providers have in common."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -13,7 +13,7 @@ from canary.api.problems import Problem
 from canary.api.service import ServicePort
 from canary.api.traffic import Split
 from canary.kube.types import Json, ObjectRef, Resource, mapping
-from canary.routers.route_kind import RouteKind
+from canary.routers.route_kind import RouteKind, share
 
 Observed = Mapping[ObjectRef, Json]
 """Objects that exist, by where they are."""
@@ -288,6 +288,22 @@ def together(splits: Iterable[Split | None]) -> Split | None:
     return max((first, *(each for each in others if each is not None)), key=lambda split: split.canary)
 
 
+def by_rules(canary: Canary, weights: Sequence[Mapping[str, int]]) -> tuple[int, bool] | None:
+    """What the rules of a route say by the weights that each gives to Services.
+
+    Returns:
+        The canary's percent, and whether that is of chosen requests; None where the rules lead elsewhere.
+    """
+    ours = {canary.service_primary_name, canary.service_canary_name}
+    if not weights or not all(found and found.keys() <= ours for found in weights):
+        return None
+    first, *rest = weights
+    if len(rest) > 1 or any(canary.service_canary_name in found for found in rest):
+        return None
+    percent = share(first.get(canary.service_canary_name, 0), first.get(canary.service_primary_name, 0))
+    return None if percent is None else (percent, bool(rest))
+
+
 def route_metadata(canary: Canary, name: str, existing: Json | None, *, owned: bool = True) -> Json:
     """The metadata of an object that divides requests.
 
@@ -303,6 +319,18 @@ def route_metadata(canary: Canary, name: str, existing: Json | None, *, owned: b
     if owned:
         metadata.update(owner(canary, existing))
     return metadata
+
+
+def written(canary: Canary, ref: ObjectRef, spec: Json, observed: Observed, *, owned: bool = True) -> Apply:
+    """The object that divides requests there, by this spec."""
+    return Apply(
+        {
+            "apiVersion": ref.resource.api_version,
+            "kind": ref.resource.kind,
+            "metadata": route_metadata(canary, ref.name, observed.get(ref), owned=owned),
+            "spec": spec,
+        }
+    )
 
 
 def owner(canary: Canary, existing: Json | None) -> Json:

@@ -20,12 +20,12 @@ from canary.routers.base import (
     Provider,
     need_conditions,
     refused,
-    route_metadata,
     route_refs,
     routed_ports,
     together,
+    written,
 )
-from canary.routers.route_kind import Lists, share
+from canary.routers.route_kind import Lists, lists, share
 
 CONTOUR_FOLLOWS = timedelta(seconds=2)
 """How long requests may go on as before after an HTTPProxy has changed.
@@ -174,20 +174,7 @@ def _service(canary: Canary, name: str, port: ServicePort, weight: int) -> Json:
 
 
 def _manifest(canary: Canary, name: str, routes: list[Json], observed: Observed, *, owned: bool) -> Apply:
-    existing = observed.get(ObjectRef(HTTP_PROXY, canary.namespace, name))
-    return Apply(
-        {
-            "apiVersion": HTTP_PROXY.api_version,
-            "kind": HTTP_PROXY.kind,
-            "metadata": route_metadata(canary, name, existing, owned=owned),
-            "spec": {"routes": routes},
-        }
-    )
-
-
-def _services(spec: Json) -> list[list[Json]]:
-    found = (route.get("services") for route in items(spec.get("routes")))
-    return [each for each in found if isinstance(each, list)]
+    return written(canary, ObjectRef(HTTP_PROXY, canary.namespace, name), {"routes": routes}, observed, owned=owned)
 
 
 def _copied(service: Json) -> bool:
@@ -233,7 +220,7 @@ CONTOUR = Provider(
     problems=_problems,
     routes={
         HTTP_PROXY: Lists(
-            backends=_services,
+            backends=lambda spec: lists(items(spec.get("routes")), "services"),
             part=lambda spec: {"routes": items(spec.get("routes"))},
             named=_named,
             copied=_copied,

@@ -17,13 +17,14 @@ from canary.routers.base import (
     Granularity,
     Observed,
     Provider,
+    by_rules,
     need_conditions,
     refused,
-    route_metadata,
     routed_ports,
     together,
+    written,
 )
-from canary.routers.route_kind import Lists, share
+from canary.routers.route_kind import Lists, lists, summed
 
 _FIELDS = BY_WEIGHT | {
     "service.timeout",
@@ -115,17 +116,11 @@ def _split_of(canary: Canary, route: Json) -> Split | None:
     """How one route divides requests; None where it doesn't exist or leads elsewhere."""
     found = items(mapping(route.get("spec")).get("rules"))
     rules = affinity.weighted_rule(canary, found)
-    weights = [_weights(rule) for rule in rules]
-    ours = {canary.service_primary_name, canary.service_canary_name}
-    if not rules or not all(found and found.keys() <= ours for found in weights):
+    said = by_rules(canary, [summed(items(rule.get("backendRefs"))) for rule in rules])
+    if said is None:
         return None
-    first, rest = weights[0], weights[1:]
-    if len(rest) > 1 or any(canary.service_canary_name in found for found in rest):
-        return None
-    percent = share(first.get(canary.service_canary_name, 0), first.get(canary.service_primary_name, 0))
-    if percent is None:
-        return None
-    return Split(percent, _mirrored(rules[0], canary.service_canary_name), matched=bool(rest))
+    percent, matched = said
+    return Split(percent, _mirrored(rules[0], canary.service_canary_name), matched=matched)
 
 
 def _not_taken(route: Json, ref: ObjectRef, gateways: set[str]) -> str:
@@ -156,22 +151,13 @@ def _rules(canary: Canary, port: ServicePort, split: Split) -> list[Json]:
 def _manifest(
     canary: Canary, name: str, port: ServicePort, rules: list[Json], observed: Observed, *, owned: bool
 ) -> Apply:
-    kind = _kind(port)
     spec: Json = {
         "parentRefs": [_parent(ref) for ref in port.gateway_refs],
         "rules": [grpc.rule(rule) for rule in rules] if port.is_grpc else rules,
     }
     if canary.spec.service.hosts:
         spec["hostnames"] = list(canary.spec.service.hosts)
-    existing = observed.get(ObjectRef(kind, canary.namespace, name))
-    return Apply(
-        {
-            "apiVersion": kind.api_version,
-            "kind": kind.kind,
-            "metadata": route_metadata(canary, name, existing, owned=owned),
-            "spec": spec,
-        }
-    )
+    return written(canary, ObjectRef(_kind(port), canary.namespace, name), spec, observed, owned=owned)
 
 
 def _parent(ref: ListenerReference) -> Json:
@@ -204,15 +190,6 @@ def _backend(name: str, port: ServicePort, weight: int) -> Json:
     return {"group": "", "kind": "Service", "name": name, "port": port.port, "weight": weight}
 
 
-def _weights(rule: Json) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for backend in items(rule.get("backendRefs")):
-        name = str(backend.get("name"))
-        weight = backend.get("weight")
-        found[name] = found.get(name, 0) + (1 if weight is None else int(weight))
-    return found
-
-
 def _mirrored(rule: Json, service: str) -> int:
     for entry in items(rule.get("filters")):
         mirror = mapping(entry.get("requestMirror"))
@@ -227,24 +204,14 @@ def _mirrored(rule: Json, service: str) -> int:
     return 0
 
 
-def _backend_refs(spec: Json) -> list[list[Json]]:
-    found = (rule.get("backendRefs") for rule in items(spec.get("rules")))
-    return [each for each in found if isinstance(each, list)]
-
-
-def _filters(spec: Json) -> list[list[Json]]:
-    found = (rule.get("filters") for rule in items(spec.get("rules")))
-    return [each for each in found if isinstance(each, list)]
-
-
 def _copied_to(entry: Json) -> str:
     return str(mapping(mapping(entry.get("requestMirror")).get("backendRef")).get("name", ""))
 
 
 _ROUTE = Lists(
-    backends=_backend_refs,
+    backends=lambda spec: lists(items(spec.get("rules")), "backendRefs"),
     part=lambda spec: {"rules": items(spec.get("rules"))},
-    mirrors=_filters,
+    mirrors=lambda spec: lists(items(spec.get("rules")), "filters"),
     mirrored=_copied_to,
 ).kind
 

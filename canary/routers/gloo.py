@@ -22,12 +22,12 @@ from canary.routers.base import (
     Provider,
     need_conditions,
     refused,
-    route_metadata,
     route_refs,
     routed_ports,
     together,
+    written,
 )
-from canary.routers.route_kind import BESIDE, Lists, share
+from canary.routers.route_kind import BESIDE, Lists, share, summed
 
 GLOO_FOLLOWS = timedelta(seconds=5)
 """How long requests may go on as before after a RouteTable has changed.
@@ -162,11 +162,7 @@ def _split_of(canary: Canary, table: Json) -> Split | None:
 
 
 def _weights(route: Json) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for destination in _destinations(route) or []:
-        name = _name(destination)
-        found[name] = found.get(name, 0) + _weight(destination)
-    return found
+    return summed(_destinations(route) or [], _name, _weight)
 
 
 def _mirrored(canary: Canary, route: Json) -> int:
@@ -212,31 +208,15 @@ def _to_service(namespace: str, service: str, port: int, weight: int) -> Json:
 
 def _upstream_manifest(canary: Canary, service: str, port: ServicePort, observed: Observed) -> Apply:
     ref = ObjectRef(UPSTREAM, canary.namespace, _upstream(canary.namespace, service, port.port))
-    existing = observed.get(ref)
     # What was copied stays while the one to copy from is missing.
-    models = [observed.get(each, existing or {}) for each in _reads(canary)]
+    models = [observed.get(each, observed.get(ref, {})) for each in _reads(canary)]
     copied = {field: value for each in models for field, value in mapping(each.get("spec")).items() if field in _COPIED}
     kube = {"serviceName": service, "serviceNamespace": canary.namespace, "servicePort": port.port}
-    return Apply(
-        {
-            "apiVersion": UPSTREAM.api_version,
-            "kind": UPSTREAM.kind,
-            "metadata": route_metadata(canary, ref.name, existing),
-            "spec": {**copied, "kube": kube},
-        }
-    )
+    return written(canary, ref, {**copied, "kube": kube}, observed)
 
 
 def _manifest(canary: Canary, name: str, routes: list[Json], observed: Observed, *, owned: bool) -> Apply:
-    existing = observed.get(ObjectRef(ROUTE_TABLE, canary.namespace, name))
-    return Apply(
-        {
-            "apiVersion": ROUTE_TABLE.api_version,
-            "kind": ROUTE_TABLE.kind,
-            "metadata": route_metadata(canary, name, existing, owned=owned),
-            "spec": {"routes": routes},
-        }
-    )
+    return written(canary, ObjectRef(ROUTE_TABLE, canary.namespace, name), {"routes": routes}, observed, owned=owned)
 
 
 def _destinations(route: Json) -> list[Json] | None:

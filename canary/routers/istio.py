@@ -32,7 +32,7 @@ from canary.routers.base import (
     need_conditions,
     owner,
     refused,
-    route_metadata,
+    written,
 )
 from canary.routers.route_kind import BESIDE, Lists, RouteKind, share
 
@@ -118,15 +118,7 @@ def _route(canary: Canary) -> ObjectRef:
 
 
 def _virtual_service(canary: Canary, rules: Json, observed: Observed, *, owned: bool) -> Apply:
-    existing = observed.get(_route(canary))
-    return Apply(
-        {
-            "apiVersion": VIRTUAL_SERVICE.api_version,
-            "kind": VIRTUAL_SERVICE.kind,
-            "metadata": route_metadata(canary, canary.service_name, existing, owned=owned),
-            "spec": {**istio_rules.addresses(canary), **rules},
-        }
-    )
+    return written(canary, _route(canary), {**istio_rules.addresses(canary), **rules}, observed, owned=owned)
 
 
 def _destination_rule(canary: Canary, name: str, observed: Observed) -> Apply:

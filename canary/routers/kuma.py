@@ -20,6 +20,7 @@ from canary.routers.base import (
     Granularity,
     Observed,
     Provider,
+    by_rules,
     need_conditions,
     refused,
     route_metadata,
@@ -28,7 +29,7 @@ from canary.routers.base import (
     spec_path,
     together,
 )
-from canary.routers.route_kind import Lists, share
+from canary.routers.route_kind import Lists, lists, summed
 
 KUMA_FOLLOWS = timedelta(seconds=5)
 """How long requests may go on as before after a MeshHTTPRoute has changed.
@@ -107,23 +108,11 @@ def _mirrors(canary: Canary) -> Iterator[Problem]:
 def _split_of(canary: Canary, route: Json) -> Split | None:
     """How one MeshHTTPRoute divides requests; None where it doesn't exist or leads elsewhere."""
     rules = [rule for to in items(mapping(route.get("spec")).get("to")) for rule in items(to.get("rules"))]
-    weights = [_weights(rule) for rule in rules]
-    ours = {canary.service_primary_name, canary.service_canary_name}
-    if not rules or not all(found and found.keys() <= ours for found in weights):
+    weights = [summed(items(mapping(rule.get("default")).get("backendRefs")), _name) for rule in rules]
+    if (said := by_rules(canary, weights)) is None:
         return None
-    first, rest = weights[0], weights[1:]
-    if len(rest) > 1 or any(canary.service_canary_name in found for found in rest):
-        return None
-    percent = share(first.get(canary.service_canary_name, 0), first.get(canary.service_primary_name, 0))
-    return None if percent is None else Split(percent, _mirrored(canary, rules[0]), matched=bool(rest))
-
-
-def _weights(rule: Json) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for backend in items(mapping(rule.get("default")).get("backendRefs")):
-        name = _name(backend)
-        found[name] = found.get(name, 0) + _weight(backend)
-    return found
+    percent, matched = said
+    return Split(percent, _mirrored(canary, rules[0]), matched=matched)
 
 
 def _mirrored(canary: Canary, rule: Json) -> int:
@@ -225,15 +214,9 @@ def _named(backend: Json, name: str) -> Json:
     return {**backend, "labels": {**mapping(backend.get("labels")), _NAME: name}}
 
 
-def _weight(backend: Json) -> int:
-    weight = backend.get("weight")
-    return 1 if weight is None else int(weight)
-
-
 def _lists(spec: Json, field: str) -> list[list[Json]]:
     rules = (rule for to in items(spec.get("to")) for rule in items(to.get("rules")))
-    found = (mapping(rule.get("default")).get(field) for rule in rules)
-    return [each for each in found if isinstance(each, list)]
+    return lists((mapping(rule.get("default")) for rule in rules), field)
 
 
 def _copied_to(entry: Json) -> str:

@@ -50,7 +50,8 @@ BESIDE = RouteKind(
 """What is made beside a route, and leads nobody anywhere."""
 
 
-def _name(backend: Json) -> str:
+def name_of(backend: Json) -> str:
+    """The name of the Service that a backend is, where it says so under `name`."""
     return str(backend.get("name", ""))
 
 
@@ -58,7 +59,8 @@ def _named(backend: Json, name: str) -> Json:
     return {**backend, "name": name}
 
 
-def _weight(backend: Json) -> int:
+def weight_of(backend: Json) -> int:
+    """A backend's weight; 1 where it says nothing."""
     weight = backend.get("weight")
     return 1 if weight is None else int(weight)
 
@@ -87,11 +89,11 @@ class Lists:
     backends: Callable[[Json], list[list[Json]]]
     part: Callable[[Json], Json]
     keeps_idle: bool = True
-    name: Callable[[Json], str] = _name
+    name: Callable[[Json], str] = name_of
     named: Callable[[Json, str], Json] = _named
-    weight: Callable[[Json], int] = _weight
+    weight: Callable[[Json], int] = weight_of
     mirrors: Callable[[Json], list[list[Json]]] = _none
-    mirrored: Callable[[Json], str] = _name
+    mirrored: Callable[[Json], str] = name_of
     copied: Callable[[Json], bool] = lambda _backend: False
     further: Callable[[Json], Iterable[str]] = lambda _spec: ()
 
@@ -149,6 +151,22 @@ class Lists:
     def _to_service(self, backends: list[Json]) -> list[Json]:
         kept = (each for each in backends if not self.name(each).endswith(CANARY))
         return [self.named(each, self.name(each).removesuffix(PRIMARY)) for each in kept]
+
+
+def summed(
+    backends: Iterable[Json], name: Callable[[Json], str] = name_of, weight: Callable[[Json], int] = weight_of
+) -> dict[str, int]:
+    """The weight of each Service among backends, of which several may be the same."""
+    found: dict[str, int] = {}
+    for each in backends:
+        found[name(each)] = found.get(name(each), 0) + weight(each)
+    return found
+
+
+def lists(parts: Iterable[Json], field: str) -> list[list[Json]]:
+    """The lists that parts of a spec have under a name, as they stand there."""
+    found = (part.get(field) for part in parts)
+    return [each for each in found if isinstance(each, list)]
 
 
 def share(canary_weight: int, primary_weight: int) -> int | None:

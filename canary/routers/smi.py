@@ -19,10 +19,10 @@ from canary.routers.base import (
     Observed,
     Provider,
     refused,
-    route_metadata,
     spec_path,
+    written,
 )
-from canary.routers.route_kind import Lists, share
+from canary.routers.route_kind import Lists, lists, share, summed
 
 _FIELDS = BY_WEIGHT | {"service.hosts", "service.ports"}
 _REMEDIES = {"service.gatewayRefs": "take it out, or set provider: gatewayapi:v1, which Linkerd follows, too"}
@@ -51,11 +51,11 @@ def smi(resource: Resource, *names: str) -> Provider:
             msg = f"a TrafficSplit neither mirrors nor matches requests: {split}"
             raise ValueError(msg)
         weights = {canary.service_canary_name: split.canary, canary.service_primary_name: split.primary}
-        return (_manifest(canary, resource, weights, observed.get(ref(canary)), owned=True),)
+        return (written(canary, ref(canary), _spec(canary, weights), observed),)
 
     def hand_back(canary: Canary, observed: Observed) -> tuple[Apply, ...]:
         weights = {canary.service_name: TOTAL_WEIGHT}
-        return (_manifest(canary, resource, weights, observed.get(ref(canary)), owned=False),)
+        return (written(canary, ref(canary), _spec(canary, weights), observed, owned=False),)
 
     def problems(canary: Canary) -> tuple[Problem, ...]:
         return (*refused(canary, made, _REMEDIES), *_hosts(canary))
@@ -73,40 +73,28 @@ def smi(resource: Resource, *names: str) -> Provider:
         problems=problems,
         routes={
             resource: Lists(
-                backends=_backends,
+                backends=lambda spec: lists([spec], "backends"),
                 part=lambda spec: {"backends": items(spec.get("backends"))},
-                name=lambda backend: str(backend.get("service", "")),
+                name=_service,
                 named=lambda backend, name: {**backend, "service": name},
-                weight=lambda backend: _thousandths(backend.get("weight")),
+                weight=_weight,
             ).kind
         },
     )
     return made
 
 
-def _manifest(
-    canary: Canary, resource: Resource, weights: dict[str, int], existing: Json | None, *, owned: bool
-) -> Apply:
+def _spec(canary: Canary, weights: dict[str, int]) -> Json:
     service = canary.spec.service
-    return Apply(
-        {
-            "apiVersion": resource.api_version,
-            "kind": resource.kind,
-            "metadata": route_metadata(canary, canary.service_name, existing, owned=owned),
-            "spec": {
-                "service": service.hosts[0] if service.hosts else canary.service_name,
-                "backends": [{"service": name, "weight": weight} for name, weight in weights.items()],
-            },
-        }
-    )
+    return {
+        "service": service.hosts[0] if service.hosts else canary.service_name,
+        "backends": [{"service": name, "weight": weight} for name, weight in weights.items()],
+    }
 
 
 def _split_of(canary: Canary, route: Json) -> Split | None:
     """How a TrafficSplit divides requests; None where it doesn't exist or leads elsewhere."""
-    weights: dict[str, int] = {}
-    for backend in items(mapping(route.get("spec")).get("backends")):
-        name = str(backend.get("service"))
-        weights[name] = weights.get(name, 0) + _thousandths(backend.get("weight"))
+    weights = summed(items(mapping(route.get("spec")).get("backends")), _service, _weight)
     primary = weights.pop(canary.service_primary_name, 0)
     percent = share(weights.pop(canary.service_canary_name, 0), primary)
     return None if weights or percent is None else Split(percent)
@@ -128,9 +116,12 @@ def _hosts(canary: Canary) -> Iterator[Problem]:
         yield Problem(path, "a TrafficSplit is of one Service", "name the one that callers use, or take it out")
 
 
-def _backends(spec: Json) -> list[list[Json]]:
-    found = spec.get("backends")
-    return [found] if isinstance(found, list) else []
+def _service(backend: Json) -> str:
+    return str(backend.get("service", ""))
+
+
+def _weight(backend: Json) -> int:
+    return _thousandths(backend.get("weight"))
 
 
 # Linkerd is asked as Flagger asks it, by the first version.

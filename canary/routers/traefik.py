@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
+from canary.api.service import ServicePort
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import TRAEFIK_SERVICE, Json, ObjectRef, items, mapping
 from canary.routers.base import (
@@ -19,12 +20,11 @@ from canary.routers.base import (
     Observed,
     Provider,
     refused,
-    route_metadata,
     route_refs,
-    routed_ports,
     together,
+    written,
 )
-from canary.routers.route_kind import Lists, share
+from canary.routers.route_kind import Lists, lists, share, summed
 
 
 def _makes(canary: Canary) -> tuple[ObjectRef, ...]:
@@ -60,10 +60,7 @@ def _problems(canary: Canary) -> tuple[Problem, ...]:
 
 def _split_of(canary: Canary, route: Json) -> Split | None:
     """How one TraefikService divides requests; None where it doesn't exist or leads elsewhere."""
-    weights: dict[str, int] = {}
-    for service in items(_weighted(mapping(route.get("spec"))).get("services")):
-        name = str(service.get("name"))
-        weights[name] = weights.get(name, 0) + int(service.get("weight", 1))
+    weights = summed(items(_weighted(mapping(route.get("spec"))).get("services")))
     primary = weights.pop(canary.service_primary_name, 0)
     percent = share(weights.pop(canary.service_canary_name, 0), primary)
     return None if weights or percent is None else Split(canary=percent)
@@ -75,32 +72,21 @@ def _weighted(spec: Json) -> Json:
 
 def _manifests(canary: Canary, weights: Mapping[str, int], observed: Observed, *, owned: bool) -> tuple[Apply, ...]:
     """The TraefikService of each port, with these weights of Services."""
-    namespace = canary.namespace
     return tuple(
-        Apply(
-            {
-                "apiVersion": TRAEFIK_SERVICE.api_version,
-                "kind": TRAEFIK_SERVICE.kind,
-                "metadata": route_metadata(
-                    canary, name, observed.get(ObjectRef(TRAEFIK_SERVICE, namespace, name)), owned=owned
-                ),
-                "spec": {
-                    "weighted": {
-                        "services": [
-                            {"name": service, "namespace": namespace, "port": port.port, "weight": weight}
-                            for service, weight in weights.items()
-                        ]
-                    }
-                },
-            }
-        )
-        for name, port in routed_ports(canary)
+        written(canary, ref, {"weighted": {"services": _services(canary, port, weights)}}, observed, owned=owned)
+        for ref, port in zip(_makes(canary), canary.spec.service.all_ports, strict=True)
     )
 
 
+def _services(canary: Canary, port: ServicePort, weights: Mapping[str, int]) -> list[Json]:
+    return [
+        {"name": service, "namespace": canary.namespace, "port": port.port, "weight": weight}
+        for service, weight in weights.items()
+    ]
+
+
 def _backends(spec: Json) -> list[list[Json]]:
-    services = _weighted(spec).get("services")
-    return [services] if isinstance(services, list) else []
+    return lists([_weighted(spec)], "services")
 
 
 def _mirrored(spec: Json) -> Iterable[str]:
