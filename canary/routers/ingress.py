@@ -1,12 +1,10 @@
 """The Ingress of the users, from which some traffic providers start."""
 
-from collections.abc import Callable
-
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.kube.types import INGRESS, Json, ObjectRef, items, mapping
 from canary.routers.base import Apply, Observed, route_metadata
-from canary.routers.route_kind import CANARY
+from canary.routers.route_kind import CANARY, PRIMARY
 
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 """The older way to say whose an Ingress is."""
@@ -104,13 +102,14 @@ def led(rules: list[Json], *services: str) -> list[Json]:
     ]
 
 
-def renamed(ingress: Json, name: Callable[[str], str]) -> list[Json]:
-    """The rules of an Ingress with other names for the Services that they lead to, each path once."""
+def past_versions(ingress: Json) -> list[Json]:
+    """The rules of an Ingress with the Service that users call in place of the versions' own, each path once."""
     found = []
     for rule in items(_spec(ingress).get("rules")):
         http, paths = mapping(rule.get("http")), []
         for path in items(http.get("paths")):
-            made = _to(path, name(service_of(path))) if service_of(path) else path
+            name = service_of(path).removesuffix(CANARY).removesuffix(PRIMARY)
+            made = _to(path, name) if name else path
             paths += [made] if made not in paths else []
         found.append({**rule, "http": {**http, "paths": paths}} if http else rule)
     return found

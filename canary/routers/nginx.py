@@ -17,7 +17,7 @@ from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import INGRESS, Json
 from canary.routers import ingress
 from canary.routers.base import BY_WEIGHT, Granularity, Observed, Patch, Provider, Write, refused, spec_path
-from canary.routers.route_kind import CANARY, PRIMARY, RouteKind, share
+from canary.routers.route_kind import CANARY, RouteKind, share
 
 PREFIX = "nginx.ingress.kubernetes.io/"
 IS_CANARY, WEIGHT, WEIGHT_TOTAL = f"{PREFIX}canary", f"{PREFIX}canary-weight", f"{PREFIX}canary-weight-total"
@@ -205,8 +205,7 @@ def _without_canary(route: Json) -> Json:
 
 
 def _past_versions(route: Json) -> Json:
-    rules = ingress.renamed(route, lambda name: name.removesuffix(CANARY).removesuffix(PRIMARY))
-    return {**_without_canary(route), "spec": {"rules": rules}}
+    return {**_without_canary(route), "spec": {"rules": ingress.past_versions(route)}}
 
 
 NGINX = Provider(

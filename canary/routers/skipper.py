@@ -116,9 +116,8 @@ def _without_canary(route: Json) -> Json:
 
 
 def _past_versions(route: Json) -> Json:
-    rules = ingress.renamed(route, lambda name: name.removesuffix(CANARY).removesuffix(PRIMARY))
     annotations = {**_without_canary(route)["metadata"]["annotations"], WEIGHTS: None}
-    return {"metadata": {"annotations": annotations}, "spec": {"rules": rules}}
+    return {"metadata": {"annotations": annotations}, "spec": {"rules": ingress.past_versions(route)}}
 
 
 SKIPPER = Provider(

@@ -90,7 +90,7 @@ async def test_no_request_is_lost_while_contour_is_busy_and_pods_end_at_once(
         async with scenario.traffic(RATE) as traffic:
             assert await scenario.roll_out("1.0.1", environment=ABRUPT) == "Succeeded"
             await scenario.gone_to_the_last()
-            await asyncio.sleep(1)
+            await asyncio.sleep(1)  # a request to a pod that is gone would come now
         assert scenario.weights == (0, 50, 100, 0)
         assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
         assert [str(each) for each in traffic.answers if each.status != 200] == [], "in the promotion"
@@ -98,7 +98,7 @@ async def test_no_request_is_lost_while_contour_is_busy_and_pods_end_at_once(
         async with scenario.traffic(RATE) as traffic:
             await scenario.deploy("1.0.2", environment=ABRUPT)
             await scenario.weight(50)
-            await asyncio.sleep(3)
+            await asyncio.sleep(3)  # half of the requests are the canary's for a while
             await scenario.gate("rollback/open")
             assert await scenario.ended() == "Failed"
             await scenario.gone_to_the_last()

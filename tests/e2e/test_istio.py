@@ -92,7 +92,7 @@ async def test_ten_percent_asked_is_ten_percent_arrived(rig: Rig, istio: Gateway
             await scenario.deploy("1.0.1")
             await scenario.weight(10)
             begun = asyncio.get_running_loop().time() + FOLLOWED
-            await asyncio.sleep(8)
+            await asyncio.sleep(8)  # of the ten that the step lasts: requests to count
             found = traffic.versions(begun)
             assert await scenario.ended() == "Succeeded"
         assert [str(each) for each in traffic.lost] == []
