@@ -337,13 +337,30 @@ class LeaderElector:
         """Give the lease back so that another can take it at once."""
         lease, held = self._lease, self.is_leader
         self._valid_until, self._lease = float("-inf"), None
-        if not held or lease is None:
+        if not held:
             return
-        spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
         try:
-            await self._client.replace(LEASE, {**lease, "spec": spec}, deadline=self._terms.retry_period)
+            async with asyncio.timeout(self._terms.retry_period):
+                await self._hand_back(lease)
         except Exception as error:  # noqa: BLE001 - it then runs out
             log.warning("lease could not be given back", error=str(error) or repr(error))
+
+    async def _hand_back(self, lease: Json | None) -> None:
+        """Write the lease without a holder, unless another holds it.
+
+        A renewal that was given up on its way may have been written all the same: what is read then decides.
+        """
+        while True:
+            lease = lease or await self._read()
+            if lease is None or (lease.get("spec") or {}).get("holderIdentity") != self._identity:
+                return
+            spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
+            try:
+                await self._client.replace(LEASE, {**lease, "spec": spec}, deadline=self._patience())
+            except Conflict:
+                lease = None
+            else:
+                return
 
 
 async def _coroutine(lead: Callable[[], Awaitable[None]]) -> None:

@@ -24,6 +24,8 @@ class LeaseServer:
     def __init__(self) -> None:
         self.lease: Json | None = None
         self.down = False
+        # For how many seconds the answer to a write is on its way.
+        self.distance = 0.0
         self.requests: list[str] = []
         self.watches: set[asyncio.Queue[bytes]] = set()
 
@@ -49,7 +51,9 @@ class LeaseServer:
         self.lease = body
         for watch in self.watches:
             watch.put_nowait(json.dumps({"type": "MODIFIED", "object": body}).encode() + b"\n")
-        return deepcopy(body)
+        written = deepcopy(body)
+        await asyncio.sleep(self.distance)
+        return written
 
     def delete(self) -> None:
         """Somebody deletes the lease."""

@@ -262,6 +262,36 @@ async def test_work_that_fails_gives_the_lease_back_and_tells(server: LeaseServe
 
 
 @pytest.mark.looptime
+async def test_a_lease_is_given_back_though_its_last_renewal_was_never_answered(
+    server: LeaseServer, looptime: Any
+) -> None:
+    """It was written, and its answer is still on its way when the work is to end."""
+    task = Actor("first", server, set()).start()
+    await asyncio.sleep(1)
+    server.distance = 1.0
+    version = server.version
+    while server.version == version:  # noqa: ASYNC110 - in virtual time
+        await asyncio.sleep(0.1)
+
+    await stop(task)
+
+    assert server.holder == ""
+
+
+@pytest.mark.looptime
+async def test_a_lease_that_another_took_meanwhile_is_not_given_back(server: LeaseServer, looptime: Any) -> None:
+    task = Actor("first", server, set()).start()
+    await asyncio.sleep(1)
+    assert server.lease is not None
+    server.lease["metadata"]["resourceVersion"] = "7"
+    server.lease["spec"]["holderIdentity"] = "another"
+
+    await stop(task)
+
+    assert server.holder == "another"
+
+
+@pytest.mark.looptime
 async def test_the_right_to_act_runs_out_by_itself(server: LeaseServer, looptime: Any) -> None:
     """Even where nothing runs any more: it is a time, not a flag."""
     actor = Actor("first", server, set())
