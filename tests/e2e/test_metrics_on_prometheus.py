@@ -24,7 +24,7 @@ from metrics.evaluate import evaluate, trouble
 from metrics.question import Question
 from metrics.ranges import query_range
 from metrics.templates import Model, render
-from metrics.threshold import REQUEST_DURATION, REQUEST_SUCCESS_RATE, Threshold
+from metrics.threshold import REQUEST_DURATION, REQUEST_RATE, REQUEST_SUCCESS_RATE, Threshold
 from metrics.verdict import Cause, Fail, NoData, Pass, Unavailable, Verdict
 from outbound.connections import Connections
 
@@ -32,7 +32,11 @@ PORT = 9898
 INTERVAL = timedelta(seconds=6)
 HERE = ("traefik", "gatewayapi:v1", "kubernetes")
 """The providers whose data planes run in the sandbox."""
-LIMITS = {REQUEST_SUCCESS_RATE: Threshold(min=99), REQUEST_DURATION: Threshold(max=500)}
+LIMITS = {
+    REQUEST_SUCCESS_RATE: Threshold(min=99),
+    REQUEST_DURATION: Threshold(max=500),
+    REQUEST_RATE: Threshold(min=1),
+}
 
 
 def model_of(namespace: str) -> Model:
@@ -179,7 +183,10 @@ async def test_a_canary_that_fails_now_and_then_has_a_rate_in_between(cluster: C
 
 
 async def test_without_requests_there_is_no_data(cluster: Cluster, namespace: str) -> None:
-    """Neither before the first request, nor in the pause after the last, where the series still stand."""
+    """Neither before the first request, nor in the pause after the last, where the series still stand: that is none.
+
+    Of how many there are a second, 0 is the number.
+    """
     async with Connections(QUESTIONS) as clients:
         for provider in HERE:
             for metric in UNITS:
@@ -192,12 +199,15 @@ async def test_without_requests_there_is_no_data(cluster: Cluster, namespace: st
                     lambda verdict: isinstance(verdict, Pass),
                 )
         for provider in HERE:
-            for metric in UNITS:
+            for metric in (REQUEST_SUCCESS_RATE, REQUEST_DURATION):
                 await eventually(
                     asking(clients, metric, provider, namespace),
                     lambda verdict: isinstance(verdict, NoData),
                     within=15,
                 )
+            await eventually(
+                asking(clients, REQUEST_RATE, provider, namespace), lambda verdict: verdict.value == 0, within=15
+            )
 
 
 @pytest.mark.parametrize("provider", sorted(TRAFFIC))
