@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from canary.kube.types import Resource
+from canary.routers import route_refs
 from canary.routers.base import Provider
 from canary.routers.registry import ALL, supported
 
 KUSTOMIZE = Path(__file__).with_name("kustomize")
 COMPONENTS = KUSTOMIZE / "components"
 SCHEMA = KUSTOMIZE.with_name("chart") / "values.schema.json"
-MAKES, READS = "list, watch, create, patch", "list, watch"
+MAKES, LEADS, READS = "list, watch, create, patch", "list, watch, patch", "list, watch"
 
 _COMPONENT = """\
 # Made by `python -m deploy.rights`: what traffic provider {family} takes beside what every provider does.
@@ -50,6 +51,13 @@ _OWNERS = """\
 # Made by `python -m deploy.rights`. For clusters whose API server enforces rights on owner references (admission plugin
 # OwnerReferencesPermissionEnforcement, as OpenShift does): there, taking an owner off an object takes the right to
 # delete that object.
+apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+"""
+
+_LED = """\
+# Made by `python -m deploy.rights`. For Canaries that name routes of others in `spec.routeRefs`: the rights to set the
+# weights in these. Take out the kinds that none of yours names, and add those that you name with `weights`.
 apiVersion: kustomize.config.k8s.io/v1alpha1
 kind: Component
 """
@@ -93,6 +101,7 @@ def written() -> Mapping[Path, str]:
         **{_component(name): _COMPONENT.format(family=name) + _patch(rules_of(*of)) for name, of in needing().items()},
         **{_overlay(name): _overlaid(name, of[0].names[0]) for name, of in families().items()},
         SCHEMA: _schema(),
+        COMPONENTS / "route-refs/kustomization.yaml": _LED + _patch(_grouped(route_refs.WEIGHTS, LEADS)),
         COMPONENTS / "owner-references/kustomization.yaml": _OWNERS + _patch([*owned, *routes]),
     }
 

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapV
 from canary.api.analysis import MAX_INTERVAL, MAX_THRESHOLD, Analysis, HookType, Webhook
 from canary.api.meta import INT32, JsonObject, LocalReference, Model, Resource, StringMap
 from canary.api.parsing import parse, without_nulls, without_unreadable
+from canary.api.route_refs import WeightedRoute
 from canary.api.service import Service
 from canary.api.status import CanaryStatus
 from canary.api.traffic import TOTAL_WEIGHT
@@ -165,6 +166,8 @@ class CanarySpec(Model):
     """The Ingress that leads to the target (NGINX, Skipper, AWS Load Balancer Controller)."""
     route_ref: RouteReference | None = None
     """The route that leads to the target (APISIX, OpenShift)."""
+    route_refs: tuple[WeightedRoute, ...] = ()
+    """Routes of others that lead to both versions: in all of them the weights are set, and no route is made."""
     upstream_ref: UpstreamReference | None = None
     """The Upstream that generated upstreams are copied from (Gloo)."""
     service: Service = Service()

@@ -14,6 +14,9 @@ def references(canary: Canary, _provider: str) -> Iterator[Problem]:
     if spec.provider not in ("", "kubernetes"):
         message = f"{spec.provider} can't divide requests between the pods of one {kind}: its own Service leads to all"
         yield Problem("spec.provider", message, "take it out, or write kubernetes")
+    if spec.route_refs:
+        message = f"no route divides requests between the pods of one {kind}: its own Service leads to all"
+        yield Problem("spec.routeRefs", message, "take it out")
     if spec.service.model_fields_set:
         message = f"the Services of a {kind} are their author's, and none is made"
         yield Problem("spec.service", message, "take it out")

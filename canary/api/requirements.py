@@ -90,6 +90,8 @@ RETIRED: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def missing(spec: CanarySpec, provider: str) -> Iterator[Requirement]:
-    """What a spec lacks for a traffic provider."""
+    """What a spec lacks for a traffic provider; nothing is made beside routes of others."""
+    if spec.route_refs:
+        return iter(())
     family = provider.partition(":")[0]
     return (each for each in REQUIREMENTS if family in each.providers and not each.is_met(spec))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final
 
-from canary.api import bounds, field_conflicts, in_place, names, ports, requirements
+from canary.api import bounds, field_conflicts, in_place, names, ports, requirements, route_refs
 from canary.api.addresses import is_web_address
 from canary.api.analysis import MAX_ITERATIONS, Metric, ThresholdRange, Webhook
 from canary.api.canary import MIN_INTERVAL, Canary
@@ -72,7 +72,7 @@ def _knative(canary: Canary, provider: str) -> Iterator[Problem]:
 
 def _service_target(canary: Canary, provider: str) -> Iterator[Problem]:
     kubernetes_own = canary.spec.target_ref.kind == "Service" and not canary.targets_knative
-    if kubernetes_own and provider == "kubernetes":
+    if kubernetes_own and provider == "kubernetes" and not canary.spec.route_refs:
         yield Problem(
             "spec.provider",
             "provider kubernetes divides no traffic, and a Service has no pods to take over from others",
@@ -135,6 +135,10 @@ def _provider_references(canary: Canary, provider: str) -> Iterator[Problem]:
             "a delegate VirtualService has neither hosts nor gateways",
             "take hosts and gateways out, or set delegation: false",
         )
+
+
+def _route_refs(canary: Canary, _provider: str) -> Iterator[Problem]:
+    return route_refs.problems(canary.spec.route_refs)
 
 
 def _limits(canary: Canary, _provider: str) -> Iterator[Problem]:
@@ -206,7 +210,7 @@ def _strategy(canary: Canary, provider: str) -> Iterator[Problem]:
 def _no_steps(canary: Canary, provider: str) -> Problem:
     """An analysis without an end, with the remedies that its provider takes."""
     message, remedy = "is missing, so that no request would ever reach the canary", "set stepWeight (such as 10)"
-    if provider != "kubernetes":
+    if provider != "kubernetes" or canary.spec.route_refs:
         remedy += " or stepWeights; for blue/green or A/B, iterations"
     elif not canary.analysis.replica_ratio:
         message, remedy = "is missing, and provider kubernetes has no weights", f"set {field_conflicts.counted(canary)}"
@@ -321,6 +325,7 @@ _RULES: Final[tuple[_Rule, ...]] = (
     names.services,
     ports.further,
     _provider_references,
+    _route_refs,
     ports.listeners,
     _limits,
     field_conflicts.two_analyses,

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator
 
 from canary.api.meta import INT32, Condition, JsonObject, MicroTime, Model, StringMap, Time
+from canary.api.route_refs import WeightedRoute
 from canary.api.traffic import TOTAL_WEIGHT
 
 
@@ -182,6 +183,8 @@ class CanaryStatus(Model):
     """The first pod, counted from 0, that is to run the new version; absent at rest, and where there is a primary."""
     routed_by: tuple[str, ...] = ()
     """Traffic providers whose objects were made for this Canary: what one of before has left is found by its name."""
+    route_refs: tuple[WeightedRoute, ...] = ()
+    """Routes of others in which weights were set: one that the spec names no more is led back."""
     bake: BakeStatus | None = None
     """The promoted version, while it is still checked."""
     checks: tuple[CheckStatus, ...] = ()

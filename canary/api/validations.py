@@ -37,7 +37,8 @@ def _moves_traffic(name: str) -> JsonObject:
 
 
 def _needed(by: Requirement) -> JsonObject:
-    return _rule(f"!has(self.provider) || !({by.concerns}) || ({by.cel})", f"spec.{by.field} is missing; {by.remedy}")
+    met = f"{_filled('self', 'routeRefs')} || ({by.cel})"
+    return _rule(f"!has(self.provider) || !({by.concerns}) || {met}", f"spec.{by.field} is missing; {by.remedy}")
 
 
 _SPEC = [

@@ -8,6 +8,7 @@ from typing import Final, Generic, TypeVar
 from canary.api.canary import Canary
 from canary.api.meta import Condition, ConditionStatus, utc
 from canary.api.problems import Problem
+from canary.api.route_refs import WeightedRoute
 from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import messages, partitioned_rollback, partitioned_rollout
@@ -213,6 +214,7 @@ def _finish(s: Situation, decision: Decision, found: Hindrance | None) -> Decisi
     status = with_cookies(s.canary, decision.status).replace(
         observed_generation=s.canary.metadata.generation,
         routed_by=_routed_by(s),
+        route_refs=_route_refs(s),
         conditions=_conditions(s, decision.status, found),
     )
     if _standing(status) != _standing(s.status):
@@ -224,6 +226,13 @@ def _routed_by(s: Situation) -> tuple[str, ...]:
     """The traffic providers of before, and the one in force once it is led by."""
     known, name = s.status.routed_by, s.facts.provider
     return known if not name or name in known or s.facts.problems else (*known, name)
+
+
+def _route_refs(s: Situation) -> tuple[WeightedRoute, ...]:
+    """The routes of others in which weights are set, and those of before while they still lead to the canary."""
+    named = s.canary.spec.route_refs
+    before = s.status.route_refs if s.facts.left or s.facts.problems or s.facts.unseen else ()
+    return tuple(dict.fromkeys((*before, *named)))
 
 
 def _standing(status: CanaryStatus) -> tuple[Phase, int, int, int]:

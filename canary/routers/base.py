@@ -64,10 +64,25 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A merge patch of an object that is there and stays somebody else's."""
+    """A merge patch of an object that is there and stays somebody else's.
+
+    Args:
+        ref: the object.
+        patch: what is written.
+        guard: the version of the object that the patch is for, where it holds more than what is to change: nothing is
+            written where somebody has written since. Empty where that doesn't matter.
+    """
 
     ref: ObjectRef
     patch: Json
+    guard: str = ""
+
+    @property
+    def guarded(self) -> Json:
+        """The patch as the API server is to have it."""
+        if not self.guard:
+            return self.patch
+        return {**self.patch, "metadata": {**self.patch.get("metadata", {}), "resourceVersion": self.guard}}
 
 
 Write = Apply | Patch

@@ -73,7 +73,7 @@ def _split(canary: Canary, observed: Observed) -> Split | None:
 
 def _unsettled(canary: Canary, observed: Observed) -> str:
     """Which HTTPProxy Contour has not taken as it is now, and why."""
-    said = (_not_taken(ref, observed.get(ref, {})) for ref in _makes(canary))
+    said = (not_taken(ref, observed.get(ref, {})) for ref in _makes(canary))
     return next((each for each in said if each), "")
 
 
@@ -124,7 +124,8 @@ def _split_of_route(canary: Canary, route: Json) -> Split | None:
     return None if weights or percent is None else Split(percent, mirror)
 
 
-def _not_taken(ref: ObjectRef, proxy: Json) -> str:
+def not_taken(ref: ObjectRef, proxy: Json) -> str:
+    """Why Contour has not taken an HTTPProxy as it is now; empty where it has, or tells nothing."""
     status, generation = mapping(proxy.get("status")), mapping(proxy.get("metadata")).get("generation") or 0
     valid = next((each for each in items(status.get("conditions")) if each.get("type") == "Valid"), None)
     if valid is None:
@@ -196,6 +197,15 @@ def _named(service: Json, name: str) -> Json:
     return renamed
 
 
+PROXY = Lists(
+    backends=lambda spec: lists(items(spec.get("routes")), "services"),
+    part=lambda spec: {"routes": items(spec.get("routes"))},
+    named=_named,
+    copied=_copied,
+    weight=lambda service: int(service.get("weight") or 0),
+)
+"""Where an HTTPProxy has its backends."""
+
 CONTOUR = Provider(
     names=("contour",),
     makes=_makes,
@@ -218,13 +228,5 @@ CONTOUR = Provider(
         "analysis.mirror",
     },
     problems=_problems,
-    routes={
-        HTTP_PROXY: Lists(
-            backends=lambda spec: lists(items(spec.get("routes")), "services"),
-            part=lambda spec: {"routes": items(spec.get("routes"))},
-            named=_named,
-            copied=_copied,
-            weight=lambda service: int(service.get("weight") or 0),
-        ).kind
-    },
+    routes={HTTP_PROXY: PROXY.kind},
 )

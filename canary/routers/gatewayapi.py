@@ -78,7 +78,7 @@ def _split(canary: Canary, observed: Observed) -> Split | None:
 def _unsettled(canary: Canary, observed: Observed) -> str:
     """Which gateway has not taken a route's current state, and what it says about it."""
     ports = zip(_makes(canary), canary.spec.service.all_ports, strict=True)
-    said = (_not_taken(observed.get(ref, {}), ref, {each.name for each in port.gateway_refs}) for ref, port in ports)
+    said = (not_taken(observed.get(ref, {}), ref, {each.name for each in port.gateway_refs}) for ref, port in ports)
     return next((each for each in said if each), "")
 
 
@@ -123,7 +123,8 @@ def _split_of(canary: Canary, route: Json) -> Split | None:
     return Split(percent, _mirrored(rules[0], canary.service_canary_name), matched=matched)
 
 
-def _not_taken(route: Json, ref: ObjectRef, gateways: set[str]) -> str:
+def not_taken(route: Json, ref: ObjectRef, gateways: set[str]) -> str:
+    """Which of these gateways has not taken a route as it is now, and what it says about it."""
     name = f"{ref.resource.kind} {ref.name}"
     generation = mapping(route.get("metadata")).get("generation") or 0
     for parent in items(mapping(route.get("status")).get("parents")):
@@ -208,12 +209,13 @@ def _copied_to(entry: Json) -> str:
     return str(mapping(mapping(entry.get("requestMirror")).get("backendRef")).get("name", ""))
 
 
-_ROUTE = Lists(
+ROUTE = Lists(
     backends=lambda spec: lists(items(spec.get("rules")), "backendRefs"),
     part=lambda spec: {"rules": items(spec.get("rules"))},
     mirrors=lambda spec: lists(items(spec.get("rules")), "filters"),
     mirrored=_copied_to,
-).kind
+)
+"""Where a route has its backends."""
 
 GATEWAY_API = Provider(
     # Every release of the Gateway API that is still maintained serves both names for the same objects.
@@ -230,6 +232,6 @@ GATEWAY_API = Provider(
     weights=Granularity.PERCENT,
     fields=_FIELDS,
     problems=_problems,
-    routes=dict.fromkeys((HTTP_ROUTE, GRPC_ROUTE), _ROUTE),
+    routes=dict.fromkeys((HTTP_ROUTE, GRPC_ROUTE), ROUTE.kind),
     sources=(GATEWAY, GATEWAY_CLASS),
 )

@@ -175,14 +175,17 @@ def _lists(field: str, *kinds: str) -> Callable[[Json], list[list[Json]]]:
     return found
 
 
-_ROUTES: Final = Lists(
+ROUTES: Final = Lists(
     backends=_lists("route", "http", "tcp", "tls"),
     part=lambda spec: {kind: spec[kind] for kind in ("http", "tcp", "tls") if kind in spec},
     name=_host,
     named=lambda backend, name: {**backend, "destination": {**mapping(backend.get("destination")), "host": name}},
     mirrors=_lists("mirrors", "http"),
     mirrored=_host,
-).kind
+)
+"""Where a VirtualService has its destinations; `_plain` puts copies of requests there too."""
+
+_ROUTES: Final = ROUTES.kind
 
 
 def _plain(route: Json) -> Json:

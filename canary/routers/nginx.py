@@ -62,7 +62,7 @@ def _split(canary: Canary, observed: Observed) -> Split | None:
     found = [observed[ref] for ref in ingress.beside(canary) if ref in observed]
     if not found or canary.service_canary_name not in ingress.services(found[0]):
         return None
-    percent, chosen = _share(found[0]), _chooses(found[0])
+    percent, chosen = share_of(found[0]), _chooses(found[0])
     return Split(TOTAL_WEIGHT, matched=True) if chosen and not percent else Split(percent)
 
 
@@ -159,7 +159,7 @@ def _without_strays(canary: Canary, observed: Observed, said: Json) -> Iterator[
             yield Patch(ref, {"metadata": {"annotations": dict.fromkeys(strays)}})
 
 
-def _share(route: Json) -> int:
+def share_of(route: Json) -> int:
     """Percent of all requests that a canary Ingress gets; one that isn't marked as such may get every one."""
     said = ingress.annotations(route)
     if said.get(IS_CANARY) != "true":
@@ -181,7 +181,7 @@ def _chooses(route: Json) -> bool:
 
 
 def _rests(route: Json) -> bool:
-    return not _chooses(route) and not _share(route)
+    return not _chooses(route) and not share_of(route)
 
 
 def _leads_to(route: Json) -> frozenset[str]:
@@ -193,7 +193,7 @@ def _leads_to(route: Json) -> frozenset[str]:
 def _share_of_former(route: Json) -> int:
     if not any(name.endswith(CANARY) for name in _leads_to(route)):
         return 0
-    return TOTAL_WEIGHT if _chooses(route) else _share(route)
+    return TOTAL_WEIGHT if _chooses(route) else share_of(route)
 
 
 def _without_canary(route: Json) -> Json:

@@ -58,7 +58,7 @@ def _split(canary: Canary, observed: Observed) -> Split | None:
         alternates = _alternates(there)
         if _name(_to(there)) != canary.service_name or {*map(_name, alternates)} - {canary.service_canary_name}:
             return None
-        percent = share(sum(map(_weight, alternates)), _weight(_to(there)))
+        percent = share(sum(map(weight_of, alternates)), weight_of(_to(there)))
         return None if percent is None else Split(percent)
     return None
 
@@ -91,13 +91,17 @@ def _unfit(canary: Canary, observed: Observed) -> tuple[Problem, ...]:
 
 
 def _unsettled(canary: Canary, observed: Observed) -> str:
-    """Which router has not admitted the Route, and what it says about it; of which version of it, no router says."""
-    for ref in _route(canary):
-        for router in items(mapping(observed.get(ref, {}).get("status")).get("ingress")):
-            for condition in items(router.get("conditions")):
-                if condition.get("type") == "Admitted" and condition.get("status") == "False":
-                    said = condition.get("message") or condition.get("reason") or "no reason given"
-                    return f"router {router.get('routerName')} doesn't admit Route {ref.name}: {said}"
+    said = (not_admitted(ref, observed.get(ref, {})) for ref in _route(canary))
+    return next((each for each in said if each), "")
+
+
+def not_admitted(ref: ObjectRef, route: Json) -> str:
+    """Which router has not admitted a Route, and what it says about it; of which version of it, no router says."""
+    for router in items(mapping(route.get("status")).get("ingress")):
+        for condition in items(router.get("conditions")):
+            if condition.get("type") == "Admitted" and condition.get("status") == "False":
+                said = condition.get("message") or condition.get("reason") or "no reason given"
+                return f"router {router.get('routerName')} doesn't admit Route {ref.name}: {said}"
     return ""
 
 
@@ -124,7 +128,8 @@ def _name(backend: Json) -> str:
     return str(backend.get("name", ""))
 
 
-def _weight(backend: Json) -> int:
+def weight_of(backend: Json) -> int:
+    """A backend's weight; all of it where it says nothing."""
     weight = backend.get("weight")
     return TOTAL_WEIGHT if weight is None else int(weight)
 
@@ -135,8 +140,8 @@ def _leads_to(route: Json) -> frozenset[str]:
 
 def _share(route: Json) -> int:
     everybody = (_to(route), *_alternates(route))
-    canaries = sum(_weight(each) for each in everybody if _name(each).endswith(CANARY))
-    return share(canaries, sum(map(_weight, everybody)) - canaries) or 0
+    canaries = sum(weight_of(each) for each in everybody if _name(each).endswith(CANARY))
+    return share(canaries, sum(map(weight_of, everybody)) - canaries) or 0
 
 
 def _past(route: Json) -> Json:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from canary.api.canary import Canary
 from canary.kube.types import Resource
+from canary.routers import route_refs
 from canary.routers.alb import ALB
 from canary.routers.apisix import APISIX
 from canary.routers.base import Provider
@@ -20,6 +21,7 @@ from canary.routers.nginx import NGINX
 from canary.routers.openshift import OPENSHIFT
 from canary.routers.pods import PODS
 from canary.routers.route_kind import RouteKind
+from canary.routers.route_refs import ROUTE_REFS
 from canary.routers.skipper import SKIPPER
 from canary.routers.smi import SMI
 from canary.routers.traefik import TRAEFIK
@@ -56,8 +58,10 @@ ROUTES: Mapping[Resource, tuple[RouteKind, ...]] = MappingProxyType(_route_kinds
 """The kinds of object that divide traffic, each with the ways in which providers do so by it."""
 
 
-KINDS: tuple[Resource, ...] = tuple(dict.fromkeys((*ROUTES, *(kind for each in ALL for kind in each.sources))))
-"""Every kind of object that a provider makes or reads, beside Services."""
+KINDS: tuple[Resource, ...] = tuple(
+    dict.fromkeys((*ROUTES, *route_refs.WEIGHTS, *(kind for each in ALL for kind in each.sources)))
+)
+"""Every kind of object that a provider makes or reads, beside Services, and those of routes of others."""
 
 
 def provider_of(canary: Canary, default: str) -> str:
@@ -75,6 +79,8 @@ def router_of(canary: Canary, default: str) -> Provider | None:
     provider = provider_of(canary, default)
     if canary.in_place:
         return PODS
+    if canary.spec.route_refs and provider in ROUTERS:
+        return ROUTE_REFS
     return REPLICAS if provider == "kubernetes" and canary.analysis.replica_ratio else router_for(provider)
 
 
@@ -89,7 +95,8 @@ def settle_of(canary: Canary, default: str, told: Mapping[str, timedelta]) -> ti
     router = router_of(canary, default)
     if canary.in_place or router is None:
         return timedelta(0)
-    return told.get(provider_of(canary, default), told.get("", router.settle))
+    settle = route_refs.settle(canary) if router is ROUTE_REFS else router.settle
+    return told.get(provider_of(canary, default), told.get("", settle))
 
 
 def router_for(provider: str) -> Provider | None:

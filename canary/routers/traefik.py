@@ -94,6 +94,14 @@ def _mirrored(spec: Json) -> Iterable[str]:
     return (str(mirroring["name"]),) if "name" in mirroring else ()
 
 
+SERVICES = Lists(
+    backends=_backends,
+    part=lambda spec: {"weighted": {"services": _weighted(spec).get("services", [])}},
+    keeps_idle=False,
+    further=_mirrored,
+)
+"""Where a TraefikService has its backends."""
+
 TRAEFIK = Provider(
     names=("traefik",),
     makes=_makes,
@@ -104,12 +112,5 @@ TRAEFIK = Provider(
     weights=Granularity.PERCENT,
     fields=BY_WEIGHT | {"service.ports"},
     problems=_problems,
-    routes={
-        TRAEFIK_SERVICE: Lists(
-            backends=_backends,
-            part=lambda spec: {"weighted": {"services": _weighted(spec).get("services", [])}},
-            keeps_idle=False,
-            further=_mirrored,
-        ).kind
-    },
+    routes={TRAEFIK_SERVICE: SERVICES.kind},
 )

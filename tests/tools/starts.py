@@ -21,9 +21,18 @@ APISIX_ROUTE: Json = {
     "metadata": {"name": "web", "namespace": "prod"},
     "spec": {"http": [RULE]},
 }
-USERS = (APISIX_ROUTE, INGRESS, ROUTE)
+HTTP_ROUTE: Json = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "HTTPRoute",
+    "metadata": {"name": "web", "namespace": "prod"},
+    "spec": {
+        "rules": [{"backendRefs": [{"name": "app", "port": 80}, {"name": "app-canary", "port": 80, "weight": 0}]}]
+    },
+}
+USERS = (APISIX_ROUTE, HTTP_ROUTE, INGRESS, ROUTE)
 STARTS = {
     "apisix": {"routeRef": {"name": "web"}},
     **{each: {"ingressRef": {"kind": "Ingress", "name": "app"}} for each in ("alb", "nginx", "skipper")},
+    "routeRefs": {"routeRefs": [{"apiVersion": HTTP_ROUTE["apiVersion"], "kind": "HTTPRoute", "name": "web"}]},
     "openshift": {"routeRef": {"kind": "Route", "name": "app"}},
 }

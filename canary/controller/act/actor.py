@@ -147,7 +147,7 @@ class Actor:
                 await self._apply(manifest)
             case Patch(ref, patch):
                 before = self._caches.get(*ref) or {}
-                written = await self._client.merge_patch(*ref, patch)
+                written = await self._client.merge_patch(*ref, write.guarded)
                 self._wrote(written)
                 self.applied.append(Write(_words(written), str(patch), tuple(differences(before, patch))))
             case _:

@@ -19,11 +19,11 @@ from canary.kube.types import (
     CONFIG_MAP,
     CONTROLLER_REVISION,
     METRIC_TEMPLATE,
+    RESOURCES,
     SECRET,
     SERVICE,
     Json,
     Resource,
-    resource_of,
 )
 from canary.kube.watch import WatchCache
 from canary.workloads import revisions
@@ -122,25 +122,32 @@ class Caches:
         self._asked: set[Ref] = set()
         self._seeing_since: float | None = None
         always = (CANARY, METRIC_TEMPLATE, ALERT_PROVIDER, SERVICE, CONTROLLER_REVISION, *(CONFIGS if configs else ()))
-        self._caches: dict[Resource, WatchCache[Json]] = {
-            resource: WatchCache(
-                client,
-                resource,
-                namespace=namespace,
-                metadata_only=resource in METADATA_ONLY,
-                label_selector=LABELS.get(resource),
-                named=partial(self._is_named, resource),
-            )
-            for resource in dict.fromkeys((*always, *resources))
-        }
-        self._by_kind = {(resource.group, resource.kind): cache for resource, cache in self._caches.items()}
+        self._client, self._namespace, self._changed = client, namespace, changed
+        self._caches: dict[Resource, WatchCache[Json]] = {}
+        # By API group or version, and kind: several versions may be watched of one kind.
+        self._by_kind: defaultdict[tuple[str, str], list[WatchCache[Json]]] = defaultdict(list)
+        self._by_version: dict[tuple[str, str], WatchCache[Json]] = {}
         self.owners = Owners()
         """Which Services and routes were made for which Canary."""
-        for resource, cache in self._caches.items():
-            if resource in INDEXED:
-                cache.subscribe(partial(self.owners.note, resource))
-            cache.subscribe(partial(changed, resource))
-            cache.on_turn(partial(self._turned, resource))
+        for resource in dict.fromkeys((*always, *resources)):
+            self._add(resource)
+
+    def _add(self, resource: Resource) -> None:
+        """A kind that may be watched."""
+        cache: WatchCache[Json] = WatchCache(
+            self._client,
+            resource,
+            namespace=self._namespace,
+            metadata_only=resource in METADATA_ONLY,
+            label_selector=LABELS.get(resource),
+            named=partial(self._is_named, resource),
+        )
+        self._caches[resource] = self._by_version[resource.api_version, resource.kind] = cache
+        self._by_kind[resource.group, resource.kind].append(cache)
+        if resource in INDEXED:
+            cache.subscribe(partial(self.owners.note, resource))
+        cache.subscribe(partial(self._changed, resource))
+        cache.on_turn(partial(self._turned, resource))
 
     def _is_named(self, resource: Resource, key: Key, obj: Json) -> bool:
         """Whether an object is to be known whole: a Canary names it, or it was made for one."""
@@ -191,6 +198,8 @@ class Caches:
         """
         states: dict[Resource, KindState] = {}
         for resource in resources:
+            if resource not in self._caches and resource not in RESOURCES:
+                self._add(resource)  # only the Canary knows that there is such a kind
             cache = self._caches.get(resource)
             if cache is not None and (resource not in self._started or not cache.tried.is_set()):
                 await self.listed((resource,))
@@ -221,9 +230,9 @@ class Caches:
         """
         asked, self._asked = self._asked, set()
         for ref in (*refs, *asked):
-            cache = self._by_kind.get((ref.group, ref.kind))
-            if cache is not None and cache.is_stub(ref.namespace, ref.name):
-                await cache.fill(ref.namespace, ref.name)
+            for cache in self._by_kind.get((ref.group, ref.kind), ()):
+                if cache.is_stub(ref.namespace, ref.name):
+                    await cache.fill(ref.namespace, ref.name)
 
     def forget(self, key: str) -> None:
         """A Canary is gone: it needs nothing any more."""
@@ -303,11 +312,10 @@ class Caches:
 
     def note(self, obj: Json) -> None:
         """Take in what a write has returned, so that the next look does not see the world before it."""
-        resource = resource_of(obj)
-        cache = self._caches.get(resource)
+        cache = self._by_version.get((str(obj.get("apiVersion", "")), str(obj.get("kind", ""))))
         if cache is not None:
             metadata_only = {key: obj[key] for key in ("apiVersion", "kind", "metadata")}
-            cache.note(metadata_only if resource in METADATA_ONLY else obj)
+            cache.note(metadata_only if cache.resource in METADATA_ONLY else obj)
 
     async def run(self) -> None:
         """Watch what is needed, until cancelled."""

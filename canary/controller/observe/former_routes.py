@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from canary.api.canary import Canary
 from canary.kube.store import Change
 from canary.kube.types import CANARY, SERVICE, Json, ObjectRef, Resource, name_of, namespace_of
-from canary.routers import former
+from canary.routers import former, route_refs
 from canary.routers.registry import ROUTES
 from canary.routers.route_kind import CANARY as CANARY_SUFFIX
 from canary.routers.route_kind import PRIMARY as PRIMARY_SUFFIX
@@ -87,12 +87,24 @@ def former_routes(
         current: its routes as the spec is.
         get: the object of a kind, a namespace and a name; None where there is none.
     """
-    for called in former_services(canary, places):
-        yield from _former_service(canary, called, get)
+    called = tuple(former_services(canary, places))
+    for each in called:
+        yield from _former_service(canary, each, get)
+    yield from _former_weights(canary, called, get)
     stored = {_stored(each) for each in current}
     for place, route, kind in _routes(places, get):
         if _stored(place) not in stored and (share := kind.share(route)):
             yield FormerRoute(place.resource, place.name, share, _guarded(route, kind.without_canary(route)))
+
+
+def _former_weights(
+    canary: Canary, called: tuple[str, ...], get: Callable[[Resource, str, str], Json | None]
+) -> Iterator[FormerRoute]:
+    """Routes of others that the spec named before, or that lead to the canary by a name of before."""
+    named = (*route_refs.refs(canary), *route_refs.remembered(canary))
+    there = {ref: route for ref in named if (route := get(*ref)) is not None}
+    for ref, share, patch in route_refs.left(canary, called, there):
+        yield FormerRoute(ref.resource, ref.name, share, _guarded(there[ref], patch))
 
 
 def _stored(place: ObjectRef) -> tuple[str, str, str, str]:

@@ -23,6 +23,7 @@ from canary.kube.types import (
     Json,
     Resource,
 )
+from canary.routers import route_refs
 from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.base import Target, primary_name
 from canary.workloads.configs import ConfigRef, references
@@ -61,6 +62,7 @@ def of_spec(canary: Canary, mesh_provider: str) -> Needs:
         named += [(scaler_kind.resource, name) for name in (scaler.name, primary_name(scaler.name))]
     refs = {ref_to(resource, namespace, name) for resource, name in named}
     routes = [ref for each in providers_of(canary, mesh_provider) for ref in each.refs(canary)]
+    routes += route_refs.remembered(canary)
     refs |= {ref_to(*ref) for ref in routes}
     refs |= {ref_to(METRIC_TEMPLATE, where, name) for where, name in _templates(canary)}
     kinds = {CANARY, SERVICE, *(ref.resource for ref in routes), *(resource for resource, _ in named)}

@@ -36,6 +36,7 @@ from canary.kube.types import (
     namespace_of,
 )
 from canary.rollout.facts import Answer, Facts, Question, Unseen, Workload
+from canary.routers import route_refs
 from canary.routers.base import Granularity, Observed, Provider
 from canary.routers.registry import provider_of, router_of, settle_of
 from canary.workloads import config_sync
@@ -105,7 +106,8 @@ class Observer:
         whole = self._statuses.whole(raw)
         canary = self._parsed(whole)
         default, namespace = self._options.mesh_provider, canary.namespace
-        named = (canary.spec, canary.metadata.deletion_timestamp, askable(canary), canary.status.routed_by)
+        led = (canary.status.routed_by, canary.status.route_refs)
+        named = (canary.spec, canary.metadata.deletion_timestamp, askable(canary), led)
         needs = self._needs.of(key, named, lambda: of_spec(canary, default))
         # Named first, then looked for: what changes from now on is known whole, and wakes the Canary again.
         self._index.add(canary.key, needs.refs)
@@ -126,6 +128,7 @@ class Observer:
                 SERVICE,
                 *(ref.resource for ref in routes),
                 *(ref.resource for ref in (router.refs(canary) if router else ())),
+                *(ref.resource for ref in route_refs.remembered(canary)),
                 *(RESOURCE[each.kind] for each in sorted(refs | own_refs)),
                 *((CONTROLLER_REVISION,) if canary.status.bake is not None else ()),
                 *((METRIC_TEMPLATE,) if METRIC_TEMPLATE in needs.kinds else ()),

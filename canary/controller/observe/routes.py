@@ -48,9 +48,13 @@ def glanced(provider: Provider, canary: Canary, find: Callable[[Resource, str, s
 
 def not_installed(canary: Canary, resource: Resource) -> Problem:
     """What is said of a kind of object that a provider needs and the API server doesn't serve."""
+    field = "spec.provider" if canary.spec.provider else "--mesh-provider"
+    way_out = "set another provider"
+    if canary.spec.route_refs:
+        field, way_out = "spec.routeRefs", "take its routes out"
     return Problem(
-        "spec.provider" if canary.spec.provider else "--mesh-provider",
+        field,
         f"{resource.kind} of {resource.api_version} is not installed in this cluster",
         f"install the CustomResourceDefinition {resource.plural}.{resource.group} with the version {resource.version},"
-        " or set another provider",
+        f" or {way_out}",
     )

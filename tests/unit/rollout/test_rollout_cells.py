@@ -94,7 +94,8 @@ STRATEGIES: dict[str, Strategy] = {
     "pod by pod": strategy({"iterations": 0, "maxWeight": 0}),
 }
 CAN = {
-    **{each: {WEIGHT, BACK} for each in ("alb", "apisix", "openshift", "skipper", "smi:v1alpha1", "traefik")},
+    **{each: {WEIGHT, BACK} for each in ("alb", "apisix", "openshift", "routeRefs")},
+    **{each: {WEIGHT, BACK} for each in ("skipper", "smi:v1alpha1", "traefik")},
     **{each: {WEIGHT, BACK, MIRROR, CHOICE} for each in ("contour", "gloo", "kuma")},
     **{each: {WEIGHT, BACK, MIRROR, CHOICE, COOKIES} for each in ("gatewayapi:v1", "istio")},
     "kubernetes": set[str](),
@@ -259,7 +260,7 @@ def cell(canary: Make, name: str, kind: str, provider: str, outcome: str) -> Cel
     start = STARTS.get(provider, {}) if kind != "StatefulSet" else {}
     spec = {
         "targetRef": {"apiVersion": "v1" if kind == "Service" else "apps/v1", "kind": kind, "name": "app"},
-        "provider": provider,
+        "provider": provider if provider != "routeRefs" else "istio",
         "service": {} if kind == "StatefulSet" else {"port": 80, **gateway},
         **start,
     }
