@@ -27,6 +27,8 @@ _TAIL = """
 on their version (`analysis.sessionAffinity`). *Ports*: several, divided together (`service.ports`). *Pods go after*: how long the data
 plane is given to follow its route before pods go; `--traffic-settle-time` sets another time.
 
+A route that is yours already can be named in its place, with its weights alone set: see [Routes that you own](own-routes.md).
+
 The rights to a provider's objects are a component of the installation: see [What it may do](install.md#what-it-may-do).
 
 ## What each honours of `spec.service`
