@@ -11,10 +11,10 @@ import pytest_asyncio
 
 from canary.kube.client import KubeClient
 from canary.kube.errors import Forbidden
-from canary.kube.types import CANARY, SECRET, SERVICE, TRAEFIK_SERVICE, Json
+from canary.kube.types import CANARY, HTTP_ROUTE, SECRET, SERVICE, TRAEFIK_SERVICE, Json
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
-from canary.sandbox.harness import Rig, application, phase_of
+from canary.sandbox.harness import Rig, application, phase_of, weight_of, without_repeats
 from canary.sandbox.options import CONTROLLER
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
@@ -156,3 +156,47 @@ async def test_rights_in_one_namespace_are_enough_to_work_there(site: Rig, tmp_p
         await recording.until(lambda each: phase_of(each) == "Initialized", within=60, what="initialization")
         await site.apply(application("shop", site.namespace, "1.0.1", replicas=1))
         await recording.until(lambda each: phase_of(each) == "Succeeded", within=60, what="promotion")
+
+
+def http_route(namespace: str) -> Json:
+    """The users' own route to both versions."""
+    backends = [{"name": "shop", "port": 9898}, {"name": "shop-canary", "port": 9898, "weight": 0}]
+    return {
+        "apiVersion": HTTP_ROUTE.api_version,
+        "kind": HTTP_ROUTE.kind,
+        "metadata": {"name": "edge", "namespace": namespace},
+        "spec": {"rules": [{"backendRefs": backends}]},
+    }
+
+
+async def test_rights_to_routes_of_others_are_enough_to_set_their_weights(site: Rig, tmp_path: Path) -> None:
+    begun = site.cluster.audit_log.stat().st_size
+    await site.cluster.apply(installation(tmp_path / "mine", components=["route-refs"]))
+    named = {"apiVersion": HTTP_ROUTE.api_version, "kind": HTTP_ROUTE.kind, "name": "edge"}
+    async with site.recording(CANARY, "shop") as recording, site.recording(HTTP_ROUTE, "edge") as route:
+        await start(site)
+        await site.apply(http_route(site.namespace))
+        await site.apply(application("shop", site.namespace, "1.0.0", replicas=1))
+        await site.apply(canary(site.namespace, routeRefs=[named]))
+        await recording.until(lambda each: phase_of(each) == "Initialized", within=60, what="initialization")
+        await site.apply(application("shop", site.namespace, "1.0.1", replicas=1))
+        await recording.until(lambda each: phase_of(each) == "Succeeded", within=60, what="promotion")
+        assert without_repeats([weight_of(moment.value or {}) for moment in route.moments]) == [0, 50, 0]
+        assert forbidden(site.cluster, site.namespace, begun) == []
+
+
+async def test_a_kind_of_route_that_nobody_gave_the_right_to_is_told(site: Rig, tmp_path: Path) -> None:
+    await site.cluster.apply(installation(tmp_path / "mine", components=["route-refs"]))
+    weights = {"primary": "/spec/weighted/services/0/weight", "canary": "/spec/weighted/services/1/weight"}
+    named = {"apiVersion": "gate.example/v1", "kind": "Division", "name": "edge", "weights": weights}
+    async with site.recording(CANARY, "shop") as recording:
+        await start(site)
+        await site.apply(application("shop", site.namespace, "1.0.0", replicas=1))
+        await site.apply(canary(site.namespace, routeRefs=[named]))
+        stalled = await recording.until(lambda each: bool(words(each)), within=60, what="a condition")
+        assert "the controller may not list or watch divisions" in words(stalled.value or {})
+
+
+def words(obj: Json) -> str:
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    return next((str(each["message"]) for each in conditions if each["type"] == "Stalled"), "")

@@ -82,16 +82,17 @@ async def test_a_running_application_gets_a_canary_behind_its_own_route_and_lose
             await scenario.canary.until(lambda each: not words(each), within=10, what="a Canary that works")
             before = scenario.route.last
 
-            assert await scenario.roll_out("1.0.1") == "Succeeded"
-            assert (scenario.serving, scenario.weights[-len(STEPS) :]) == ("sample/web:1.0.1", STEPS)
+            assert await scenario.roll_out("1.0.1", environment={"FAULT_ERROR_RATE": "1"}) == "Failed"
             assert without_weights(scenario.route.last) == without_weights(before)
-        assert [str(each) for each in traffic.lost] == []
-        assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
+        assert {answer.version for answer in traffic.lost} <= {"1.0.1"}, "no request but the canary's own is lost"
+        assert [each for each in scenario.unserved if f"{NAME}-canary" in each] == []
 
         async with scenario.traffic(RATE) as traffic:
-            assert await scenario.roll_out("1.0.2", environment={"FAULT_ERROR_RATE": "1"}) == "Failed"
-        assert {answer.version for answer in traffic.lost} <= {"1.0.2"}, "no request but the canary's own is lost"
-        assert scenario.unserved == []
+            assert await scenario.roll_out("1.0.2") == "Succeeded"
+        assert (scenario.serving, scenario.weights[-len(STEPS) :]) == ("sample/web:1.0.2", STEPS)
+        assert without_weights(scenario.route.last) == without_weights(before)
+        assert [str(each) for each in traffic.lost] == []
+        assert set(traffic.versions()) == {"1.0.0", "1.0.2"}
 
         async with scenario.traffic(RATE) as traffic:
             await rig.client.delete(CANARY, rig.namespace, NAME)
