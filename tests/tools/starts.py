@@ -30,7 +30,7 @@ HTTP_ROUTE: Json = {
     },
 }
 USERS = (APISIX_ROUTE, HTTP_ROUTE, INGRESS, ROUTE)
-STARTS = {
+STARTS: dict[str, Json] = {
     "apisix": {"routeRef": {"name": "web"}},
     **{each: {"ingressRef": {"kind": "Ingress", "name": "app"}} for each in ("alb", "nginx", "skipper")},
     "routeRefs": {"routeRefs": [{"apiVersion": HTTP_ROUTE["apiVersion"], "kind": "HTTPRoute", "name": "web"}]},

@@ -13,8 +13,8 @@ from tests.tools.routes import after
 
 GATEWAY = "gateway.networking.k8s.io/v1"
 BACKENDS: list[Json] = [{"name": "app", "port": 80}, {"name": "app-canary", "port": 80, "weight": 0}]
-KNOWN = {"apiVersion": GATEWAY, "kind": "HTTPRoute", "name": "web"}
-POINTED = {
+KNOWN: dict[str, object] = {"apiVersion": GATEWAY, "kind": "HTTPRoute", "name": "web"}
+POINTED: dict[str, object] = {
     "apiVersion": "gate.example/v2",
     "kind": "Split",
     "name": "web",
