@@ -42,7 +42,7 @@ test: ## Run all checks and tests but the slow ones and those of test-gateways
 test-fast: lint types unit ## Run the checks and the pure tests
 
 test-gateways: flagger gateways ## Run more tests behind gateways beside Traefik: kills, handing over, routes of others
-	$(BIN)/python -m pytest tests/e2e -m gateways --timeout 300 $(LANES)
+	$(BIN)/python -m pytest tests/e2e -m gateways $(LANES)
 
 test-slow: parts ## Run the tests that take a quarter of an hour in real time
 	$(NETNS) $(BIN)/python -m pytest tests/e2e -m slow --timeout 1800
@@ -77,7 +77,7 @@ flagger: parts ## Build the real Flagger, whose Canaries a test takes over
 	$(BIN)/python -m canary.sandbox.binaries flagger
 
 e2e: flagger gateways ## Run the tests with real gateway, Prometheus and traffic
-	$(BIN)/python -m pytest tests/e2e -m "not slow and not gateways" --timeout 300 $(LANES)
+	$(BIN)/python -m pytest tests/e2e -m "not slow and not gateways" $(LANES)
 
 bench: parts ## Measure speed, requests and memory; BENCH="storm --against REV" says what, and beside which revision
 	$(NETNS) $(BIN)/python -m bench $(BENCH)
