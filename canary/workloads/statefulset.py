@@ -1,7 +1,7 @@
 """StatefulSets as targets: pods with a name and volumes of their own, rolled out in place by their number."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from canary.api.canary import Canary
@@ -12,6 +12,7 @@ from canary.api.traffic import Readiness
 from canary.kube.types import STATEFUL_SET, Json, Resource, items, mapping
 from canary.workloads import primary_template, replicas
 from canary.workloads.base import Rules, SelectorLabel, Services, labels_of, name_of, owners_of
+from canary.workloads.uncopied import Uncopied
 
 _REVISION_LABEL = "controller-revision-hash"
 """On a pod: the name of the ControllerRevision that it was made from."""
@@ -21,7 +22,7 @@ _NO_POD = "[^\\s\\S]"
 """A regular expression that no name matches."""
 
 
-class StatefulSet:
+class StatefulSet(Uncopied):
     """A StatefulSet as target; every function is pure.
 
     It is both of the versions, so there is no primary, and its Services are its author's. Its pods read their
@@ -30,6 +31,7 @@ class StatefulSet:
     """
 
     resource: Resource = STATEFUL_SET
+    versions: None = None
 
     @property
     def in_place(self) -> "StatefulSet":
@@ -39,41 +41,6 @@ class StatefulSet:
     def revision(self, target: Json) -> str:
         """A hash over the pod template: the same for as long as the same pods would be made from it."""
         return primary_template.fingerprint(self.template(target))
-
-    def carried(self, target: Json, tracked: Mapping[str, str]) -> str:
-        """The revision alone."""
-        return self.revision(target)
-
-    def primary(
-        self,
-        target: Json,
-        canary: Canary,
-        *,
-        tracked: Mapping[str, str],
-        rules: Rules,
-        existing: Json | None = None,
-    ) -> Json:
-        """There is none.
-
-        Raises:
-            ValueError: always.
-        """
-        msg = f"StatefulSet {name_of(target)} is rolled out in place, and has no primary"
-        raise ValueError(msg)
-
-    def primary_revision(self, primary: Json) -> str | None:
-        """None: there is no primary."""
-        return None
-
-    def carries(
-        self, primary: Json, target: Json, *, tracked: Mapping[str, str], copies: Mapping[str, str], rules: Rules
-    ) -> bool:
-        """Never: there is no primary."""
-        return False
-
-    def essence(self, primary: Json) -> Json:
-        """Empty: there is no primary."""
-        return {}
 
     def selector_label(self, target: Json, rules: Rules) -> SelectorLabel | None:
         """A label of its pods, the preferred one first; nothing has to be told from a primary."""
@@ -89,31 +56,9 @@ class StatefulSet:
         """How many pods its spec asks for."""
         return replicas.replicas(workload)
 
-    def scaled(self, workload: Json, replicas: int) -> Json:
-        """Empty: its pods are the users' own, and scaled by whoever scales them."""
-        return {}
-
     def template(self, workload: Json) -> Json:
         """The pod template."""
         return mapping(mapping(workload.get("spec")).get("template"))
-
-    def version_services(
-        self, target: Json, canary: Canary, *, rules: Rules, observed: Services, primary: Json | None = None
-    ) -> tuple[Json, ...]:
-        """None: its own Services lead to its pods."""
-        return ()
-
-    def apex_services(
-        self, target: Json, canary: Canary, *, rules: Rules, observed: Services, primary: Json | None = None
-    ) -> tuple[Json, ...]:
-        """None: users call what its author gave them."""
-        return ()
-
-    def handed_back_services(
-        self, target: Json, canary: Canary, *, rules: Rules, observed: Services
-    ) -> tuple[Json, ...]:
-        """None: nothing was taken."""
-        return ()
 
     def problems(self, canary: Canary, target: Json, *, rules: Rules, observed: Services) -> tuple[Problem, ...]:
         """What keeps this StatefulSet from being rolled out by this spec."""

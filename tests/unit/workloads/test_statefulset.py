@@ -172,7 +172,7 @@ class TestProblems:
 def test_nothing_stands_beside_it() -> None:
     """No primary, no Services: the author's own lead to all of its pods."""
     target, rules = stateful_set(), Rules()
-    with pytest.raises(ValueError, match="in place"):
+    with pytest.raises(ValueError, match="no copy"):
         KIND.primary(target, canary(), tracked={}, rules=rules)
     assert KIND.version_services(target, canary(), rules=rules, observed={}) == ()
     assert KIND.apex_services(target, canary(), rules=rules, observed={}) == ()
