@@ -11,6 +11,7 @@ from canary.kube.types import Resource
 from canary.routers import route_refs
 from canary.routers.base import Provider
 from canary.routers.registry import ALL, supported
+from canary.workloads.registry import WORKLOADS
 
 KUSTOMIZE = Path(__file__).with_name("kustomize")
 COMPONENTS = KUSTOMIZE / "components"
@@ -93,9 +94,8 @@ def rules_of(*providers: Provider) -> Iterator[tuple[str, tuple[str, ...], str]]
 
 def written() -> Mapping[Path, str]:
     """Each file, with what it is to hold."""
-    routes = _grouped(
-        sorted({each for made in ALL for each in made.routes}, key=lambda each: (each.group, each.plural)), "delete"
-    )
+    made = {kind for each in ALL for kind in each.routes if kind not in WORKLOADS}
+    routes = _grouped(sorted(made, key=lambda each: (each.group, each.plural)), "delete")
     owned = [(group, plurals, "delete") for group, plurals in _OWNED.items()]
     return {
         **{_component(name): _COMPONENT.format(family=name) + _patch(rules_of(*of)) for name, of in needing().items()},

@@ -185,7 +185,7 @@ TRAFFIC: Mapping[str, tuple[Requests, ...]] = {
         ),
     ),
     "kuma": (replace(_ENVOY, labels='service=~"{{ service }}-canary_{{ namespace }}_svc_[0-9a-zA-Z-]+"'),),
-    "knative": (replace(_ENVOY, labels='envoy_cluster_name="{{ namespace }}/{{ route }}"'),),
+    "knative": (replace(_ENVOY, labels='envoy_cluster_name=~"{{ namespace }}/{{ route }}"'),),
     "linkerd": (_LINKERD,),
     # Who follows a TrafficSplit is not in it.
     "smi": (_LINKERD, _ISTIO, _APPLICATION),

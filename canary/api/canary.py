@@ -242,6 +242,11 @@ class Canary(Resource):
         return self.spec.target_ref.kind == "StatefulSet"
 
     @property
+    def is_copied(self) -> bool:
+        """Whether a copy of the target, the primary, is stood beside it, with Services of its own."""
+        return not self.in_place and not self.targets_knative
+
+    @property
     def primary_name(self) -> str:
         """Name of the workload that holds the promoted version."""
         return f"{self.spec.target_ref.name}-primary"

@@ -18,7 +18,7 @@ _LABEL = "write small letters, digits and hyphens, 63 at most"
 def services(canary: Canary, _provider: str) -> Iterator[Problem]:
     """Those of the Services."""
     service = canary.spec.service
-    if canary.in_place or canary.targets_knative:
+    if not canary.is_copied:
         return
     # One that is too long is told elsewhere.
     if canary.service_name and not _DNS_LABEL.fullmatch(canary.service_name[:63].rstrip("-")):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final
 
-from canary.api import bounds, field_conflicts, in_place, names, ports, requirements, route_refs
+from canary.api import bounds, field_conflicts, in_place, knative, names, ports, requirements, route_refs
 from canary.api.addresses import is_web_address
 from canary.api.analysis import MAX_ITERATIONS, Metric, ThresholdRange, Webhook
 from canary.api.canary import MIN_INTERVAL, Canary
@@ -66,8 +66,6 @@ def _knative(canary: Canary, provider: str) -> Iterator[Problem]:
             f"provider knative can't roll out {target.api_version} {target.kind}",
             "name a Service of serving.knative.dev/v1, or set another provider",
         )
-    if canary.targets_knative and canary.spec.autoscaler_ref is not None:
-        yield Problem("spec.autoscalerRef", "Knative scales its Services by itself", "take autoscalerRef out")
 
 
 def _service_target(canary: Canary, provider: str) -> Iterator[Problem]:
@@ -82,20 +80,20 @@ def _service_target(canary: Canary, provider: str) -> Iterator[Problem]:
 
 def _service(canary: Canary, _provider: str) -> Iterator[Problem]:
     service = canary.spec.service
-    if not canary.targets_knative and not canary.in_place:
+    if canary.is_copied:
         if service.port == 0:
             yield Problem("spec.service.port", "is missing", "set the port that users call, such as 80")
         else:
             yield from ports.number("spec.service.port", service.port)
     if isinstance(service.target_port, int) and service.target_port != 0:
         yield from ports.number("spec.service.targetPort", service.target_port)
-    if not canary.targets_knative and not canary.in_place and not SERVICE_NAME.fullmatch(canary.service_name or "x"):
+    if canary.is_copied and not SERVICE_NAME.fullmatch(canary.service_name or "x"):
         yield Problem(
             "spec.service.name",
             f"{canary.service_name!r} can't be the name of a Service",
             "write a name of lower-case letters, digits and hyphens",
         )
-    if len(canary.service_name) > MAX_SERVICE_NAME:
+    if canary.is_copied and len(canary.service_name) > MAX_SERVICE_NAME:
         yield Problem(
             "spec.service.name",
             f"{canary.service_name}-primary is longer than a Service's name can be (63 characters)",
@@ -321,6 +319,7 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _knative,
     _service_target,
     in_place.references,
+    knative.references,
     _service,
     names.services,
     ports.further,
@@ -336,6 +335,7 @@ _ANALYSIS_RULES: Final[tuple[_Rule, ...]] = (
     _bake,
     _strategy,
     in_place.strategy,
+    knative.strategy,
     _weights,
     field_conflicts.strategies,
     _metrics,

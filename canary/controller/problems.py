@@ -23,8 +23,8 @@ from canary.routers.registry import supported as supported_providers
 from canary.workloads import autoscalers, config_sync, configs, ports
 from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.base import Target, made_of
-from canary.workloads.registry import kind_of, target_for
 from canary.workloads.registry import supported as supported_kinds
+from canary.workloads.registry import target_for
 
 AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
 """Phases in which a target that disappears is the rollout's concern, not the spec's."""
@@ -54,7 +54,7 @@ def problems(canary: Canary, lookup: Lookup, options: Options, remember: Remembe
     router = router_of(canary, default)
     found += (*_unserved(canary, router, lookup), *_unfit(canary, router, lookup))
     if kind is None:
-        message = f"targets of kind {kind_of(canary)} are not supported"
+        message = f"targets of kind {canary.spec.target_ref.kind} are not supported"
         found.append(Problem("spec.targetRef.kind", message, f"write one of {', '.join(supported_kinds())}"))
     else:
         found += _of_target(canary, kind, lookup, options, remember, needed=resting)
@@ -127,7 +127,7 @@ def _of_target(
         (_written(canary), made_of(target), services),
         lambda: tuple(kind.problems(canary, target, rules=options.rules, observed=services)),
     )
-    primary = lookup.find(kind.resource, canary.namespace, canary.primary_name) if not canary.in_place else None
+    primary = lookup.find(kind.resource, canary.namespace, canary.primary_name) if canary.is_copied else None
     if isinstance(primary, dict) and kind.readiness(primary).ready:
         yield from remember(
             "ports",

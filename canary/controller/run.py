@@ -34,7 +34,7 @@ from canary.kube.types import CANARY, Json, Resource
 from canary.routers.registry import KINDS, ROUTES
 from canary.webhooks import HOOKS
 from canary.workloads.autoscalers import AUTOSCALERS
-from canary.workloads.registry import TARGETS
+from canary.workloads.registry import WORKLOADS
 from metrics.connections import QUESTIONS
 from outbound.connections import Connections
 
@@ -44,7 +44,7 @@ COMPONENT = "flagger"
 """Who Kubernetes events come from, as dashboards and scripts know it."""
 
 WATCHED = (
-    *(target.resource for target in TARGETS.values()),
+    *WORKLOADS,
     *(autoscaler.resource for autoscaler in AUTOSCALERS.values()),
     *KINDS,
 )
@@ -185,7 +185,7 @@ class Controller:
             concerned = {f"{change.key.namespace}/{change.key.name}", *self._index.claims.take(change)}
         else:
             concerned = set(self._index.concerned(ref_to(resource, change.key.namespace, change.key.name)))
-        if resource is CANARY or resource in ROUTES:
+        if resource is CANARY or (resource in ROUTES and resource not in WORKLOADS):
             concerned.discard(ACTING.get())
         for key in concerned:
             self._queue.add(key)

@@ -87,6 +87,8 @@ DESTINATION_RULE = Resource("networking.istio.io", "v1", "destinationrules", "De
 GATEWAY = Resource("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
 GATEWAY_CLASS = Resource("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", namespaced=False)
 GRPC_ROUTE = Resource("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
+KNATIVE_REVISION = Resource("serving.knative.dev", "v1", "revisions", "Revision")
+KNATIVE_SERVICE = Resource("serving.knative.dev", "v1", "services", "Service")
 HTTP_PROXY = Resource("projectcontour.io", "v1", "httpproxies", "HTTPProxy")
 MESH_HTTP_ROUTE = Resource("kuma.io", "v1alpha1", "meshhttproutes", "MeshHTTPRoute")
 HTTP_ROUTE = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
@@ -128,6 +130,8 @@ RESOURCES: tuple[Resource, ...] = (
     GRPC_ROUTE,
     HTTP_PROXY,
     HTTP_ROUTE,
+    KNATIVE_REVISION,
+    KNATIVE_SERVICE,
     MESH_HTTP_ROUTE,
     ROUTE_TABLE,
     UPSTREAM,

@@ -15,6 +15,7 @@ from canary.routers.contour import CONTOUR
 from canary.routers.gatewayapi import GATEWAY_API
 from canary.routers.gloo import GLOO
 from canary.routers.istio import ISTIO
+from canary.routers.knative import KNATIVE
 from canary.routers.kubernetes import KUBERNETES, REPLICAS
 from canary.routers.kuma import KUMA
 from canary.routers.nginx import NGINX
@@ -33,6 +34,7 @@ ALL: tuple[Provider, ...] = (
     GATEWAY_API,
     GLOO,
     ISTIO,
+    KNATIVE,
     KUBERNETES,
     KUMA,
     NGINX,

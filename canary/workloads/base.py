@@ -81,6 +81,20 @@ class InPlace(Protocol):
         """A regular expression for the names of the pods from the partition on."""
 
 
+class Versions(Protocol):
+    """A kind of workload that keeps each of its versions as an object of its own, and makes these by itself."""
+
+    @property
+    def version_resource(self) -> Resource:
+        """What its versions are."""
+
+    def promoted(self, target: Json, canary: Canary) -> str:
+        """The name of the version that is promoted; empty where none is."""
+
+    def promotion(self, target: Json, revision: str) -> Json:
+        """The merge patch of the workload that marks a version as the promoted one; empty where it is so already."""
+
+
 class Target(Protocol):
     """A kind of workload that a Canary may name: pure functions over its objects."""
 
@@ -92,8 +106,12 @@ class Target(Protocol):
     def in_place(self) -> InPlace | None:
         """How its pods are updated where no primary is stood beside it; None where one is."""
 
+    @property
+    def versions(self) -> Versions | None:
+        """How its versions are found where they are objects of their own, the primary among them; None otherwise."""
+
     def revision(self, target: Json) -> str:
-        """A hash over what a new version differs in, such as the pod template; scaling is no part of it."""
+        """A hash over what a new version differs in, such as the pod template; or the name of the latest version."""
 
     def carried(self, target: Json, tracked: Mapping[str, str]) -> str:
         """What the primary's revision reads once it carries this target with this configuration."""
@@ -133,7 +151,7 @@ class Target(Protocol):
         """The label that tells this target's pods from the primary's; None where it has none."""
 
     def readiness(self, workload: Json) -> Readiness:
-        """How far the workload has come, by its own status."""
+        """How far the workload has come, by its own status; or one of its versions, where these are objects."""
 
     def replicas(self, workload: Json) -> int:
         """How many pods its spec asks for."""

@@ -37,6 +37,7 @@ class PodTemplates(ABC):
 
     resource: Resource
     in_place: None = None
+    versions: None = None
     cloned: ClassVar[tuple[str, ...]]
     """The fields of the spec that the primary gets as they are: what decides how it rolls its pods."""
 

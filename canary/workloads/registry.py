@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from canary.api.canary import Canary
+from canary.kube.types import Resource
 from canary.workloads.base import Target
 from canary.workloads.daemonset import DaemonSet
 from canary.workloads.deployment import Deployment
+from canary.workloads.knative import KnativeService
 from canary.workloads.service_target import ServiceTarget
 from canary.workloads.statefulset import StatefulSet
 
@@ -18,18 +20,17 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "StatefulSet": StatefulSet(),
     }
 )
-"""By `targetRef.kind`."""
+"""By `targetRef.kind`; Services are those of Kubernetes."""
+
+KNATIVE: Target = KnativeService()
+
+WORKLOADS: tuple[Resource, ...] = tuple(each.resource for each in (*TARGETS.values(), KNATIVE))
+"""The kinds of object that can be targets."""
 
 
 def target_for(canary: Canary) -> Target | None:
     """What knows the kind of a Canary's target; None where nothing does."""
-    return None if canary.targets_knative else TARGETS.get(canary.spec.target_ref.kind)
-
-
-def kind_of(canary: Canary) -> str:
-    """The kind of a Canary's target in words: Knative's Services are not Kubernetes' own."""
-    ref = canary.spec.target_ref
-    return f"{ref.kind} of {ref.api_version}" if canary.targets_knative else ref.kind
+    return KNATIVE if canary.targets_knative else TARGETS.get(canary.spec.target_ref.kind)
 
 
 def supported() -> tuple[str, ...]:

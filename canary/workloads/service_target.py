@@ -45,6 +45,7 @@ class ServiceTarget:
 
     resource: Resource = SERVICE
     in_place: None = None
+    versions: None = None
 
     def revision(self, target: Json) -> str:
         """A hash over where the Service leads: its own addresses and its metadata are no part of it."""

@@ -8,7 +8,7 @@ from canary.kube.types import RESOURCES, Json, ObjectRef, Resource
 from canary.routers.base import Apply, Observed, Patch, Provider, Write
 
 _SERVED: Mapping[tuple[str, str], Resource] = {
-    (version, each.kind): each for each in RESOURCES for version in (each.api_version, "")
+    (version, each.kind): each for each in reversed(RESOURCES) for version in (each.api_version, "")
 }
 
 

@@ -225,11 +225,15 @@ def _bounds(canary: Canary, stage: Stage, theatre: Theatre) -> Bounds:
 
 
 def _ready_after(canary: Canary, own: Beside, settings: Settings) -> timedelta:
-    if canary.spec.target_ref.kind == SERVICE:
+    if _is_service(canary):
         return NOTHING
     if settings.ready_after is not None:
         return settings.ready_after
     return next((expected.ready_after for expected, _ in own if expected.ready_after is not None), READY_AFTER)
+
+
+def _is_service(canary: Canary) -> bool:
+    return canary.spec.target_ref.kind == SERVICE and not canary.targets_knative
 
 
 def _pointless(canary: Canary, story: Story) -> str:
@@ -237,7 +241,7 @@ def _pointless(canary: Canary, story: Story) -> str:
     if story.needs_gate and not any(canary.hooks(gate) for gate in GATES):
         return "the spec has no gate"
     never = NEW in story.versions and story.versions[NEW].ready_after is None
-    return "a Service has no pods of its own" if never and canary.spec.target_ref.kind == SERVICE else ""
+    return "a Service has no pods of its own" if never and _is_service(canary) else ""
 
 
 def _stories(own: Beside, settings: Settings) -> dict[str, tuple[Story, Expectation | None]]:

@@ -122,13 +122,13 @@ class Neighbours:
             return Configuration()
         primary = self._get(kind.resource, canary.namespace, canary.primary_name) or {}
         read = references(kind.template(target))
-        copied = () if canary.in_place else tuple(ref.key for ref in config_sync.snapshots(canary, sorted(read)))
+        copied = () if not canary.is_copied else tuple(ref.key for ref in config_sync.snapshots(canary, sorted(read)))
         return Configuration(read | references(kind.template(primary)), copied=copied)
 
     def strangers(self, canary: Canary) -> Iterator[Problem]:
         """Objects of the files that have the names of what is made for the Canary, and don't say that they are that."""
         kind, ref = target_for(canary), canary.spec.autoscaler_ref
-        if kind is None or canary.in_place:
+        if kind is None or not canary.is_copied:
             return
         primary = self._get(kind.resource, canary.namespace, canary.primary_name)
         services = {name: self._get(SERVICE, canary.namespace, name) for name in canary.services}

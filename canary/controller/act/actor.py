@@ -50,7 +50,7 @@ from canary.rollout.deletion import FINALIZER
 from canary.routers.base import Apply, Granularity, Patch, Provider
 from canary.routers.base import Write as Planned
 from canary.workloads import config_sync, configs
-from canary.workloads.base import Rules, Target, made_of, owners_of, primary_name
+from canary.workloads.base import Rules, Target, Versions, made_of, owners_of, primary_name
 from canary.workloads.origin import APPLIED_ANNOTATION, FLAGGER
 
 REPLICAS = ("spec", "replicas")
@@ -256,6 +256,13 @@ class Actor:
         manifest = config_sync.marked(manifest, self._seen.shared.to_follow)
         self._wrote(await self._client.apply(parts.kind.resource, manifest))
 
+    async def _promote(self, versions: Versions, revision: str) -> None:
+        """Mark a version as the promoted one, where each is an object of its own."""
+        parts, canary = self._parts(), self._seen.canary
+        if patch := versions.promotion(parts.target, revision):
+            namespace, name = canary.namespace, canary.target_name
+            self._wrote(await self._client.merge_patch(parts.kind.resource, namespace, name, patch))
+
     async def _roll(self, action: RollPrimary) -> None:
         kind, primary = self._parts().kind, self._seen.primary
         if primary is not None and config_sync.followed_by(primary) != action.followed:
@@ -263,7 +270,12 @@ class Actor:
             self._wrote(await self._client.merge_patch(kind.resource, namespace, name_of(primary), patch))
 
     async def _revise(self, action: CopyToPrimary | RollPrimary | KeepRevision | RestorePrimary) -> None:
+        versions = self._parts().kind.versions
         match action:
+            case CopyToPrimary(revision) | RestorePrimary(revision) if versions is not None:
+                await self._promote(versions, revision)
+            case RollPrimary() | KeepRevision() if versions is not None:
+                return  # its versions never change, and stay
             case CopyToPrimary(revision):
                 await self._copy(revision)
             case RollPrimary():
@@ -275,6 +287,8 @@ class Actor:
 
     async def _scale(self, action: ScalePrimary | ScaleTarget) -> None:
         parts, canary = self._parts(), self._seen.canary
+        if not canary.is_copied:
+            return
         namespace = canary.namespace
         name = canary.primary_name if isinstance(action, ScalePrimary) else canary.target_name
         existing = self._caches.get(parts.kind.resource, namespace, name)

@@ -20,7 +20,7 @@ def owned_objects(caches: Caches, seen: Surroundings) -> Iterator[tuple[Resource
     """
     canary, kind = seen.canary, seen.kind
     namespace = canary.namespace
-    if kind is not None and seen.primary is not None:
+    if kind is not None and kind.versions is None and seen.primary is not None:
         yield kind.resource, seen.primary
         for ref in sorted(configs.references(kind.template(seen.primary))):
             config = caches.get(RESOURCE[ref.kind], namespace, ref.name)

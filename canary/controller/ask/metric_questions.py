@@ -106,13 +106,20 @@ def model_of(canary: Canary, metric: Metric, pods: str = "") -> templates.Model:
         target=canary.target_name,
         service=canary.service_name,
         ingress=spec.ingress_ref.name if spec.ingress_ref else canary.target_name,
-        route=spec.route_ref.name if spec.route_ref else canary.target_name,
+        route=_route_of(canary),
         interval=duration_text(metric.interval),
         variables=metric.template_variables,
         pods=pods,
         ports=ports_of(canary),
         kind=spec.target_ref.kind,
     )
+
+
+def _route_of(canary: Canary) -> str:
+    """The name of its route; of a Knative Service that of the Revision, or of all of them where none is known."""
+    if canary.targets_knative:
+        return canary.status.last_applied_spec or f"{canary.target_name}-[0-9]+"
+    return canary.spec.route_ref.name if canary.spec.route_ref else canary.target_name
 
 
 def ports_of(canary: Canary) -> str:

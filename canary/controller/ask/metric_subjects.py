@@ -41,6 +41,8 @@ def rewrite_for(workload: Workload, canary: Canary) -> Rewrite | None:
     ending = _ENDINGS[workload]
 
     def rewrite(text: str, model: Model) -> tuple[str, Model]:
+        if canary.targets_knative:
+            return text, replace(model, route=canary.status.last_promoted_spec or model.route)
         text = _INGRESS.sub('canary=""', text).replace(_IN_PLACE_OF_IT, _IN_PLACE_OF_IT.removeprefix("-canary"))
         text = _NAMED.sub(_named(model, ending), text)
         for name in {canary.service_name, canary.target_name}:

@@ -90,7 +90,8 @@ class Claim:
     @property
     def workloads(self) -> tuple[Ref, ...]:
         """The target, and the primary where there is to be one."""
-        return (self.target,) if self.target.kind == "StatefulSet" else (self.target, self.primary)
+        alone = self.target.kind == "StatefulSet" or self.target.group
+        return (self.target,) if alone else (self.target, self.primary)
 
     @property
     def primary(self) -> Ref:

@@ -56,7 +56,9 @@ def of_spec(canary: Canary, mesh_provider: str) -> Needs:
     scaler_kind = AUTOSCALERS.get(scaler.kind) if scaler is not None else None
     named = [(SERVICE, name) for name in canary.services]
     if kind is not None:
-        named += [(kind.resource, name) for name in (canary.target_name, canary.primary_name)]
+        named += [(kind.resource, canary.target_name)]
+    if kind is not None and kind.versions is None:
+        named += [(kind.resource, canary.primary_name)]
         named += [(CONTROLLER_REVISION, record_name(canary, revision)) for revision in askable(canary)]
     if scaler is not None and scaler_kind is not None:
         named += [(scaler_kind.resource, name) for name in (scaler.name, primary_name(scaler.name))]
@@ -67,7 +69,7 @@ def of_spec(canary: Canary, mesh_provider: str) -> Needs:
     refs |= {ref_to(METRIC_TEMPLATE, where, name) for where, name in _templates(canary)}
     kinds = {CANARY, SERVICE, *(ref.resource for ref in routes), *(resource for resource, _ in named)}
     if kind is not None:
-        kinds.add(CONTROLLER_REVISION)
+        kinds.add(CONTROLLER_REVISION if kind.versions is None else kind.versions.version_resource)
     if any(metric.template_ref is not None for metric in canary.analysis.metrics):
         kinds.add(METRIC_TEMPLATE)
     if canary.analysis.alerts:

@@ -18,6 +18,7 @@ from canary.controller.observe.needs import Needs, config_refs, of_pods, of_spec
 from canary.controller.observe.routes import made_for, observed
 from canary.controller.observe.seen import Seen
 from canary.controller.observe.surroundings import Contents, Surroundings, Told
+from canary.controller.observe.versions import versions_of
 from canary.controller.options import Options
 from canary.controller.problems import problems
 from canary.controller.status_memory import StatusMemory
@@ -32,6 +33,7 @@ from canary.kube.types import (
     SERVICE,
     Json,
     ObjectRef,
+    Resource,
     name_of,
     namespace_of,
 )
@@ -114,9 +116,10 @@ class Observer:
         await self._caches.need(canary.key, needs.kinds)
         await self._caches.fill(needs.refs)
         kind, router = target_for(canary), router_of(canary, default)
-        beside = kind if not canary.in_place else None
+        beside = kind if canary.is_copied else None
         target = self._caches.get(kind.resource, namespace, canary.target_name) if kind else None
-        primary = self._caches.get(beside.resource, namespace, canary.primary_name) if beside else None
+        versions = await versions_of(self._caches, self._index, canary, kind, target)
+        primary = self._caches.get(beside.resource, namespace, canary.primary_name) if beside else versions.primary
         refs = self._reads.of((*key, False), (kind, made_of(target)), lambda: self._refs(kind, target))
         own_refs = self._reads.of((*key, True), (beside, made_of(primary)), lambda: self._refs(beside, primary))
         ref = canary.spec.autoscaler_ref
@@ -125,6 +128,7 @@ class Observer:
         needed = dict.fromkeys(
             (
                 *(each.resource for each in (kind, scaler_kind) if each is not None),
+                *((kind.versions.version_resource,) if kind is not None and kind.versions is not None else ()),
                 SERVICE,
                 *(ref.resource for ref in routes),
                 *(ref.resource for ref in (router.refs(canary) if router else ())),
@@ -138,7 +142,8 @@ class Observer:
         copied = frozenset(ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs)
         read = of_pods(self._caches, canary, refs | own_refs | copied)
         glances, glanced = await self._glance(canary, router)
-        self._index.put(canary.key, needs.refs | read.refs | glances | {ref_to(*place) for place in places})
+        made = {ref_to(*place) for place in places}
+        self._index.put(canary.key, needs.refs | read.refs | versions.refs | glances | made)
         states = await self._caches.need(canary.key, (*needed, *read.kinds))
         with suppress(KubeError):  # that it could not be read is found where it is
             await self._caches.fill(read.refs)
@@ -174,6 +179,7 @@ class Observer:
             unread=contents.unread or foreign.unread,
             foreign=foreign.problems,
             glanced=glanced,
+            versions=versions,
         )
 
     async def _glance(self, canary: Canary, router: Provider | None) -> tuple[frozenset[Ref], Observed]:
@@ -258,9 +264,7 @@ class Observer:
         kind, router = seen.kind, seen.router
         target = primary = partitions = None
         if kind is not None and seen.target is not None:
-            # Of contents that can't be read nobody knows whether they have changed: nothing begins by that.
-            revision = seen.canary.status.last_applied_spec if seen.unread else self._carries(kind, seen.target, seen)
-            target = Workload(revision, kind.readiness(seen.target), dict(seen.configs))
+            target = self._target(kind, seen.target, seen)
         if kind is not None and seen.primary is not None:
             revision, reads = self._primary_revision(kind, seen.primary, seen), config_sync.followed_by(seen.primary)
             primary = Workload(revision, kind.readiness(seen.primary), followed=reads)
@@ -284,7 +288,11 @@ class Observer:
                 seen.autoscaler_kind.minimum(seen.autoscaler) if seen.autoscaler_kind and seen.autoscaler else None
             ),
             weighted=router is not None and _divides(seen, router),
-            kept=kept(self._caches, seen.canary, primary.revision if primary is not None else ""),
+            kept=(
+                frozenset(seen.versions.there)
+                if seen.versions.refs
+                else kept(self._caches, seen.canary, primary.revision if primary is not None else "")
+            ),
             returnable=seen.canary.metadata.deletion_timestamp is None or self._returnable(seen),
             problems=self._problems(seen),
             answers=answers,
@@ -296,12 +304,21 @@ class Observer:
             called=told.called,
         )
 
+    def _target(self, kind: Target, target: Json, seen: Surroundings) -> Workload | None:
+        """The version that is deployed; None where there is none yet."""
+        if kind.versions is not None:
+            latest = seen.versions.latest
+            return Workload(latest, kind.readiness(seen.versions.there.get(latest, {}))) if latest else None
+        # Of contents that can't be read nobody knows whether they have changed: nothing begins by that.
+        revision = seen.canary.status.last_applied_spec if seen.unread else self._carries(kind, target, seen)
+        return Workload(revision, kind.readiness(target), dict(seen.configs))
+
     def _unseen(self, seen: Surroundings, now: datetime) -> tuple[Unseen, ...]:
         found = []
         for resource, state in seen.unseen.items():
             since = self._caches.moment(state.since, now)
             forbidden = state.freshness is Freshness.FORBIDDEN
-            workload = seen.kind is not None and seen.kind.resource == resource
+            workload = seen.kind is not None and resource in _workloads(seen.kind)
             found.append(Unseen(resource.plural, since, forbidden, workload, state.reason))
         key = seen.canary.key
         if not seen.unread:
@@ -346,6 +363,11 @@ class Observer:
     def _problems(self, seen: Surroundings) -> tuple[Problem, ...]:
         key, around = seen.canary.key, Seen(seen, self._caches, self._index.claims)
         return problems(seen.canary, around, self._options, lambda part, *found: self._found.of((key, part), *found))
+
+
+def _workloads(kind: Target) -> tuple[Resource, ...]:
+    """The kinds of object by which it is known which pods are ready."""
+    return (kind.resource,) if kind.versions is None else (kind.resource, kind.versions.version_resource)
 
 
 def _divides(seen: Surroundings, router: Provider) -> bool:

@@ -8,6 +8,7 @@ from canary.api.problems import Problem
 from canary.controller.configs import Shared
 from canary.controller.observe.caches import KindState
 from canary.controller.observe.former_routes import FormerRoute
+from canary.controller.observe.versions import SeenVersions
 from canary.kube.types import Json, Resource
 from canary.rollout.decision import Action
 from canary.rollout.facts import Refusal
@@ -58,6 +59,7 @@ class Surroundings:
         missing: `configmap/NAME` or `secret/NAME` of what its pods can't start without and does not exist.
         unseen: the kinds that it needs and that can't be looked at now.
         unread: why contents of its configuration could not be read; empty where they could.
+        versions: the versions of a target that keeps each of them as an object of its own.
         foreign: what is wrong with objects of others that have the names of what is made for it.
     """
 
@@ -82,6 +84,7 @@ class Surroundings:
     unread: str = ""
     foreign: tuple[Problem, ...] = ()
     glanced: Observed = field(default_factory=dict)
+    versions: SeenVersions = field(default_factory=SeenVersions)
 
 
 @dataclass(frozen=True, slots=True)

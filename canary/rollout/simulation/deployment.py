@@ -69,6 +69,8 @@ class Deployment:
         if missing > 0:
             version = self.scenario.version(self.revision)
             delay = version.ready_after if version.fits_primary or self.side is Side.CANARY else None
+            if self.side is Side.PRIMARY and self.scenario.canary.targets_knative:
+                delay = timedelta(0)  # the Revision that is promoted serves already
             self.pods.append(Pods(self.revision, missing, None if delay is None else now + delay))
         self.settle(now)
 

@@ -31,6 +31,7 @@ def further(*ports: Changes, **fields: Any) -> Changes:
     return {"spec.service.ports": [{"name": "admin", "port": 81, **each} for each in ports or (fields,)]}
 
 
+HTTP_ROUTE = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "name": "x"}
 CONFIG_REFS = [{"kind": "Secret", "name": "x", "mode": mode} for mode in ("follow", "ignore")]
 RANGE = "spec.analysis.metrics.0.thresholdRange"
 COUNTED: Changes = {"spec.analysis.stepWeight": 0, "spec.analysis.maxWeight": 0}
@@ -43,6 +44,11 @@ BAD: list[tuple[str, Changes, str, str]] = [
     ("istio", KNATIVE, "spec.provider", "knative"),
     ("knative", {}, "spec.targetRef", "serving.knative.dev"),
     ("knative", KNATIVE | {"spec.autoscalerRef": {"name": "x"}}, "spec.autoscalerRef", "out"),
+    ("knative", KNATIVE | {"spec.service": {"port": 80}}, "spec.service", "take it out"),
+    ("knative", KNATIVE | {"spec.routeRefs": [HTTP_ROUTE]}, "spec.routeRefs", "take it out"),
+    ("knative", KNATIVE | {"spec.configRefs": CONFIG_REFS[:1]}, "spec.configRefs", "take it out"),
+    ("knative", KNATIVE | {"spec.analysis.canaryReadyThreshold": 50}, "spec.analysis.canaryReadyThreshold", "out"),
+    ("knative", KNATIVE | {"spec.analysis.primaryReadyThreshold": 50}, "spec.analysis.primaryReadyThreshold", "out"),
     ("kubernetes", SERVICE, "spec.provider", "divides traffic by weight"),
     ("kubernetes", STATEFUL_SET | {"spec.provider": "istio"}, "spec.provider", "kubernetes"),
     ("kubernetes", STATEFUL_SET | {"spec.service": {"port": 80}}, "spec.service", "take it out"),

@@ -7,8 +7,10 @@ import pytest
 from canary.api.canary import Canary, parse_canary
 from canary.api.metrictemplate import MetricTemplate, parse_metric_template
 from canary.api.problems import Problem
+from canary.api.status import CanaryStatus
 from canary.controller.ask import metric_templates
 from canary.controller.ask.metric_questions import Asking, question_of
+from canary.controller.ask.metric_subjects import Workload, rewrite_for
 from metrics.errors import MisconfiguredError
 from metrics.templates import Model, TemplateError
 from metrics.threshold import Threshold
@@ -63,6 +65,23 @@ def test_pods_that_are_named_alike_in_both_versions_are_asked_for_by_name() -> N
     own = canary({"name": "lag", "query": "max(lag{pod=~'{{ pods }}'})", "threshold": 7})
     assert 'kubernetes_pod_name=~"web-(1|2)"' in question_of(built_in, built_in.analysis.metrics[0], asking).query
     assert question_of(own, own.analysis.metrics[0], asking).query == "max(lag{pod=~'web-(1|2)'})"
+
+
+def test_of_a_knative_service_the_revision_is_asked_for_that_is_rolled_out_or_promoted() -> None:
+    """Before any is known, as where the past is looked at, all of them are."""
+    built_in = {"name": "request-success-rate", "threshold": 99}
+    target = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "web"}
+    new = canary(built_in, targetRef=target, provider="knative", service={})
+    known = new.replace(status=CanaryStatus(last_applied_spec="web-00002", last_promoted_spec="web-00001"))
+    asking = Asking(provider="knative", server="http://prometheus:9090")
+    baked = replace(asking, rewrite=rewrite_for(Workload.PRIMARY, known))
+    for subject, asked, revision in (
+        (known, asking, "web-00002"),
+        (known, baked, "web-00001"),
+        (new, asking, "web-[0-9]+"),
+    ):
+        query = question_of(subject, subject.analysis.metrics[0], asked).query
+        assert f'envoy_cluster_name=~"shop/{revision}"' in query
 
 
 def test_a_query_in_the_spec_is_filled_in() -> None:

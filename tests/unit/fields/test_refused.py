@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from canary.api import in_place
+from canary.api import in_place, knative
 from canary.api.canary import Canary, parse_canary
 from canary.api.crds import DEFINITIONS, root_schema, schema_at
 from canary.api.schema import plain_fields
@@ -146,6 +146,7 @@ CASES = [
     *(("skipper", path) for path in NOT_ALL if path not in BY_WEIGHT and not is_below(path, BY_INGRESS[:1])),
     *(("gatewayapi", path) for path in FIELDS if is_below(path, BEYOND_GATEWAYS)),
     *(("istio", path) for path in FIELDS if is_below(path, BEYOND_ISTIO) or path.endswith(".suffix")),
+    *(("knative", path) for path in FIELDS if path not in BY_WEIGHT or path.endswith("Promotion")),
     *(("in place", path) for path in FIELDS if path != "spec.analysis.stepWeight"),
 ]
 
@@ -182,9 +183,12 @@ def told(canary: Canary, provider: str) -> set[str]:
     if provider == "in place":
         target = canary.spec.target_ref.replace(kind="StatefulSet")
         canary = canary.replace(spec=canary.spec.replace(target_ref=target))
+    if provider == "knative":
+        target = canary.spec.target_ref.replace(api_version="serving.knative.dev/v1", kind="Service")
+        canary = canary.replace(spec=canary.spec.replace(target_ref=target))
     router = router_of(canary, next((name for name in ROUTERS if name.partition(":")[0] == provider), ""))
     assert router is not None
-    problems = (*router.problems(canary), *in_place.references(canary, ""))
+    problems = (*router.problems(canary), *in_place.references(canary, ""), *knative.references(canary, ""))
     assert all(problem.message and problem.remedy for problem in problems)
     return {NAME.sub(".*", re.sub(r"\[\d+\]", "[]", problem.field)) for problem in problems}
 

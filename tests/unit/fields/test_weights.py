@@ -17,7 +17,14 @@ ROUTE = {
     "metadata": {"name": "web", "namespace": "shop"},
     "spec": {"http": [{"name": "all", "match": {"paths": ["/*"]}, "backends": [{"serviceName": "app"}]}]},
 }
-THERE: dict[str, list[Json]] = {"apisix": [ROUTE]}
+OF_KNATIVE = {"apiVersion": "serving.knative.dev/v1", "kind": "Service"}
+KNATIVE = {
+    **OF_KNATIVE,
+    "metadata": {"name": "app", "namespace": "shop", "annotations": {"flagger.app/primary-revision": "app-00001"}},
+    "spec": {},
+    "status": {"latestCreatedRevisionName": "app-00002", "latestReadyRevisionName": "app-00002"},
+}
+THERE: dict[str, list[Json]] = {"apisix": [ROUTE], "knative": [KNATIVE]}
 """What users have made."""
 
 PROVIDERS: dict[str, tuple[str, dict[str, object]]] = {
@@ -25,6 +32,7 @@ PROVIDERS: dict[str, tuple[str, dict[str, object]]] = {
     "contour": ("contour", {}),
     "gatewayapi": ("gatewayapi:v1", {"spec.service.gatewayRefs[].name": "gateway"}),
     "gloo": ("gloo", {}),
+    "knative": ("knative", {"spec.service": {}, "spec.targetRef": {**OF_KNATIVE, "name": "app"}}),
     "kuma": ("kuma", {}),
     "linkerd": ("linkerd", {}),
     "smi": ("smi:v1alpha3", {}),
@@ -72,7 +80,7 @@ CASES: list[tuple[str, object, list[Split], Mapping[str, object], tuple[str, ...
         20,
         [Split(0), Split(25), Split(50), Split(30), Split(10), Split(0)],
         STEPS,
-        tuple(PROVIDERS),
+        tuple(each for each in PROVIDERS if each != "knative"),
     ),
     (
         "spec.analysis.stepWeightRollback",

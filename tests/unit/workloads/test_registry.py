@@ -3,7 +3,8 @@
 import pytest
 
 from canary.api.canary import Canary, parse_canary
-from canary.workloads.registry import TARGETS, kind_of, supported, target_for
+from canary.kube.types import KNATIVE_SERVICE, SERVICE
+from canary.workloads.registry import KNATIVE, TARGETS, WORKLOADS, supported, target_for
 
 
 def canary(kind: str, api_version: str = "") -> Canary:
@@ -23,7 +24,6 @@ def test_other_kinds_are_nobodys() -> None:
 
 
 def test_a_knative_service_is_not_one_of_kubernetes() -> None:
-    knative = canary("Service", "serving.knative.dev/v1")
-    assert target_for(knative) is None
-    assert kind_of(knative) == "Service of serving.knative.dev/v1"
-    assert kind_of(canary("Service", "v1")) == "Service"
+    assert target_for(canary("Service", "serving.knative.dev/v1")) is KNATIVE
+    assert target_for(canary("Service", "v1")) is TARGETS["Service"]
+    assert {KNATIVE_SERVICE, SERVICE} <= {*WORKLOADS}
