@@ -8,10 +8,11 @@ carries the target's revision, whoever wrote it.
 from typing import TypedDict
 
 from canary.api.status import CanaryStatus, Phase
-from canary.rollout.analysis import ANALYSING, WAITING_FOR_PODS
+from canary.rollout.analysis import ANALYSING
 from canary.rollout.decision import Action, Adopt, Decision, HoldFinalizer
 from canary.rollout.ending import PROMOTING
 from canary.rollout.gates import WAITING_FOR_APPROVAL
+from canary.rollout.look import WAITING_FOR_PODS
 from canary.rollout.plan import EVERYBODY
 from canary.rollout.situation import Situation, replicas_wanted
 

@@ -1,32 +1,24 @@
 """The analysis of a new version: step by step, a look at a time, until it is promoted or taken back."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 
-from canary.api.analysis import HookType, Severity
+from canary.api.analysis import HookType
 from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, Readiness
 from canary.rollout import messages
 from canary.rollout.bake import fallback
 from canary.rollout.capacity import ROLLING_BACK, remake
-from canary.rollout.deadlines import deadline, seen_for
-from canary.rollout.decision import Action, Alert, Decision, Event, KeepVersionServices, Route, ScaleTarget
+from canary.rollout.deadlines import deadline
+from canary.rollout.decision import Action, Decision, Event, KeepVersionServices, Route, ScaleTarget
 from canary.rollout.ending import PROMOTING, held, roll_back, rolling_back
-from canary.rollout.facts import Question
 from canary.rollout.gates import WAITING_FOR_APPROVAL, to_promotion, to_step
+from canary.rollout.look import SILENT, WAITING_FOR_PODS, examine, give_up_on_pods, hold, hold_ends
 from canary.rollout.plan import EVERYBODY, NO_STEP, Step
 from canary.rollout.replica_weights import Count
 from canary.rollout.situation import HELD, Situation, warning
 from canary.rollout.start import restart, revert
-from canary.rollout.verdicts import CALLS, NO_DATA, ROUTE_NOT_TAKEN, UNAVAILABLE, hook_failures, judge, metric_questions
 
-WAITING_FOR_PODS = "WaitingForPods"
 ANALYSING = "Analysing"
-SILENT = frozenset({NO_DATA, UNAVAILABLE, ROUTE_NOT_TAKEN})
-"""Reasons to wait of a rollout that nothing tells of; going from one to another does not start its time anew."""
-
-HOLDS = SILENT | {WAITING_FOR_PODS}
-"""Reasons to wait that have a deadline: pods have the progress deadline, metrics `Situation.patience`."""
 
 
 def progress(s: Situation) -> Decision:
@@ -122,23 +114,6 @@ def _wait(s: Situation, due: datetime | None) -> Decision:
     return s.stay(why, actions=actions, wake=min(wakes) if wakes else None)
 
 
-def hold_ends(s: Situation) -> datetime:
-    """When a hold has lasted long enough. It ends with a last look, whatever is left of the interval."""
-    silent = s.status.reason in SILENT
-    ends = [seen_for(s, s.status.held_since, s.patience)] if silent else []
-    if not silent or not s.canary_ready:
-        ends.append(deadline(s))
-    return min(ends)
-
-
-def give_up_on_pods(s: Situation) -> Decision:
-    """The deadline is over: find out why the pods are not ready, and take the version back."""
-    why = s.pods_reason()
-    if why is None:
-        return s.stay("asking why the pods are not ready", asks=(s.pods_question,))
-    return roll_back(s, f"progress deadline exceeded {s.pending}{': ' + why if why else ''}", deadline=True)
-
-
 def _retreat(s: Situation) -> Decision:
     """The canary has lost its last ready pod under traffic: users first, then begin again or give up."""
     failed = s.status.failed_checks + 1
@@ -171,129 +146,6 @@ def _look(s: Situation) -> Decision:
         return _promote(s, (), ()) if ready else hold(s, WAITING_FOR_PODS, s.pending, (), events=())
     found = examine(s, started=s.plan.current(s.status) != NO_STEP, ready=ready)
     return found if isinstance(found, Decision) else _go_on(s, found.events, found.checks)
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """A look at which nothing speaks against going on.
-
-    Args:
-        events: what there is to tell of it.
-        checks: its verdicts.
-    """
-
-    events: tuple[Event, ...]
-    checks: tuple[CheckStatus, ...]
-
-
-def examine(s: Situation, *, started: bool, ready: bool) -> Decision | Passed:
-    """Look at the new version, or decide what follows from a look that it has not passed.
-
-    Args:
-        s: the Canary and its facts.
-        started: whether it has had any requests to be judged by.
-        ready: whether its pods are ready; before the first step, hooks that call them are asked then only.
-    """
-    rollbacks = s.hooks(HookType.ROLLBACK)
-    behind = s.facts.unsettled if started else ""
-    hooks = s.hooks(HookType.ROLLOUT) if started else (s.hooks(HookType.PRE_ROLLOUT) if ready else {})
-    metrics = metric_questions(s) if started else ()
-    if behind:
-        # What is seen now is of the weights before, or of nobody: it says nothing of the new version.
-        hooks, metrics = {}, ()
-    questions: tuple[Question, ...] = (*rollbacks, *hooks, *metrics)
-    if s.unanswered(questions):
-        return s.stay("looking", asks=questions)
-    for question, hook in rollbacks.items():
-        if s.approved(question).approved:
-            return roll_back(s, "manual webhook invoked", hook=hook)
-    if behind:
-        told = warning(f"Halt {s.full_name} advancement {behind}")
-        return hold(s, ROUTE_NOT_TAKEN, behind, (), events=(told,))
-    failures, checks = hook_failures(s, hooks)
-    judged = judge(s, metrics)
-    checks = (*judged.checks, *checks)
-    failures = (*failures, *judged.failures)
-    if failures:
-        return count_failure(s, failures, checks)
-    if s.split.canary < s.status.canary_weight:
-        # Only now: what has just failed must not get its traffic back first.
-        return _put_right(s)
-    if judged.doubt is not None:
-        return hold(s, judged.doubt.reason, judged.doubt.message, checks, events=(judged.doubt.told,))
-    if not ready:
-        return hold(s, WAITING_FOR_PODS, s.pending, checks, events=())
-    return Passed(tuple(event for hook in hooks.values() if (event := messages.passed(hook)) is not None), checks)
-
-
-def _put_right(s: Situation) -> Decision:
-    """The route gives the canary less than its step: what it was seen to do proves nothing of this step.
-
-    Somebody else wrote the route, or a rollback was cut off before it was recorded. The step begins again.
-    """
-    why = f"the route gave the canary {s.split.canary} % in place of {s.status.canary_weight} %"
-    return Decision(
-        status=s.evolve(last_check_time=s.now),
-        reason=why,
-        actions=s.keep_share(),
-        events=(warning(f"Halt {s.full_name} advancement {why}"),),
-        wake=s.now + s.canary.analysis_interval,
-    )
-
-
-def count_failure(s: Situation, events: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:
-    """One more failed check, whatever the number of things that failed; at the threshold the version goes at once."""
-    failed = s.status.failed_checks + 1
-    if failed >= s.canary.threshold:
-        return roll_back(
-            s, f"failed checks threshold reached {failed}", failed_checks=failed, events=events, checks=checks
-        )
-    return Decision(
-        status=s.evolve(
-            failed_checks=failed,
-            checks=checks,
-            reason="CheckFailed",
-            message=events[0].message,
-            last_check_time=s.now,
-            last_progress_time=s.now,
-        ),
-        reason=events[0].message,
-        actions=s.keep_share(),
-        events=events,
-        wake=s.now + s.canary.analysis_interval,
-    )
-
-
-def hold(
-    s: Situation, reason: str, message: str, checks: tuple[CheckStatus, ...], *, events: tuple[Event, ...]
-) -> Decision:
-    """Neither good nor bad: stay where the rollout is, pods for the progress deadline, metrics for `s.patience`.
-
-    Each has its own time, so that pods that are lost for a moment don't end what metrics hold, nor the other way round.
-    """
-    before = s.status.reason
-    progressed = s.now if s.canary_ready or before not in HOLDS else s.status.last_progress_time
-    held = s.status.held_since
-    if reason in SILENT:
-        held = held or s.now
-    holding = replace(
-        s, canary=s.canary.replace(status=s.evolve(reason=reason, last_progress_time=progressed, held_since=held))
-    )
-    if not s.canary_ready and s.now >= deadline(holding):
-        return give_up_on_pods(s)
-    until = hold_ends(holding)
-    if s.now >= until:
-        return roll_back(s, f"progress deadline exceeded {message}", deadline=True, events=events, checks=checks)
-    new = reason in CALLS and before != reason
-    alerts = (Alert(f"{CALLS[reason]}: {message}", Severity.WARN),) if new else ()
-    return Decision(
-        status=holding.status.replace(checks=checks or s.status.checks, message=message, last_check_time=s.now),
-        reason=message,
-        actions=s.keep_share(),
-        events=events,
-        alerts=alerts,
-        wake=min(s.now + s.canary.analysis_interval, until),
-    )
 
 
 def _go_on(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:

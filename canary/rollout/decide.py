@@ -13,7 +13,7 @@ from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout import messages, partitioned_rollback, partitioned_rollout
 from canary.rollout.adoption import adopt, is_foreign
-from canary.rollout.analysis import ANALYSING, WAITING_FOR_PODS, progress
+from canary.rollout.analysis import ANALYSING, progress
 from canary.rollout.capacity import guarded
 from canary.rollout.config_sync import follow
 from canary.rollout.data_plane import leave_routes
@@ -23,6 +23,7 @@ from canary.rollout.ending import HANDING_OVER, PROMOTING, by_hook, finalising, 
 from canary.rollout.facts import Facts
 from canary.rollout.hindrances import ANALYSED, INVALID, STALLED, Hindrance, explain, heed, hindrance, told
 from canary.rollout.in_place import InPlaceSituation
+from canary.rollout.look import WAITING_FOR_PODS
 from canary.rollout.outbox import posted
 from canary.rollout.session_affinity import with_cookies
 from canary.rollout.situation import Situation

@@ -38,19 +38,13 @@ from canary.api.analysis import HookType, Severity
 from canary.api.partitions import NO_POD
 from canary.api.status import CheckStatus, Phase
 from canary.rollout import start
-from canary.rollout.analysis import (
-    ANALYSING,
-    HOLDS,
-    WAITING_FOR_PODS,
-    examine,
-    give_up_on_pods,
-    hold_ends,
-)
+from canary.rollout.analysis import ANALYSING
 from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Alert, Decision, Ending, Event, SetPartition
 from canary.rollout.ending import PROMOTING, by_hook, held, roll_back
 from canary.rollout.gates import WAITING_FOR_APPROVAL, through, to_promotion
 from canary.rollout.in_place import InPlaceSituation
+from canary.rollout.look import HOLDS, WAITING_FOR_PODS, examine, give_up_on_pods, hold_ends
 from canary.rollout.partitioned_rollback import back, come_back, current_all_the_same
 from canary.rollout.partitioned_waits import NOT_SEEN, TOO_FEW_PODS, wait_for_more_pods, wait_to_be_seen
 from canary.rollout.situation import HELD, warning

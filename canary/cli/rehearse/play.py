@@ -11,11 +11,11 @@ from canary.api.canary import Canary
 from canary.api.status import CanaryStatus, Phase
 from canary.cli.rehearse.staging import BEGINNING, Stage, change_of, ready_after, scenario_of
 from canary.cli.rehearse.story import CURRENT, NEW, Behaviour, Story
-from canary.rollout.analysis import WAITING_FOR_PODS
 from canary.rollout.decide import SUSPENDED
 from canary.rollout.decision import Ending, EventType
 from canary.rollout.facts import Answer, Question
 from canary.rollout.gates import WAITING_FOR_APPROVAL
+from canary.rollout.look import WAITING_FOR_PODS
 from canary.rollout.simulation import Deploy, Entry, Scenario, World
 from canary.rollout.situation import HELD, PRIMARY_NOT_READY
 
