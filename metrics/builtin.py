@@ -24,6 +24,9 @@ UNITS: Mapping[str, str] = {REQUEST_SUCCESS_RATE: "%", REQUEST_DURATION: " ms", 
 
 _SECONDS = 1000
 _MILLISECONDS = 1
+_THROTTLE = 2
+"""Seconds that Traefik waits by itself from one configuration to the next."""
+
 _EXACT = "1e-8"
 """Percent that the success rate is rounded to: of ten thousand million requests a single one still shows."""
 
@@ -45,6 +48,11 @@ class Requests:
         average: whether the mean is asked for instead of the 99th percentile.
         either_form: whether `duration` may be a native histogram, which has no buckets, sum or count of these names.
         plain_words: whether the data plane writes names with `_` for every other character.
+        promoted: the matchers that pick the requests that come to the primary, by the route or by the Service that
+            users call; empty where the versions' requests can't be told apart, or others are among them, as probes.
+        direct: whether requests that no route divides are counted too, such as those straight to the canary's Service.
+        anew: the fewest seconds between two configurations, where each begins anew with the version of more weight; 0
+            where it makes no difference how often there is another one.
     """
 
     count: str
@@ -56,6 +64,9 @@ class Requests:
     average: bool = False
     plain_words: bool = False
     either_form: bool = False
+    promoted: str = ""
+    direct: bool = False
+    anew: int = 0
 
     @property
     def success_rate(self) -> str:
@@ -110,6 +121,9 @@ _TRAEFIK = Requests(
     failed='code=~"5..|4|12|13|14|15"',
     duration="traefik_service_request_duration_seconds",
     scale=_SECONDS,
+    promoted='service=~"({{ namespace }}-{{ service }}-(primary-)?|'
+    '.+_{{ namespace }}_{{ service }}(-primary)?_){{ ports }}@kubernetescrd"',
+    anew=_THROTTLE,
 )
 
 _TRAEFIK_GATEWAY = replace(
@@ -118,6 +132,8 @@ _TRAEFIK_GATEWAY = replace(
     # in the route for the port.
     labels='service=~"((http|grpc)route-.+-[0-9a-f]{16,}-svc-)?'
     '{{ namespace }}-{{ service }}-canary-((http|grpc)-)?[0-9]+@kubernetesgateway"',
+    promoted='service=~"((http|grpc)route-.+-[0-9a-f]{16,}-svc-)?'
+    '{{ namespace }}-{{ service }}-(primary-)?((http|grpc)-)?[0-9]+@kubernetesgateway"',
 )
 
 _ENVOY = Requests(
@@ -128,7 +144,11 @@ _ENVOY = Requests(
     scale=_MILLISECONDS,
 )
 
-_CONTOUR = replace(_ENVOY, labels='envoy_cluster_name=~"{{ namespace }}_{{ service }}-canary_[0-9a-zA-Z-]+"')
+_CONTOUR = replace(
+    _ENVOY,
+    labels='envoy_cluster_name=~"{{ namespace }}_{{ service }}-canary_[0-9a-zA-Z-]+"',
+    promoted='envoy_cluster_name=~"{{ namespace }}_{{ service }}(-primary)?_[0-9a-zA-Z-]+"',
+)
 
 _ISTIO = Requests(
     count="istio_requests_total",
@@ -137,9 +157,16 @@ _ISTIO = Requests(
     failed='response_code=~"5.*"',
     duration="istio_request_duration_milliseconds",
     scale=_MILLISECONDS,
+    promoted='reporter="destination",destination_workload_namespace="{{ namespace }}",'
+    'destination_workload="{{ target }}-primary"',
+    direct=True,
 )
 
-_ISTIO_GATEWAY = replace(_ISTIO, labels=_ISTIO.labels.replace("destination", "source", 1))
+_ISTIO_GATEWAY = replace(
+    _ISTIO,
+    labels=_ISTIO.labels.replace("destination", "source", 1),
+    promoted=_ISTIO.promoted.replace("destination", "source", 1),
+)
 
 _LINKERD = Requests(
     count="response_total",
@@ -158,10 +185,13 @@ _INGRESS_NGINX = Requests(
     duration="nginx_ingress_controller_response_duration_seconds",
     scale=_SECONDS,
     average=True,
+    promoted='namespace="{{ namespace }}",ingress="{{ ingress }}",service="{{ service }}",canary=""',
 )
 
 _TRAEFIK_AS_NGINX = replace(
-    _TRAEFIK, labels='service=~"{{ namespace }}-{{ ingress }}-{{ service }}-{{ ports }}-canary@kubernetesingressnginx"'
+    _TRAEFIK,
+    labels='service=~"{{ namespace }}-{{ ingress }}-{{ service }}-{{ ports }}-canary@kubernetesingressnginx"',
+    promoted='service=~"{{ namespace }}-{{ ingress }}-{{ service }}-{{ ports }}@kubernetesingressnginx"',
 )
 """Traefik in place of ingress-nginx: the names of the primary's Ingress and Service, and a word behind them."""
 
@@ -182,9 +212,17 @@ TRAFFIC: Mapping[str, tuple[Requests, ...]] = {
         replace(
             _ENVOY,
             labels='envoy_cluster_name=~"{{ namespace }}-{{ service }}-canaryupstream-{{ ports }}_[0-9a-zA-Z-]+"',
+            promoted='envoy_cluster_name=~"{{ namespace }}-{{ service }}(-primaryupstream)?-{{ ports }}_[0-9a-zA-Z-]+"',
         ),
     ),
-    "kuma": (replace(_ENVOY, labels='service=~"{{ service }}-canary_{{ namespace }}_svc_[0-9a-zA-Z-]+"'),),
+    "kuma": (
+        replace(
+            _ENVOY,
+            labels='service=~"{{ service }}-canary_{{ namespace }}_svc_[0-9a-zA-Z-]+"',
+            promoted='service=~"{{ service }}(-primary)?_{{ namespace }}_svc_[0-9a-zA-Z-]+"',
+            direct=True,
+        ),
+    ),
     "knative": (replace(_ENVOY, labels='envoy_cluster_name=~"{{ namespace }}/{{ route }}"'),),
     "linkerd": (_LINKERD,),
     # Who follows a TrafficSplit is not in it.
@@ -209,6 +247,8 @@ TRAFFIC: Mapping[str, tuple[Requests, ...]] = {
             scale=_SECONDS,
             average=True,
             plain_words=True,
+            promoted='route=~"kube(ew)?_{{ namespace }}__{{ ingress }}'
+            '(_canary__.*__{{ service }}_primary|__.*__{{ service }})(_[0-9]+)?"',
         ),
     ),
     "apisix": (
@@ -257,6 +297,12 @@ def requests_of(provider: str) -> str:
     return _first(source.per_second for source in _sources(provider))
 
 
+def counted(provider: str) -> tuple[Requests, ...]:
+    """What tells how many requests come to each version, best source first; empty where nothing does."""
+    family = _family(provider)
+    return tuple(source for source in TRAFFIC.get(family, ()) if source.promoted)
+
+
 def query_of(metric: str, provider: str, model: Model) -> str:
     """The query of a built-in metric for one Canary.
 
@@ -289,9 +335,12 @@ def _first(queries: Iterable[str]) -> str:
 
 
 def _sources(provider: str) -> tuple[Requests, ...]:
-    family = "smi" if _SMI.match(provider) else provider.removeprefix("smi:").partition(":")[0]
-    sources = TRAFFIC.get(family)
+    sources = TRAFFIC.get(_family(provider))
     if sources is None:
         known = ", ".join(sorted(TRAFFIC))
         raise MisconfiguredError(f"there are no built-in metrics for provider {provider!r}, only for {known}")
     return sources
+
+
+def _family(provider: str) -> str:
+    return "smi" if _SMI.match(provider) else provider.removeprefix("smi:").partition(":")[0]

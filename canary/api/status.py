@@ -173,6 +173,8 @@ class CanaryStatus(Model):
     """Since when metrics have told nothing, so that the rollout is held; absent while they do."""
     analysis_start_time: MicroTime | None = None
     """When the current rollout took its first step: what metrics say of the time before is about other versions."""
+    off_share_weight: Share | None = None
+    """Weight of the last step of which it was told that the canary gets another share of the requests."""
     traffic_removed_time: MicroTime | None = None
     """When traffic last left the canary, until it is scaled down."""
     last_retry: str = ""

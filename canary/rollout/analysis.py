@@ -6,6 +6,7 @@ from canary.api.analysis import HookType
 from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, Readiness
 from canary.rollout import messages
+from canary.rollout.arrivals import with_share
 from canary.rollout.bake import fallback
 from canary.rollout.capacity import ROLLING_BACK, remake
 from canary.rollout.deadlines import deadline
@@ -145,7 +146,7 @@ def _look(s: Situation) -> Decision:
     if s.canary.skip_analysis:
         return _promote(s, (), ()) if ready else hold(s, WAITING_FOR_PODS, s.pending, (), events=())
     found = examine(s, started=s.plan.current(s.status) != NO_STEP, ready=ready)
-    return found if isinstance(found, Decision) else _go_on(s, found.events, found.checks)
+    return with_share(s, found if isinstance(found, Decision) else _go_on(s, found.events, found.checks))
 
 
 def _go_on(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:

@@ -75,7 +75,15 @@ class PodsQuestion:
     look: str
 
 
-Question = HookQuestion | MetricQuestion | PodsQuestion
+@dataclass(frozen=True, slots=True)
+class TrafficQuestion:
+    """Ask how many requests have come to each version since a moment, not further back than an interval."""
+
+    look: str
+    since: datetime
+
+
+Question = HookQuestion | MetricQuestion | PodsQuestion | TrafficQuestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,43 @@ class PodsAnswer:
     reason: str
 
 
-Answer = HookAnswer | CheckStatus | PodsAnswer
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many requests came to one version: at least so many, and at most."""
+
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The requests of both versions in a stretch of time, as the data plane has counted them.
+
+    Args:
+        window: how long that is.
+        canary: those of the new version.
+        primary: those of the promoted version.
+        total: how many were counted of both, for what they prove.
+        withheld: how many a data plane that does what it is asked to may give the canary less than its share.
+        direct: whether requests that no route divides, as those straight to the canary's Service, are among them.
+    """
+
+    window: timedelta
+    canary: Count
+    primary: Count
+    total: int
+    withheld: int = 0
+    direct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficAnswer:
+    """What came to each version; None where nothing tells."""
+
+    counts: Counts | None
+
+
+Answer = HookAnswer | CheckStatus | PodsAnswer | TrafficAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +195,7 @@ class Facts:
         partitions: the pods of a target that is rolled out in place; None where a primary is stood beside the target.
         autoscaler_minimum: pods that the target's autoscaler would start it with; None where it has no autoscaler.
         weighted: whether the router can divide traffic by weight.
+        countable: whether somebody counts the requests of each version, who can be asked.
         followed: a digest of the followed configuration that new pods of the primary would read; empty for none.
         kept: the revisions that the primary can be set to again.
         returnable: whether users can be led back to the target: Service and route can be written with what is known.
@@ -178,6 +223,7 @@ class Facts:
     partitions: Partitions | None = None
     autoscaler_minimum: int | None = None
     weighted: bool = True
+    countable: bool = False
     followed: str = ""
     kept: frozenset[str] = frozenset()
     returnable: bool = True

@@ -6,6 +6,7 @@ from datetime import datetime
 from canary.api.analysis import HookType, Severity
 from canary.api.status import CheckStatus
 from canary.rollout import messages
+from canary.rollout.arrivals import NOT_ARRIVING, not_arriving, traffic_question
 from canary.rollout.deadlines import deadline, seen_for
 from canary.rollout.decision import Alert, Decision, Event
 from canary.rollout.ending import roll_back
@@ -14,7 +15,7 @@ from canary.rollout.situation import Situation, warning
 from canary.rollout.verdicts import CALLS, NO_DATA, ROUTE_NOT_TAKEN, UNAVAILABLE, hook_failures, judge, metric_questions
 
 WAITING_FOR_PODS = "WaitingForPods"
-SILENT = frozenset({NO_DATA, UNAVAILABLE, ROUTE_NOT_TAKEN})
+SILENT = frozenset({NO_DATA, UNAVAILABLE, ROUTE_NOT_TAKEN, NOT_ARRIVING})
 """Reasons to wait of a rollout that nothing tells of; going from one to another does not start its time anew."""
 
 HOLDS = SILENT | {WAITING_FOR_PODS}
@@ -49,17 +50,18 @@ def examine(s: Situation, *, started: bool, ready: bool) -> Decision | Passed:
     if behind:
         # What is seen now is of the weights before, or of nobody: it says nothing of the new version.
         hooks, metrics = {}, ()
-    questions: tuple[Question, ...] = (*rollbacks, *hooks, *metrics)
+    counted = traffic_question(s) if started else None
+    questions: tuple[Question, ...] = (*rollbacks, *hooks, *metrics, *([counted] if counted else ()))
     if s.unanswered(questions):
         return s.stay("looking", asks=questions)
     for question, hook in rollbacks.items():
         if s.approved(question).approved:
             return roll_back(s, "manual webhook invoked", hook=hook)
     if behind:
-        told = warning(f"Halt {s.full_name} advancement {behind}")
-        return hold(s, ROUTE_NOT_TAKEN, behind, (), events=(told,))
+        return hold(s, ROUTE_NOT_TAKEN, behind, (), events=(warning(f"Halt {s.full_name} advancement {behind}"),))
     failures, checks = hook_failures(s, hooks)
-    judged = judge(s, metrics)
+    nobody = not_arriving(s) if counted else ""
+    judged = judge(s, metrics, nobody=bool(nobody))
     checks = (*judged.checks, *checks)
     failures = (*failures, *judged.failures)
     if failures:
@@ -67,6 +69,9 @@ def examine(s: Situation, *, started: bool, ready: bool) -> Decision | Passed:
     if s.split.canary < s.status.canary_weight:
         # Only now: what has just failed must not get its traffic back first.
         return _put_right(s)
+    if nobody:
+        told = (warning(f"Halt {s.full_name} advancement {nobody}"),) if s.status.reason != NOT_ARRIVING else ()
+        return hold(s, NOT_ARRIVING, nobody, checks, events=told)
     if judged.doubt is not None:
         return hold(s, judged.doubt.reason, judged.doubt.message, checks, events=(judged.doubt.told,))
     if not ready:

@@ -23,16 +23,7 @@ from canary.rollout.decision import (
     ScaleTarget,
     WakeAutoscaler,
 )
-from canary.rollout.facts import (
-    Answer,
-    Facts,
-    HookAnswer,
-    HookQuestion,
-    PodsAnswer,
-    PodsQuestion,
-    Question,
-    Workload,
-)
+from canary.rollout.facts import Answer, Facts, HookAnswer, HookQuestion, PodsAnswer, PodsQuestion, Question, Workload
 from canary.rollout.plan import Plan, plan_of
 
 SETTLE_AT_MOST = timedelta(seconds=30)
@@ -65,6 +56,7 @@ class StatusChange(TypedDict, total=False):
     last_progress_time: datetime | None
     held_since: datetime | None
     analysis_start_time: datetime | None
+    off_share_weight: int | None
     traffic_removed_time: datetime | None
     checks: tuple[CheckStatus, ...]
     reason: str

@@ -275,6 +275,7 @@ def begin(s: Situation, *, events: tuple[Event, ...], in_place: bool = False) ->
             last_check_time=None,
             last_progress_time=s.now,
             analysis_start_time=s.now if in_place else None,
+            off_share_weight=None,
             traffic_removed_time=None,
             checks=(),
         ),

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from canary.api.analysis import NoDataPolicy, UnavailablePolicy
+from canary.api.analysis import REQUEST_RATE, NoDataPolicy, UnavailablePolicy
 from canary.api.status import CheckStatus, Verdict
 from canary.rollout import messages
+from canary.rollout.arrivals import NOT_ARRIVING
 from canary.rollout.decision import Event
 from canary.rollout.facts import HookAnswer, HookQuestion, MetricQuestion
 from canary.rollout.situation import Situation
@@ -17,6 +18,7 @@ ROUTE_NOT_TAKEN = "RouteNotTaken"
 CALLS = {
     UNAVAILABLE: "Canary analysis is held, metrics are unavailable",
     ROUTE_NOT_TAKEN: "Canary analysis is held, the gateway does not do what its route says",
+    NOT_ARRIVING: "Canary analysis is held, requests do not arrive",
 }
 """What people on call are told of a hold that is no fault of the new version, by its reason."""
 
@@ -76,8 +78,14 @@ def hook_failures(s: Situation, questions: Iterable[HookQuestion]) -> tuple[tupl
     return tuple(events), tuple(checks)
 
 
-def judge(s: Situation, questions: Iterable[MetricQuestion]) -> Judgement:
+def judge(s: Situation, questions: Iterable[MetricQuestion], *, nobody: bool = False) -> Judgement:
     """Apply each metric's policy to its verdict.
+
+    Args:
+        s: the Canary and its facts.
+        questions: what was asked.
+        nobody: whether no request arrives at the canary: that there is no data of it, or that its requests are too few,
+            is no fault of its own then.
 
     Raises:
         KeyError: a question has no answer.
@@ -94,6 +102,9 @@ def judge(s: Situation, questions: Iterable[MetricQuestion]) -> Judgement:
             raise TypeError(msg)
         checks.append(check)
         told = messages.halted(s.canary, metric, check, primary=question.primary)
+        few = metric.is_built_in and metric.name == REQUEST_RATE and check.verdict is Verdict.FAIL
+        if nobody and (few or check.verdict is Verdict.NO_DATA):
+            continue
         match check.verdict, metric.no_data, metric.unavailable:
             case (Verdict.PASS, _, _) | (Verdict.NO_DATA, NoDataPolicy.PASS, _):
                 pass

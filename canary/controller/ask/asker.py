@@ -16,16 +16,27 @@ from canary.api.status import CheckStatus, Verdict
 from canary.controller.ask.metric_questions import Asking, began_of, question_of, window_of
 from canary.controller.ask.metric_subjects import Workload, rewrite_for
 from canary.controller.ask.secrets import read_secret
+from canary.controller.ask.traffic import counts_of, traffic_question
 from canary.controller.observe.caches import Caches
 from canary.controller.options import Options
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, Terminal
 from canary.kube.types import METRIC_TEMPLATE, POD
-from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion, Question
+from canary.rollout.facts import (
+    Answer,
+    HookAnswer,
+    HookQuestion,
+    MetricQuestion,
+    PodsAnswer,
+    PodsQuestion,
+    Question,
+    TrafficAnswer,
+    TrafficQuestion,
+)
 from canary.routers.registry import provider_of
 from canary.workloads.pods import diagnose
 from canary.workloads.registry import target_for
-from metrics import templates, verdict
+from metrics import counts, templates, verdict
 from metrics.errors import MisconfiguredError
 from outbound.connections import Connections
 
@@ -81,6 +92,8 @@ class Asker:
                 return await self._metric(canary, canary.analysis.metrics[index], primary=primary)
             case PodsQuestion():
                 return await self._pods(canary)
+            case TrafficQuestion(since=since):
+                return await self._traffic(canary, since)
             case _:
                 assert_never(question)
 
@@ -106,6 +119,12 @@ class Asker:
         except Terminal as error:
             return PodsAnswer(f"the pods can't be listed: {error.message}")
         return PodsAnswer(diagnose(pods["items"], target))
+
+    async def _traffic(self, canary: Canary, since: datetime) -> TrafficAnswer:
+        now, provider = self._now(), provider_of(canary, self._options.mesh_provider)
+        asked = traffic_question(canary, provider, self._options.metrics_server, now - since)
+        found = await counts.count(provider, asked, self._servers, now)
+        return TrafficAnswer(counts_of(found, asked.interval) if found is not None else None)
 
     async def _metric(self, canary: Canary, metric: Metric, *, primary: bool) -> CheckStatus:
         now = self._now()

@@ -10,7 +10,17 @@ import structlog
 from canary.api.canary import Canary
 from canary.api.status import CheckStatus, Verdict
 from canary.kube.errors import Retryable
-from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion, Question
+from canary.rollout.facts import (
+    Answer,
+    HookAnswer,
+    HookQuestion,
+    MetricQuestion,
+    PodsAnswer,
+    PodsQuestion,
+    Question,
+    TrafficAnswer,
+    TrafficQuestion,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -130,5 +140,7 @@ def _by_a_bug(canary: Canary, question: Question, error: Exception) -> Answer:
             return CheckStatus(name=name, verdict=Verdict.UNAVAILABLE, message=words)
         case PodsQuestion():
             return PodsAnswer("")
+        case TrafficQuestion():
+            return TrafficAnswer(None)
         case _:
             assert_never(question)

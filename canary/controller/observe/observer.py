@@ -7,6 +7,7 @@ from datetime import datetime
 from canary.api.canary import Canary, parse_canary
 from canary.api.partitions import Partitions
 from canary.api.problems import Problem
+from canary.controller.ask.traffic import is_countable
 from canary.controller.configs import RESOURCE, ConfigReader, Shared
 from canary.controller.observe.caches import Caches, Freshness
 from canary.controller.observe.caught_up import CaughtUp
@@ -288,6 +289,7 @@ class Observer:
                 seen.autoscaler_kind.minimum(seen.autoscaler) if seen.autoscaler_kind and seen.autoscaler else None
             ),
             weighted=router is not None and _divides(seen, router),
+            countable=is_countable(seen.canary, provider_of(seen.canary, self._options.mesh_provider)),
             kept=(
                 frozenset(seen.versions.there)
                 if seen.versions.refs

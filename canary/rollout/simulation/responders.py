@@ -9,7 +9,7 @@ from typing import assert_never
 from canary.api.analysis import HookType, Metric
 from canary.api.canary import Canary
 from canary.api.status import CheckStatus, Verdict
-from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion, Question
+from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion
 from canary.rollout.simulation.cluster import Cluster
 from canary.rollout.simulation.scenario import Reading, Scenario, Side, Window
 
@@ -39,13 +39,14 @@ def loaded(before: Mapping[Side, Since], cluster: Cluster, now: datetime) -> dic
 def answer(
     scenario: Scenario,
     canary: Canary,
-    question: Question,
+    question: HookQuestion | MetricQuestion | PodsQuestion,
     *,
     now: datetime,
     side: Side,
     revision: str,
     age: timedelta,
     weight: int,
+    unheard: bool = False,
 ) -> Answer:
     """What the outside world says.
 
@@ -58,6 +59,7 @@ def answer(
         revision: what it runs.
         age: how long that has had requests, or ready pods.
         weight: percent of requests that it gets.
+        unheard: whether no request has come to it that a metric could tell of.
     """
     match question:
         case MetricQuestion(index=index):
@@ -65,7 +67,8 @@ def answer(
             if inside(scenario.metrics_down, now - scenario.start):
                 message = "the metrics server can't be reached"
                 return CheckStatus(name=metric.name, verdict=Verdict.UNAVAILABLE, time=now, message=message)
-            return _read(metric, _reading(scenario, metric, side, revision, age, weight), now)
+            read = Reading() if unheard else _reading(scenario, metric, side, revision, age, weight)
+            return _read(metric, read, now)
         case HookQuestion(index=index):
             hook = canary.analysis.webhooks[index]
             return reply(scenario, hook.name, hook.type, now - scenario.start)

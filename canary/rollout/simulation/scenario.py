@@ -232,6 +232,9 @@ class Scenario:
         settle: how long the router says that its data plane takes to do what its objects say.
         lag: how long the data plane takes in fact.
         tells: after how long the gateway says that it has taken a route; None where it never tells.
+        requests: how many requests a second are counted of both versions; 0 where nobody counts them. By those that
+            are divided metrics go; where the canary gets none by its weight, others ask it.
+        astray: when requests of the canary's share go to the primary.
         weighted: whether the router can divide traffic by weight.
         in_place: whether the target is rolled out pod by pod, without a primary, as a StatefulSet is.
         replicas: what the target is scaled to at the start.
@@ -253,6 +256,8 @@ class Scenario:
     settle: timedelta = timedelta(seconds=1)
     lag: timedelta = NOW
     tells: timedelta | None = None
+    requests: float = 0.0
+    astray: tuple[Window, ...] = ()
     weighted: bool = True
     in_place: bool = False
     replicas: int = 2

@@ -15,13 +15,14 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.rules import problems
 from canary.api.status import CanaryStatus
-from canary.api.traffic import ALL_PRIMARY
+from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT
 from canary.rollout.decide import AT_WORK, decide
 from canary.rollout.decision import Action, Decision
 from canary.rollout.deletion import FINALIZER
-from canary.rollout.facts import Answer, Facts, MetricQuestion, Question
+from canary.rollout.facts import Answer, Facts, MetricQuestion, Question, TrafficQuestion
 from canary.rollout.refusals import Refusals
 from canary.rollout.simulation.apiserver import hear, permit, reach, unseen
+from canary.rollout.simulation.arrivals import Arrivals
 from canary.rollout.simulation.audience import Audience
 from canary.rollout.simulation.cluster import Cluster, Refused
 from canary.rollout.simulation.failures import Conflict, Crash, Denied, NotSettlingError, Unavailable
@@ -51,6 +52,7 @@ class World:
         self.scenario = scenario
         self.canary = scenario.canary
         self.cluster = Cluster(scenario)
+        self.arrivals = Arrivals(scenario)
         self.now = scenario.start
         self.clock = timedelta(0)
         """How far the controller's clock is ahead."""
@@ -82,6 +84,7 @@ class World:
         other = copy.copy(self)
         other.scenario, other.cluster = scenario, self.cluster.twin()
         other.cluster.scenario = scenario
+        other.arrivals = self.arrivals.twin(scenario)
         for side in Side:
             if (workload := other.cluster.side(side)) is not None:
                 workload.scenario = scenario
@@ -139,7 +142,7 @@ class World:
 
     def next_moment(self) -> datetime | None:
         """When something happens next; None if nothing will."""
-        moments = [self.cluster.next_change(self.now), *self._questions.due]
+        moments = [self.cluster.next_change(self.now), self.arrivals.next_change(self.now), *self._questions.due]
         if self._changes:
             moments.append(self.scenario.start + self._changes[0].at)
         if self._wake is not None and not self.gone:
@@ -152,6 +155,7 @@ class World:
         """Let time pass until a moment at which, or before which, nothing else happens."""
         for revision, share in self.cluster.served(self.now).items():
             self.served[revision] = self.served.get(revision, timedelta(0)) + (moment - self.now) * share
+        self.arrivals.flow(self.now, moment, self.cluster.shares(self.now))
         self.now = moment
         self.cluster.settle(moment)
         self._since = loaded(self._since, self.cluster, self.now)
@@ -236,6 +240,7 @@ class World:
             left=cluster.former.canary if cluster.former is not None else 0,
             partitions=cluster.partitions(now),
             weighted=self.scenario.weighted,
+            countable=self.scenario.requests > 0,
             followed=cluster.followed,
             kept=cluster.kept,
             problems=self._find_problems(),
@@ -251,6 +256,8 @@ class World:
 
     def answer(self, question: Question) -> Answer:
         """What the outside world says to a question now."""
+        if isinstance(question, TrafficQuestion):
+            return self.arrivals.answer(question.since - self.clock, self.now, self.canary.analysis_interval)
         side = Side.PRIMARY if isinstance(question, MetricQuestion) and question.primary else Side.CANARY
         workload, split = self.cluster.side(side), self.cluster.division(self.now) or ALL_PRIMARY
         since = self._since[side].loaded or self._since[side].ready
@@ -263,6 +270,9 @@ class World:
             revision=workload.revision if workload is not None else "",
             age=self.now - since if since is not None else timedelta(0),
             weight=split.canary if side is Side.CANARY else split.primary,
+            unheard=isinstance(question, MetricQuestion)
+            and 0 < split.canary < TOTAL_WEIGHT
+            and self.arrivals.unheard(side, self.canary.analysis.metrics[question.index].interval, self.now),
         )
 
     def restart(self) -> None:

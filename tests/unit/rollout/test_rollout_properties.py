@@ -174,6 +174,8 @@ def stories(draw: st.DrawFn, make: Make, story: Story) -> Scenario:
         latency=draw(st.sampled_from([0, 0.1, 30])) * timedelta(seconds=1),
         settle=10 * timedelta(seconds=1),
         tells=draw(st.sampled_from([None, None, timedelta(milliseconds=20), timedelta(seconds=15)])),
+        requests=draw(st.sampled_from([0.0, 0.0, 50.0])),
+        astray=tuple(Window(at, min(at + timedelta(minutes=4), TROUBLE)) for at in draw(st.lists(seconds, max_size=1))),
         weighted=draw(st.sampled_from([True, True, True, False])),
         limit=timedelta(days=2),
     )
