@@ -15,7 +15,7 @@ from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import INGRESS, Json, items, mapping
 from canary.routers import ingress
-from canary.routers.base import BY_WEIGHT, Granularity, Observed, Patch, Provider, refused
+from canary.routers.base import BY_WEIGHT, Granularity, Observed, Patch, Provider, need_weights_alone, refused
 from canary.routers.route_kind import CANARY, PRIMARY, RouteKind, share
 
 ACTION = "alb.ingress.kubernetes.io/actions."
@@ -39,9 +39,7 @@ def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Patch, ...]
     Raises:
         ValueError: the split mirrors or matches requests.
     """
-    if split.mirror or split.matched:
-        msg = f"the action of a load balancer neither mirrors nor matches requests: {split}"
-        raise ValueError(msg)
+    need_weights_alone("the target groups of an action", split)
     weights = {canary.service_primary_name: split.primary, canary.service_canary_name: split.canary}
     return _patches(canary, observed, weights, _WRITTEN)
 

@@ -11,7 +11,17 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import APISIX_ROUTE, Json, ObjectRef, items, mapping
-from canary.routers.base import BY_WEIGHT, Apply, Granularity, Observed, Patch, Provider, refused, route_metadata
+from canary.routers.base import (
+    BY_WEIGHT,
+    Apply,
+    Granularity,
+    Observed,
+    Patch,
+    Provider,
+    need_weights_alone,
+    refused,
+    route_metadata,
+)
 from canary.routers.route_kind import Lists, share
 
 LIFT = 10_000
@@ -78,9 +88,7 @@ def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Apply | Pat
     Raises:
         ValueError: the split mirrors or matches requests.
     """
-    if split.mirror or split.matched:
-        msg = f"the backends of an ApisixRoute neither mirror nor match requests: {split}"
-        raise ValueError(msg)
+    need_weights_alone("the backends of an ApisixRoute", split)
     writes: list[Apply | Patch] = []
     for ref, theirs in zip(_makes(canary), _reads(canary), strict=True):
         ours, route = observed.get(ref), observed.get(theirs)

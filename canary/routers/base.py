@@ -264,6 +264,17 @@ def spec_path(canary: Canary, field: str) -> str:
     return f"{canary.analysis_field}.{rest}" if room == "analysis" else f"spec.{field}"
 
 
+def need_weights_alone(whose: str, split: Split) -> None:
+    """Where there are weights alone, requests are divided by nothing else.
+
+    Raises:
+        ValueError: the split mirrors or matches requests.
+    """
+    if split.mirror or split.matched:
+        msg = f"{whose} neither mirror nor match requests: {split}"
+        raise ValueError(msg)
+
+
 def need_conditions(canary: Canary, split: Split) -> None:
     """Chosen requests can be divided only where the spec says which they are.
 

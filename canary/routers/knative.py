@@ -14,7 +14,7 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import KNATIVE_REVISION, KNATIVE_SERVICE, Json, ObjectRef, items, mapping
-from canary.routers.base import Granularity, Observed, Patch, Provider, refused
+from canary.routers.base import Granularity, Observed, Patch, Provider, need_weights_alone, refused
 from canary.routers.route_kind import BESIDE, share
 
 FOLLOWS = timedelta(seconds=2)
@@ -41,9 +41,7 @@ def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Patch, ...]
     Raises:
         ValueError: the split mirrors or matches requests.
     """
-    if split.mirror or split.matched:
-        msg = f"the traffic of a Knative Service neither mirrors nor matches requests: {split}"
-        raise ValueError(msg)
+    need_weights_alone("the shares of Revisions", split)
     return tuple(
         patch
         for ref in _service(canary)

@@ -11,7 +11,7 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
 from canary.kube.types import ROUTE, Json, ObjectRef, items, mapping
-from canary.routers.base import BY_WEIGHT, Apply, Granularity, Observed, Provider, refused
+from canary.routers.base import BY_WEIGHT, Apply, Granularity, Observed, Provider, need_weights_alone, refused
 from canary.routers.route_kind import CANARY, PRIMARY, RouteKind, share
 
 FOLLOWS = timedelta(seconds=12)
@@ -34,9 +34,7 @@ def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Apply, ...]
     Raises:
         ValueError: the split mirrors or matches requests.
     """
-    if split.mirror or split.matched:
-        msg = f"a Route's weights neither mirror nor match requests: {split}"
-        raise ValueError(msg)
+    need_weights_alone("a Route's weights", split)
     return tuple(
         Apply(
             {

@@ -29,7 +29,16 @@ from canary.kube.types import (
     mapping,
 )
 from canary.routers import contour, gatewayapi, istio, traefik
-from canary.routers.base import BY_WEIGHT, Granularity, Observed, Patch, Provider, routed_fields, spec_path
+from canary.routers.base import (
+    BY_WEIGHT,
+    Granularity,
+    Observed,
+    Patch,
+    Provider,
+    need_weights_alone,
+    routed_fields,
+    spec_path,
+)
 from canary.routers.single_weights import CanaryIngress, OpenShiftRoute, Pointed
 from canary.routers.weights import InLists, Part, Versions, Weights
 
@@ -134,9 +143,7 @@ def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Patch, ...]
     Raises:
         ValueError: the split mirrors or matches requests.
     """
-    if split.mirror or split.matched:
-        msg = f"weights of routes neither mirror nor match requests: {split}"
-        raise ValueError(msg)
+    need_weights_alone("weights of routes", split)
     return tuple(
         Patch(ref, patch, guard=_version(observed[ref]))
         for _, ref, weights in _there(canary, observed)

@@ -12,7 +12,7 @@ from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import INGRESS, Json
 from canary.routers import ingress
-from canary.routers.base import BY_WEIGHT, Apply, Granularity, Observed, Patch, Provider, refused
+from canary.routers.base import BY_WEIGHT, Apply, Granularity, Observed, Patch, Provider, need_weights_alone, refused
 from canary.routers.route_kind import CANARY, PRIMARY, RouteKind, share
 
 PREFIX = "zalando.org/"
@@ -33,9 +33,7 @@ def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Apply, ...]
     Raises:
         ValueError: the split mirrors or matches requests.
     """
-    if split.mirror or split.matched:
-        msg = f"Skipper's weights neither mirror nor match requests: {split}"
-        raise ValueError(msg)
+    need_weights_alone("Skipper's weights", split)
     of, rules = ingress.source(canary, observed, canary.service_primary_name)
     if not rules:
         return ()

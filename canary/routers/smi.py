@@ -18,6 +18,7 @@ from canary.routers.base import (
     Granularity,
     Observed,
     Provider,
+    need_weights_alone,
     refused,
     spec_path,
     written,
@@ -47,9 +48,7 @@ def smi(resource: Resource, *names: str) -> Provider:
         Raises:
             ValueError: the split mirrors or matches requests.
         """
-        if split.mirror or split.matched:
-            msg = f"a TrafficSplit neither mirrors nor matches requests: {split}"
-            raise ValueError(msg)
+        need_weights_alone("the weights of a TrafficSplit", split)
         weights = {canary.service_canary_name: split.canary, canary.service_primary_name: split.primary}
         return (written(canary, ref(canary), _spec(canary, weights), observed),)
 

@@ -19,6 +19,7 @@ from canary.routers.base import (
     Granularity,
     Observed,
     Provider,
+    need_weights_alone,
     refused,
     route_refs,
     together,
@@ -37,9 +38,7 @@ def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Apply, ...]
     Raises:
         ValueError: the split mirrors or matches requests.
     """
-    if split.mirror or split.matched:
-        msg = f"Traefik's weighted services neither mirror nor match requests: {split}"
-        raise ValueError(msg)
+    need_weights_alone("Traefik's weighted services", split)
     weights = {canary.service_primary_name: split.primary}
     if split.canary:
         weights[canary.service_canary_name] = split.canary

@@ -149,7 +149,7 @@ def test_a_division_that_was_never_taken_over_is_not_handed_back() -> None:
 
 @pytest.mark.parametrize("split", [Split(0, mirror=10), Split(50, matched=True)])
 def test_what_it_cant_do_is_never_written(split: Split) -> None:
-    with pytest.raises(ValueError, match="neither mirrors nor matches"):
+    with pytest.raises(ValueError, match="neither mirror nor match"):
         KNATIVE.plan(canary(), split, {REF: service()})
 
 

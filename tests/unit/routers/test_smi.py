@@ -38,7 +38,7 @@ def test_the_version_follows_from_the_providers_name(name: str, version: str) ->
 
 @pytest.mark.parametrize("split", [Split(0, mirror=10), Split(100, matched=True)])
 def test_it_neither_mirrors_nor_matches(split: Split) -> None:
-    with pytest.raises(ValueError, match="neither mirrors nor matches"):
+    with pytest.raises(ValueError, match="neither mirror nor match"):
         made(ROUTERS["smi:v1alpha1"], canary(), split)
 
 
