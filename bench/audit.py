@@ -13,11 +13,13 @@ class Asked:
 
     Args:
         at: when it came in.
+        answered: when it was answered.
         verb: such as `patch` or `watch`.
         resource: such as `canaries/status`.
     """
 
     at: datetime
+    answered: datetime
     verb: str
     resource: str
 
@@ -39,7 +41,7 @@ def requests(log: Path, user: str, since: datetime, until: datetime) -> list[Ask
             continue
         target = entry.get("objectRef", {})
         resource = "/".join(filter(None, (target.get("resource", ""), target.get("subresource", ""))))
-        found.append(Asked(at, entry["verb"], resource))
+        found.append(Asked(at, datetime.fromisoformat(entry["stageTimestamp"]), entry["verb"], resource))
     return found
 
 
