@@ -1,6 +1,7 @@
 """Providers beside those of the matrix, on a real API server with their definitions: each strategy, to its end.
 
-All but contour, which nothing can be seen of where no Contour says that an HTTPProxy is valid. What a Canary does to its objects is the controller's whole work here: nobody sends requests, and pods do nothing.
+All but contour, of which nothing can be told where no Contour says that an HTTPProxy is valid. What a Canary does to
+its objects is the controller's whole work here: nobody sends requests, and pods do nothing.
 """
 
 import asyncio
@@ -61,9 +62,7 @@ class Cell:
     def route(self) -> tuple[Split, ...]:
         """How it divides requests; a bad version is taken back at the first look."""
         whole = STRATEGIES[self.strategy][2]
-        if self.good:
-            return whole
-        return (NONE,) if self.strategy == "blue-green" else (*whole[:2], NONE)
+        return whole if self.good else (*whole[:2], NONE)
 
     def canary(self, namespace: str) -> Json:
         metric = {"name": "quality", "query": "vector(1)" if self.good else "vector(0)", "interval": "1s"}
@@ -123,7 +122,7 @@ CELLS = [
     for provider, can in CAN.items()
     for strategy, (_, need, _) in STRATEGIES.items()
     for good in (True, False)
-    if need in can
+    if need in can and (good or strategy == "weights")
 ]
 
 
