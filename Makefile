@@ -79,7 +79,8 @@ flagger: parts ## Build the real Flagger, whose Canaries a test takes over
 e2e: flagger gateways ## Run the tests with real gateway, Prometheus and traffic
 	$(BIN)/python -m pytest tests/e2e -m "not slow and not gateways" $(LANES)
 
-bench: parts $(if $(filter speed,$(BENCH)),flagger gateways) ## Measure speed, requests and memory; BENCH="storm --against REV" says what, and beside which revision
+bench: parts $(if $(filter speed,$(BENCH)),flagger gateways)
+bench: ## Measure speed, requests and memory; BENCH="storm --against REV" says what, and beside which revision
 	$(NETNS) $(BIN)/python -m bench $(BENCH)
 
 crds: $(VENV)/.installed ## Write the CRDs from the models

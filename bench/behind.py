@@ -11,7 +11,7 @@ from canary.sandbox.gateways.nginx import NGINX
 from canary.sandbox.gateways.traefik import TRAEFIK
 from canary.sandbox.scenario import NAME, PORT
 
-THROTTLE = 5.0
+THROTTLE = 4.5
 """Seconds after which Traefik takes a change at once: it takes one in two seconds, in two places."""
 CALM = 2.0
 """Seconds after which no other gateway has anything left to do."""

@@ -42,7 +42,7 @@ class Times:
         controller: which.
         patched: from the return of a patch to the first request.
         decided: from a decision to the first request.
-        written: from a decision until the API server has answered the write.
+        written: from a decision until the API server has answered the write, which is a part of it.
         felt: from the change of a webhook's answer to the first request.
         noticed: from a new image to the first question whether requests may go there.
     """
@@ -99,6 +99,7 @@ class Stage:
             await self._patch(patch_between(before, after), version)
         await self._decide(rollback, SETTLED, spread)
         await self.scenario.ended()
+        await self.scenario.gone_to_the_last()
         increase.close()
         rollback.close()
 
@@ -120,7 +121,8 @@ class Stage:
         since, until = (datetime.fromtimestamp(each, UTC) for each in (decided, turned))
         user = USERS[self.times.controller]
         found = requests(self.scenario.rig.cluster.audit_log, user, since, until)
-        return next(each.answered.timestamp() for each in found if each.resource == self.behind.route.plural)
+        written = (each for each in found if each.verb in {"patch", "update"})
+        return next(each.answered.timestamp() for each in written if each.resource == self.behind.route.plural)
 
     async def _patch(self, patch: Json, version: str) -> None:
         """Patch the route as anybody could, and see when requests follow."""
@@ -163,12 +165,14 @@ async def stage(
             await scenario.initialise(made, application(NAME, namespace, SETTLED, replicas=_REPLICAS))
             asked = Asked(session, behind.gateway.url, scenario.host)
             await asked.turned(SETTLED)
+            # A pod that ends later is one more change, which a gateway may be busy with.
+            await scenario.gone_to_the_last()
             yield Stage(behind, interval, scenario, asked, gates, part, Times(behind.label, controller))
         await part.stop()
 
 
 async def _start_this(rig: Rig) -> Part:
-    flags = ("--enable-leader-election=false", f"--namespace={rig.namespace}")
+    flags = ("--enable-leader-election=false", f"--namespace={rig.namespace}", "--traffic-settle-time=1s")
     return await rig.start_controller(*flags, name=THIS, user=USERS[THIS])
 
 
