@@ -232,6 +232,8 @@ class Analysis(Model):
     """What is done with a version that has failed: taken back, or held at its weight until people decide."""
     bake: GoDuration | None = Field(default=None, json_schema_extra={"x-crd-longest": "8760h"})
     """Time after promotion in which checks go on, and bring the last good version back; none where absent."""
+    always_match: tuple[AnalysisMatch, ...] = ()
+    """Requests that reach the canary whatever its weight, while it has one; weighted canaries only."""
     match: tuple[AnalysisMatch, ...] = ()
     """Which requests reach the canary in an A/B analysis; any of them."""
     metrics: tuple[Metric, ...] = Field(default=(), json_schema_extra=MANY)

@@ -73,6 +73,9 @@ def strategies(canary: Canary, provider: str) -> Iterator[Problem]:
     analysis, field = canary.analysis, canary.analysis_field
     if analysis.iterations > 0:
         yield from _counted(field, analysis, provider)
+    if analysis.always_match and analysis.iterations > 0:
+        message = "goes beside weights; with iterations there are none"
+        yield Problem(f"{field}.alwaysMatch", message, "take it out, or set stepWeight in place of iterations")
     if analysis.mirror_weight and not analysis.mirror:
         mirrors = provider.startswith(_MIRRORING) and not analysis.match
         remedy = "set mirror: true, or take mirrorWeight out" if mirrors else "take it out"

@@ -28,7 +28,7 @@ def traffic_question(s: Situation) -> TrafficQuestion | None:
     and before the data plane has followed.
     """
     status, analysis = s.status, s.canary.analysis
-    chosen = analysis.match or analysis.mirror or analysis.session_affinity is not None
+    chosen = analysis.match or analysis.always_match or analysis.mirror or analysis.session_affinity is not None
     divided = 0 < status.canary_weight < TOTAL_WEIGHT and s.split.canary == status.canary_weight
     if not s.facts.countable or chosen or not divided or s.facts.partitions is not None:
         return None

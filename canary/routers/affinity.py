@@ -81,8 +81,9 @@ def sticky_rules(canary: Canary, split: Split, weighted: Json) -> list[Json]:
 
 
 def weighted_rule(canary: Canary, rules: list[Json]) -> list[Json]:
-    """Of an observed route, the rules that say how users are divided: without those of the cookies."""
-    return rules[-1:] if canary.analysis.session_affinity is not None else rules
+    """Of an observed route, the rules that say how users are divided: without those for chosen ones before them."""
+    analysis = canary.analysis
+    return rules[-1:] if analysis.session_affinity is not None or analysis.always_match else rules
 
 
 def _only(weighted: Json, cookie: str, service: str) -> Json:

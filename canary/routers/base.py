@@ -8,6 +8,7 @@ from typing import Final
 
 from canary.api.canary import Canary, Strategy
 from canary.api.field_conflicts import counted
+from canary.api.istio import AnalysisMatch
 from canary.api.meta import API_VERSION
 from canary.api.problems import Problem
 from canary.api.service import ServicePort
@@ -217,6 +218,7 @@ def routed_fields(canary: Canary) -> dict[str, bool]:
         "analysis.stepWeightRollback": judged and analysis.step_weight_rollback > 0,
         "analysis.replicaRatio": judged and analysis.replica_ratio,
         "analysis.match": judged and bool(analysis.match),
+        "analysis.alwaysMatch": judged and bool(analysis.always_match),
         "analysis.mirror": judged and analysis.mirror,
         "analysis.sessionAffinity": judged and analysis.session_affinity is not None,
         "ingressRef": canary.spec.ingress_ref is not None,
@@ -262,6 +264,19 @@ def spec_path(canary: Canary, field: str) -> str:
     """The field's full path, with the name that this spec gives to its analysis."""
     room, _, rest = field.partition(".")
     return f"{canary.analysis_field}.{rest}" if room == "analysis" else f"spec.{field}"
+
+
+def chosen(canary: Canary) -> Iterator[tuple[str, AnalysisMatch]]:
+    """The conditions on requests that reach the canary for themselves, each with its field's path."""
+    analysis = canary.analysis
+    for name, conditions in (("match", analysis.match), ("alwaysMatch", analysis.always_match)):
+        for index, condition in enumerate(() if canary.skip_analysis else conditions):
+            yield spec_path(canary, f"analysis.{name}[{index}]"), condition
+
+
+def always(canary: Canary, split: Split) -> tuple[AnalysisMatch, ...]:
+    """The conditions on requests that reach the canary whatever its weight; none while it has none."""
+    return canary.analysis.always_match if split.canary and not split.matched else ()
 
 
 def need_weights_alone(whose: str, split: Split) -> None:

@@ -66,6 +66,7 @@ def _asked(canary: Canary) -> Iterator[tuple[str, str]]:
     sticky = analysis.session_affinity is not None and not canary.skip_analysis
     partly = mirrors and analysis.mirror_weight not in (0, TOTAL_WEIGHT)
     chosen = any(match.query_params for match in analysis.match) and not canary.skip_analysis
+    ahead = any(match.query_params for match in analysis.always_match) and not canary.skip_analysis
     answers = service.headers is not None and service.headers.response is not None
     needs = (
         ("service.routeKind", "GRPCRoute", service.first_port.is_grpc),
@@ -83,6 +84,7 @@ def _asked(canary: Canary) -> Iterator[tuple[str, str]]:
         ("analysis.mirror", "HTTPRouteRequestMirror", mirrors),
         ("analysis.mirrorWeight", "HTTPRouteRequestPercentageMirror", partly),
         ("analysis.match", "HTTPRouteQueryParamMatching", chosen),
+        ("analysis.alwaysMatch", "HTTPRouteQueryParamMatching", ahead),
         ("analysis.sessionAffinity", "HTTPRouteResponseHeaderModification", sticky),
     )
     return ((field, feature) for field, feature, is_asked in needs if is_asked)

@@ -155,13 +155,14 @@ def rewrite_problems(canary: Canary) -> Iterator[Problem]:
         yield Problem(spec_path(canary, "service.rewrite"), "is empty", "write uri or authority, or take it out")
     if rewrite.uri and rewrite.path_type == "ReplacePrefixMatch" and not _single_prefix(canary):
         message = "replaces a prefix, and for that every rule must match exactly one path prefix"
-        remedy = "write one service.match with uri.prefix, one analysis.match at most, or type ReplaceFullPath"
+        remedy = "write one service.match with uri.prefix, one condition of the analysis, or type ReplaceFullPath"
         yield Problem(spec_path(canary, "service.rewrite.type"), message, remedy)
 
 
 def _single_prefix(canary: Canary) -> bool:
     found = matches.service_matches(canary)
-    return len(found) == 1 and found[0]["path"]["type"] == "PathPrefix" and len(canary.analysis.match) <= 1
+    most = max(len(canary.analysis.match), len(canary.analysis.always_match))
+    return len(found) == 1 and found[0]["path"]["type"] == "PathPrefix" and most <= 1
 
 
 def _cors_problems(canary: Canary) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from canary.routers.base import (
     Granularity,
     Observed,
     Provider,
+    always,
     by_rules,
     need_conditions,
     refused,
@@ -40,6 +41,7 @@ _FIELDS = BY_WEIGHT | {
     "service.headers",
     "service.mirror",
     "service.corsPolicy",
+    "analysis.alwaysMatch",
     "analysis.match",
     "analysis.mirror",
     "analysis.sessionAffinity",
@@ -144,9 +146,18 @@ def not_taken(route: Json, ref: ObjectRef, gateways: set[str]) -> str:
 def _rules(canary: Canary, port: ServicePort, split: Split) -> list[Json]:
     weighted = _rule(canary, port, _weighted_backends(canary, port, split), mirror=split.mirror)
     if not split.matched:
-        return affinity.sticky_rules(canary, split, weighted)
+        return [*_ahead(canary, port, split), *affinity.sticky_rules(canary, split, weighted)]
     weighted["matches"] = matches.analysis_matches(canary)
     return [weighted, _rule(canary, port, [_backend(canary.service_primary_name, port, TOTAL_WEIGHT)])]
+
+
+def _ahead(canary: Canary, port: ServicePort, split: Split) -> list[Json]:
+    """The rule for requests that reach the canary whatever its weight."""
+    conditions = always(canary, split)
+    if not conditions:
+        return []
+    rule = _rule(canary, port, [_backend(canary.service_canary_name, port, TOTAL_WEIGHT)])
+    return [{**rule, "matches": matches.analysis_matches(canary, conditions)}]
 
 
 def _manifest(

@@ -7,7 +7,7 @@ from canary.api.canary import Canary
 from canary.api.istio import HTTPMatch, StringMatch
 from canary.api.problems import Problem
 from canary.kube.types import Json, items, mapping
-from canary.routers.base import spec_path
+from canary.routers.base import chosen, spec_path
 
 _CALL = re.compile(r"/([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)/([A-Za-z_]\w*)?", re.ASCII)
 """`/SERVICE/METHOD`, or `/SERVICE/` for all methods: where gRPC has them in HTTP/2."""
@@ -43,10 +43,9 @@ def problems(canary: Canary) -> Iterator[Problem]:
             yield Problem(spec_path(canary, f"service.{field}"), "a GRPCRoute can't do that", _REMEDY)
     for index, match in enumerate(service.match):
         yield from _match_problems(match, spec_path(canary, f"service.match[{index}]"))
-    for index, condition in enumerate(() if canary.skip_analysis else canary.analysis.match):
+    for path, condition in chosen(canary):
         if condition.query_params:
-            path = spec_path(canary, f"analysis.match[{index}].queryParams")
-            yield Problem(path, "a GRPCRoute has no such condition", "write headers")
+            yield Problem(f"{path}.queryParams", "a GRPCRoute has no such condition", "write headers")
 
 
 def _match(http: Json) -> Json:

@@ -57,6 +57,7 @@ _FIELDS: Final = BY_WEIGHT | {
     "service.headers",
     "service.mirror",
     "service.corsPolicy",
+    "analysis.alwaysMatch",
     "analysis.match",
     "analysis.mirror",
     "analysis.sessionAffinity",
@@ -85,7 +86,7 @@ def _split(canary: Canary, observed: Observed) -> Split | None:
     Where its rules differ the greatest share counts: nobody must think that the canary has less.
     """
     spec = mapping(observed.get(_route(canary), {}).get("spec"))
-    http = [rule for rule in items(spec.get("http")) if not istio_rules.is_sticky(canary, rule)]
+    http = [rule for rule in items(spec.get("http")) if not istio_rules.is_for_chosen(canary, rule)]
     rules = [*http, *items(spec.get("tcp"))]
     weights = [_weights(rule) for rule in rules]
     name, ours = canary.service_canary_name, set(_versions(canary))

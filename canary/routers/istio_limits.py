@@ -12,7 +12,7 @@ from canary.api.durations import REMEDY, parse_duration
 from canary.api.istio import AnalysisMatch, HTTPMatch, StringMatch
 from canary.api.problems import Problem
 from canary.kube.types import mapping
-from canary.routers.base import routed_fields, spec_path
+from canary.routers.base import chosen, routed_fields, spec_path
 from canary.routers.istio_entrances import MESH, entrances
 from canary.routers.istio_rules import CONNECTION
 
@@ -116,10 +116,9 @@ def _matches(canary: Canary) -> Iterator[Problem]:
         path = spec_path(canary, f"service.match[{index}]")
         yield from _forms(_of_request(match), path)
         yield from _forms(_named(match), path)
-    for index, chosen in enumerate(() if canary.skip_analysis else canary.analysis.match):
-        path = spec_path(canary, f"analysis.match[{index}]")
-        yield from _forms(_named(chosen), path)
-        if not (chosen.headers or chosen.query_params or chosen.source_labels):
+    for path, condition in chosen(canary):
+        yield from _forms(_named(condition), path)
+        if not (condition.headers or condition.query_params or condition.source_labels):
             remedy = "write one of them"
             yield Problem(path, "says nothing about headers, queryParams or sourceLabels", remedy)
     policy = canary.spec.service.cors_policy

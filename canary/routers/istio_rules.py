@@ -1,5 +1,6 @@
 """From the spec to the rules of a VirtualService: which requests they take, what they change, where they lead."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from canary.api.canary import Canary
@@ -8,6 +9,7 @@ from canary.api.service import BackendReference, Rewrite
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import Json, items, mapping
 from canary.routers import affinity
+from canary.routers.base import always
 from canary.routers.istio_entrances import MESH, Entrance, entrances, within
 
 CONNECTION: Final = ("port", "gateways", "sourceLabels", "sourceNamespace")
@@ -48,8 +50,16 @@ def to_service(canary: Canary) -> Json:
     return _present(http=http, tcp=tcp)
 
 
-def is_sticky(canary: Canary, rule: Json) -> bool:
-    """Whether an observed rule is for those who bring a cookie."""
+def is_for_chosen(canary: Canary, rule: Json) -> bool:
+    """Whether an observed rule is for those who bring a cookie, or for requests that reach the canary in any case."""
+    hosts = [str(mapping(each.get("destination")).get("host", "")) for each in items(rule.get("route"))]
+    ahead = bool(canary.analysis.always_match) and {host.partition(".")[0] for host in hosts} == {
+        canary.service_canary_name
+    }
+    return ahead or _is_sticky(canary, rule)
+
+
+def _is_sticky(canary: Canary, rule: Json) -> bool:
     kept = canary.analysis.session_affinity
     if kept is None:
         return False
@@ -63,9 +73,9 @@ def service_matches(canary: Canary) -> list[Json]:
     return [match.to_json() for match in canary.spec.service.match]
 
 
-def analysis_matches(canary: Canary) -> list[Json]:
-    """The conditions on requests that reach the canary in an A/B test: any of the spec's, within the route's own."""
-    return [merged(route, match) for match in canary.analysis.match for route in service_matches(canary) or [{}]]
+def analysis_matches(canary: Canary, conditions: Iterable[AnalysisMatch]) -> list[Json]:
+    """The conditions on requests that reach the canary for themselves: any of these, within the route's own."""
+    return [merged(route, match) for match in conditions for route in service_matches(canary) or [{}]]
 
 
 def merged(route: Json, chosen: AnalysisMatch) -> Json:
@@ -87,10 +97,13 @@ def _http(canary: Canary, way: Entrance, split: Split) -> list[Json]:
     common = service_matches(canary)
     if split.matched:
         whole = [_to(way, canary.service_primary_name, TOTAL_WEIGHT)]
-        chosen = _rule(canary, way, analysis_matches(canary), weighted, mirror=split.mirror)
+        conditions = analysis_matches(canary, canary.analysis.match)
+        chosen = _rule(canary, way, conditions, weighted, mirror=split.mirror)
         return [*chosen, *_rule(canary, way, common, whole)]
     known = affinity.cookies(canary, split)
     found: list[Json] = []
+    if conditions := analysis_matches(canary, always(canary, split)):
+        found += _rule(canary, way, conditions, [_to(way, canary.service_canary_name, TOTAL_WEIGHT)])
     for cookie, service in known.kept:
         brings = AnalysisMatch(headers={affinity.COOKIE: StringMatch(regex=affinity.brought(cookie))})
         to_one = [_cookie(each, known.gone) for each in _only(weighted, service)]

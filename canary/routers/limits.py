@@ -12,7 +12,7 @@ from canary.api.istio import AnalysisMatch, CorsPolicy, HeaderOperations, String
 from canary.api.problems import Problem
 from canary.api.service import ListenerReference
 from canary.routers import filters, matches
-from canary.routers.base import spec_path
+from canary.routers.base import chosen, spec_path
 
 MAX_HOSTS: Final = 16
 MAX_MATCHES: Final = 64
@@ -54,8 +54,8 @@ def problems(canary: Canary) -> Iterator[Problem]:
         yield from _path(match.uri, f"{path}.uri")
         if match.method is not None and match.method.exact:
             yield from _method(match.method.exact, f"{path}.method.exact", _METHODS)
-    for index, condition in enumerate(() if canary.skip_analysis else canary.analysis.match):
-        yield from _conditions(condition, spec_path(canary, f"analysis.match[{index}]"))
+    for path, condition in chosen(canary):
+        yield from _conditions(condition, path)
     if service.headers is not None:
         for side, changes in (("request", service.headers.request), ("response", service.headers.response)):
             yield from _header_changes(changes, spec_path(canary, f"service.headers.{side}"))
@@ -104,22 +104,29 @@ def _counts(canary: Canary) -> Iterator[Problem]:
     field = spec_path(canary, "service.match")
     routed = len(matches.service_matches(canary))
     yield from _count(routed, MAX_MATCHES, field, "conditions of one rule")
-    if not canary.skip_analysis and canary.analysis.match:
-        chosen, path = len(canary.analysis.match), spec_path(canary, "analysis.match")
-        what = f"conditions of one rule ({chosen} here, times {routed} of service.match)"
-        yield from _count(chosen * routed, MAX_MATCHES, path, what)
-        for index, match in enumerate(matches.analysis_matches(canary)):
-            for name in ("headers", "queryParams"):
-                each = f"{path}[{index // routed}]"
-                what = f"conditions on {name}, with those of service.match"
-                yield from _count(len(match.get(name, ())), MAX_CONDITIONS, each, what)
+    analysis = canary.analysis
+    for name, conditions in (("match", analysis.match), ("alwaysMatch", analysis.always_match)):
+        if conditions and not canary.skip_analysis:
+            yield from _chosen_counts(canary, spec_path(canary, f"analysis.{name}"), conditions, routed)
     affinity = None if canary.skip_analysis else canary.analysis.session_affinity
     if affinity is not None:
         rules = 3 if affinity.primary_cookie_name else 2
         what = f"conditions of {rules} rules, one for each cookie"
-        yield from _count(rules * routed, MAX_ALL_MATCHES, field, what)
+        ahead = len(canary.analysis.always_match)
+        yield from _count((rules + ahead) * routed, MAX_ALL_MATCHES, field, what)
     made = len(filters.filters(canary)) + 1
     yield from _count(made, MAX_FILTERS, spec_path(canary, "service.mirror"), "filters, with the one of the analysis")
+
+
+def _chosen_counts(canary: Canary, path: str, conditions: tuple[AnalysisMatch, ...], routed: int) -> Iterator[Problem]:
+    """Of a rule for chosen requests, which is within each condition of the route's own."""
+    what = f"conditions of one rule ({len(conditions)} here, times {routed} of service.match)"
+    yield from _count(len(conditions) * routed, MAX_MATCHES, path, what)
+    for index, match in enumerate(matches.analysis_matches(canary, conditions)):
+        for name in ("headers", "queryParams"):
+            each = f"{path}[{index // routed}]"
+            what = f"conditions on {name}, with those of service.match"
+            yield from _count(len(match.get(name, ())), MAX_CONDITIONS, each, what)
 
 
 def _conditions(match: AnalysisMatch, path: str) -> Iterator[Problem]:

@@ -1,12 +1,12 @@
 """From the spec's conditions on requests to those of an HTTPRoute."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from canary.api.canary import Canary
 from canary.api.istio import AnalysisMatch, HTTPMatch, StringMatch
 from canary.api.problems import Problem
 from canary.kube.types import Json
-from canary.routers.base import spec_path
+from canary.routers.base import chosen, spec_path
 
 _ANY_PATH = {"type": "PathPrefix", "value": "/"}
 _PATHS = {"exact": "Exact", "prefix": "PathPrefix", "regex": "RegularExpression"}
@@ -20,10 +20,14 @@ def service_matches(canary: Canary) -> list[Json]:
     return [_service_match(match) for match in canary.spec.service.match] or [{"path": dict(_ANY_PATH)}]
 
 
-def analysis_matches(canary: Canary) -> list[Json]:
-    """The conditions on requests that reach the canary in an A/B test: any of the spec's, within the route's own.
+def analysis_matches(canary: Canary, conditions: Iterable[AnalysisMatch] | None = None) -> list[Json]:
+    """The conditions on requests that reach the canary for themselves: any of the spec's, within the route's own.
 
     Where both ask for the same header or parameter, the analysis has its way.
+
+    Args:
+        canary: the Canary.
+        conditions: its own; those of an A/B test where absent.
     """
     return [
         {
@@ -31,7 +35,7 @@ def analysis_matches(canary: Canary) -> list[Json]:
             **_merged(route, "headers", _conditions(match.headers), fold=True),
             **_merged(route, "queryParams", _conditions(match.query_params), fold=False),
         }
-        for match in canary.analysis.match
+        for match in (canary.analysis.match if conditions is None else conditions)
         for route in service_matches(canary)
     ]
 
@@ -41,8 +45,7 @@ def problems(canary: Canary, who: str = "the Gateway API") -> tuple[Problem, ...
     found: list[Problem] = []
     for index, match in enumerate(canary.spec.service.match):
         found += _service_problems(match, spec_path(canary, f"service.match[{index}]"), who)
-    for index, condition in enumerate(() if canary.skip_analysis else canary.analysis.match):
-        path = spec_path(canary, f"analysis.match[{index}]")
+    for path, condition in chosen(canary):
         found += _common_problems(condition, path, who)
         if not condition.headers and not condition.query_params:
             found.append(Problem(path, "says nothing about headers or queryParams", "write one of them"))

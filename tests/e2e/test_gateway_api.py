@@ -9,11 +9,12 @@ from canary.sandbox.gateways.istio import ISTIO
 from canary.sandbox.gateways.traefik import TRAEFIK
 from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import DURATION, PORT, STEPS, SUCCESS_RATE, Scenario, canary_of
+from tests.tools.chosen import AHEAD, met_at_any_weight
 
 
-def canary(scenario: Scenario, gateway: Gateway) -> Json:
+def canary(scenario: Scenario, gateway: Gateway, **analysis: object) -> Json:
     service = {"port": PORT, "hosts": [scenario.host], "gatewayRefs": [gateway.parent]}
-    analysis = {"metrics": [SUCCESS_RATE, DURATION]}
+    analysis = analysis or {"metrics": [SUCCESS_RATE, DURATION]}
     return canary_of(scenario.rig.namespace, analysis, provider="gatewayapi:v1", service=service)
 
 
@@ -41,3 +42,9 @@ async def test_a_good_and_a_bad_version_behind_a_gateway(rig: Rig, gateway: Gate
         assert checks["request-success-rate"]["verdict"] == "Fail"
         assert checks["request-success-rate"]["value"] < 99
         assert scenario.unserved == []
+
+
+async def test_some_meet_a_version_at_any_weight(rig: Rig) -> None:
+    """Beside the weights, while it has one; and nobody else's share changes by that."""
+    async with Scenario.on(rig, HTTP_ROUTE, TRAEFIK.url) as scenario:
+        await met_at_any_weight(scenario, canary(scenario, TRAEFIK, **AHEAD), TRAEFIK)

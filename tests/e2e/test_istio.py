@@ -15,6 +15,7 @@ from canary.sandbox.harness import AUTHOR, Rig, application
 from canary.sandbox.scenario import DURATION, NAME, PORT, STEPS, SUCCESS_RATE, Scenario, canary_of
 from canary.sandbox.traffic import Traffic
 from tests.tools import mesh
+from tests.tools.chosen import AHEAD, met_at_any_weight
 
 TESTER, BETA = {"X-Tester": "yes"}, "?beta=on"
 MATCH = [{"headers": {"x-tester": {"exact": "yes"}}}, {"queryParams": {"beta": {"exact": "on"}}}]
@@ -141,6 +142,12 @@ async def test_the_chosen_meet_a_version_before_everybody_does(rig: Rig, istio: 
             assert await scenario.ended() == "Succeeded"
         assert scenario.serving == "sample/web:1.0.1"
         assert [str(each) for traffic in (everybody, testers, beta) for each in traffic.lost] == []
+
+
+async def test_some_meet_a_version_at_any_weight(rig: Rig, istio: Gateway) -> None:
+    """Beside the weights, while it has one; and nobody else's share changes by that."""
+    async with Scenario.on(rig, VIRTUAL_SERVICE, istio.url) as scenario:
+        await met_at_any_weight(scenario, canary(scenario, **AHEAD), istio)
 
 
 async def test_copies_arrive_and_answer_nobody(rig: Rig, istio: Gateway) -> None:

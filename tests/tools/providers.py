@@ -23,9 +23,10 @@ remedy: [fields.md](fields.md) says of each field what becomes of it.
 """
 
 _TAIL = """
-*A/B*: chosen requests, by header or cookie (`analysis.match`). *Mirror*: copies of requests (`analysis.mirror`). *Affinity*: users stay
-on their version (`analysis.sessionAffinity`). *Ports*: several, divided together (`service.ports`). *Pods go after*: how long the data
-plane is given to follow its route before pods go; `--traffic-settle-time` sets another time.
+*A/B*: chosen requests, by header or cookie (`analysis.match`; with the Gateway API and Istio also beside weights,
+`analysis.alwaysMatch`). *Mirror*: copies of requests (`analysis.mirror`). *Affinity*: users stay on their version
+(`analysis.sessionAffinity`). *Ports*: several, divided together (`service.ports`). *Pods go after*: how long the data plane is given to
+follow its route before pods go; `--traffic-settle-time` sets another time.
 
 A route that is yours already can be named in its place, with its weights alone set: see [Routes that you own](own-routes.md).
 

@@ -13,7 +13,7 @@ from canary.routers.istio import ISTIO as ROUTER
 from tests.tools.routes import made
 
 FIELDS = plain_fields(root_schema(next(each for each in DEFINITIONS if each.model is Canary)))
-SERVICE, ANALYSIS = "spec.service.", "spec.analysis.match[]."
+SERVICE, ANALYSIS, ALWAYS = "spec.service.", "spec.analysis.match[].", "spec.analysis.alwaysMatch[]."
 RULE = "http.0"
 NOBODY, CHOSEN = Split(0), Split(100, matched=True)
 TIMES = (
@@ -56,6 +56,7 @@ ALL = [each for each in FIELDS if not each.endswith(".suffix") and each not in O
 RULES = [each for each in ALL if each.startswith(SAME)]
 POLICIES = [each for each in ALL if each.startswith(POLICY)]
 CHOICES = [each for each in ALL if each.startswith(ANALYSIS)]
+AHEAD = [each for each in ALL if each.startswith(ALWAYS)]
 
 Shows = Callable[..., None]
 At = Callable[[Any, str], Any]
@@ -81,6 +82,16 @@ def test_the_first_rule_is_for_requests_that_match(shows: Shows, at: At, field: 
     where, value = f"{RULE}.match.0.{place(field.removeprefix(ANALYSIS))}", value_of(field)
     iterations = {"spec.analysis.iterations": 3}
     shows(field, value, lambda canary: at(route(canary, CHOSEN), where), value, iterations)
+
+
+@pytest.mark.parametrize("by", ["istio"])
+@pytest.mark.parametrize("field", AHEAD)
+def test_beside_weights_the_first_rule_is_for_those_that_always_match(
+    shows: Shows, at: At, field: str, by: str
+) -> None:
+    where, value = f"{RULE}.match.0.{place(field.removeprefix(ALWAYS))}", value_of(field)
+    steps = {"spec.analysis.stepWeight": 20}
+    shows(field, value, lambda canary: at(route(canary, Split(20)), where), value, steps)
 
 
 @pytest.mark.parametrize("by", ["istio"])

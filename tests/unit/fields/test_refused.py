@@ -45,11 +45,12 @@ BEYOND_GATEWAYS = (
     *(f"spec.service.match[].method.{form}" for form in ("prefix", "suffix", "regex")),
     *(f"spec.service.corsPolicy.allowOrigins[].{form}" for form in ("prefix", "suffix", "regex")),
     *(
-        f"spec.{room}.match[].{what}.*.{form}"
-        for room in ("service", "analysis")
+        f"spec.{room}[].{what}.*.{form}"
+        for room in ("service.match", "analysis.match", "analysis.alwaysMatch")
         for what in ("headers", "queryParams")
         for form in ("prefix", "suffix")
     ),
+    "spec.analysis.alwaysMatch[].sourceLabels",
     "spec.analysis.match[].sourceLabels",
     "spec.analysis.replicaRatio",
     "spec.ingressRef",
@@ -87,6 +88,7 @@ BEYOND_CONTOUR = (
         )
     ),
     *(f"spec.service.match[].{name}" for name in UNSPEAKABLE if name != "authority"),
+    "spec.analysis.alwaysMatch",
     "spec.analysis.match[].sourceLabels",
     "spec.analysis.replicaRatio",
     "spec.analysis.sessionAffinity",
@@ -114,6 +116,7 @@ BEYOND_KUMA = (
             "corsPolicy",
         )
     ),
+    "spec.analysis.alwaysMatch",
     "spec.analysis.sessionAffinity",
 )
 PORTS = "spec.service.ports"

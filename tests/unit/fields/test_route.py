@@ -34,6 +34,7 @@ BACKEND = {"mirror[].backendRef.name": "shadow", "mirror[].backendRef.port": 808
 HEADERS = {"x-set": "3"}
 SET = [{"name": "x-set", "value": "3"}]
 AB = {**NAMED, "spec.analysis.iterations": 3}
+STEPS = {**NAMED, "spec.analysis.stepWeight": 20}
 FULL, PREFIX = "ReplaceFullPath", "ReplacePrefixMatch"
 PATH = f"{FILTER}.urlRewrite.path"
 
@@ -92,6 +93,11 @@ CASES = [
         named("RegularExpression", "v+"),
         AB,
         CHOSEN,
+    ),
+    *(
+        (f"spec.analysis.alwaysMatch[].{what}.*.{form}", "v", f"{MATCH}.{what}.0", named(kind, "v"), STEPS, Split(20))
+        for what in ("headers", "queryParams")
+        for form, kind in (("exact", "Exact"), ("regex", "RegularExpression"))
     ),
 ]
 

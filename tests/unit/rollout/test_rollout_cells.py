@@ -58,6 +58,7 @@ MATCH = [{"headers": {"x-canary": {"exact": "yes"}}}]
 COOKIE = {"cookieName": "track", "primaryCookieName": "stay"}
 STEPS = {"stepWeight": 25, "maxWeight": 50}
 WEIGHT, BACK, MIRROR, CHOICE, COOKIES = "stepWeight", "stepWeightPromotion", "mirror", "match", "sessionAffinity"
+AHEAD = "alwaysMatch"
 PODS = "replicaRatio"
 
 
@@ -86,6 +87,7 @@ STRATEGIES: dict[str, Strategy] = {
     "stepWeights": strategy({"stepWeights": [10, 100]}, WEIGHT),
     "steps back": strategy({**STEPS, "stepWeightPromotion": 25}, WEIGHT, BACK),
     "mirrored": strategy({**STEPS, "mirror": True, "mirrorWeight": 40}, WEIGHT, MIRROR),
+    "chosen beside": strategy({**STEPS, "alwaysMatch": MATCH}, WEIGHT, AHEAD),
     "session affinity": strategy({**STEPS, "sessionAffinity": COOKIE}, WEIGHT, COOKIES),
     "a/b": strategy({"iterations": 2, "match": MATCH}, CHOICE),
     "blue/green": strategy({"iterations": 2}),
@@ -97,7 +99,7 @@ CAN = {
     **{each: {WEIGHT, BACK} for each in ("alb", "apisix", "openshift", "routeRefs")},
     **{each: {WEIGHT, BACK} for each in ("skipper", "smi:v1alpha1", "traefik")},
     **{each: {WEIGHT, BACK, MIRROR, CHOICE} for each in ("contour", "gloo", "kuma")},
-    **{each: {WEIGHT, BACK, MIRROR, CHOICE, COOKIES} for each in ("gatewayapi:v1", "istio")},
+    **{each: {WEIGHT, BACK, MIRROR, CHOICE, COOKIES, AHEAD} for each in ("gatewayapi:v1", "istio")},
     "kubernetes": set[str](),
     "nginx": {WEIGHT, BACK, CHOICE},
     "in place": {WEIGHT},
