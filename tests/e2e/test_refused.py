@@ -33,6 +33,20 @@ def stalled(scenario: Scenario) -> Json:
     return next((each for each in conditions if each["type"] == "Stalled"), {})
 
 
+async def counted(rig: Rig, used: str | None) -> None:
+    """Wait until the quota is in force, and has counted what there is: before, it refuses nothing."""
+
+    async def ask() -> Json:
+        status: Json = (await rig.client.get(QUOTA, rig.namespace, "one")).get("status") or {}
+        return status
+
+    def is_counted(status: Json) -> bool:
+        there = status.get("used", {}).get("count/horizontalpodautoscalers.autoscaling")
+        return bool(status.get("hard")) and used in (None, there)
+
+    await eventually(ask, is_counted, within=60)
+
+
 async def until_stalled(scenario: Scenario, reason: str) -> None:
     await scenario.canary.until(
         lambda each: any(
@@ -69,7 +83,9 @@ async def test_a_quota_that_refuses_the_copy_of_the_autoscaler_delays_no_verdict
         },
     }
     await rig.client.create(QUOTA, quota)
+    await counted(rig, None)
     await rig.apply(scaler)
+    await counted(rig, "1")
     reference = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": NAME}
     canary = canary_of(
         rig.namespace, {"interval": "6s", "webhooks": [hook("rollback", "/rollback/check")]}, autoscalerRef=reference
