@@ -193,3 +193,9 @@ def mapping(value: object) -> Json:
 def items(value: object) -> list[Json]:
     """The JSON objects of a list, none where it is absent or null."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def condition_of(obj: Json, kind: str) -> Json:
+    """The condition of a type in an object's status; an empty one where it says nothing of that."""
+    found = items(mapping(obj.get("status")).get("conditions"))
+    return next((each for each in found if each.get("type") == kind), {})

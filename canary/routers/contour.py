@@ -10,7 +10,7 @@ from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.service import ServicePort
 from canary.api.traffic import TOTAL_WEIGHT, Split
-from canary.kube.types import HTTP_PROXY, Json, ObjectRef, items, mapping
+from canary.kube.types import HTTP_PROXY, Json, ObjectRef, condition_of, items, mapping
 from canary.routers import httpproxy
 from canary.routers.base import (
     BY_WEIGHT,
@@ -127,8 +127,8 @@ def _split_of_route(canary: Canary, route: Json) -> Split | None:
 def not_taken(ref: ObjectRef, proxy: Json) -> str:
     """Why Contour has not taken an HTTPProxy as it is now; empty where it has, or tells nothing."""
     status, generation = mapping(proxy.get("status")), mapping(proxy.get("metadata")).get("generation") or 0
-    valid = next((each for each in items(status.get("conditions")) if each.get("type") == "Valid"), None)
-    if valid is None:
+    valid = condition_of(proxy, "Valid")
+    if not valid:
         unknown = f"no Contour has taken HTTPProxy {ref.name}: one that runs takes those of its ingress class"
         return unknown if status.get("currentStatus") == "NotReconciled" else ""
     if (valid.get("observedGeneration") or 0) < generation:

@@ -13,7 +13,7 @@ from canary.api import knative
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.traffic import TOTAL_WEIGHT, Split
-from canary.kube.types import KNATIVE_REVISION, KNATIVE_SERVICE, Json, ObjectRef, items, mapping
+from canary.kube.types import KNATIVE_REVISION, KNATIVE_SERVICE, Json, ObjectRef, condition_of, mapping
 from canary.routers.base import Granularity, Observed, Patch, Provider, need_weights_alone, refused
 from canary.routers.route_kind import BESIDE, share
 
@@ -105,7 +105,7 @@ def _unfit(canary: Canary, observed: Observed) -> tuple[Problem, ...]:
     found = []
     for ref in _service(canary):
         service = observed.get(ref, {})
-        ready = _condition(service, "Ready")
+        ready = condition_of(service, "Ready")
         if not knative.latest_revision(service) and ready.get("status") == "False":
             message = f"Service {ref.name} has no Revision: {_said(ready)}"
             found.append(Problem("spec.targetRef", message, f"see kubectl describe services.serving {ref.name}"))
@@ -119,15 +119,10 @@ def _unsettled(canary: Canary, observed: Observed) -> str:
         seen = mapping(service.get("status")).get("observedGeneration") or 0
         if seen < (mapping(service.get("metadata")).get("generation") or 0):
             return f"Knative has yet to see the traffic of Service {ref.name}"
-        routed = _condition(service, "RoutesReady")
+        routed = condition_of(service, "RoutesReady")
         if service and routed.get("status") != "True":
             return f"Knative has not taken the traffic of Service {ref.name}: {_said(routed)}"
     return ""
-
-
-def _condition(service: Json, kind: str) -> Json:
-    found = items(mapping(service.get("status")).get("conditions"))
-    return next((each for each in found if each.get("type") == kind), {})
 
 
 def _said(condition: Json) -> str:

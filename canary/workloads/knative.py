@@ -8,7 +8,7 @@ from canary.api import knative
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.traffic import Readiness
-from canary.kube.types import KNATIVE_REVISION, KNATIVE_SERVICE, Json, Resource, items, mapping
+from canary.kube.types import KNATIVE_REVISION, KNATIVE_SERVICE, Json, Resource, condition_of
 from canary.workloads.base import Rules, SelectorLabel, Services, name_of
 from canary.workloads.uncopied import Uncopied
 
@@ -60,8 +60,7 @@ class KnativeService(Uncopied):
         Args:
             workload: the Revision; empty where it is yet to be seen.
         """
-        found = items(mapping(workload.get("status")).get("conditions"))
-        ready = next((each for each in found if each.get("type") == "Ready"), {})
+        ready = condition_of(workload, "Ready")
         count = int(ready.get("status") == "True")
         failed = ready.get("message") or ready.get("reason") or "no reason given"
         return Readiness(

@@ -9,7 +9,7 @@ from canary.api.meta import utc
 from canary.api.partitions import Partitions, PodState
 from canary.api.problems import Problem
 from canary.api.traffic import Readiness
-from canary.kube.types import STATEFUL_SET, Json, Resource, items, mapping
+from canary.kube.types import STATEFUL_SET, Json, Resource, condition_of, items, mapping
 from canary.workloads import primary_template, replicas
 from canary.workloads.base import Rules, SelectorLabel, Services, labels_of, name_of, owners_of
 from canary.workloads.uncopied import Uncopied
@@ -153,10 +153,10 @@ def _start(target: Json) -> int:
 
 
 def _ready_since(pod: Json) -> datetime | None:
-    for condition in items(mapping(pod.get("status")).get("conditions")):
-        if condition.get("type") == "Ready" and condition.get("status") == "True":
-            return utc(datetime.fromisoformat(str(condition.get("lastTransitionTime"))))
-    return None
+    ready = condition_of(pod, "Ready")
+    if ready.get("status") != "True":
+        return None
+    return utc(datetime.fromisoformat(str(ready.get("lastTransitionTime"))))
 
 
 def _requirement(expression: Json) -> str:

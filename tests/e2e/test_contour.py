@@ -102,7 +102,7 @@ async def test_no_request_is_lost_while_contour_is_busy_and_pods_end_at_once(
             await scenario.gate("rollback/open")
             assert await scenario.ended() == "Failed"
             await scenario.gone_to_the_last()
-            await asyncio.sleep(1)
+            await asyncio.sleep(1)  # as above
         await scenario.gate("rollback/close")
         assert [str(each) for each in traffic.answers if each.status != 200] == [], "in the rollback"
 

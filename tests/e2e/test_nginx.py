@@ -47,7 +47,7 @@ async def share_at(scenario: Scenario, traffic: Traffic, percent: int) -> tuple[
     """How many requests it answered, and how many there were, while it had a weight and the gateway knew of it."""
     loop = asyncio.get_running_loop()
     await scenario.weight(percent)
-    await asyncio.sleep(THROTTLE_SECONDS)
+    await asyncio.sleep(THROTTLE_SECONDS)  # what comes before may still go by the weight before
     begin = loop.time()
     await scenario.route.until(lambda each: weight_of(each) != percent, within=30, what="next weight")
     end = loop.time()

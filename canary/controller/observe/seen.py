@@ -36,7 +36,7 @@ class Seen:
         if scaler is not None and canary.spec.autoscaler_ref is not None:
             known[ObjectRef(scaler.resource, namespace, canary.spec.autoscaler_ref.name)] = around.autoscaler
         self._known = known
-        self._routes = {*ROUTES, *(each.resource for each in route_refs.refs(canary))}
+        self._led = {each.resource for each in route_refs.refs(canary)}
 
     def find(self, resource: Resource, namespace: str, name: str) -> Found:
         """An object, or why there is none to look at."""
@@ -49,7 +49,7 @@ class Seen:
             found = self._caches.get(resource, namespace, name)
         if found is not None:
             return found
-        if resource in self._routes and self._caches.state(resource).freshness is Freshness.ABSENT:
+        if (resource in ROUTES or resource in self._led) and self._caches.state(resource).freshness is Freshness.ABSENT:
             return Gap.UNSERVED
         return Gap.UNKNOWN if resource in self._around.unseen else None
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canary.api.canary import Canary, parse_canary
+from canary.api.route_refs import KINDS
 from canary.api.rules import problems as spec_problems
 from canary.api.status import Phase
 from canary.api.traffic import ALL_PRIMARY, Split
@@ -353,3 +354,7 @@ def test_a_number_that_is_not_there_leads_nowhere() -> None:
         gone = {**ROUTES["Anything"], "spec": spec}
         assert ROUTE_REFS.plan(canary("Anything"), Split(10), {place: gone}) == ()
         assert len(ROUTE_REFS.unfit(canary("Anything"), {place: gone})) == 1
+
+
+def test_the_rules_know_the_kinds_whose_weights_are_known() -> None:
+    assert {each.kind: each.group for each in route_refs.WEIGHTS} == KINDS
