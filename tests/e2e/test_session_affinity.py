@@ -6,27 +6,29 @@ from collections import Counter
 import httpx
 
 from canary.kube.types import HTTP_ROUTE
-from canary.sandbox import addresses
+from canary.sandbox.conditions import eventually
+from canary.sandbox.gateways.traefik import TRAEFIK
 from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import PORT, Scenario, canary_of
+from tests.tools.two_versions import versions
 
-GATEWAY = {"name": "traefik", "namespace": "gateway"}
 AFFINITY = {"cookieName": "track", "path": "/"}
-URL = f"http://{addresses.GATEWAY}:{PORT}/"
 NEW, OLD = "1.0.1", "1.0.0"
 
 
 async def test_whoever_has_seen_the_canary_goes_on_seeing_it_until_it_is_over(rig: Rig) -> None:
     async with Scenario.on(rig, HTTP_ROUTE) as scenario:
-        service = {"port": PORT, "hosts": [scenario.host], "gatewayRefs": [GATEWAY]}
+        service = {"port": PORT, "hosts": [scenario.host], "gatewayRefs": [TRAEFIK.parent]}
         analysis = {"interval": "6s", "stepWeight": 50, "maxWeight": 50, "sessionAffinity": AFFINITY}
         await scenario.initialise(canary_of(rig.namespace, analysis, provider="gatewayapi:v1", service=service))
+        # Traefik takes one configuration in two seconds, and tells of a route before it serves it.
+        await eventually(lambda: versions(TRAEFIK, scenario.host, 5), lambda found: found == {OLD: 5})
         await scenario.deploy(NEW)
         await scenario.canary.until(
             lambda each: each.get("status", {}).get("canaryWeight") == 50, within=30, what="weight of 50"
         )
 
-        async with httpx.AsyncClient(base_url=URL, headers={"Host": scenario.host}) as strangers:
+        async with httpx.AsyncClient(base_url=TRAEFIK.url, headers={"Host": scenario.host}) as strangers:
             first = await _seen_by_a_stranger(strangers, NEW)
             cookie = first.headers["set-cookie"].partition(";")[0]
             strangers.cookies.clear()
