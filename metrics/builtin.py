@@ -17,10 +17,7 @@ from dataclasses import dataclass, replace
 
 from metrics.errors import MisconfiguredError
 from metrics.templates import Model, render
-from metrics.threshold import REQUEST_DURATION, REQUEST_RATE, REQUEST_SUCCESS_RATE
-
-UNITS: Mapping[str, str] = {REQUEST_SUCCESS_RATE: "%", REQUEST_DURATION: " ms", REQUEST_RATE: " requests/s"}
-"""What stands behind the number of each built-in metric; its keys are the built-in metrics."""
+from metrics.threshold import REQUEST_DURATION, REQUEST_RATE, REQUEST_SUCCESS_RATE, UNITS
 
 _SECONDS = 1000
 _MILLISECONDS = 1

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from metrics.verdict import Cause
+from metrics.reading import Cause
 
 _LONGEST = 500
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 REQUEST_SUCCESS_RATE = "request-success-rate"
 REQUEST_DURATION = "request-duration"
 REQUEST_RATE = "request-rate"
+
+UNITS: Mapping[str, str] = {REQUEST_SUCCESS_RATE: "%", REQUEST_DURATION: " ms", REQUEST_RATE: " requests/s"}
+"""What stands behind the number of each built-in metric; its keys are the built-in metrics."""
 
 
 @dataclass(frozen=True, slots=True)

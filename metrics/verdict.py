@@ -9,34 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import TypeAlias, TypedDict
+from typing import TypeAlias, TypedDict, assert_never
 
-from metrics.question import Empty, Question, Sample
-from metrics.threshold import Threshold, plain
-
-
-class Cause(StrEnum):
-    """Why no answer could be had."""
-
-    UNREACHABLE = "Unreachable"
-    """No connection, or one that broke."""
-    TIMEOUT = "Timeout"
-    """No answer before the deadline, ours or the server's own."""
-    SERVER_ERROR = "ServerError"
-    """The server answered that it is in trouble or overloaded."""
-    UNAUTHORIZED = "Unauthorized"
-    """The server doesn't accept the credentials."""
-    BAD_QUERY = "BadQuery"
-    """The server understands the request and refuses the query."""
-    UNREADABLE = "Unreadable"
-    """What answers isn't the API that the provider's type promises."""
-    MISCONFIGURED = "Misconfigured"
-    """The question can't be put at all: a wrong address, a missing credential, an unsupported provider."""
-
-
-LASTING = frozenset({Cause.UNAUTHORIZED, Cause.BAD_QUERY, Cause.MISCONFIGURED})
-"""Causes that only a change by somebody can mend; the others may pass by themselves."""
+from metrics.question import Empty, Number
+from metrics.reading import Cause, Reading, Unread
+from metrics.threshold import UNITS, Threshold, plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,11 +111,6 @@ class Unavailable(_Judged):
     samples: None = field(default=None, init=False)
 
     @property
-    def lasting(self) -> bool:
-        """Whether only a change by somebody can mend it; asking again won't."""
-        return self.cause in LASTING
-
-    @property
     def message(self) -> str:
         """One plain sentence, without a full stop."""
         return f"{self.name} can't be read, wanted {self.threshold}{self.unit}: {self.reason}"
@@ -147,27 +119,38 @@ class Unavailable(_Judged):
 Verdict: TypeAlias = Pass | Fail | NoData | Unavailable
 
 
-def judge(question: Question, sample: Sample, now: datetime) -> Pass | Fail | NoData:
-    """Hold an answer against the accepted values.
+def judge(name: str, threshold: Threshold, reading: Reading) -> Verdict:
+    """Hold what was said of a metric against the accepted values.
 
     NaN is no data: it is what a division by no requests gives. An infinity is compared as it is, so that it
     breaches any maximum (or minimum) on its side. Of several series the worst one counts, in whatever order they come:
     a pod that fails is not made up for by one that does well.
+
+    Args:
+        name: the metric's name in the Canary.
+        threshold: the accepted values.
+        reading: what was said.
     """
-    about = _about(question, now)
-    if isinstance(sample, Empty):
-        return NoData(**about, reason=sample.reason)
-    numbers = [value for value in (sample.value, *sample.others) if not math.isnan(value)]
+    about = _about(name, threshold, reading)
+    match reading.said:
+        case Unread(cause, reason):
+            return Unavailable(**about, cause=cause, reason=reason)
+        case Empty(reason):
+            return NoData(**about, reason=reason)
+        case Number() as number:
+            return _judge(about, number)
+        case _:
+            assert_never(reading.said)
+
+
+def _judge(about: _About, number: Number) -> Pass | Fail | NoData:
+    numbers = [value for value in (number.value, *number.others) if not math.isnan(value)]
     if not numbers:
         return NoData(**about, reason="the answer is not a number (NaN)")
-    value = question.threshold.worst(numbers)
-    side = Pass if question.threshold.accepts(value) else Fail
-    return side(**about, value=value, samples=sample.samples)
-
-
-def unavailable(question: Question, cause: Cause, reason: str, now: datetime) -> Unavailable:
-    """Say that the question got no usable answer, and why."""
-    return Unavailable(**_about(question, now), cause=cause, reason=reason)
+    threshold = about["threshold"]
+    value = threshold.worst(numbers)
+    side = Pass if threshold.accepts(value) else Fail
+    return side(**about, value=value, samples=number.samples)
 
 
 class _About(TypedDict):
@@ -179,14 +162,14 @@ class _About(TypedDict):
     unit: str
 
 
-def _about(question: Question, now: datetime) -> _About:
+def _about(name: str, threshold: Threshold, reading: Reading) -> _About:
     return _About(
-        name=question.name,
-        threshold=question.threshold,
-        query=question.query,
-        interval=question.interval,
-        time=now,
-        unit=question.unit,
+        name=name,
+        threshold=threshold,
+        query=reading.query,
+        interval=reading.interval,
+        time=reading.time,
+        unit=UNITS.get(name, ""),
     )
 
 

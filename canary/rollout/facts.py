@@ -8,8 +8,9 @@ from typing import Any
 from canary.api.analysis import HookType
 from canary.api.partitions import Partitions
 from canary.api.problems import Problem
-from canary.api.status import CheckStatus, Phase
+from canary.api.status import Phase
 from canary.api.traffic import Readiness, Split
+from metrics.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class TrafficAnswer:
     counts: Counts | None
 
 
-Answer = HookAnswer | CheckStatus | PodsAnswer | TrafficAnswer
+Answer = HookAnswer | Reading | PodsAnswer | TrafficAnswer
 
 
 @dataclass(frozen=True, slots=True)

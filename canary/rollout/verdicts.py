@@ -1,15 +1,18 @@
 """What the answers of one look say: what failed, what can't be judged, and the verdicts that are kept of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from canary.api.analysis import REQUEST_RATE, NoDataPolicy, UnavailablePolicy
+from canary.api.analysis import REQUEST_RATE, Metric, NoDataPolicy, UnavailablePolicy
 from canary.api.status import CheckStatus, Verdict
 from canary.rollout import messages
 from canary.rollout.arrivals import NOT_ARRIVING
 from canary.rollout.decision import Event
 from canary.rollout.facts import HookAnswer, HookQuestion, MetricQuestion
 from canary.rollout.situation import Situation
+from metrics import verdict
+from metrics.reading import Reading
+from metrics.threshold import Threshold
 
 NO_DATA = "NoData"
 UNAVAILABLE = "MetricsUnavailable"
@@ -21,6 +24,14 @@ CALLS = {
     NOT_ARRIVING: "Canary analysis is held, requests do not arrive",
 }
 """What people on call are told of a hold that is no fault of the new version, by its reason."""
+
+
+_SIDES: Mapping[type[verdict.Verdict], Verdict] = {
+    verdict.Pass: Verdict.PASS,
+    verdict.Fail: Verdict.FAIL,
+    verdict.NoData: Verdict.NO_DATA,
+    verdict.Unavailable: Verdict.UNAVAILABLE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,21 @@ def hook_failures(s: Situation, questions: Iterable[HookQuestion]) -> tuple[tupl
     return tuple(events), tuple(checks)
 
 
+def check_of(metric: Metric, reading: Reading) -> CheckStatus:
+    """The verdict on what a metrics server said of a metric, as the status keeps it."""
+    judged = verdict.judge(metric.name, Threshold(metric.limits.min, metric.limits.max), reading)
+    return CheckStatus(
+        name=judged.name,
+        verdict=_SIDES[type(judged)],
+        value=judged.value,
+        threshold=str(judged.threshold),
+        query=judged.query,
+        time=judged.time,
+        samples=judged.samples,
+        message=judged.message,
+    )
+
+
 def judge(s: Situation, questions: Iterable[MetricQuestion], *, nobody: bool = False) -> Judgement:
     """Apply each metric's policy to its verdict.
 
@@ -96,10 +122,11 @@ def judge(s: Situation, questions: Iterable[MetricQuestion], *, nobody: bool = F
     checks: list[CheckStatus] = []
     for question in questions:
         metric = s.canary.analysis.metrics[question.index]
-        check = s.answer(question)
-        if not isinstance(check, CheckStatus):
-            msg = f"{question} was answered by {check}"
+        reading = s.answer(question)
+        if not isinstance(reading, Reading):
+            msg = f"{question} was answered by {reading}"
             raise TypeError(msg)
+        check = check_of(metric, reading)
         checks.append(check)
         told = messages.halted(s.canary, metric, check, primary=question.primary)
         few = metric.is_built_in and metric.name == REQUEST_RATE and check.verdict is Verdict.FAIL

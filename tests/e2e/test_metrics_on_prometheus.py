@@ -17,16 +17,18 @@ from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application, ingress_route
 from canary.sandbox.traffic import Traffic
-from metrics.builtin import TRAFFIC, UNITS, query_of
+from metrics.builtin import TRAFFIC, query_of
 from metrics.connections import QUESTIONS, RANGES
 from metrics.errors import EmptyRangeError, QueryError, UnreachableError
-from metrics.evaluate import evaluate, trouble
 from metrics.question import Question
 from metrics.ranges import query_range
+from metrics.read import trouble
+from metrics.reading import Cause, Unread
 from metrics.templates import Model, render
-from metrics.threshold import REQUEST_DURATION, REQUEST_RATE, REQUEST_SUCCESS_RATE, Threshold
-from metrics.verdict import Cause, Fail, NoData, Pass, Unavailable, Verdict
+from metrics.threshold import REQUEST_DURATION, REQUEST_RATE, REQUEST_SUCCESS_RATE, UNITS, Threshold
+from metrics.verdict import Fail, NoData, Pass, Unavailable, Verdict
 from outbound.connections import Connections
+from tests.tools.judged import evaluate
 
 PORT = 9898
 INTERVAL = timedelta(seconds=6)
@@ -225,13 +227,13 @@ async def test_a_wrong_query_and_a_wrong_address_are_told_apart(cluster: Cluster
         assert await trouble(right, clients, now) is None
         wrong = await evaluate(replace(right, query="sum(rate(x[1m])"), clients, now)
         assert isinstance(wrong, Unavailable)
-        assert (wrong.cause, wrong.lasting) == (Cause.BAD_QUERY, True)
+        assert wrong.cause is Cause.BAD_QUERY
         assert "unclosed left parenthesis" in wrong.message
         nobody = replace(right, address="http://10.0.0.99:9090")
         for found in (await evaluate(nobody, clients, now), await trouble(nobody, clients, now)):
-            assert isinstance(found, Unavailable)
-            assert (found.cause, found.lasting) == (Cause.UNREACHABLE, False)
-            assert "http://10.0.0.99:9090" in found.message
+            assert isinstance(found, Unavailable | Unread)
+            assert found.cause is Cause.UNREACHABLE
+            assert "http://10.0.0.99:9090" in found.reason
         page = await evaluate(
             replace(right, address=f"http://{addresses.GATEWAY}:{addresses.GATEWAY_METRICS_PORT}"), clients, now
         )

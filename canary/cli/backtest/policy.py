@@ -13,12 +13,14 @@ from enum import IntEnum
 from canary.api.analysis import NoDataPolicy, UnavailablePolicy
 from canary.api.canary import Canary
 from canary.api.meta import Metadata
-from canary.api.status import CanaryStatus, CheckStatus, Phase, Verdict
+from canary.api.status import CanaryStatus, Phase, Verdict
 from canary.api.traffic import ALL_PRIMARY, Readiness
 from canary.rollout.decide import decide
 from canary.rollout.decision import Decision
 from canary.rollout.facts import Answer, Facts, MetricQuestion, Question, Workload
 from canary.rollout.plan import plan_of
+from canary.rollout.simulation import said_for
+from metrics.reading import Reading
 
 VERDICTS = (Verdict.PASS, Verdict.FAIL, Verdict.NO_DATA, Verdict.UNAVAILABLE)
 """Verdicts by the number that stands for each in `Looks`."""
@@ -171,14 +173,15 @@ class Policy:
             decision = decide(canary, facts)
             if not decision.asks:
                 return decision
-            answers = {each: self._answer(each, verdicts) for each in decision.asks}
+            answers = {each: self._answer(each, verdicts, now) for each in decision.asks}
         raise AssertionError(decision.reason)
 
-    def _answer(self, question: Question, verdicts: Verdicts) -> CheckStatus:
+    def _answer(self, question: Question, verdicts: Verdicts, now: datetime) -> Reading:
         if not isinstance(question, MetricQuestion):
             raise TypeError(question)
         metric = self._canary.analysis.metrics[question.index]
-        return CheckStatus(name=metric.name, verdict=VERDICTS[verdicts[question.index]])
+        said = said_for(metric, VERDICTS[verdicts[question.index]])
+        return Reading(said=said, interval=metric.interval, time=now)
 
     def _state(self, status: CanaryStatus, now: datetime) -> int:
         """A number for where a rollout stands, the same whenever it stands there."""

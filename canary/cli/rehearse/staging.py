@@ -45,10 +45,6 @@ from canary.rollout.simulation import (
     Window,
 )
 from canary.rollout.situation import RETRY_ANNOTATION
-from metrics.builtin import UNITS
-from metrics.question import Empty, Question
-from metrics.threshold import Threshold
-from metrics.verdict import judge
 
 BEGINNING: Final = timedelta(minutes=1)
 """When the new version is deployed, since the Canary was applied: by then everything is at rest."""
@@ -187,16 +183,7 @@ def _readings(canary: Canary, behaviour: Behaviour, pace: Pace) -> Iterator[Read
         age = pace.age(stretch.after)
         for metric in canary.analysis.metrics:
             value = _value(metric, stretch)
-            message = "" if value is not None else _no_data(metric)
-            yield Reading(value, metric.name, after=age, weight=stretch.weight, message=message)
-
-
-def _no_data(metric: Metric) -> str:
-    """What the controller says of an empty answer."""
-    limits = Threshold(metric.limits.min, metric.limits.max)
-    unit = UNITS.get(metric.name, "")
-    question = Question(name=metric.name, query=metric.query, threshold=limits, interval=metric.interval, unit=unit)
-    return judge(question, Empty("no request reaches the canary"), START).message
+            yield Reading(value, metric.name, after=age, weight=stretch.weight, message="no request reaches the canary")
 
 
 def _unaskable(stage: Stage) -> Iterator[Reading]:

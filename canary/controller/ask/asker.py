@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-import metrics.evaluate
 import metrics.question
 from canary import webhooks
 from canary.api.analysis import Metric
 from canary.api.canary import Canary
 from canary.api.metrictemplate import MetricTemplate, parse_metric_template
 from canary.api.problems import InvalidResource
-from canary.api.status import CheckStatus, Verdict
 from canary.controller.ask.metric_questions import Asking, began_of, question_of, window_of
 from canary.controller.ask.metric_subjects import Workload, rewrite_for
 from canary.controller.ask.secrets import read_secret
@@ -36,16 +34,11 @@ from canary.rollout.facts import (
 from canary.routers.registry import provider_of
 from canary.workloads.pods import diagnose
 from canary.workloads.registry import target_for
-from metrics import counts, templates, verdict
+from metrics import counts, templates
 from metrics.errors import MisconfiguredError
+from metrics.read import read
+from metrics.reading import Cause, Reading, Unread
 from outbound.connections import Connections
-
-VERDICTS: Mapping[type[verdict.Verdict], Verdict] = {
-    verdict.Pass: Verdict.PASS,
-    verdict.Fail: Verdict.FAIL,
-    verdict.NoData: Verdict.NO_DATA,
-    verdict.Unavailable: Verdict.UNAVAILABLE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,25 +119,15 @@ class Asker:
         found = await counts.count(provider, asked, self._servers, now)
         return TrafficAnswer(counts_of(found, asked.interval) if found is not None else None)
 
-    async def _metric(self, canary: Canary, metric: Metric, *, primary: bool) -> CheckStatus:
-        now = self._now()
+    async def _metric(self, canary: Canary, metric: Metric, *, primary: bool) -> Reading:
+        now, interval = self._now(), metric.interval
         try:
-            asked = metric.replace(interval=window_of(canary, metric, now, primary=primary))
-            question = await self._question(canary, asked, primary=primary)
+            interval = window_of(canary, metric, now, primary=primary)
+            question = await self._question(canary, metric.replace(interval=interval), primary=primary)
         except (_Unaskable, MisconfiguredError, templates.TemplateError, InvalidResource, KubeError) as error:
             reason = error.reason if isinstance(error, _Unaskable) else str(error)
-            return CheckStatus(name=metric.name, verdict=Verdict.UNAVAILABLE, time=now, message=reason)
-        judged = await metrics.evaluate.evaluate(question, self._servers, now)
-        return CheckStatus(
-            name=metric.name,
-            verdict=VERDICTS[type(judged)],
-            value=judged.value,
-            threshold=str(judged.threshold),
-            query=judged.query,
-            time=judged.time,
-            samples=judged.samples,
-            message=judged.message,
-        )
+            return Reading(said=Unread(Cause.MISCONFIGURED, reason), interval=interval, time=now)
+        return await read(question, self._servers, now)
 
     async def _question(self, canary: Canary, metric: Metric, *, primary: bool) -> metrics.question.Question:
         template = self._template(canary, metric) if metric.template_ref is not None else None

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import assert_never
 
 import structlog
 
 from canary.api.canary import Canary
-from canary.api.status import CheckStatus, Verdict
 from canary.kube.errors import Retryable
 from canary.rollout.facts import (
     Answer,
@@ -21,6 +21,7 @@ from canary.rollout.facts import (
     TrafficAnswer,
     TrafficQuestion,
 )
+from metrics.reading import Cause, Reading, Unread
 
 log = structlog.get_logger(__name__)
 
@@ -134,10 +135,8 @@ def _by_a_bug(canary: Canary, question: Question, error: Exception) -> Answer:
     match question:
         case HookQuestion():
             return HookAnswer(approved=False, message=words)
-        case MetricQuestion(index=index):
-            metrics = canary.analysis.metrics
-            name = metrics[index].name if index < len(metrics) else ""
-            return CheckStatus(name=name, verdict=Verdict.UNAVAILABLE, message=words)
+        case MetricQuestion():
+            return Reading(said=Unread(Cause.MISCONFIGURED, words), interval=timedelta(0), time=datetime.now(UTC))
         case PodsQuestion():
             return PodsAnswer("")
         case TrafficQuestion():

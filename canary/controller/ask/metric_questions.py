@@ -12,7 +12,7 @@ from canary.api.metrictemplate import MetricTemplate
 from metrics import builtin, templates
 from metrics.errors import MisconfiguredError
 from metrics.question import Question
-from metrics.threshold import Threshold
+from metrics.threshold import UNITS, Threshold
 
 STRAYS = "set the address in the MetricTemplate, beside them, or take metricsServer out"
 """The remedy where they would."""
@@ -60,7 +60,7 @@ def question_of(canary: Canary, metric: Metric, asking: Asking) -> Question:
         threshold=limits,
         interval=metric.interval,
         since=asking.since,
-        unit=builtin.UNITS.get(metric.name, ""),
+        unit=UNITS.get(metric.name, ""),
         address=canary.spec.metrics_server or asking.server,
     )
 

@@ -5,6 +5,7 @@
 
 from canary.rollout.simulation.failures import Conflict, Crash, Denied, NotSettlingError, Unavailable
 from canary.rollout.simulation.pods import PodWorld
+from canary.rollout.simulation.responders import said_for
 from canary.rollout.simulation.safety import SafeWorld, UnsafeError, found_wanting
 from canary.rollout.simulation.scenario import (
     Annotate,
@@ -66,4 +67,5 @@ __all__ = [
     "Window",
     "World",
     "found_wanting",
+    "said_for",
 ]

@@ -8,10 +8,12 @@ from typing import assert_never
 
 from canary.api.analysis import HookType, Metric
 from canary.api.canary import Canary
-from canary.api.status import CheckStatus, Verdict
+from canary.api.status import Verdict
 from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion
 from canary.rollout.simulation.cluster import Cluster
 from canary.rollout.simulation.scenario import Reading, Scenario, Side, Window
+from metrics import reading
+from metrics.question import Empty, Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,11 @@ def answer(
         case MetricQuestion(index=index):
             metric = canary.analysis.metrics[index]
             if inside(scenario.metrics_down, now - scenario.start):
-                message = "the metrics server can't be reached"
-                return CheckStatus(name=metric.name, verdict=Verdict.UNAVAILABLE, time=now, message=message)
-            read = Reading() if unheard else _reading(scenario, metric, side, revision, age, weight)
-            return _read(metric, read, now)
+                said: reading.Said = reading.Unread(reading.Cause.UNREACHABLE, "the metrics server can't be reached")
+            else:
+                read = Reading() if unheard else _reading(scenario, metric, side, revision, age, weight)
+                said = _said(metric, read)
+            return reading.Reading(said=said, interval=metric.interval, time=now)
         case HookQuestion(index=index):
             hook = canary.analysis.webhooks[index]
             return reply(scenario, hook.name, hook.type, now - scenario.start)
@@ -116,23 +119,41 @@ def _healthy(metric: Metric) -> float:
     return limits.min if limits.min is not None else 0.0
 
 
-def _read(metric: Metric, reading: Reading, now: datetime) -> CheckStatus:
-    limits, value = metric.limits, reading.value
-    empty = value is None or math.isnan(value)
-    low = -math.inf if limits.min is None else limits.min
-    high = math.inf if limits.max is None else limits.max
-    if reading.verdict is not None:
-        verdict = reading.verdict
-    elif value is None or empty:
-        verdict = Verdict.NO_DATA
-    else:
-        verdict = Verdict.PASS if low <= value <= high else Verdict.FAIL
-    words = "no values found" if empty else f"{value:g}"
-    return CheckStatus(
-        name=metric.name,
-        verdict=verdict,
-        value=None if empty else value,
-        threshold=f"{low:g}..{high:g}",
-        time=now,
-        message=reading.message or words,
-    )
+def _said(metric: Metric, read: Reading) -> reading.Said:
+    if read.verdict is not None:
+        return said_for(metric, read.verdict, read.message)
+    if read.value is None or math.isnan(read.value):
+        return Empty(read.message or "no values found")
+    return Number(read.value)
+
+
+def said_for(metric: Metric, verdict: Verdict, why: str = "") -> reading.Said:
+    """What a metrics server says where the metric comes to this verdict.
+
+    Args:
+        metric: the metric.
+        verdict: what it is to come to.
+        why: the reason, where there is no number.
+
+    Raises:
+        ValueError: the metric accepts every number, and is to fail.
+    """
+    match verdict:
+        case Verdict.NO_DATA:
+            return Empty(why or "no values found")
+        case Verdict.UNAVAILABLE:
+            return reading.Unread(reading.Cause.MISCONFIGURED, why)
+        case Verdict.PASS:
+            return Number(_healthy(metric))
+        case Verdict.FAIL:
+            return Number(_unhealthy(metric))
+
+
+def _unhealthy(metric: Metric) -> float:
+    limits = metric.limits
+    if limits.max is not None:
+        return math.inf
+    if limits.min is not None:
+        return -math.inf
+    msg = f"metric {metric.name} accepts every number"
+    raise ValueError(msg)

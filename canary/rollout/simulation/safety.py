@@ -1,16 +1,19 @@
 """A world that stops where a controller does what no controller may."""
 
+import math
 from collections.abc import Mapping
 
-from canary.api.analysis import HookType, NoDataPolicy
+from canary.api.analysis import HookType, Metric, NoDataPolicy
 from canary.api.canary import Canary
-from canary.api.status import CheckStatus, Phase, Verdict
+from canary.api.status import Phase
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout.decide import decide
 from canary.rollout.decision import Action, Decision, DeletePod
-from canary.rollout.facts import Facts, HookAnswer, HookQuestion
+from canary.rollout.facts import Facts, HookAnswer, HookQuestion, MetricQuestion
 from canary.rollout.simulation.scenario import Scenario, Side
 from canary.rollout.simulation.world import World
+from metrics.question import Number
+from metrics.reading import Reading, Said, Unread
 
 NOT_OURS = frozenset({Phase.EMPTY, Phase.INITIALIZING, Phase.TERMINATING})
 """Phases in which traffic is as it was found."""
@@ -127,11 +130,10 @@ def found_wanting(canary: Canary, facts: Facts, *, begun: bool = True) -> bool:
     """
     for question, answer in facts.answers.items():
         match answer:
-            case CheckStatus(verdict=Verdict.FAIL | Verdict.UNAVAILABLE):
+            case Reading(said=Unread()):
                 return True
-            case CheckStatus(verdict=Verdict.NO_DATA, name=name):
-                metric = next(each for each in canary.analysis.metrics if each.name == name)
-                if metric.no_data is not NoDataPolicy.PASS:
+            case Reading(said=said) if isinstance(question, MetricQuestion):
+                if _speaks_against(canary.analysis.metrics[question.index], said):
                     return True
             case HookAnswer(approved=approved) if isinstance(question, HookQuestion):
                 counts = begun or question.type is not HookType.ROLLOUT
@@ -140,3 +142,10 @@ def found_wanting(canary: Canary, facts: Facts, *, begun: bool = True) -> bool:
             case _:
                 pass
     return False
+
+
+def _speaks_against(metric: Metric, said: Said) -> bool:
+    if not isinstance(said, Number) or math.isnan(said.value):
+        return metric.no_data is not NoDataPolicy.PASS
+    low, high = metric.limits.min, metric.limits.max
+    return (low is not None and said.value < low) or (high is not None and said.value > high)

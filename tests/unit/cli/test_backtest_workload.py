@@ -6,6 +6,7 @@ from canary.api.canary import Canary, parse_canary
 from canary.cli.backtest.workload import Workload, choose, rewrite_for
 from canary.controller.ask.metric_questions import model_of
 from metrics import builtin, templates
+from metrics.threshold import UNITS
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def matches(query: str, label: str, value: str) -> bool:
 def test_a_built_in_query_asks_for_the_workload_that_is_wanted_and_no_other(
     provider: str, label: str, names: tuple[str, str], canary: Canary
 ) -> None:
-    for metric in builtin.UNITS:
+    for metric in UNITS:
         template = builtin.template_of(metric, provider)
         for workload, (own, other) in ((Workload.CANARY, names), (Workload.PRIMARY, names[::-1])):
             query = filled(canary, workload, template)

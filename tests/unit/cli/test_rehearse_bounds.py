@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canary.api.canary import Canary
-from canary.api.status import CheckStatus, Verdict
+from canary.api.status import Verdict
 from canary.cli.rehearse.bounds import bounds_of
 from canary.cli.rehearse.builtin import BY_NAME, HEALTHY
 from canary.cli.rehearse.play import Outcome, Rehearsal
@@ -18,7 +18,8 @@ from canary.cli.rehearse.staging import BEGINNING, Stage, scenario_of
 from canary.cli.rehearse.story import Story
 from canary.rollout.decision import Ending
 from canary.rollout.facts import Answer, MetricQuestion, Question
-from canary.rollout.simulation import World
+from canary.rollout.simulation import World, said_for
+from metrics.reading import Reading
 
 Make = Callable[..., Canary]
 Play = Callable[..., Rehearsal]
@@ -70,7 +71,15 @@ def test_steps_that_add_pods_wait_for_them(
     assert (seen.outcome, seen.took) == (Outcome.PROMOTED, bounds_of(made, stage).shortest)
 
 
-class Delaying(World):
+class Reader(World):
+    """A world whose metrics say what comes to a verdict."""
+
+    def read(self, question: MetricQuestion, verdict: Verdict) -> Reading:
+        metric = self.canary.analysis.metrics[question.index]
+        return Reading(said=said_for(metric, verdict), interval=metric.interval, time=self.now)
+
+
+class Delaying(Reader):
     """A world in which each check comes as late as its hold lets it, and fails as often as the threshold does."""
 
     fails = 0
@@ -81,8 +90,8 @@ class Delaying(World):
             return super().answer(question)
         since = status.held_since
         if since is None or self.now < since + self.canary.patience:
-            return CheckStatus(name="m", verdict=Verdict.UNAVAILABLE)
-        return CheckStatus(name="m", verdict=Verdict.FAIL if status.failed_checks < self.fails else Verdict.PASS)
+            return self.read(question, Verdict.UNAVAILABLE)
+        return self.read(question, Verdict.FAIL if status.failed_checks < self.fails else Verdict.PASS)
 
 
 @RULE
@@ -119,7 +128,7 @@ def test_by_numbers_of_pods_none_takes_longer_than_the_longest_time(
     assert end - BEGINNING <= longest
 
 
-class Whimsical(World):
+class Whimsical(Reader):
     """A world in which each metric says what it is told to say."""
 
     said: list[Verdict]
@@ -128,7 +137,7 @@ class Whimsical(World):
         if not isinstance(question, MetricQuestion):
             return super().answer(question)
         verdict = self.said.pop() if self.said else Verdict.PASS
-        return CheckStatus(name="m", verdict=verdict, value=1.0)
+        return self.read(question, verdict)
 
 
 @RULE

@@ -7,10 +7,11 @@ from structlog.testing import capture_logs
 
 from canary.api.analysis import HookType
 from canary.api.canary import Canary, parse_canary
-from canary.api.status import CheckStatus, Phase, Verdict
+from canary.api.status import Phase
 from canary.controller.ask.checks import OpenChecks
 from canary.kube.errors import Unreachable
 from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, PodsQuestion, Question
+from metrics.reading import Cause, Reading, Unread
 
 FIRST, SECOND = PodsQuestion("first look"), PodsQuestion("second look")
 
@@ -134,11 +135,11 @@ METRIC = MetricQuestion(look="1", index=0)
     ("question", "answer"),
     [
         (HOOK, HookAnswer(approved=False, message="internal error: RuntimeError")),
-        (METRIC, CheckStatus(name="m", verdict=Verdict.UNAVAILABLE, message="internal error: RuntimeError")),
+        (METRIC, Unread(Cause.MISCONFIGURED, "internal error: RuntimeError")),
         (PODS, PodsAnswer("")),
     ],
 )
-async def test_a_bug_in_asking_is_an_answer_that_approves_nothing(question: Question, answer: Answer) -> None:
+async def test_a_bug_in_asking_is_an_answer_that_approves_nothing(question: Question, answer: Answer | Unread) -> None:
     """It is logged and counted; the rollout goes on being decided on."""
     world, failed = World(), list[Question]()
     board = OpenChecks(world.ask, world.told.append, failed.append)
@@ -148,7 +149,8 @@ async def test_a_bug_in_asking_is_an_answer_that_approves_nothing(question: Ques
         await turns()
 
     assert world.told == ["test/app"]
-    assert board.answers("test/app") == {question: answer}
+    found = board.answers("test/app")[question]
+    assert (found.said if isinstance(found, Reading) else found) == answer
     assert failed == [question]
     assert [(each["log_level"], each["canary"]) for each in logged] == [("error", "test/app")]
 

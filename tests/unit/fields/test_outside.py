@@ -19,7 +19,6 @@ from canary.alerts.send import Sender
 from canary.api.alertprovider import parse_alert_provider
 from canary.api.analysis import Severity
 from canary.api.canary import Canary
-from canary.api.status import CheckStatus
 from canary.controller.ask.asker import Asker
 from canary.controller.observe.caches import FRESH, NONE_THERE, Caches, KindState
 from canary.controller.options import Options
@@ -28,8 +27,10 @@ from canary.kube.client import KubeClient
 from canary.kube.types import ALERT_PROVIDER, METRIC_TEMPLATE, SECRET, Json, Resource
 from canary.rollout.decision import Alert
 from canary.rollout.facts import MetricQuestion
+from canary.rollout.verdicts import check_of
 from canary.webhooks import HOOKS
 from metrics.connections import QUESTIONS
+from metrics.reading import Reading
 from outbound.connections import Connections
 from outbound.message import Request, Response
 
@@ -84,14 +85,14 @@ TEMPLATE: Json = {
 }
 
 
-async def answered(canary: Canary, objects: Objects) -> tuple[CheckStatus, list[Request]]:
+async def answered(canary: Canary, objects: Objects) -> tuple[Reading, list[Request]]:
     """What becomes of a question about the first metric, and what its server hears."""
     outside = Outside({"status": "success", "data": {"resultType": "scalar", "result": [0, "42"]}})
     client, caches = cast("KubeClient", Readable(objects)), cast("Caches", Known(objects))
     async with Connections(HOOKS, outside) as hooks, Connections(QUESTIONS, outside) as servers:
         asker = Asker(client, caches, Options(), hooks, servers, lambda: NOW)
         answer = await asker(canary, MetricQuestion("look", 0))
-    assert isinstance(answer, CheckStatus)
+    assert isinstance(answer, Reading)
     return answer, outside.requests
 
 
@@ -116,7 +117,8 @@ CHECK = {
 async def test_a_verdict_carries_what_it_rests_on(make: Make, name: str) -> None:
     metric = {"name": "errors", "templateRef": {"name": "errors"}, "thresholdRange": {"max": 5}}
     canary = make({"spec.analysis.metrics": [metric]})
-    check, _ = await answered(canary, {(METRIC_TEMPLATE, "shop", "errors"): TEMPLATE})
+    reading, _ = await answered(canary, {(METRIC_TEMPLATE, "shop", "errors"): TEMPLATE})
+    check = check_of(canary.analysis.metrics[0], reading)
     status = canary.status.replace(checks=(check,)).to_json()
     assert status["checks"][0].get(name) == CHECK[name]
 

@@ -3,9 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from metrics.builtin import TRAFFIC, UNITS, query_of, requests_of, template_of
+from metrics.builtin import TRAFFIC, query_of, requests_of, template_of
 from metrics.errors import MisconfiguredError
 from metrics.templates import Model
+from metrics.threshold import UNITS
 
 BOTH = sorted(UNITS)
 

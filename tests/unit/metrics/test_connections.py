@@ -10,10 +10,11 @@ import pytest
 from aiohttp import web
 
 from metrics.connections import QUESTIONS
-from metrics.evaluate import evaluate
 from metrics.question import Question
-from metrics.verdict import Cause, Pass, Unavailable
+from metrics.reading import Cause
+from metrics.verdict import Pass, Unavailable
 from outbound.connections import Connections
+from tests.tools.judged import evaluate
 
 GOOD = {"status": "success", "data": {"resultType": "scalar", "result": [0, "1"]}}
 

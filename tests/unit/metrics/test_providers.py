@@ -15,8 +15,9 @@ from metrics.providers import PROVIDERS
 from metrics.providers.base import Provider
 from metrics.question import Empty, Number, Question
 from metrics.threshold import Threshold
-from metrics.verdict import Fail, Pass, judge
+from metrics.verdict import Fail, Pass
 from metrics.wire import Request, Response
+from tests.tools.judged import judged
 
 SECRETS = {
     "datadog": {"datadog_api_key": "key", "datadog_application_key": "app"},
@@ -152,11 +153,11 @@ def test_several_series_pass_only_if_all_do_in_whatever_order_they_come(provider
     """One pod at 20 % is not made up for by another at 100 %, nor by its place in the answer."""
     question = asked(ask, provider, threshold=Threshold(min=99))
     for values in itertools.permutations([100.0, 20.0, 99.5]):
-        verdict = judge(question, parse(provider, SEVERAL[provider](list(values))), now)
+        verdict = judged(question, parse(provider, SEVERAL[provider](list(values))), now)
         assert isinstance(verdict, Fail)
         assert (verdict.value, verdict.samples) == (20.0, 3)
         assert verdict.message.endswith("in the worst of 3 series")
-    assert isinstance(judge(question, parse(provider, SEVERAL[provider]([100.0, 99.5])), now), Pass)
+    assert isinstance(judged(question, parse(provider, SEVERAL[provider]([100.0, 99.5])), now), Pass)
 
 
 @pytest.mark.parametrize(

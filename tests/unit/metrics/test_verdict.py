@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.question import Empty, Number, Question
+from metrics.reading import Cause, Unread
 from metrics.threshold import Threshold
-from metrics.verdict import Cause, Fail, NoData, Pass, judge, unavailable, written
+from metrics.verdict import Fail, NoData, Pass, written
+from tests.tools.judged import judged
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 numbers = st.floats(allow_nan=False)
@@ -40,7 +42,7 @@ def asked(threshold: Threshold, name: str = "request-success-rate", unit: str = 
 def test_the_message_holds_the_number_against_the_bound_that_decided(
     threshold: Threshold, value: float, message: str
 ) -> None:
-    verdict = judge(asked(threshold, unit="%"), Number(value), NOW)
+    verdict = judged(asked(threshold, unit="%"), Number(value), NOW)
     assert verdict.message == message
 
 
@@ -51,7 +53,7 @@ def test_a_number_passes_exactly_when_it_is_accepted_and_the_verdict_carries_all
     if low is not None and high is not None:
         low, high = min(low, high), max(low, high)
     question = asked(Threshold(low, high))
-    verdict = judge(question, Number(value, samples=1), NOW)
+    verdict = judged(question, Number(value, samples=1), NOW)
     assert isinstance(verdict, Pass if question.threshold.accepts(value) else Fail)
     assert verdict.value == value
     assert (verdict.name, verdict.query, verdict.threshold) == (question.name, question.query, question.threshold)
@@ -67,8 +69,8 @@ def test_several_numbers_pass_exactly_when_all_are_accepted_in_any_order(
     question = asked(Threshold(low, high))
     first, *others = values
     again, *rest = data.draw(st.permutations(values))
-    verdict = judge(question, Number(first, len(values), tuple(others)), NOW)
-    other = judge(question, Number(again, len(values), tuple(rest)), NOW)
+    verdict = judged(question, Number(first, len(values), tuple(others)), NOW)
+    other = judged(question, Number(again, len(values), tuple(rest)), NOW)
 
     assert type(verdict) is type(other)
     assert isinstance(verdict, Pass) is all(question.threshold.accepts(value) for value in values)
@@ -98,60 +100,44 @@ def test_the_worst_is_farthest_outside_or_else_nearest_to_a_bound(
 )
 def test_rounding_for_people_never_moves_a_number_across_the_bound(value: float, bound: float, nudge: float) -> None:
     for number in (value, bound + nudge):
-        verdict = judge(asked(Threshold(min=bound), name="m"), Number(number), NOW)
+        verdict = judged(asked(Threshold(min=bound), name="m"), Number(number), NOW)
         shown = float(verdict.message.split()[1])
         assert (shown < bound) == (number < bound)
         assert (shown == 0) == (number == 0)
 
 
 def test_a_number_next_to_nothing_is_told_in_short() -> None:
-    verdict = judge(asked(Threshold(min=99), unit="%"), Number(1.4210854715202004e-14), NOW)
+    verdict = judged(asked(Threshold(min=99), unit="%"), Number(1.4210854715202004e-14), NOW)
     assert verdict.message.startswith("request-success-rate 1.42e-14% is below 99%")
 
 
 def test_nan_is_no_data() -> None:
-    verdict = judge(asked(Threshold(max=5)), Number(math.nan), NOW)
+    verdict = judged(asked(Threshold(max=5)), Number(math.nan), NOW)
     assert isinstance(verdict, NoData)
     assert verdict.value is None
 
 
 def test_infinity_passes_where_no_bound_is_on_its_side() -> None:
-    assert isinstance(judge(asked(Threshold(min=5)), Number(math.inf), NOW), Pass)
+    assert isinstance(judged(asked(Threshold(min=5)), Number(math.inf), NOW), Pass)
 
 
 def test_an_empty_answer_says_what_was_wanted_and_why_there_is_nothing() -> None:
-    verdict = judge(asked(Threshold(min=99), unit="%"), Empty("no series"), NOW)
+    verdict = judged(asked(Threshold(min=99), unit="%"), Empty("no series"), NOW)
     assert isinstance(verdict, NoData)
     assert verdict.message == "request-success-rate has no data over 1m, wanted >= 99%: no series"
 
 
 def test_trouble_says_what_was_wanted_and_what_broke() -> None:
-    verdict = unavailable(asked(Threshold(max=500), "request-duration", " ms"), Cause.UNREACHABLE, "refused", NOW)
+    verdict = judged(asked(Threshold(max=500), "request-duration", " ms"), Unread(Cause.UNREACHABLE, "refused"), NOW)
     assert verdict.message == "request-duration can't be read, wanted <= 500 ms: refused"
     assert verdict.value is None
-
-
-@pytest.mark.parametrize(
-    ("cause", "lasting"),
-    [
-        (Cause.UNREACHABLE, False),
-        (Cause.TIMEOUT, False),
-        (Cause.SERVER_ERROR, False),
-        (Cause.UNREADABLE, False),
-        (Cause.UNAUTHORIZED, True),
-        (Cause.BAD_QUERY, True),
-        (Cause.MISCONFIGURED, True),
-    ],
-)
-def test_trouble_that_only_a_change_can_mend_says_so(cause: Cause, lasting: bool) -> None:
-    assert unavailable(asked(Threshold()), cause, "why", NOW).lasting is lasting
 
 
 def test_credentials_never_reach_a_verdict() -> None:
     question = Question(
         name="m", query="q", threshold=Threshold(), interval=timedelta(0), credentials={"token": "s3cret"}
     )
-    assert "s3cret" not in repr(unavailable(question, Cause.TIMEOUT, "slow", NOW))
+    assert "s3cret" not in repr(judged(question, Unread(Cause.TIMEOUT, "slow"), NOW))
     assert "s3cret" not in repr(question)
 
 

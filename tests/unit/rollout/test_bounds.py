@@ -13,11 +13,13 @@ from canary.api.canary import parse_canary
 from canary.api.crds import DEFINITIONS, root_schema
 from canary.api.durations import LONGEST_TEXT, PATTERN, parse_duration
 from canary.api.rules import problems
-from canary.api.status import CheckStatus, Phase, Verdict
+from canary.api.status import Phase
 from canary.api.traffic import Readiness, Split
 from canary.controller.ask.metric_questions import window_of
 from canary.rollout.decide import decide
 from canary.rollout.facts import Answer, Facts, HookAnswer, HookQuestion, MetricQuestion, PodsAnswer, Question, Workload
+from metrics.question import Number
+from metrics.reading import Cause, Reading, Unread
 
 Schema = dict[str, Any]
 
@@ -119,7 +121,8 @@ def answered(questions: tuple[Question, ...], *, well: bool) -> dict[Question, A
             case HookQuestion():
                 found[each] = HookAnswer(approved=well)
             case MetricQuestion():
-                found[each] = CheckStatus(name="m", verdict=Verdict.PASS if well else Verdict.UNAVAILABLE)
+                said = Number(1.0) if well else Unread(Cause.TIMEOUT, "slow")
+                found[each] = Reading(said=said, interval=timedelta(minutes=1), time=NOW)
             case _:
                 found[each] = PodsAnswer("")
     return found

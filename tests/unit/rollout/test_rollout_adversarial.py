@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+import metrics.reading
 from canary.api.analysis import HookType
 from canary.api.canary import Canary
-from canary.api.status import CanaryStatus, CheckStatus, Phase, Verdict
+from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, Readiness, Split
 from canary.rollout.decide import decide
 from canary.rollout.decision import Decision, ScaleTarget
@@ -28,6 +29,8 @@ from canary.rollout.simulation import (
     Timeline,
     Version,
 )
+from metrics.question import Number
+from metrics.reading import Said
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -69,26 +72,27 @@ def progressing(canary: Canary, **status: Any) -> Canary:
     return canary.replace(status=CanaryStatus(**given))
 
 
-def look(canary: Canary, seen: Facts, *checks: CheckStatus) -> Decision:
-    """Answer the questions of the first decision, and decide again."""
-    asked = decide(canary, seen).asks
-    assert len(asked) == len(checks)
-    return decide(canary, replace(seen, answers=dict(zip(asked, checks, strict=True))))
+def look(canary: Canary, seen: Facts, said: Said) -> Decision:
+    """Answer the question of the first decision, and decide again."""
+    (asked,) = decide(canary, seen).asks
+    return decide(canary, replace(seen, answers={asked: read(said)}))
+
+
+def read(said: Said) -> metrics.reading.Reading:
+    return metrics.reading.Reading(said=said, interval=timedelta(minutes=1), time=NOW)
 
 
 class TestNumbers:
     """Values that are no values."""
 
-    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-    def test_a_value_that_json_has_no_words_for_is_told_in_words(self, canary: Make, value: float) -> None:
-        made = progressing(canary(metrics=[{"name": "request-duration", "threshold": 500}]))
-        check = CheckStatus(
-            name="request-duration", verdict=Verdict.FAIL, value=value, time=NOW, message=f"{value} is no number"
-        )
-        decision = look(made, facts(split=Split(10)), check)
+    @pytest.mark.parametrize(("value", "side"), [(math.inf, "above 500 ms"), (-math.inf, "below 0 ms")])
+    def test_a_value_that_json_has_no_words_for_is_told_in_words(self, canary: Make, value: float, side: str) -> None:
+        made = progressing(canary(metrics=[{"name": "request-duration", "thresholdRange": {"min": 0, "max": 500}}]))
+        decision = look(made, facts(split=Split(10)), Number(value))
 
         assert decision.status.failed_checks == 1
-        assert decision.events[0].message == f"Halt app.prod advancement {value} is no number"
+        told = f"Halt app.prod advancement request-duration {value} ms is {side} over 1m"
+        assert decision.events[0].message == told
         assert CanaryStatus.model_validate(decision.status.to_json()) == decision.status
 
     def test_nan_from_a_metrics_server_holds(self, canary: Make, play: Play) -> None:
@@ -114,17 +118,16 @@ class TestNumbers:
         self, canary: Make, metric: dict[str, Any], value: float, said: str
     ) -> None:
         made = progressing(canary(metrics=[metric]))
-        check = CheckStatus(name=metric["name"], verdict=Verdict.FAIL, value=value, time=NOW, message="it broke")
-        decision = look(made, facts(split=Split(10)), check)
+        decision = look(made, facts(split=Split(10)), Number(value))
 
         assert decision.events[0].message == f"Halt app.prod advancement {said}"
 
-    def test_a_check_without_a_value_is_told_by_its_message(self, canary: Make) -> None:
+    def test_of_several_series_the_worst_is_told(self, canary: Make) -> None:
         made = progressing(canary(metrics=[{"name": "errors", "query": "x", "threshold": 1}]))
-        check = CheckStatus(name="errors", verdict=Verdict.FAIL, time=NOW, message="two series in place of one")
-        decision = look(made, facts(split=Split(10)), check)
+        decision = look(made, facts(split=Split(10)), Number(0.5, samples=2, others=(3.0,)))
 
-        assert decision.events[0].message == "Halt app.prod advancement two series in place of one"
+        assert decision.events[0].message == "Halt app.prod advancement errors 3.00 > 1"
+        assert decision.status.checks[0].message == "errors 3 is above 1 over 1m in the worst of 2 series"
 
 
 class TestNothing:
@@ -197,7 +200,7 @@ class TestAnswers:
         seen = facts(split=Split(10))
         asked = decide(made, seen).asks
         old: dict[Question, Answer] = {
-            replace(each, look="another"): check(each) for each in asked if isinstance(each, MetricQuestion)
+            replace(each, look="another"): WELL for each in asked if isinstance(each, MetricQuestion)
         }
         decision = decide(made, replace(seen, answers=old))
 
@@ -209,7 +212,7 @@ class TestAnswers:
         seen = facts(split=Split(10))
         asked = decide(made, seen).asks
         assert isinstance(asked[0], MetricQuestion)
-        decision = decide(made, replace(seen, answers={asked[0]: check(asked[0])}))
+        decision = decide(made, replace(seen, answers={asked[0]: WELL}))
 
         assert decision.asks == asked
 
@@ -234,8 +237,7 @@ class TestAnswers:
         assert decide(edited, replace(seen, answers=answers)).asks != asked
 
 
-def check(question: MetricQuestion) -> CheckStatus:
-    return CheckStatus(name=str(question.index), verdict=Verdict.PASS, value=1.0, time=NOW)
+WELL = read(Number(100.0))
 
 
 class TestClock:

@@ -10,7 +10,7 @@ from hypothesis import Phase as Stage
 from hypothesis import strategies as st
 
 from canary.api.canary import Canary
-from canary.api.status import CheckStatus, Phase, Verdict
+from canary.api.status import Phase, Verdict
 from canary.rollout.decision import Decision, Ending
 from canary.rollout.facts import Answer, Facts, MetricQuestion, Question
 from canary.rollout.simulation import (
@@ -24,7 +24,9 @@ from canary.rollout.simulation import (
     Side,
     Version,
     Window,
+    said_for,
 )
+from metrics.reading import Reading
 
 Make = Callable[..., Canary]
 Story = Callable[..., Scenario]
@@ -64,7 +66,8 @@ class SayingWorld(SafeWorld):
         look = self.looks.setdefault(question.look, len(self.looks))
         said = self.said[question.index]
         verdict = said[look % len(said)]
-        return CheckStatus(name=f"m{question.index}", verdict=verdict, value=1.0, message=verdict.value)
+        metric = self.canary.analysis.metrics[question.index]
+        return Reading(said=said_for(metric, verdict), interval=metric.interval, time=self.now)
 
     def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
         super().before_store(canary, facts, decision)

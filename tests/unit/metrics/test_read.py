@@ -11,12 +11,14 @@ import aiohttp
 import pytest
 
 from metrics.connections import QUESTIONS
-from metrics.evaluate import evaluate, trouble
 from metrics.question import Question
+from metrics.read import trouble
+from metrics.reading import Cause, Unread
 from metrics.threshold import Threshold
-from metrics.verdict import Cause, Fail, NoData, Pass, Unavailable
+from metrics.verdict import Fail, NoData, Pass, Unavailable
 from metrics.wire import Request, Response
 from outbound.connections import Connections
+from tests.tools.judged import evaluate
 
 
 class Ask(Protocol):
@@ -162,7 +164,6 @@ async def test_a_question_that_can_t_be_put_is_misconfigured_and_asks_nothing(
         verdict = await evaluate(ask(**changes), clients, now)
     assert isinstance(verdict, Unavailable)
     assert verdict.cause is Cause.MISCONFIGURED
-    assert verdict.lasting
     assert reason in verdict.reason
     assert server.asked == []
 
@@ -172,7 +173,7 @@ async def test_a_server_in_trouble_is_found_without_asking_the_question(ask: Ask
     async with Connections(QUESTIONS, server) as clients:
         assert await trouble(ask(), clients, now) is None
         found = await trouble(ask(), clients, now)
-    assert isinstance(found, Unavailable)
+    assert isinstance(found, Unread)
     assert "HTTP 503" in found.reason
     assert all("errors" not in str(request.url) for request in server.asked)
 

@@ -1,0 +1,67 @@
+"""What a metrics server said when it was asked, before anybody has judged it: values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeAlias
+
+from metrics.question import Empty, Number, Question
+
+
+class Cause(StrEnum):
+    """Why no answer could be had."""
+
+    UNREACHABLE = "Unreachable"
+    """No connection, or one that broke."""
+    TIMEOUT = "Timeout"
+    """No answer before the deadline, ours or the server's own."""
+    SERVER_ERROR = "ServerError"
+    """The server answered that it is in trouble or overloaded."""
+    UNAUTHORIZED = "Unauthorized"
+    """The server doesn't accept the credentials."""
+    BAD_QUERY = "BadQuery"
+    """The server understands the request and refuses the query."""
+    UNREADABLE = "Unreadable"
+    """What answers isn't the API that the provider's type promises."""
+    MISCONFIGURED = "Misconfigured"
+    """The question can't be put at all: a wrong address, a missing credential, an unsupported provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The server could not be asked, or gave no usable answer.
+
+    Args:
+        cause: the kind of trouble.
+        reason: the trouble in words that follow a colon.
+    """
+
+    cause: Cause
+    reason: str
+
+
+Said: TypeAlias = Number | Empty | Unread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What was said of one metric at one moment.
+
+    Args:
+        said: the number or numbers, that there are none, or why nobody could be asked.
+        interval: the time window that the query looks at.
+        time: when it was asked.
+        query: the query that was asked; empty where it could not be made.
+    """
+
+    said: Said
+    interval: timedelta
+    time: datetime
+    query: str = ""
+
+    @classmethod
+    def of(cls, question: Question, said: Said, now: datetime) -> Reading:
+        """What was said to a question that was asked now."""
+        return cls(said=said, query=question.query, interval=question.interval, time=now)
