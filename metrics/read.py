@@ -27,7 +27,7 @@ async def read(question: Question, connections: Connections, now: datetime) -> R
     try:
         return Reading.of(question, await _said(question, connections, now), now)
     except ProviderError as error:
-        return Reading.of(question, _unread(question, error), now)
+        return Reading.of(question, unread(question, error), now)
 
 
 async def _said(question: Question, connections: Connections, now: datetime) -> Sample:
@@ -50,11 +50,12 @@ async def trouble(question: Question, connections: Connections, now: datetime) -
         request = provider.probe(question, now)
         provider.accept(await ask(connections, question, request, provider.deadline))
     except ProviderError as error:
-        return _unread(question, error)
+        return unread(question, error)
     return None
 
 
-def _unread(question: Question, error: ProviderError) -> Unread:
+def unread(question: Question, error: ProviderError) -> Unread:
+    """What an error says that a question met, without its secrets."""
     return Unread(error.cause, f"{_who(question)}: {without_secrets(question, str(error))}")
 
 

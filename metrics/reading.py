@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
+from metrics.judge import Counts, Look
 from metrics.question import Empty, Number, Question
 
 
@@ -42,7 +43,22 @@ class Unread:
     reason: str
 
 
-Said: TypeAlias = Number | Empty | Unread
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The requests of two versions.
+
+    Args:
+        looks: what was counted of both, look by look.
+        usual: what was counted of the promoted version before.
+        since: when the first look began.
+    """
+
+    looks: tuple[Look, ...]
+    usual: tuple[Counts, ...]
+    since: datetime
+
+
+Said: TypeAlias = Number | Empty | Unread | Compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +66,7 @@ class Reading:
     """What was said of one metric at one moment.
 
     Args:
-        said: the number or numbers, that there are none, or why nobody could be asked.
+        said: the number or numbers, the counts of two versions, that there are none, or why nobody could be asked.
         interval: the time window that the query looks at.
         time: when it was asked.
         query: the query that was asked; empty where it could not be made.

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias, TypedDict, assert_never
 
 from metrics.question import Empty, Number
-from metrics.reading import Cause, Reading, Unread
+from metrics.reading import Cause, Compared, Reading, Unread
 from metrics.threshold import UNITS, Threshold, plain
 
 
@@ -135,6 +135,8 @@ def judge(name: str, threshold: Threshold, reading: Reading) -> Verdict:
     match reading.said:
         case Unread(cause, reason):
             return Unavailable(**about, cause=cause, reason=reason)
+        case Compared():
+            return NoData(**about, reason="it was compared, and has no number of its own")
         case Empty(reason):
             return NoData(**about, reason=reason)
         case Number() as number:

@@ -58,6 +58,19 @@ class UnavailablePolicy(StrEnum):
     FAIL = "Fail"
 
 
+class CompareTo(StrEnum):
+    """What the canary's numbers are compared with."""
+
+    PRIMARY = "primary"
+
+
+class Advance(StrEnum):
+    """When a step of the analysis ends."""
+
+    INTERVAL = "onInterval"
+    EVIDENCE = "onEvidence"
+
+
 class ThresholdRange(Model):
     """The values that pass, both ends included."""
 
@@ -84,6 +97,12 @@ class Metric(Model):
     """The MetricTemplate that asks for the number."""
     template_variables: StringMap = Field(default_factory=dict)
     """Values for the template's variables."""
+    compare_to: CompareTo | None = None
+    """Judges request-success-rate by the primary's in place of a threshold, however often it is looked at."""
+    tolerance: Annotated[FiniteFloat, Field(json_schema_extra={"minimum": 0, "maximum": 99})] = 0.0
+    """By how many percent of its requests the canary may fail more often than what it is compared with."""
+    min_samples: int = Field(default=100, json_schema_extra={"minimum": 0, "maximum": INT32})
+    """Requests that the canary must have had in a step before its comparison passes; 100 where absent."""
     no_data: NoDataPolicy = NoDataPolicy.HOLD
     """What an empty answer does: Hold waits, Fail counts as a failed check, Pass goes on."""
     unavailable: UnavailablePolicy = UnavailablePolicy.HOLD
@@ -230,6 +249,10 @@ class Analysis(Model):
     """Percent of the canary's pods that must be available; 100 where absent."""
     on_failure: OnFailure = OnFailure.ROLLBACK
     """What is done with a version that has failed: taken back, or held at its weight until people decide."""
+    advance: Advance = Advance.INTERVAL
+    """When a step ends: after its interval, or as soon as all comparisons say that the canary is no worse."""
+    false_rollback: Annotated[FiniteFloat, Field(json_schema_extra={"minimum": 0.01, "maximum": 50})] = 5.0
+    """Percent of rollouts that comparisons may take back though the version is as good; 5 where absent."""
     bake: GoDuration | None = Field(default=None, json_schema_extra={"x-crd-longest": "8760h"})
     """Time after promotion in which checks go on, and bring the last good version back; none where absent."""
     always_match: tuple[AnalysisMatch, ...] = ()
@@ -244,3 +267,8 @@ class Analysis(Model):
     """Who is told."""
     session_affinity: SessionAffinity | None = None
     """Cookies that keep users on their version."""
+
+    @property
+    def comparisons(self) -> tuple[int, ...]:
+        """The places of the metrics that are compared with another version's."""
+        return tuple(index for index, each in enumerate(self.metrics) if each.compare_to is not None)

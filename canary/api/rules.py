@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final
 
-from canary.api import bounds, field_conflicts, in_place, knative, names, ports, requirements, route_refs
+from canary.api import bounds, comparisons, field_conflicts, in_place, knative, names, ports, requirements, route_refs
 from canary.api.addresses import is_web_address
 from canary.api.analysis import MAX_ITERATIONS, Metric, ThresholdRange, Webhook
 from canary.api.canary import MIN_INTERVAL, Canary
@@ -265,7 +265,7 @@ def _built_in(field: str, metric: Metric) -> Iterator[Problem]:
             f"there is no metric {metric.name!r}",
             "write request-success-rate, request-duration or request-rate, or set templateRef",
         )
-    elif metric.threshold is None and metric.threshold_range is None:
+    elif metric.threshold is None and metric.threshold_range is None and metric.compare_to is None:
         yield Problem(
             f"{field}.thresholdRange",
             f"is missing, and so is threshold, so that {metric.name} has no limit",
@@ -339,6 +339,7 @@ _ANALYSIS_RULES: Final[tuple[_Rule, ...]] = (
     _weights,
     field_conflicts.strategies,
     _metrics,
+    comparisons.problems,
     field_conflicts.metrics,
     field_conflicts.pod_counts,
     _webhooks,

@@ -106,8 +106,16 @@ _METRIC = [
         "or set templateRef",
     ),
     _rule(
-        f"{_OWN_QUERY} || has(self.threshold) || has(self.thresholdRange)",
+        f"{_OWN_QUERY} || has(self.threshold) || has(self.thresholdRange) || has(self.compareTo)",
         "thresholdRange is missing; set it, such as {min: 99} or {max: 500}",
+    ),
+    _rule(
+        f"!has(self.compareTo) || (self.name == 'request-success-rate' && !({_OWN_QUERY}))",
+        "compareTo goes with the built-in request-success-rate alone; take it out",
+    ),
+    _rule(
+        "!has(self.compareTo) || !(has(self.threshold) || has(self.thresholdRange))",
+        "thresholdRange and threshold don't go with compareTo, which judges by the primary; take them out",
     ),
 ]
 

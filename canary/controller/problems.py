@@ -25,6 +25,7 @@ from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.base import Target, made_of
 from canary.workloads.registry import supported as supported_kinds
 from canary.workloads.registry import target_for
+from metrics.builtin import counted
 
 AT_WORK = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
 """Phases in which a target that disappears is the rollout's concern, not the spec's."""
@@ -77,6 +78,10 @@ def of_spec(canary: Canary, default: str) -> Iterator[Problem]:
     """
     provider, router = provider_of(canary, default), router_of(canary, default)
     yield from spec_problems(canary, provider)
+    if canary.analysis.comparisons and not canary.skip_analysis and not counted(provider):
+        where = f"{canary.analysis_field}.metrics[{canary.analysis.comparisons[0]}].compareTo"
+        message = f"with provider {provider} nobody counts the requests of the two versions apart"
+        yield Problem(where, message, "take it out, and set thresholdRange")
     if router is None:
         field = "spec.provider" if canary.spec.provider else "--mesh-provider"
         message = f"traffic provider {provider} is not supported"

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from canary.api.analysis import HookType
+from canary.api.analysis import Advance, HookType
 from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, Readiness
 from canary.rollout import messages
@@ -13,6 +13,7 @@ from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Action, Decision, Event, KeepVersionServices, Route, ScaleTarget
 from canary.rollout.ending import PROMOTING, held, roll_back, rolling_back
 from canary.rollout.gates import WAITING_FOR_APPROVAL, to_promotion, to_step
+from canary.rollout.glance import ENOUGH, glance
 from canary.rollout.look import SILENT, WAITING_FOR_PODS, examine, give_up_on_pods, hold, hold_ends
 from canary.rollout.plan import EVERYBODY, NO_STEP, Step
 from canary.rollout.replica_weights import Count
@@ -48,7 +49,7 @@ def progress(s: Situation) -> Decision:
         return _change_plan(s, step)
     due = _look_due(s)
     if due is None or s.now < due:
-        return _wait(s, due)
+        return glance(s, _wait(s, due))
     return _look(s)
 
 
@@ -96,6 +97,8 @@ def _look_due(s: Situation) -> datetime | None:
     if last is None:
         # Somebody who wants to roll back by hook must not have to wait for pods that never come.
         return s.now if s.canary_ready or s.hooks(HookType.ROLLBACK) else None
+    if s.status.reason == ENOUGH and s.canary.analysis.advance is Advance.EVIDENCE:
+        return s.now
     due = s.due(last, s.canary.analysis_interval)
     return min(due, hold_ends(s)) if s.status.reason in SILENT else due
 

@@ -155,7 +155,7 @@ def halted(canary: Canary, metric: Metric, check: CheckStatus, *, primary: bool 
     """
     name = halt(canary, primary=primary)
     match check.verdict:
-        case Verdict.NO_DATA:
+        case Verdict.NO_DATA if metric.compare_to is None:
             workload = canary.primary_name if primary else canary.target_name
             text = (
                 f"{name if primary else 'Halt advancement'} no values found for metric {metric.name} "
@@ -171,7 +171,7 @@ def halted(canary: Canary, metric: Metric, check: CheckStatus, *, primary: bool 
 def _against(metric: Metric, check: CheckStatus) -> str:
     """The value beside the bound that it broke."""
     value = check.value
-    if value is None:
+    if value is None or metric.compare_to is not None:
         return check.message
     low, high = metric.limits.min, metric.limits.max
     sign, bound = ("<", low) if low is not None and value < low else (">", high)

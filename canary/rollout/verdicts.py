@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from canary.api.analysis import REQUEST_RATE, Metric, NoDataPolicy, UnavailablePolicy
 from canary.api.status import CheckStatus, Verdict
-from canary.rollout import messages
+from canary.rollout import comparisons, messages
 from canary.rollout.arrivals import NOT_ARRIVING
 from canary.rollout.decision import Event
 from canary.rollout.facts import HookAnswer, HookQuestion, MetricQuestion
 from canary.rollout.situation import Situation
 from metrics import verdict
+from metrics.judge import Outcome
 from metrics.reading import Reading
 from metrics.threshold import Threshold
 
@@ -57,11 +58,15 @@ class Judgement:
         doubt: what can't be judged; None where everything can.
         failures: what is told of each metric that failed.
         checks: every verdict.
+        worse: what a comparison says against the version, in words; empty where none does.
+        proven: whether metrics are compared, and all comparisons say that the version is no worse.
     """
 
     doubt: Doubt | None
     failures: tuple[Event, ...]
     checks: tuple[CheckStatus, ...]
+    worse: str = ""
+    proven: bool = False
 
 
 def metric_questions(s: Situation, *, primary: bool = False) -> tuple[MetricQuestion, ...]:
@@ -71,7 +76,11 @@ def metric_questions(s: Situation, *, primary: bool = False) -> tuple[MetricQues
         s: the Canary and its facts.
         primary: whether the promoted version is asked about, not the canary.
     """
-    return tuple(MetricQuestion(s.look, index, primary=primary) for index in range(len(s.canary.analysis.metrics)))
+    asked = enumerate(s.canary.analysis.metrics)
+    # A promoted version has nobody beside it to be compared with.
+    return tuple(
+        MetricQuestion(s.look, index, primary=primary) for index, each in asked if not (primary and each.compare_to)
+    )
 
 
 def hook_failures(s: Situation, questions: Iterable[HookQuestion]) -> tuple[tuple[Event, ...], tuple[CheckStatus, ...]]:
@@ -120,13 +129,11 @@ def judge(s: Situation, questions: Iterable[MetricQuestion], *, nobody: bool = F
     doubt: Doubt | None = None
     failures: list[Event] = []
     checks: list[CheckStatus] = []
-    for question in questions:
-        metric = s.canary.analysis.metrics[question.index]
-        reading = s.answer(question)
-        if not isinstance(reading, Reading):
-            msg = f"{question} was answered by {reading}"
-            raise TypeError(msg)
-        check = check_of(metric, reading)
+    asked = {question: _reading(s, question) for question in questions}
+    found = comparisons.compared(s, {question.index: reading for question, reading in asked.items()})
+    for question, reading in asked.items():
+        metric, comparison = s.canary.analysis.metrics[question.index], found.get(question.index)
+        check = check_of(metric, reading) if comparison is None else comparisons.check_of(comparison, reading)
         checks.append(check)
         told = messages.halted(s.canary, metric, check, primary=question.primary)
         few = metric.is_built_in and metric.name == REQUEST_RATE and check.verdict is Verdict.FAIL
@@ -141,4 +148,15 @@ def judge(s: Situation, questions: Iterable[MetricQuestion], *, nobody: bool = F
                 doubt = doubt or Doubt(UNAVAILABLE, check.message, told)
             case _:
                 failures.append(told)
-    return Judgement(doubt, tuple(failures), tuple(checks))
+    said = [each.outcome for each in found.values()]
+    worse = next((each.message for each in found.values() if each.outcome is Outcome.WORSE), "")
+    proven = bool(said) and len(said) == len(s.canary.analysis.comparisons) and set(said) == {Outcome.NO_WORSE}
+    return Judgement(doubt, tuple(failures), tuple(checks), worse, proven)
+
+
+def _reading(s: Situation, question: MetricQuestion) -> Reading:
+    reading = s.answer(question)
+    if not isinstance(reading, Reading):
+        msg = f"{question} was answered by {reading}"
+        raise TypeError(msg)
+    return reading

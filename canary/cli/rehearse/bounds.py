@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 
-from canary.api.analysis import HookType, NoDataPolicy, UnavailablePolicy, Webhook
+from canary.api.analysis import Advance, HookType, NoDataPolicy, UnavailablePolicy, Webhook
 from canary.api.canary import Canary
 from canary.cli.rehearse.builtin import GATES
 from canary.cli.rehearse.staging import Stage
 from canary.cli.rehearse.story import NOTHING
+from canary.rollout.glance import time_between
 from canary.rollout.plan import Plan, plan_of
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=30)
@@ -20,7 +21,8 @@ class Bounds:
     """How long it can take from a change of the target to its promotion.
 
     Args:
-        shortest: nothing holds it up, gates are open, webhooks answer at once.
+        shortest: nothing holds it up, gates are open, webhooks answer at once, and evidence is there at the first
+            glance, where steps end by it.
         longest: it uses every deadline and every failed check that the spec allows, and is promoted still: pods and
             primary are ready just in time, each check comes just before its hold ends, webhooks take all their time.
             Not counted: closed gates, pods that are lost on the way, changes by others.
@@ -41,7 +43,8 @@ def bounds_of(canary: Canary, stage: Stage) -> Bounds:
     ready, interval, deadline = stage.ready_after, canary.analysis_interval, canary.progress_deadline
     ending = back * interval + stage.settle
     grown = _grown(plan) if judged else 0
-    shortest = ready + steps * interval + grown * ready + ready + ending
+    step = min(interval, time_between(canary)) if canary.analysis.advance is Advance.EVIDENCE else interval
+    shortest = ready + steps * step + grown * ready + ready + ending
     longest = _patience(canary, HookType.CONFIRM_ROLLOUT) + deadline + deadline + ending
     if judged:
         hold = canary.patience if _can_hold(canary) else NOTHING

@@ -14,7 +14,7 @@ from canary.api.problems import InvalidResource
 from canary.controller.ask.metric_questions import Asking, began_of, question_of, window_of
 from canary.controller.ask.metric_subjects import Workload, rewrite_for
 from canary.controller.ask.secrets import read_secret
-from canary.controller.ask.traffic import counts_of, traffic_question
+from canary.controller.ask.traffic import compared_since, comparison_question, counts_of, traffic_question
 from canary.controller.observe.caches import Caches
 from canary.controller.options import Options
 from canary.kube.client import KubeClient
@@ -35,6 +35,7 @@ from canary.routers.registry import provider_of
 from canary.workloads.pods import diagnose
 from canary.workloads.registry import target_for
 from metrics import counts, templates
+from metrics.comparison import compare
 from metrics.errors import MisconfiguredError
 from metrics.read import read
 from metrics.reading import Cause, Reading, Unread
@@ -122,6 +123,10 @@ class Asker:
     async def _metric(self, canary: Canary, metric: Metric, *, primary: bool) -> Reading:
         now, interval = self._now(), metric.interval
         try:
+            if metric.compare_to is not None:
+                provider, span = provider_of(canary, self._options.mesh_provider), compared_since(canary, now)
+                asked = comparison_question(canary, metric, provider, self._options.metrics_server, span)
+                return await compare(asked, span, self._servers)
             interval = window_of(canary, metric, now, primary=primary)
             question = await self._question(canary, metric.replace(interval=interval), primary=primary)
         except (_Unaskable, MisconfiguredError, templates.TemplateError, InvalidResource, KubeError) as error:

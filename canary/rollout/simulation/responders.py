@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from canary.api.analysis import HookType, Metric
@@ -13,7 +13,13 @@ from canary.rollout.facts import Answer, HookAnswer, HookQuestion, MetricQuestio
 from canary.rollout.simulation.cluster import Cluster
 from canary.rollout.simulation.scenario import Reading, Scenario, Side, Window
 from metrics import reading
+from metrics.judge import Counts, Look
 from metrics.question import Empty, Number
+
+_LOOK = timedelta(seconds=5)
+_MOST_LOOKS = 200
+_LOOK_REQUESTS = 250.0
+"""Requests of each version in one look: 50 a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ def answer(
                 said: reading.Said = reading.Unread(reading.Cause.UNREACHABLE, "the metrics server can't be reached")
             else:
                 read = Reading() if unheard else _reading(scenario, metric, side, revision, age, weight)
-                said = _said(metric, read)
+                said = _said(metric, read, now, age)
             return reading.Reading(said=said, interval=metric.interval, time=now)
         case HookQuestion(index=index):
             hook = canary.analysis.webhooks[index]
@@ -113,18 +119,30 @@ def _reading(scenario: Scenario, metric: Metric, side: Side, revision: str, age:
 
 
 def _healthy(metric: Metric) -> float:
+    if metric.compare_to is not None:
+        return 100.0
     limits = metric.limits
     if limits.max is not None:
         return limits.max
     return limits.min if limits.min is not None else 0.0
 
 
-def _said(metric: Metric, read: Reading) -> reading.Said:
+def _said(metric: Metric, read: Reading, now: datetime, age: timedelta) -> reading.Said:
     if read.verdict is not None:
         return said_for(metric, read.verdict, read.message)
     if read.value is None or math.isnan(read.value):
         return Empty(read.message or "no values found")
+    if metric.compare_to is not None:
+        return _counts(1 - read.value / 100, now, age)
     return Number(read.value)
+
+
+def _counts(bad: float, now: datetime, age: timedelta) -> reading.Compared:
+    """What is counted of a canary of which this share of requests fails, beside a primary of which none does."""
+    looks = max(1, min(_MOST_LOOKS, int(age / _LOOK)))
+    each, seconds = _LOOK_REQUESTS, age.total_seconds() / looks
+    look = Look(Counts(each, min(max(bad, 0.0), 1.0) * each), Counts(each, 0.0), seconds)
+    return reading.Compared((look,) * looks, (), now - age)
 
 
 def said_for(metric: Metric, verdict: Verdict, why: str = "") -> reading.Said:
@@ -144,9 +162,9 @@ def said_for(metric: Metric, verdict: Verdict, why: str = "") -> reading.Said:
         case Verdict.UNAVAILABLE:
             return reading.Unread(reading.Cause.MISCONFIGURED, why)
         case Verdict.PASS:
-            return Number(_healthy(metric))
+            return Number(_healthy(metric)) if metric.compare_to is None else _COMPARES_WELL
         case Verdict.FAIL:
-            return Number(_unhealthy(metric))
+            return Number(_unhealthy(metric)) if metric.compare_to is None else _COMPARES_BADLY
 
 
 def _unhealthy(metric: Metric) -> float:
@@ -157,3 +175,8 @@ def _unhealthy(metric: Metric) -> float:
         return -math.inf
     msg = f"metric {metric.name} accepts every number"
     raise ValueError(msg)
+
+
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+_COMPARES_WELL = _counts(0.0, _LONG_AGO, 200 * _LOOK)
+_COMPARES_BADLY = _counts(1.0, _LONG_AGO, 200 * _LOOK)

@@ -28,6 +28,9 @@ GOOD, BAD, MUTE = Version(), Version(readings=(Reading(1.0),)), Version(readings
 NEVER = Version(ready_after=None)
 STEPS: dict[str, object] = {"spec.analysis.stepWeight": 25, "spec.analysis.maxWeight": 50}
 RATE: dict[str, object] = {"spec.analysis.metrics": [{"name": "request-success-rate", "threshold": 99}]}
+NO_LIMIT: dict[str, object] = {"spec.analysis.metrics": [{"name": "request-success-rate"}]}
+COMPARED: dict[str, object] = {"spec.analysis.metrics": [{"name": "request-success-rate", "compareTo": "primary"}]}
+TOLERANT: dict[str, object] = {**COMPARED, "spec.analysis.metrics[].tolerance": 1}
 HOOK: dict[str, object] = {
     "spec.analysis.webhooks[].name": "hook",
     "spec.analysis.webhooks[].url": "http://hooks.test/",
@@ -131,6 +134,19 @@ def phase(canary: Canary) -> Phase:
     return play(canary).status.phase
 
 
+def seconds_to_be_told(canary: Canary) -> int:
+    """How long a version that fails a little more often than the primary has requests."""
+    worse = Version(readings=(Reading(97.0),))
+    (_, begun), *_, (_, out) = [(weight, at) for at, weight in play(canary, worse).weight_changes[1:]]
+    return round((out - begun).total_seconds())
+
+
+def quick(canary: Canary) -> bool:
+    """Whether two steps take less than one of their intervals."""
+    (begun, _), *_, (out, _) = play(canary).weight_changes[1:]
+    return out - begun < timedelta(minutes=1)
+
+
 CASES: list[tuple[str, object, Callable[[Canary], object], object, dict[str, object]]] = [
     ("spec.analysis.stepWeight", 50, weights, (0, 50, 100, 0), {}),
     ("spec.analysis.stepWeights", [1, 5, 50], weights, (0, 1, 5, 50, 0), {}),
@@ -146,6 +162,11 @@ CASES: list[tuple[str, object, Callable[[Canary], object], object, dict[str, obj
     ("spec.analysis.canaryReadyThreshold", 50, ready("canary"), True, STEPS),
     ("spec.analysis.metrics[].noData", "Fail", end_without_data, (Phase.FAILED, "RolledBack"), {**STEPS, **RATE}),
     ("spec.analysis.metrics[].noData", "Pass", end_without_data, (Phase.SUCCEEDED, "Succeeded"), {**STEPS, **RATE}),
+    ("spec.analysis.metrics[].compareTo", "primary", end_of_bad, (Phase.FAILED, "RolledBack"), {**STEPS, **NO_LIMIT}),
+    ("spec.analysis.metrics[].tolerance", 99, end_of_bad, (Phase.SUCCEEDED, "Succeeded"), {**STEPS, **COMPARED}),
+    ("spec.analysis.metrics[].minSamples", 10**9, phase, Phase.FAILED, {**STEPS, **COMPARED}),
+    ("spec.analysis.falseRollback", 0.01, seconds_to_be_told, 15, {**STEPS, **COMPARED}),
+    ("spec.analysis.advance", "onEvidence", quick, True, {**STEPS, **TOLERANT}),
     ("spec.analysis.metrics[].unavailable", "Fail", end_in_outage, Phase.FAILED, {**STEPS, **RATE}),
     ("spec.analysis.webhooks[].type", "confirm-rollout", waits, True, {**STEPS, **HOOK}),
     ("spec.analysis.webhooks[].name", "gate", named_in_events, True, {**STEPS, **HOOK}),

@@ -1,0 +1,63 @@
+"""What comparisons with the promoted version say of a canary: of all metrics together, however often one looks."""
+
+from collections.abc import Mapping
+from itertools import accumulate
+
+from canary.api.analysis import Metric
+from canary.api.status import CheckStatus, Verdict
+from canary.rollout.situation import Situation
+from metrics.judge import Compared, Comparison, Outcome, Promise, Rule, judge
+from metrics.reading import Compared as Counted
+from metrics.reading import Reading
+
+
+def compared(s: Situation, readings: Mapping[int, Reading]) -> dict[int, Comparison]:
+    """Judge the metrics that are compared.
+
+    Args:
+        s: the Canary and its facts.
+        readings: what was said of them, by their places in the spec; who has no counts is left out.
+    """
+    counts = {index: each.said for index, each in readings.items() if isinstance(each.said, Counted)}
+    metrics = s.canary.analysis.metrics
+    given = [_given(s, metrics[index], said) for index, said in counts.items()]
+    found = judge(given, Promise(false_rollback=s.canary.analysis.false_rollback / 100)) if given else None
+    return dict(zip(counts, found.comparisons, strict=True)) if found else {}
+
+
+def check_of(found: Comparison, reading: Reading) -> CheckStatus:
+    """The verdict of a comparison, as the status keeps it: the canary's success rate, and how many requests it had."""
+    rate, usual = found.canary.rate, found.promoted.rate
+    known = found.canary.requests and found.promoted.requests
+    return CheckStatus(
+        name=found.name,
+        verdict=_verdict(found),
+        value=100 * (1 - rate) if known else None,
+        threshold=f"primary {100 * (1 - usual):.4g} less {100 * found.rule.tolerance:g}" if known else "primary",
+        query=reading.query,
+        time=reading.time,
+        samples=round(found.canary.requests),
+        message=found.message,
+    )
+
+
+def _verdict(found: Comparison) -> Verdict:
+    """Undecided is no fault, but of too few requests nothing follows."""
+    match found.outcome:
+        case Outcome.WORSE:
+            return Verdict.FAIL
+        case Outcome.NO_WORSE:
+            return Verdict.PASS
+    return Verdict.PASS if found.enough else Verdict.NO_DATA
+
+
+def _given(s: Situation, metric: Metric, said: Counted) -> Compared:
+    rule = Rule(tolerance=metric.tolerance / 100, min_samples=metric.min_samples)
+    return Compared(name=metric.name, looks=said.looks, rule=rule, step=_step(s, said), usual=said.usual)
+
+
+def _step(s: Situation, said: Counted) -> int:
+    """Which look is the first of the current step."""
+    begun = s.status.last_transition_time
+    before = (begun - said.since).total_seconds() if begun is not None else 0.0
+    return sum(end <= before for end in accumulate(look.seconds for look in said.looks))
