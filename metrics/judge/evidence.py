@@ -1,0 +1,180 @@
+"""Evidence that stays right however often one looks: an e-process on counts of two versions.
+
+A quantity that starts at 1, is never negative, and is not expected to grow as long as the null hypothesis holds,
+exceeds 1/alpha at any time with a probability of at most alpha (Ville's inequality; Ramdas, Grünwald, Vovk and Shafer,
+"Game-theoretic statistics and safe anytime-valid inference", arXiv 2210.01948). One may look at it after every
+request or once a day, stop when it suits and go on when it doesn't.
+
+For each look and each alternative (canary's rate a, promoted version's rate b; n requests and k bad ones of each
+version) it grows by a ratio of likelihoods of Poisson counts,
+
+    S = (a/a0)^k_canary (b/b0)^k_promoted exp(-n_canary (a - a0) - n_promoted (b - b0)),
+
+where (a0, b0) is the point of the null hypothesis "a0 - b0 = gap" nearest to the alternative in the Kullback-Leibler
+sense: the reverse information projection of Turner and Grünwald, "Exact anytime-valid confidence intervals for
+contingency tables and beyond", arXiv 2203.09785, for the difference of two rates; for Poisson counts it is the root of
+a quadratic. With it S has the expectation 1 at every point of the line a - b = gap, whatever the rates, and less on the
+null's side of it. For a gap of 0 it is the likelihood ratio of "which version does the next bad request come from", the
+test for Poisson processes whose intensity changes over time of Lindon and Malek, "Anytime-valid inference for
+multinomial count data", arXiv 2011.03567, section 4; that both are the same for Poisson counts is shown by Hao,
+Grünwald, Lardy, Long and Adams, "E-values for k-sample tests with exponential families", arXiv 2303.00471.
+
+As 1 + x <= exp(x), S promises for requests that fail or don't (Bernoulli) what it promises for Poisson counts: one
+request fails with one probability, the next with another. For rare failures nothing is lost by it.
+
+The alternatives are fixed multiples of what the counts before a look say of the promoted version: a mixture over them
+is again an e-process (the method of mixtures), and what was known before a look is a fair bet on it. So nothing is kept
+in memory: from the counts of all looks the same comes out at every time, and after every restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import exp, inf, log, sqrt
+
+from metrics.judge.looks import Counts, Look
+
+_TIMES = (1.1, 1.3, 1.7, 2.5, 5.0, 10.0, 100.0)
+"""How many times the tolerated rate a worse canary may have."""
+_WEIGHTS = (0.03, 0.05, 0.10, 0.17, 0.20, 0.35, 0.10)
+"""How much is bet on each: most on what shall be found after a handful of bad requests."""
+_PARTS = (0.0, 0.25, 0.5)
+"""How much of the margin a canary that is no worse may use up, each with the same weight."""
+
+_FIRST = Counts(requests=100, bad=0.5)
+"""What is taken for the promoted version's before anything is counted; after some hundred requests it is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How much the counts speak against a null hypothesis.
+
+    Args:
+        trail: the logarithm of the e-process after each look.
+    """
+
+    trail: tuple[float, ...]
+
+    @property
+    def now(self) -> float:
+        """The logarithm of the e-process after the last look."""
+        return self.trail[-1] if self.trail else 0.0
+
+    @property
+    def p_value(self) -> float:
+        """The anytime-valid p-value: 1 over the largest value so far (arXiv 2210.01948)."""
+        return exp(-max(0.0, *self.trail)) if self.trail else 1.0
+
+    def since(self, level: float) -> int | None:
+        """The first look, counted from 0, at which it was at least 1/level."""
+        bound = -log(level)
+        return next((number for number, value in enumerate(self.trail) if value >= bound), None)
+
+
+def worse(looks: Sequence[Look], tolerance: float = 0.0, usual: Counts | None = None) -> Evidence:
+    """Evidence against "the canary's rate is at most the promoted version's and `tolerance`".
+
+    Args:
+        looks: what was counted, in order, since the rollout began.
+        tolerance: the difference of rates that is still accepted, 0 or more.
+        usual: what was counted of the promoted version before; better bets with it, the same promise without.
+
+    Raises:
+        ValueError: the tolerance is negative or no number.
+    """
+    return _evidence(looks, tolerance, usual, _WEIGHTS, multiples)
+
+
+def no_worse(looks: Sequence[Look], margin: float, usual: Counts | None = None) -> Evidence:
+    """Evidence against "the canary's rate is at least the promoted version's and `margin`".
+
+    Args:
+        looks: what was counted, in order, since the rollout began.
+        margin: the difference of rates that matters; with 0 there is never any evidence.
+        usual: what was counted of the promoted version before.
+
+    Raises:
+        ValueError: the margin is negative or no number.
+    """
+    return _evidence(looks, margin, usual, (1 / len(_PARTS),) * len(_PARTS), parts)
+
+
+def multiples(base: float, tolerance: float) -> tuple[float, ...]:
+    """The rates of a worse canary on which `worse` bets."""
+    return tuple([(base + tolerance) * each for each in _TIMES])
+
+
+def parts(base: float, margin: float) -> tuple[float, ...]:
+    """The rates of a canary that is no worse, on which `no_worse` bets."""
+    return tuple([base + margin * each for each in _PARTS])
+
+
+def base_of(promoted: Counts) -> float:
+    """What is taken for the promoted version's rate, given what was counted of it."""
+    return (_FIRST.bad + promoted.bad) / (_FIRST.requests + promoted.requests)
+
+
+def _evidence(
+    looks: Sequence[Look],
+    gap: float,
+    usual: Counts | None,
+    weights: Sequence[float],
+    alternatives: Callable[[float, float], tuple[float, ...]],
+) -> Evidence:
+    if not 0 <= gap < inf:
+        msg = f"a difference of rates is finite and not negative: {gap}"
+        raise ValueError(msg)
+    requests, bad = _FIRST.requests, _FIRST.bad
+    if usual is not None:
+        requests, bad = requests + usual.requests, bad + usual.bad
+    bets = [log(weight) for weight in weights]
+    trail, now = [], 0.0
+    for look in looks:
+        promoted = look.promoted
+        if promoted.requests and look.canary.requests:
+            base = bad / requests
+            grown = growths(look, alternatives(base, gap), base, gap)
+            bets = [bet + more for bet, more in zip(bets, grown, strict=True)]
+            most = max(bets)
+            now = most + log(sum([exp(bet - most) for bet in bets]))
+        requests, bad = requests + promoted.requests, bad + promoted.bad
+        trail.append(now)
+    return Evidence(tuple(trail))
+
+
+def growths(look: Look, rates: Sequence[float], base: float, gap: float) -> list[float]:
+    """By how much a look makes the logarithm of the evidence grow, for each alternative.
+
+    The nearest point of the null hypothesis is where
+
+        n rate / (b0 + gap) + m base / b0 = n + m,
+
+    a quadratic in b0; there the expectation of S is the same for all rates on the border.
+
+    Args:
+        look: what was counted, of both versions some requests.
+        rates: the canary's rate in each alternative.
+        base: the promoted version's rate in all of them, more than 0.
+        gap: the difference of rates on the border of the null hypothesis.
+    """
+    n, k, m, j = look.canary.requests, look.canary.bad, look.promoted.requests, look.promoted.bad
+    both, failing = n + m, m * base
+    if not gap:
+        borders = [(n * rate + failing) / both for rate in rates]
+        return [k * log(rate / border) + j * log(base / border) for rate, border in zip(rates, borders, strict=True)]
+    linear, product = failing - both * gap, 4 * both * failing * gap
+    grown = []
+    for rate in rates:
+        middle = linear + n * rate
+        root = sqrt(middle * middle + product)
+        # Of the two ways to write the root the one that subtracts nothing from something alike.
+        nearest = (middle + root) / (2 * both) if middle > 0 else 2 * failing * gap / (root - middle)
+        border = nearest + gap
+        more = n * (border - rate) + m * (nearest - base)
+        if k:
+            more += k * log(rate / border)
+        if j:
+            more += j * log(base / nearest)
+        grown.append(more)
+    return grown
