@@ -46,7 +46,7 @@ class Test:
 
 
 def needs(
-    looks: Sequence[Look], usual: Counts | None, worse: Test, no_worse: Test, at_least: float = 0.0
+    looks: Sequence[Look], usual: Sequence[Counts], worse: Test, no_worse: Test, at_least: float = 0.0
 ) -> Needs | None:
     """What it takes until one of the questions is answered, if both versions go on as they do.
 
@@ -65,7 +65,7 @@ def needs(
     """
     recent = [look for look in looks[-_RECENT:] if look.canary.requests and look.promoted.requests]
     canary, promoted = (total(getattr(look, name) for look in looks) for name in ("canary", "promoted"))
-    base = base_of(promoted + (usual or Counts()))
+    base = base_of(total([promoted, *usual]))
     if not recent:
         return Needs(max(1, ceil(at_least)), None) if at_least > 0 else None
     n, m = (total(getattr(look, name) for look in recent).requests / len(recent) for name in ("canary", "promoted"))

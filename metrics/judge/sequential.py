@@ -79,7 +79,7 @@ class Compared:
     looks: Sequence[Look]
     rule: Rule = Rule()
     step: int = 0
-    usual: Counts | None = None
+    usual: Sequence[Counts] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
