@@ -29,7 +29,7 @@ class Plan:
         margin: that margin.
         tolerance: beyond it the canary is worse.
         metrics: how many such metrics there are.
-        before: looks at the promoted version alone, before the rollout.
+        before: looks at the promoted version alone, before the rollout: half an hour.
     """
 
     look: float = 10.0
@@ -40,7 +40,7 @@ class Plan:
     margin: float = 0.015
     tolerance: float = 0.0
     metrics: int = 1
-    before: int = 60
+    before: int = 180
 
 
 @dataclass(frozen=True)
