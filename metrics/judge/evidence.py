@@ -37,6 +37,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp, inf, log, sqrt
+from typing import NamedTuple
 
 from metrics.judge.looks import Counts, Look
 
@@ -92,7 +93,7 @@ def worse(looks: Sequence[Look], tolerance: float = 0.0, usual: Sequence[Counts]
     Raises:
         ValueError: the tolerance is negative or no number.
     """
-    return _evidence(looks, tolerance, usual, _WEIGHTS, multiples)
+    return worse_of(looks, foreseen(looks, usual), tolerance)
 
 
 def no_worse(looks: Sequence[Look], margin: float, usual: Sequence[Counts] = ()) -> Evidence:
@@ -106,7 +107,41 @@ def no_worse(looks: Sequence[Look], margin: float, usual: Sequence[Counts] = ())
     Raises:
         ValueError: the margin is negative or no number.
     """
-    return _evidence(looks, margin, usual, (1 / len(_PARTS),) * len(_PARTS), parts)
+    return no_worse_of(looks, foreseen(looks, usual), margin)
+
+
+class Foreseen(NamedTuple):
+    """What was known before a look.
+
+    Args:
+        base: the promoted version's rate.
+        part: how much of the look's growth is believed.
+    """
+
+    base: float
+    part: float
+
+
+def foreseen(looks: Sequence[Look], usual: Sequence[Counts] = ()) -> list[Foreseen]:
+    """What was known before each of the looks: the same for both questions."""
+    known = _Known()
+    for counts in usual:
+        known.learn(counts.requests, counts.bad)
+    before = []
+    for look in looks:
+        before.append(Foreseen(known.base, known.part))
+        known.learn(look.promoted.requests, look.promoted.bad)
+    return before
+
+
+def worse_of(looks: Sequence[Look], before: Sequence[Foreseen], tolerance: float) -> Evidence:
+    """`worse`, for whoever has computed what was known before each look."""
+    return _evidence(looks, before, tolerance, _WEIGHTS, multiples)
+
+
+def no_worse_of(looks: Sequence[Look], before: Sequence[Foreseen], margin: float) -> Evidence:
+    """`no_worse`, for whoever has computed what was known before each look."""
+    return _evidence(looks, before, margin, (1 / len(_PARTS),) * len(_PARTS), parts)
 
 
 def multiples(base: float, tolerance: float) -> tuple[float, ...]:
@@ -126,28 +161,23 @@ def base_of(promoted: Counts) -> float:
 
 def _evidence(
     looks: Sequence[Look],
+    before: Sequence[Foreseen],
     gap: float,
-    usual: Sequence[Counts],
     weights: Sequence[float],
     alternatives: Callable[[float, float], tuple[float, ...]],
 ) -> Evidence:
     if not 0 <= gap < inf:
         msg = f"a difference of rates is finite and not negative: {gap}"
         raise ValueError(msg)
-    known = _Known()
-    for counts in usual:
-        known.learn(counts.requests, counts.bad)
     bets = [log(weight) for weight in weights]
     trail, now = [], 0.0
-    for look in looks:
-        promoted = look.promoted
-        if promoted.requests and look.canary.requests:
-            base, part = known.base, known.part
+    for look, (base, part) in zip(looks, before, strict=True):
+        canary, promoted = look.canary, look.promoted
+        if promoted.requests and canary.requests and (gap or promoted.bad or canary.bad):
             grown = growths(look, alternatives(base, gap), base, gap)
-            bets = [bet + part * more for bet, more in zip(bets, grown, strict=True)]
+            bets = [bet + part * more for bet, more in zip(bets, grown)]  # noqa: B905 - as many, and three times a look
             most = max(bets)
             now = most + log(sum([exp(bet - most) for bet in bets]))
-        known.learn(promoted.requests, promoted.bad)
         trail.append(now)
     return Evidence(tuple(trail))
 
@@ -168,6 +198,7 @@ class _Known:
 
     @property
     def base(self) -> float:
+        """The rate."""
         return self._bad / self._requests
 
     @property
@@ -214,8 +245,12 @@ def growths(look: Look, rates: Sequence[float], base: float, gap: float) -> list
     n, k, m, j = look.canary.requests, look.canary.bad, look.promoted.requests, look.promoted.bad
     both, failing = n + m, m * base
     if not gap:
-        borders = [(n * rate + failing) / both for rate in rates]
-        return [k * log(rate / border) + j * log(base / border) for rate, border in zip(rates, borders, strict=True)]
+        # The quotient of two rates is all that counts, and of the requests, whose they are.
+        if not k and not j:
+            return [0.0] * len(rates)
+        part, bad, unit = n / both, k + j, 1 / base
+        rest = 1 - part
+        return [k * log(rate * unit) - bad * log(rest + part * rate * unit) for rate in rates]
     linear, product = failing - both * gap, 4 * both * failing * gap
     grown = []
     for rate in rates:
