@@ -7,7 +7,7 @@ NETNS := $(BIN)/python -m canary.sandbox.netns --
 LANES := --dist loadfile --tx "3*popen//python=$(NETNS) $(BIN)/python"
 
 .DEFAULT_GOAL := help
-.PHONY: help parts flagger helm gateways demo test test-fast test-gateways test-slow lint types unit cluster e2e bench crds requirements clean
+.PHONY: help parts flagger helm gateways demo test test-fast test-gateways test-slow lint types unit cluster e2e bench study crds requirements clean
 
 help: ## Show what there is to do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -83,6 +83,10 @@ bench: parts $(if $(filter speed,$(BENCH)),flagger gateways)
 bench: ## Measure speed, requests and memory; BENCH="storm --against REV" says what, and beside which revision
 	$(NETNS) $(BIN)/python -m bench $(BENCH)
 
+study: $(VENV)/.installed ## Simulate rollouts that the judge decides, and write their table and pictures into docs/judge.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/study.txt
+	$(BIN)/python -m bench.study
+
 crds: $(VENV)/.installed ## Write the CRDs from the models
 	$(BIN)/python -m canary.api.crds
 
@@ -94,6 +98,7 @@ requirements: ## Pin all packages anew (needs uv)
 	$(COMPILE) --extra sandbox --constraint requirements/test.txt --output-file requirements/sandbox.txt pyproject.toml \
 		requirements/sandbox.in
 	$(COMPILE) --output-file requirements/run.txt pyproject.toml
+	$(COMPILE) --output-file requirements/study.txt requirements/study.in
 	echo 'hatchling>=1.27' | $(COMPILE) --output-file requirements/build.txt -
 
 clean: ## Remove what was built here; `canary sandbox cache --clean` removes what the user's cache folder has

@@ -32,7 +32,9 @@ SHORTEST = timedelta(seconds=5)
 
 _LOOKS_A_STEP = 12
 _MOST_LOOKS = 600
-_LEAD = timedelta(minutes=1)
+_LOOKS_BEFORE = 60
+"""Looks at the promoted version alone, from before: they tell what is usual, and whether its failures come at once."""
+
 _CANARY, _PROMOTED = "canary", "promoted"
 _ALL, _BAD = "all", "bad"
 _NAMED = re.compile(r"(\d+)/(canary|promoted)/(all|bad)")
@@ -62,7 +64,7 @@ class Span:
         step = max(SHORTEST, timedelta(seconds=interval // timedelta(seconds=_LOOKS_A_STEP)))
         while now - since > _MOST_LOOKS * step:
             step *= 2
-        return cls(since, now, step, max(_LEAD, step * _LOOKS_A_STEP))
+        return cls(since, now, step, step * _LOOKS_BEFORE)
 
     @property
     def range(self) -> timedelta:

@@ -22,6 +22,11 @@ Grünwald, Lardy, Long and Adams, "E-values for k-sample tests with exponential 
 As 1 + x <= exp(x), S promises for requests that fail or don't (Bernoulli) what it promises for Poisson counts: one
 request fails with one probability, the next with another. For rare failures nothing is lost by it.
 
+Where bad requests of one version come in clusters, of a client that tries again or a pod that is ill for a while,
+nobody's test keeps its promise: ten that hang together look like ten. What the promoted version's looks so far say of
+that takes a part of each look's growth only, the smaller the more its bad requests scatter. As E(S^c) <= E(S)^c for c
+between 0 and 1, that costs power, never the promise.
+
 The alternatives are fixed multiples of what the counts before a look say of the promoted version: a mixture over them
 is again an e-process (the method of mixtures), and what was known before a look is a fair bet on it. So nothing is kept
 in memory: from the counts of all looks the same comes out at every time, and after every restart.
@@ -32,6 +37,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp, inf, log, sqrt
+from typing import NamedTuple
 
 from metrics.judge.looks import Counts, Look
 
@@ -44,6 +50,10 @@ _PARTS = (0.0, 0.25, 0.5)
 
 _FIRST = Counts(requests=100, bad=0.5)
 """What is taken for the promoted version's before anything is counted; after some hundred requests it is forgotten."""
+_TRUST = 5.0
+"""How many stretches without clusters a promoted version is credited with before the first."""
+_STRETCH, _EXPECTED = 3, 1.0
+"""Looks in a stretch, at least, and bad requests that are expected in it: fewer say nothing of clusters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +82,66 @@ class Evidence:
         return next((number for number, value in enumerate(self.trail) if value >= bound), None)
 
 
-def worse(looks: Sequence[Look], tolerance: float = 0.0, usual: Counts | None = None) -> Evidence:
+def worse(looks: Sequence[Look], tolerance: float = 0.0, usual: Sequence[Counts] = ()) -> Evidence:
     """Evidence against "the canary's rate is at most the promoted version's and `tolerance`".
 
     Args:
         looks: what was counted, in order, since the rollout began.
         tolerance: the difference of rates that is still accepted, 0 or more.
-        usual: what was counted of the promoted version before; better bets with it, the same promise without.
+        usual: what was counted of the promoted version before, in parts as long as a look.
 
     Raises:
         ValueError: the tolerance is negative or no number.
     """
-    return _evidence(looks, tolerance, usual, _WEIGHTS, multiples)
+    return worse_of(looks, foreseen(looks, usual), tolerance)
 
 
-def no_worse(looks: Sequence[Look], margin: float, usual: Counts | None = None) -> Evidence:
+def no_worse(looks: Sequence[Look], margin: float, usual: Sequence[Counts] = ()) -> Evidence:
     """Evidence against "the canary's rate is at least the promoted version's and `margin`".
 
     Args:
         looks: what was counted, in order, since the rollout began.
         margin: the difference of rates that matters; with 0 there is never any evidence.
-        usual: what was counted of the promoted version before.
+        usual: what was counted of the promoted version before, in parts as long as a look.
 
     Raises:
         ValueError: the margin is negative or no number.
     """
-    return _evidence(looks, margin, usual, (1 / len(_PARTS),) * len(_PARTS), parts)
+    return no_worse_of(looks, foreseen(looks, usual), margin)
+
+
+class Foreseen(NamedTuple):
+    """What was known before a look.
+
+    Args:
+        base: the promoted version's rate.
+        part: how much of the look's growth is believed.
+    """
+
+    base: float
+    part: float
+
+
+def foreseen(looks: Sequence[Look], usual: Sequence[Counts] = ()) -> list[Foreseen]:
+    """What was known before each of the looks: the same for both questions."""
+    known = _Known()
+    for counts in usual:
+        known.learn(counts.requests, counts.bad)
+    before = []
+    for look in looks:
+        before.append(Foreseen(known.base, known.part))
+        known.learn(look.promoted.requests, look.promoted.bad)
+    return before
+
+
+def worse_of(looks: Sequence[Look], before: Sequence[Foreseen], tolerance: float) -> Evidence:
+    """`worse`, for whoever has computed what was known before each look."""
+    return _evidence(looks, before, tolerance, _WEIGHTS, multiples)
+
+
+def no_worse_of(looks: Sequence[Look], before: Sequence[Foreseen], margin: float) -> Evidence:
+    """`no_worse`, for whoever has computed what was known before each look."""
+    return _evidence(looks, before, margin, (1 / len(_PARTS),) * len(_PARTS), parts)
 
 
 def multiples(base: float, tolerance: float) -> tuple[float, ...]:
@@ -117,30 +161,70 @@ def base_of(promoted: Counts) -> float:
 
 def _evidence(
     looks: Sequence[Look],
+    before: Sequence[Foreseen],
     gap: float,
-    usual: Counts | None,
     weights: Sequence[float],
     alternatives: Callable[[float, float], tuple[float, ...]],
 ) -> Evidence:
     if not 0 <= gap < inf:
         msg = f"a difference of rates is finite and not negative: {gap}"
         raise ValueError(msg)
-    requests, bad = _FIRST.requests, _FIRST.bad
-    if usual is not None:
-        requests, bad = requests + usual.requests, bad + usual.bad
     bets = [log(weight) for weight in weights]
     trail, now = [], 0.0
-    for look in looks:
-        promoted = look.promoted
-        if promoted.requests and look.canary.requests:
-            base = bad / requests
+    for look, (base, part) in zip(looks, before, strict=True):
+        canary, promoted = look.canary, look.promoted
+        if promoted.requests and canary.requests and (gap or promoted.bad or canary.bad):
             grown = growths(look, alternatives(base, gap), base, gap)
-            bets = [bet + more for bet, more in zip(bets, grown, strict=True)]
+            bets = [bet + part * more for bet, more in zip(bets, grown)]  # noqa: B905 - as many, and three times a look
             most = max(bets)
             now = most + log(sum([exp(bet - most) for bet in bets]))
-        requests, bad = requests + promoted.requests, bad + promoted.bad
         trail.append(now)
     return Evidence(tuple(trail))
+
+
+class _Known:
+    """What earlier looks say of the promoted version: its rate, and how far its bad requests come in clusters.
+
+    That is the index of dispersion, Pearson's: the mean square of what a stretch of looks has more or less than the
+    looks before it predict, in units of what independent requests would have.
+    """
+
+    __slots__ = ("_bad", "_freedom", "_looks", "_predicted", "_requests", "_scatter", "_since")
+
+    def __init__(self) -> None:
+        self._requests, self._bad = _FIRST.requests, _FIRST.bad
+        self._scatter = self._freedom = _TRUST
+        self._begin()
+
+    @property
+    def base(self) -> float:
+        """The rate."""
+        return self._bad / self._requests
+
+    @property
+    def part(self) -> float:
+        """The part of a look's growth that is believed: 1 over the index of dispersion, where that is more than 1."""
+        return min(1.0, self._freedom / self._scatter)
+
+    def learn(self, requests: float, bad: float) -> None:
+        if not requests:
+            return
+        first = self._requests == _FIRST.requests
+        self._requests += requests
+        self._bad += bad
+        self._looks += 1
+        if first:  # nothing was known that could have predicted it
+            self._begin()
+        stretch = self._requests - self._since[0]
+        expected = stretch * self._predicted
+        if self._looks >= _STRETCH and expected >= _EXPECTED:
+            # A prediction from so many requests is itself uncertain.
+            self._scatter += (self._bad - self._since[1] - expected) ** 2 / (expected * self._requests / self._since[0])
+            self._freedom += 1
+            self._begin()
+
+    def _begin(self) -> None:
+        self._looks, self._since, self._predicted = 0, (self._requests, self._bad), self.base
 
 
 def growths(look: Look, rates: Sequence[float], base: float, gap: float) -> list[float]:
@@ -161,8 +245,12 @@ def growths(look: Look, rates: Sequence[float], base: float, gap: float) -> list
     n, k, m, j = look.canary.requests, look.canary.bad, look.promoted.requests, look.promoted.bad
     both, failing = n + m, m * base
     if not gap:
-        borders = [(n * rate + failing) / both for rate in rates]
-        return [k * log(rate / border) + j * log(base / border) for rate, border in zip(rates, borders, strict=True)]
+        # The quotient of two rates is all that counts, and of the requests, whose they are.
+        if not k and not j:
+            return [0.0] * len(rates)
+        part, bad, unit = n / both, k + j, 1 / base
+        rest = 1 - part
+        return [k * log(rate * unit) - bad * log(rest + part * rate * unit) for rate in rates]
     linear, product = failing - both * gap, 4 * both * failing * gap
     grown = []
     for rate in rates:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from math import ceil, log
 
 from metrics.judge.evidence import Evidence, base_of, growths, multiples, parts
-from metrics.judge.looks import Counts, Look, total
+from metrics.judge.looks import Counts, Look
 
-_RECENT = 6
-"""The looks whose traffic is taken for today's."""
+RECENT = 6
+"""How many looks' traffic is taken for today's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Test:
 
 
 def needs(
-    looks: Sequence[Look], usual: Counts | None, worse: Test, no_worse: Test, at_least: float = 0.0
+    latest: Sequence[Look], canary: Counts, promoted: Counts, worse: Test, no_worse: Test, at_least: float = 0.0
 ) -> Needs | None:
     """What it takes until one of the questions is answered, if both versions go on as they do.
 
@@ -54,8 +54,9 @@ def needs(
     are counted so far: the canary's drawn towards the promoted version's while few of its requests are bad.
 
     Args:
-        looks: what was counted.
-        usual: what was counted of the promoted version before.
+        latest: the latest looks, whose traffic is taken for today's.
+        canary: all that was counted of the canary.
+        promoted: all that was counted of the promoted version.
         worse: the question whether the canary is worse.
         no_worse: the question whether it is no worse.
         at_least: requests of the canary that are waited for in any case.
@@ -63,12 +64,12 @@ def needs(
     Returns:
         None where the difference is too near to the tolerance, and the margin, to be ever told.
     """
-    recent = [look for look in looks[-_RECENT:] if look.canary.requests and look.promoted.requests]
-    canary, promoted = (total(getattr(look, name) for look in looks) for name in ("canary", "promoted"))
-    base = base_of(promoted + (usual or Counts()))
+    recent = [look for look in latest if look.canary.requests and look.promoted.requests]
+    base = base_of(promoted)
     if not recent:
         return Needs(max(1, ceil(at_least)), None) if at_least > 0 else None
-    n, m = (total(getattr(look, name) for look in recent).requests / len(recent) for name in ("canary", "promoted"))
+    n = sum([look.canary.requests for look in recent]) / len(recent)
+    m = sum([look.promoted.requests for look in recent]) / len(recent)
     prior = 0.5 / base
     rate = (0.5 + canary.bad) / (prior + canary.requests)
     expected = Look(Counts(n, n * rate), Counts(m, m * base))
@@ -77,10 +78,10 @@ def needs(
         _rounds(no_worse, max(growths(expected, parts(base, no_worse.gap), base, no_worse.gap))),
     ]
     told = [each for each in rounds if each is not None]
-    if not told:
+    if not told and at_least <= 0:
         return None
-    # Evidence that is there already waits for the rest of the requests alone.
-    count = max(min(told), at_least / n)
+    # Evidence that is there already waits for the rest of the requests alone, and so does what evidence never settles.
+    count = max(min(told, default=0.0), at_least / n)
     seconds = sum(look.seconds for look in recent) / len(recent)
     return Needs(max(1, ceil(count * n)), count * seconds if seconds else None)
 

@@ -57,8 +57,5 @@ class Look:
 
 def total(counts: Iterable[Counts]) -> Counts:
     """All of them together."""
-    requests = bad = 0.0
-    for each in counts:
-        requests += each.requests
-        bad += each.bad
-    return Counts(requests, bad)
+    some = list(counts)
+    return Counts(sum([each.requests for each in some]), sum([each.bad for each in some]))

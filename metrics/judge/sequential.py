@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import isnan
 
-from metrics.judge.evidence import Evidence, no_worse, worse
-from metrics.judge.forecast import Needs, Test, needs
+from metrics.judge.evidence import Evidence, Foreseen, foreseen, no_worse_of, worse_of
+from metrics.judge.forecast import RECENT, Needs, Test, needs
 from metrics.judge.looks import Counts, Look, total
 from metrics.threshold import plain
 
@@ -68,7 +68,8 @@ class Compared:
 
     Args:
         name: what people call it.
-        looks: what was counted, in order, since the rollout began: the promise is about a rollout, not a step.
+        looks: what was counted, in order, since the rollout began: the promise is about a rollout, not a step. Cut at
+            the same times whenever it is asked, and whole ones only, so that what was counted doesn't change.
         rule: what it is held against.
         step: which of the looks is the first of the current step; min_samples counts from there.
         usual: what was counted of the promoted version before the rollout. It makes the bets better from the first look
@@ -79,7 +80,7 @@ class Compared:
     looks: Sequence[Look]
     rule: Rule = Rule()
     step: int = 0
-    usual: Counts | None = None
+    usual: Sequence[Counts] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,12 +185,13 @@ def judge(metrics: Sequence[Compared], promise: Promise = Promise()) -> Judgemen
     but p-values that hold, and these hold at any time, so does it. To advance needs all metrics, and no such
     correction: an error in the one that is worse is part of it.
     """
-    against = [worse(each.looks, each.rule.tolerance, each.usual) for each in metrics]
+    before = [foreseen(each.looks, each.usual) for each in metrics]
+    against = [worse_of(each.looks, known, each.rule.tolerance) for each, known in zip(metrics, before, strict=True)]
     adjusted, shares = holm([each.p_value for each in against])
     return Judgement(
         tuple(
-            _comparison(metric, evidence, p_value, promise.false_rollback / share, promise)
-            for metric, evidence, p_value, share in zip(metrics, against, adjusted, shares, strict=True)
+            _comparison(metric, known, evidence, p_value, promise.false_rollback / share, promise)
+            for metric, known, evidence, p_value, share in zip(metrics, before, against, adjusted, shares, strict=True)
         )
     )
 
@@ -209,11 +211,14 @@ def holm(p_values: Sequence[float]) -> tuple[list[float], list[int]]:
     return adjusted, shares
 
 
-def _comparison(metric: Compared, against: Evidence, p_worse: float, level: float, promise: Promise) -> Comparison:
+def _comparison(
+    metric: Compared, before: Sequence[Foreseen], against: Evidence, p_worse: float, level: float, promise: Promise
+) -> Comparison:
     """Say it of one metric.
 
     Args:
         metric: what was counted.
+        before: what was known before each look.
         against: the evidence that it is worse.
         p_worse: its p-value, adjusted.
         level: what is asked of the p-value that is not.
@@ -221,8 +226,8 @@ def _comparison(metric: Compared, against: Evidence, p_worse: float, level: floa
     """
     looks, rule = metric.looks, metric.rule
     canary, promoted = total(look.canary for look in looks), total(look.promoted for look in looks)
-    missing = rule.min_samples - total(look.canary for look in looks[metric.step :]).requests
-    favour = no_worse(looks, rule.within, metric.usual)
+    missing = rule.min_samples - sum([look.canary.requests for look in looks[metric.step :]])
+    favour = no_worse_of(looks, before, rule.within) if rule.within else Evidence(())
     said, since, lacks = Outcome.UNDECIDED, None, None
     if p_worse <= promise.false_rollback:
         said, since = Outcome.WORSE, against.since(level)
@@ -230,7 +235,7 @@ def _comparison(metric: Compared, against: Evidence, p_worse: float, level: floa
         said, since = Outcome.NO_WORSE, favour.since(promise.false_advance)
     else:
         tests = Test(against, level, rule.tolerance), Test(favour, promise.false_advance, rule.within)
-        lacks = needs(looks, metric.usual, *tests, at_least=missing)
+        lacks = needs(looks[-RECENT:], canary, total([promoted, *metric.usual]), *tests, at_least=missing)
     return Comparison(
         name=metric.name,
         outcome=said,

@@ -1,7 +1,6 @@
 """The e-process on counts of two versions: what it promises, and that it finds what is there."""
 
 import math
-import random
 from collections.abc import Sequence
 
 import pytest
@@ -9,7 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from metrics.judge import Counts, Look
-from metrics.judge.evidence import Evidence, growths, no_worse, worse
+from metrics.judge.evidence import Evidence, base_of, growths, multiples, no_worse, worse
+from metrics.judge.looks import total
 
 requests = st.integers(1, 100_000)
 rates = st.floats(1e-5, 0.9)
@@ -19,6 +19,9 @@ gaps = st.one_of(st.just(0.0), st.floats(1e-5, 0.3))
 def look(canary: tuple[float, float], promoted: tuple[float, float], seconds: float = 10) -> Look:
     """A look from "bad of requests" of both versions."""
     return Look(Counts(canary[1], canary[0]), Counts(promoted[1], promoted[0]), seconds)
+
+
+counts = st.builds(Counts, st.integers(0, 1000), st.integers(0, 1000))
 
 
 @st.composite
@@ -131,12 +134,6 @@ def test_what_was_seen_of_earlier_looks_is_the_same_whenever_it_is_computed(
         assert after.p_value <= before.p_value
 
 
-@given(some=looks, seed=st.integers(0, 1000))
-def test_without_a_tolerance_the_order_of_looks_makes_no_difference_in_the_end(some: list[Look], seed: int) -> None:
-    shuffled = random.Random(seed).sample(some, len(some))  # noqa: S311
-    assert worse(shuffled).now == pytest.approx(worse(some).now, rel=1e-9, abs=1e-6)
-
-
 @given(some=looks, number=st.integers(0, 12), gap=gaps)
 def test_a_look_at_which_one_version_had_no_requests_says_nothing(some: list[Look], number: int, gap: float) -> None:
     silent = look((0, 0), (0, 0))
@@ -186,4 +183,33 @@ def test_counts_are_finite_and_not_negative(numbers: tuple[float, float]) -> Non
 @given(one=seen())
 def test_what_is_known_of_the_promoted_version_beforehand_changes_bets_not_sides(one: Look) -> None:
     assume(one.canary.rate <= one.promoted.rate)
-    assert worse([one], 0.01, usual=Counts(100_000, 20)).p_value > 0.999
+    assert worse([one], 0.01, usual=[Counts(100_000, 20)]).p_value > 0.999
+
+
+def clusters(size: int, every: int, number: int) -> list[Counts]:
+    """Looks at 900 requests each; each `every`th has `size` bad ones."""
+    return [Counts(900, size if look % every == 0 else 0) for look in range(number)]
+
+
+def test_the_more_a_promoted_version_fails_in_clusters_the_less_a_cluster_of_the_canary_says() -> None:
+    cluster = [look((6, 100), (4, 900))]
+    steady, some, many = (
+        worse(cluster, usual=before).now for before in (clusters(4, 1, 60), clusters(20, 5, 60), clusters(80, 20, 60))
+    )
+    assert steady > some > many > 0
+
+
+@given(some=looks, gap=gaps, usual=st.lists(counts, max_size=20))
+def test_clusters_never_make_evidence_out_of_none(some: list[Look], gap: float, usual: list[Counts]) -> None:
+    """What is believed of a look's growth is a part of it."""
+    for one in some:
+        grown = worse([one], gap, usual).now
+        alternatives = growths(one, multiples(base_of(total(usual)), gap), base_of(total(usual)), gap)
+        assert min(0, *alternatives) - 1e-9 <= grown <= max(0, *alternatives) + 1e-9
+
+
+def test_a_steady_rate_is_no_cluster_whatever_it_is() -> None:
+    cluster = [look((6, 100), (4, 900))]
+    for bad in (0, 4, 45, 450):
+        before = [Counts(900, bad)] * 60
+        assert worse(cluster, usual=before).now == pytest.approx(worse(cluster).now, rel=0.01)

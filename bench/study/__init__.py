@@ -1,0 +1,1 @@
+"""`make study`: what the judge promises, and what it finds, in simulated rollouts beside the rules of others."""
