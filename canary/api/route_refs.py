@@ -13,6 +13,8 @@ KINDS = {
     "HTTPRoute": "gateway.networking.k8s.io",
     "Ingress": "networking.k8s.io",
     "Route": "route.openshift.io",
+    "TCPRoute": "gateway.networking.k8s.io",
+    "TLSRoute": "gateway.networking.k8s.io",
     "TraefikService": "traefik.io",
     "VirtualService": "networking.istio.io",
 }

@@ -25,7 +25,9 @@ IntOrString = Annotated[int | str, PlainValidator(_port), WithJsonSchema({"x-kub
 
 
 GRPC = "GRPCRoute"
-_ROUTE_KINDS: list[JsonValue] = ["HTTPRoute", GRPC]
+TCP = "TCPRoute"
+TLS = "TLSRoute"
+_ROUTE_KINDS: list[JsonValue] = ["HTTPRoute", GRPC, TCP, TLS]
 
 
 class ListenerReference(Model):
@@ -133,12 +135,18 @@ class ServicePort(Model):
     gateway_refs: tuple[ListenerReference, ...] = Field(default=(), json_schema_extra={"maxItems": 32})
     """Listeners that take requests for this port (Gateway API)."""
     route_kind: str = Field(default="", json_schema_extra={"enum": _ROUTE_KINDS})
-    """Kind of the port's route: HTTPRoute where absent, or GRPCRoute (Gateway API)."""
+    """Kind of the port's route: HTTPRoute where absent, GRPCRoute, or for connections TCPRoute or TLSRoute (Gateway
+    API)."""
 
     @property
     def is_grpc(self) -> bool:
         """Whether its route is for calls over gRPC alone."""
         return self.route_kind == GRPC
+
+    @property
+    def is_of_connections(self) -> bool:
+        """Whether its route divides connections, whatever they are for."""
+        return self.route_kind in (TCP, TLS)
 
     @property
     def effective_target_port(self) -> int | str:
@@ -181,7 +189,8 @@ class Service(Model):
     gateway_refs: tuple[ParentReference, ...] = Field(default=(), json_schema_extra={"maxItems": 32})
     """Gateways that the generated route attaches itself to (Gateway API)."""
     route_kind: str = Field(default="", json_schema_extra={"enum": _ROUTE_KINDS})
-    """Kind of the generated route: HTTPRoute where absent, or GRPCRoute (Gateway API)."""
+    """Kind of the generated route: HTTPRoute where absent, GRPCRoute, or for connections TCPRoute or TLSRoute (Gateway
+    API)."""
     hosts: tuple[str, ...] = ()
     """Host names of the generated routes; the Service's name where absent."""
     delegation: bool = False

@@ -8,6 +8,7 @@ import aiohttp
 
 from canary.kube.connection import Connection, open_connection
 from canary.kube.errors import Unreachable
+from canary.kube.served import ServedVersions
 from canary.kube.transport import JSON, Query, Request, Transport
 from canary.kube.types import Json, Resource, name_of, namespace_of
 
@@ -39,6 +40,7 @@ class KubeClient:
         deadline: float = DEADLINE,
         may_write: Callable[[], float] | None = None,
         user_agent: str = FIELD_MANAGER,
+        served: ServedVersions | None = None,
     ) -> None:
         """Use an open connection.
 
@@ -47,8 +49,10 @@ class KubeClient:
             deadline: Seconds that a request may take.
             may_write: Seconds for which writing is still allowed, 0 or less for not at all; None for always.
             user_agent: Name given to the server, as its audit log shows it.
+            served: In which versions the server has kinds, where another client on the connection knows.
         """
         self._transport = Transport(connection, deadline=deadline, user_agent=user_agent, may_write=may_write)
+        self.served = served or ServedVersions()
 
     @classmethod
     @asynccontextmanager
@@ -76,7 +80,24 @@ class KubeClient:
         Its writes raise `NotLeading` otherwise, and never take longer than the seconds given.
         """
         base = self._transport
-        return KubeClient(base.connection, deadline=base.deadline, may_write=may_write, user_agent=base.user_agent)
+        return KubeClient(
+            base.connection,
+            deadline=base.deadline,
+            may_write=may_write,
+            user_agent=base.user_agent,
+            served=self.served,
+        )
+
+    def path(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        name: str | None = None,
+        subresource: str | None = None,
+    ) -> str:
+        """Where something is, as `Resource.path` says, in the version in which it is served."""
+        version = self.served.of(resource) if resource.earlier else ""
+        return resource.path(namespace, name, subresource, version=version)
 
     async def get(self, resource: Resource, namespace: str | None, name: str, *, deadline: float | None = None) -> Json:
         """Read one object.
@@ -84,7 +105,8 @@ class KubeClient:
         Raises:
             NotFound: There is none of that name.
         """
-        return await self._object(Request("GET", resource.path(namespace, name), deadline=deadline), resource, name)
+        path = self.path(resource, namespace, name)
+        return await self._object(Request("GET", path, deadline=deadline), resource, name)
 
     async def find(self, resource: Resource, namespace: str | None, name: str, *, accept: str = JSON) -> Json | None:
         """Read one object by the right to list its kind; None when there is none.
@@ -96,9 +118,9 @@ class KubeClient:
             accept: Representation of the list that is asked for.
         """
         query = {"fieldSelector": f"metadata.name={_selected(name)}"}
-        found = await self.page(resource.path(namespace), query, accept=accept)
-        items = _items(resource.path(namespace), found)
-        return next((_typed(resource, each) for each in items if name_of(each) == name), None)
+        found = await self.page(self.path(resource, namespace), query, accept=accept)
+        items = _items(self.path(resource, namespace), found)
+        return next((_known(resource, each) for each in items if name_of(each) == name), None)
 
     async def list(
         self,
@@ -115,7 +137,7 @@ class KubeClient:
             label_selector: Such as ``app=podinfo,tier!=db``.
             limit: At most so many objects; None for all of them, read in pages.
         """
-        path = resource.path(namespace)
+        path = self.path(resource, namespace)
         query = {"labelSelector": label_selector, "limit": limit or PAGE}
         page = result = await self.page(path, query)
         result["items"] = _items(path, page)
@@ -132,8 +154,8 @@ class KubeClient:
             AlreadyExists: There is one of that name.
             Invalid: The server refuses it.
         """
-        path = resource.path(namespace_of(obj))
-        request = Request("POST", path, _WRITE, _typed(resource, obj), deadline=deadline)
+        path = self.path(resource, namespace_of(obj))
+        request = Request("POST", path, _WRITE, self._typed(resource, obj), deadline=deadline)
         return await self._object(request, resource, name_of(obj))
 
     async def apply(
@@ -153,9 +175,9 @@ class KubeClient:
             Conflict: Another manager owns one of the fields, and ``force`` is off.
             Invalid: The server refuses it.
         """
-        path = resource.path(namespace_of(obj), name_of(obj), subresource)
+        path = self.path(resource, namespace_of(obj), name_of(obj), subresource)
         query = {**_WRITE, "fieldManager": field_manager, "force": "true" if force else "false"}
-        request = Request("PATCH", path, query, _typed(resource, obj), content_type=_APPLY)
+        request = Request("PATCH", path, query, self._typed(resource, obj), content_type=_APPLY)
         return await self._object(request, resource, name_of(obj))
 
     async def merge_patch(
@@ -174,7 +196,7 @@ class KubeClient:
             Conflict: The object has another resourceVersion by now.
             NotFound: There is none of that name.
         """
-        path = resource.path(namespace, name, subresource)
+        path = self.path(resource, namespace, name, subresource)
         request = Request("PATCH", path, _WRITE, patch, content_type=_MERGE, deadline=deadline)
         return await self._object(request, resource, name)
 
@@ -196,8 +218,8 @@ class KubeClient:
             Conflict: It has another resourceVersion than ``obj`` by now.
             NotFound: There is none of that name.
         """
-        path = resource.path(namespace_of(obj), name_of(obj), subresource)
-        request = Request("PUT", path, _WRITE, _typed(resource, obj), deadline=deadline)
+        path = self.path(resource, namespace_of(obj), name_of(obj), subresource)
+        request = Request("PUT", path, _WRITE, self._typed(resource, obj), deadline=deadline)
         return await self._object(request, resource, name_of(obj))
 
     async def delete(
@@ -222,7 +244,7 @@ class KubeClient:
         }
         if uid is not None:
             options["preconditions"] = {"uid": uid}
-        return await self._send(Request("DELETE", resource.path(namespace, name), body=options))
+        return await self._send(Request("DELETE", self.path(resource, namespace, name), body=options))
 
     async def page(self, path: str, query: Query | None = None, *, accept: str = JSON) -> Json:
         """Read any path of the API in the representation asked for, such as one page of a list."""
@@ -245,7 +267,13 @@ class KubeClient:
         is_kind = answer.get("kind", resource.kind) in (resource.kind, "Scale")
         if not is_kind or not isinstance(metadata, dict) or metadata.get("name") != name:
             raise Unreachable(request.method, request.path, f"the answer is no {resource.kind} {name}")
-        return answer
+        return _known(resource, answer) if resource.earlier else answer
+
+    def _typed(self, resource: Resource, obj: Json) -> Json:
+        """The object with the kind and the version, of those that are served, that writing needs."""
+        if not resource.earlier:
+            return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+        return {**obj, "apiVersion": f"{resource.group}/{self.served.of(resource)}", "kind": resource.kind}
 
     async def _send(self, request: Request) -> Json:
         return await self._transport.send(request)
@@ -271,6 +299,6 @@ def _items(path: str, page: Json) -> list[Json]:
     return items
 
 
-def _typed(resource: Resource, obj: Json) -> Json:
-    """The object with the apiVersion and kind that writing needs and items of lists lack."""
-    return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+def _known(resource: Resource, obj: Json) -> Json:
+    """The object with the kind, which items of lists lack, and the version that we know it by."""
+    return {**obj, "apiVersion": resource.api_version, "kind": resource.kind}

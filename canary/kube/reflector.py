@@ -93,6 +93,11 @@ class Reflector:
         """Whether the sink holds what the server holds, as far as can be known."""
         return self.state == "absent" or (self.state == "watching" and self._version is not None)
 
+    @property
+    def _path(self) -> str:
+        """Path of the collection, in the version at hand."""
+        return self._client.path(self._source.resource, self._source.namespace)
+
     async def run(self) -> None:
         """Follow until cancelled."""
         self.behind_since = _now()
@@ -103,10 +108,10 @@ class Reflector:
             except KubeError as error:
                 wait = self._wait_after(error)
             except Exception as error:
-                log.exception("watch failed by what nobody thought of", path=self._source.path)
+                log.exception("watch failed by what nobody thought of", path=self._path)
                 wait = self._wait_after(self._nonsense(type(error).__name__))
             else:
-                wait = self._wait_after(Unreachable("GET", self._source.path, "the watch ended"))
+                wait = self._wait_after(Unreachable("GET", self._path, "the watch ended"))
             await asyncio.sleep(wait)
 
     async def _follow(self) -> None:
@@ -121,7 +126,7 @@ class Reflector:
         token: str | None = None
         while True:
             page = await self._client.page(
-                self._source.path,
+                self._path,
                 {"limit": PAGE, "continue": token, "labelSelector": self._source.label_selector},
                 accept=self._source.accept("PartialObjectMetadataList"),
             )
@@ -140,7 +145,7 @@ class Reflector:
         source, buffer, timing = self._source, LineBuffer(), self._timing
         seconds = max(1, int(timing.random.uniform(*timing.renew)))
         accept = source.accept("PartialObjectMetadata")
-        async with self._client.stream(source.path, self._watch_query(seconds), accept=accept) as content:
+        async with self._client.stream(self._path, self._watch_query(seconds), accept=accept) as content:
             self._heard()
             self._open_since = _now()
             ends = _now() + seconds + timing.margin
@@ -153,8 +158,8 @@ class Reflector:
                         limit.reschedule(self._patience(ends))
             except NETWORK_ERRORS as error:  # a TimeoutError is an OSError
                 if limit.expired():
-                    raise Unreachable("GET", source.path, "silent for too long") from error
-                raise error_of_network("GET", source.path, error) from error
+                    raise Unreachable("GET", self._path, "silent for too long") from error
+                raise error_of_network("GET", self._path, error) from error
 
     def _patience(self, ends: float) -> float:
         """Until when the watch at hand is waited for: a list that is streamed has no reason to pause."""
@@ -187,7 +192,7 @@ class Reflector:
             case "BOOKMARK":
                 taken = self._bookmark(obj)
             case "ERROR":
-                raise error_of_status("GET", self._source.path, obj)
+                raise error_of_status("GET", self._path, obj)
             case _:
                 raise self._nonsense("what the watch sends is no event")
         if taken:
@@ -205,7 +210,7 @@ class Reflector:
             who = _named(obj)
             if who not in self._skipped and len(self._skipped) < _SKIPPED_KEPT:
                 self._skipped.add(who)
-                log.warning("object left out", path=self._source.path, object=who, error=repr(error)[:200])
+                log.warning("object left out", path=self._path, object=who, error=repr(error)[:200])
             return False
         return True
 
@@ -215,7 +220,7 @@ class Reflector:
         if not isinstance(version, str):
             raise self._nonsense("a bookmark says no version")
         if self._version is not None and version_of(version) < version_of(self._version):
-            raise Gone("GET", self._source.path, "the server's history went back")
+            raise Gone("GET", self._path, "the server's history went back")
         self._sink.reached(version_of(version))
         return True
 
@@ -244,7 +249,7 @@ class Reflector:
         self._absences = 0
         if self.healthy_since is None:
             if self.state != "starting":
-                log.info("watch goes on", path=self._source.path)
+                log.info("watch goes on", path=self._path)
             self.healthy_since = now
         if self.state == "absent":
             self.behind_since = now
@@ -270,7 +275,7 @@ class Reflector:
         self._senseless += 1
         if self._senseless >= _SENSELESS:
             self._senseless, self._version = 0, None
-        return Unreachable("GET", self._source.path, words)
+        return Unreachable("GET", self._path, words)
 
     def _wait_after(self, error: KubeError) -> float:
         """Account for the end of a watch, or for a failure; give the seconds to wait before going on."""
@@ -278,12 +283,15 @@ class Reflector:
         if self._open_since is not None and lived >= self._timing.settled:
             self._failures = self._unanswered = 0
             if isinstance(error, Unreachable) and self.current:
-                log.debug("watch is taken up again", path=self._source.path, reason=error.message)
+                log.debug("watch is taken up again", path=self._path, reason=error.message)
                 return self._timing.resume * self._timing.random.random()
         if self._version is None and self._streams_lists and _cannot_stream_lists(error):
             self._streams_lists = False
             return 0.0
         if isinstance(error, NotFound):
+            resource = self._source.resource
+            if resource.earlier and self._client.served.is_not_there(resource):
+                return 0.0
             self._absences += 1
             if not self.synced.is_set() or self._absences >= _ABSENCES or self.state == "absent":
                 return self._absent(error)
@@ -293,7 +301,7 @@ class Reflector:
         self.failure, self.state, self.healthy_since = error, "failing", None
         if self.behind_since is None:
             self.behind_since = _now()
-        log.warning("watch broke off", path=self._source.path, error=error.message, wait=round(wait, 2))
+        log.warning("watch broke off", path=self._path, error=error.message, wait=round(wait, 2))
         self._tell(type(error), 0.0)
         self.tried.set()
         return wait
@@ -315,7 +323,7 @@ class Reflector:
         """The resource isn't installed (any more): that is a healthy, empty state, looked at again now and then."""
         now = self.last_contact = _now()
         if self.state != "absent":
-            log.info("resource isn't installed", path=self._source.path)
+            log.info("resource isn't installed", path=self._path)
         self.failure, self.state, self.healthy_since = error, "absent", self.healthy_since or now
         self._version, self._failures, self._unanswered = None, 0, 0
         self._sink.clear()

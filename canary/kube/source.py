@@ -59,11 +59,6 @@ class Source:
     label_selector: str | None = None
     metadata_only: bool = False
 
-    @property
-    def path(self) -> str:
-        """Path of the collection."""
-        return self.resource.path(self.namespace)
-
     def accept(self, kind: Literal["PartialObjectMetadata", "PartialObjectMetadataList"]) -> str:
         """The representation to ask for, where metadata is all that's wanted."""
         return _METADATA.format(kind) if self.metadata_only else JSON

@@ -18,6 +18,8 @@ class Resource:
         plural: Name in URLs, such as ``deployments``.
         kind: Name in objects, such as ``Deployment``.
         namespaced: Whether its objects live in namespaces.
+        earlier: Versions in which clusters may serve it instead, the latest first; what is written and read of it is
+            the same in all of them.
     """
 
     group: str
@@ -25,19 +27,33 @@ class Resource:
     plural: str
     kind: str
     namespaced: bool = True
+    earlier: tuple[str, ...] = ()
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """All versions in which it may be served, the one that it is known by first."""
+        return (self.version, *self.earlier)
 
     @property
     def api_version(self) -> str:
         """What an object of this kind carries in ``apiVersion``."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
-    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+    def path(
+        self,
+        namespace: str | None = None,
+        name: str | None = None,
+        subresource: str | None = None,
+        *,
+        version: str = "",
+    ) -> str:
         """URL path of the collection, of one object, or of a part of one object; names are escaped.
 
         Args:
             namespace: Namespace; None for a cluster-scoped object or a collection over all namespaces.
             name: Object name; None for the collection.
             subresource: Such as ``status`` or ``scale``; needs ``name``.
+            version: Another version than the one that it is known by.
 
         Raises:
             ValueError: The name or the namespace is empty: that would be the path of something else.
@@ -45,7 +61,7 @@ class Resource:
         if name == "" or (namespace == "" and self.namespaced):
             raise ValueError(f"{self.plural}: an object has a name, and a namespace has one")
         root = f"/apis/{self.group}" if self.group else "/api"
-        parts = [root, self.version]
+        parts = [root, version or self.version]
         if namespace is not None and self.namespaced:
             parts += ["namespaces", quote(namespace, safe="")]
         parts.append(self.plural)
@@ -96,6 +112,8 @@ ROUTE_TABLE = Resource("gateway.solo.io", "v1", "routetables", "RouteTable")
 UPSTREAM = Resource("gloo.solo.io", "v1", "upstreams", "Upstream")
 INGRESS = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
 ROUTE = Resource("route.openshift.io", "v1", "routes", "Route")
+TCP_ROUTE = Resource("gateway.networking.k8s.io", "v1", "tcproutes", "TCPRoute", earlier=("v1alpha2",))
+TLS_ROUTE = Resource("gateway.networking.k8s.io", "v1", "tlsroutes", "TLSRoute", earlier=("v1alpha3", "v1alpha2"))
 TRAEFIK_SERVICE = Resource("traefik.io", "v1alpha1", "traefikservices", "TraefikService")
 TRAFFIC_SPLITS = {
     version: Resource("split.smi-spec.io", version, "trafficsplits", "TrafficSplit")
@@ -137,6 +155,8 @@ RESOURCES: tuple[Resource, ...] = (
     UPSTREAM,
     INGRESS,
     ROUTE,
+    TCP_ROUTE,
+    TLS_ROUTE,
     TRAEFIK_SERVICE,
     *TRAFFIC_SPLITS.values(),
     VIRTUAL_SERVICE,

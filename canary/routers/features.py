@@ -9,17 +9,19 @@ from collections.abc import Iterator
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
-from canary.api.service import ListenerReference
+from canary.api.service import TCP, TLS, ListenerReference, ServicePort
 from canary.api.traffic import TOTAL_WEIGHT
-from canary.kube.types import GATEWAY, GATEWAY_CLASS, Json, ObjectRef, mapping
+from canary.kube.types import GATEWAY, GATEWAY_CLASS, Json, ObjectRef, items, mapping
 from canary.routers.base import Observed, spec_path
 
-_ROUTES = frozenset({"HTTPRoute", "GRPCRoute"})
+_ROUTES = frozenset({"HTTPRoute", "GRPCRoute", "TLSRoute"})
+_CARRIES = {TCP: ("TCP", "TLS"), TLS: ("TLS",)}
+"""The protocols of listeners that take routes of connections."""
 
 
 def glances(canary: Canary, seen: Observed) -> tuple[ObjectRef, ...]:
     """The gateways of a spec that asks for what not all can do, and the classes of those that were seen."""
-    if not any(_asked(canary)):
+    if not any(_asked(canary)) and not any(port.is_of_connections for port in canary.spec.service.all_ports):
         return ()
     gateways = _gateways(canary)
     classes = (mapping(seen.get(each, {}).get("spec")).get("gatewayClassName") for each in gateways)
@@ -27,7 +29,8 @@ def glances(canary: Canary, seen: Observed) -> tuple[ObjectRef, ...]:
 
 
 def problems(canary: Canary, seen: Observed) -> Iterator[Problem]:
-    """What a spec asks for and a class doesn't list."""
+    """What a spec asks for and a class doesn't list, or no listener takes."""
+    yield from _listeners(canary, seen)
     for ref, found in seen.items():
         listed = _listed(found) if ref.resource == GATEWAY_CLASS else frozenset()
         if not listed & _ROUTES:
@@ -39,6 +42,51 @@ def problems(canary: Canary, seen: Observed) -> Iterator[Problem]:
                     f"GatewayClass {ref.name} does not list {feature} among what its gateways can do",
                     "take it out, or name a gateway of another class",
                 )
+
+
+def _listeners(canary: Canary, seen: Observed) -> Iterator[Problem]:
+    """Gateways without a listener for the route of a port that divides connections.
+
+    Whoever serves them may leave such a route alone, without a word in its status.
+    """
+    service = canary.spec.service
+    paths = ("service", *(f"service.ports[{index}]" for index in range(len(service.ports))))
+    for path, port in zip(paths, service.all_ports, strict=True):
+        for index, ref in enumerate(port.gateway_refs if port.is_of_connections else ()):
+            gateway = seen.get(ObjectRef(GATEWAY, ref.namespace or canary.namespace, ref.name))
+            if _is_one(ref) and gateway is not None and (why := _not_taken(port, ref, gateway)):
+                field = spec_path(canary, f"{path}.gatewayRefs[{index}]")
+                remedy = f"name a listener of protocol {' or '.join(_CARRIES[port.route_kind])}, by its sectionName"
+                yield Problem(field, why, remedy)
+
+
+def _not_taken(port: ServicePort, ref: ListenerReference, gateway: Json) -> str:
+    """Why no listener takes a port's route; empty where one does."""
+    told = {str(each.get("name")): each for each in items(mapping(gateway.get("status")).get("listeners"))}
+    why = []
+    for listener in items(mapping(gateway.get("spec")).get("listeners")):
+        name, protocol = str(listener.get("name")), str(listener.get("protocol"))
+        if ref.section_name not in (None, "", name) or ref.port not in (None, listener.get("port")):
+            continue
+        kinds = [each.get("kind") for each in items(told.get(name, {}).get("supportedKinds"))]
+        if protocol not in _CARRIES[port.route_kind]:
+            why.append(f"{name} is of protocol {protocol}")
+        elif name in told and "supportedKinds" in told[name] and port.route_kind not in kinds:
+            why.append(f"{name} takes {', '.join(map(str, kinds)) or 'no route'}{_words(told[name])}")
+        else:
+            return ""
+    found = ", ".join(why) or "there is none of that name and port"
+    return f"no listener of Gateway {ref.name} takes a {port.route_kind}: {found}"
+
+
+def _words(listener: Json) -> str:
+    """What is said of a listener that is not accepted."""
+    conditions = items(listener.get("conditions"))
+    said = (str(each.get("message")) for each in conditions if (each.get("type"), each.get("status")) == _NOT_ACCEPTED)
+    return next((f" ({each})" for each in said if each), "")
+
+
+_NOT_ACCEPTED = ("Accepted", "False")
 
 
 def _gateways(canary: Canary) -> tuple[ObjectRef, ...]:
@@ -71,6 +119,9 @@ def _asked(canary: Canary) -> Iterator[tuple[str, str]]:
     needs = (
         ("service.routeKind", "GRPCRoute", service.first_port.is_grpc),
         ("service.ports[].routeKind", "GRPCRoute", any(port.is_grpc for port in service.ports)),
+        # Of TCPRoutes the listener tells: that they are a feature to be listed is as new as Gateway API 1.6.
+        ("service.routeKind", TLS, service.route_kind == TLS),
+        ("service.ports[].routeKind", TLS, any(port.route_kind == TLS for port in service.ports)),
         ("service.timeout", "HTTPRouteRequestTimeout", bool(service.timeout)),
         ("service.backendTimeout", "HTTPRouteBackendTimeout", bool(service.backend_timeout)),
         ("service.corsPolicy", "HTTPRouteCORS", service.cors_policy is not None),

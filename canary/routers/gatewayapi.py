@@ -1,4 +1,4 @@
-"""Gateway API: an HTTPRoute or a GRPCRoute for each port, attached to the gateways that the spec names.
+"""Gateway API: an HTTPRoute, GRPCRoute, TCPRoute or TLSRoute for each port, attached to gateways that the spec names.
 
 Ours are the route's parents, host names and rules, each of which is one value to the API server. So rules that others
 add to the route are taken off again; labels and annotations of others stay.
@@ -6,10 +6,22 @@ add to the route are taken off again; labels and annotations of others stay.
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
-from canary.api.service import ListenerReference, ServicePort
+from canary.api.service import GRPC, TCP, TLS, ListenerReference, ServicePort
 from canary.api.traffic import TOTAL_WEIGHT, Split
-from canary.kube.types import GATEWAY, GATEWAY_CLASS, GRPC_ROUTE, HTTP_ROUTE, Json, ObjectRef, Resource, items, mapping
-from canary.routers import affinity, features, filters, grpc, limits, matches
+from canary.kube.types import (
+    GATEWAY,
+    GATEWAY_CLASS,
+    GRPC_ROUTE,
+    HTTP_ROUTE,
+    TCP_ROUTE,
+    TLS_ROUTE,
+    Json,
+    ObjectRef,
+    Resource,
+    items,
+    mapping,
+)
+from canary.routers import affinity, connections, features, filters, grpc, limits, matches
 from canary.routers.base import (
     BY_WEIGHT,
     TRAEFIK_FOLLOWS,
@@ -48,6 +60,9 @@ _FIELDS = BY_WEIGHT | {
 }
 
 
+_KINDS = {GRPC: GRPC_ROUTE, TCP: TCP_ROUTE, TLS: TLS_ROUTE}
+"""The kinds of route that are not HTTPRoutes, by what specs call them."""
+
 _REFUSALS = {"Accepted": "doesn't accept", "ResolvedRefs": "can't find what is named by"}
 """What a gateway says of a route by the conditions that must be true for it to serve."""
 
@@ -57,7 +72,7 @@ def _makes(canary: Canary) -> tuple[ObjectRef, ...]:
 
 
 def _kind(port: ServicePort) -> Resource:
-    return GRPC_ROUTE if port.is_grpc else HTTP_ROUTE
+    return _KINDS.get(port.route_kind, HTTP_ROUTE)
 
 
 def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Apply, ...]:
@@ -106,6 +121,7 @@ def _problems(canary: Canary) -> tuple[Problem, ...]:
         *filters.problems(canary),
         *limits.problems(canary),
         *grpc.problems(canary),
+        *connections.problems(canary),
     )
 
 
@@ -144,6 +160,9 @@ def not_taken(route: Json, ref: ObjectRef, gateways: set[str]) -> str:
 
 
 def _rules(canary: Canary, port: ServicePort, split: Split) -> list[Json]:
+    if port.is_of_connections:
+        # Whatever is chosen by its requests can't be told from the rest.
+        return [_rule(canary, port, _weighted_backends(canary, port, Split(0 if split.matched else split.canary)))]
     weighted = _rule(canary, port, _weighted_backends(canary, port, split), mirror=split.mirror)
     if not split.matched:
         return [*_ahead(canary, port, split), *affinity.sticky_rules(canary, split, weighted)]
@@ -165,11 +184,18 @@ def _manifest(
 ) -> Apply:
     spec: Json = {
         "parentRefs": [_parent(ref) for ref in port.gateway_refs],
-        "rules": [grpc.rule(rule) for rule in rules] if port.is_grpc else rules,
+        "rules": _worded(port, rules),
     }
-    if canary.spec.service.hosts:
+    if canary.spec.service.hosts and port.route_kind != TCP:
         spec["hostnames"] = list(canary.spec.service.hosts)
     return written(canary, ObjectRef(_kind(port), canary.namespace, name), spec, observed, owned=owned)
+
+
+def _worded(port: ServicePort, rules: list[Json]) -> list[Json]:
+    """Rules of an HTTPRoute in the words of the port's own kind."""
+    if port.is_of_connections:
+        return [connections.rule(rule) for rule in rules]
+    return [grpc.rule(rule) for rule in rules] if port.is_grpc else rules
 
 
 def _parent(ref: ListenerReference) -> Json:
@@ -243,6 +269,6 @@ GATEWAY_API = Provider(
     weights=Granularity.PERCENT,
     fields=_FIELDS,
     problems=_problems,
-    routes=dict.fromkeys((HTTP_ROUTE, GRPC_ROUTE), ROUTE.kind),
+    routes=dict.fromkeys((HTTP_ROUTE, GRPC_ROUTE, TCP_ROUTE, TLS_ROUTE), ROUTE.kind),
     sources=(GATEWAY, GATEWAY_CLASS),
 )

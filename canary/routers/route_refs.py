@@ -20,6 +20,8 @@ from canary.kube.types import (
     HTTP_ROUTE,
     INGRESS,
     ROUTE,
+    TCP_ROUTE,
+    TLS_ROUTE,
     TRAEFIK_SERVICE,
     VIRTUAL_SERVICE,
     Json,
@@ -71,6 +73,8 @@ WEIGHTS: Final = MappingProxyType[Resource, Weights](
         HTTP_ROUTE: _GATEWAY_ROUTE,
         INGRESS: CanaryIngress(),
         ROUTE: OpenShiftRoute(),
+        TCP_ROUTE: _GATEWAY_ROUTE,
+        TLS_ROUTE: _GATEWAY_ROUTE,
         TRAEFIK_SERVICE: InLists(traefik.SERVICES, traefik.TRAEFIK.settle, _of_service),
         VIRTUAL_SERVICE: InLists(istio.ROUTES, istio.ISTIO.settle, _of_host),
     }

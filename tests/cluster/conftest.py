@@ -37,7 +37,7 @@ __all__ = [
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
 SYSTEM = "canary-system"
 SCHEMAS = Path(__file__).with_name("schemas")
-PROJECTS = ("apisix", "contour", "gloo", "istio", "knative", "kuma", "openshift", "smi")
+PROJECTS = ("apisix", "contour", "gateway-api", "gloo", "istio", "knative", "kuma", "openshift", "smi")
 """Those whose definitions the sandbox doesn't have already."""
 
 

@@ -172,10 +172,10 @@ class Caches:
         if obj is None:
             self._start(resource)
             if not cache.tried.is_set() and self._group is not None:
-                raise Unreachable("GET", resource.path(namespace, name), "its kind is being listed")
+                raise Unreachable("GET", self._client.path(resource, namespace, name), "its kind is being listed")
             if cache.is_stub(namespace, name):
                 self._asked.add(ref_to(resource, namespace, name))
-                raise Unreachable("GET", resource.path(namespace, name), "it is being read")
+                raise Unreachable("GET", self._client.path(resource, namespace, name), "it is being read")
         return obj
 
     def peek(self, resource: Resource, namespace: str, name: str) -> Json | None:

@@ -95,11 +95,14 @@ STRATEGIES: dict[str, Strategy] = {
     "unchecked": strategy(STEPS, skipAnalysis=True),
     "pod by pod": strategy({"iterations": 0, "maxWeight": 0}),
 }
+CONNECTIONS: dict[str, Json] = {"TCPRoute": {}, "TLSRoute": {"hosts": ["app.test"]}}
+"""Kinds of route of `gatewayapi:v1`, each with what a spec says of it besides."""
 CAN = {
     **{each: {WEIGHT, BACK} for each in ("alb", "apisix", "openshift", "routeRefs")},
     **{each: {WEIGHT, BACK} for each in ("skipper", "smi:v1alpha1", "traefik")},
     **{each: {WEIGHT, BACK, MIRROR, CHOICE} for each in ("contour", "gloo", "kuma")},
     **{each: {WEIGHT, BACK, MIRROR, CHOICE, COOKIES, AHEAD} for each in ("gatewayapi:v1", "istio")},
+    **{each: {WEIGHT, BACK} for each in CONNECTIONS},
     "kubernetes": set[str](),
     "nginx": {WEIGHT, BACK, CHOICE},
     "in place": {WEIGHT},
@@ -258,7 +261,10 @@ class Cell(SafeWorld):
 def cell(canary: Make, name: str, kind: str, provider: str, outcome: str) -> Cell:
     """A world in which a version is deployed after a minute, and comes to this end."""
     chosen = STRATEGIES[name]
-    gateway = {"gatewayRefs": [{"name": "gateway"}]} if provider == "gatewayapi:v1" else {}
+    gateway: Json = {"gatewayRefs": [{"name": "gateway"}]} if provider in ("gatewayapi:v1", *CONNECTIONS) else {}
+    if provider in CONNECTIONS:
+        gateway |= {"routeKind": provider, **CONNECTIONS[provider]}
+        provider = "gatewayapi:v1"
     start = STARTS.get(provider, {}) if kind != "StatefulSet" else {}
     spec = {
         "targetRef": {"apiVersion": "v1" if kind == "Service" else "apps/v1", "kind": kind, "name": "app"},

@@ -25,6 +25,8 @@ SCHEMAS = {
     "RouteTable": json.loads((HERE / "schemas/routetable-v1.json").read_text()),
     "Ingress": json.loads((HERE / "schemas/ingress-v1.json").read_text()),
     "Route": json.loads((HERE / "schemas/route-v1.json").read_text()),
+    "TCPRoute": json.loads((HERE / "schemas/tcproute-v1.json").read_text()),
+    "TLSRoute": json.loads((HERE / "schemas/tlsroute-v1.json").read_text()),
     "TraefikService": json.loads((HERE / "schemas/traefikservice-v1alpha1.json").read_text()),
     "VirtualService": json.loads((HERE / "schemas/virtualservice-v1.json").read_text()),
     "TrafficSplit": json.loads((HERE / "schemas/trafficsplit-v1alpha3.json").read_text()),

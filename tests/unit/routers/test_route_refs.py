@@ -58,6 +58,8 @@ def path(service: str) -> Json:
 ROUTES: Mapping[str, Json] = {
     "HTTPRoute": route(GATEWAY, "HTTPRoute", {"parentRefs": [{"name": "edge"}], "rules": rules()}),
     "GRPCRoute": route(GATEWAY, "GRPCRoute", {"rules": rules("app-primary")}),
+    "TCPRoute": route(GATEWAY, "TCPRoute", {"rules": rules()[2:]}),
+    "TLSRoute": route(GATEWAY, "TLSRoute", {"hostnames": ["shop.example"], "rules": rules()[2:]}),
     "VirtualService": route(
         ISTIO,
         "VirtualService",
