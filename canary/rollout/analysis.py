@@ -13,7 +13,7 @@ from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Action, Decision, Event, KeepVersionServices, Route, ScaleTarget
 from canary.rollout.ending import PROMOTING, held, roll_back, rolling_back
 from canary.rollout.gates import WAITING_FOR_APPROVAL, to_promotion, to_step
-from canary.rollout.glance import ENOUGH, glance
+from canary.rollout.glance import ENOUGH, glance, glanced_at
 from canary.rollout.look import SILENT, WAITING_FOR_PODS, examine, give_up_on_pods, hold, hold_ends
 from canary.rollout.plan import EVERYBODY, NO_STEP, Step
 from canary.rollout.replica_weights import Count
@@ -50,7 +50,7 @@ def progress(s: Situation) -> Decision:
     due = _look_due(s)
     if due is None or s.now < due:
         return glance(s, _wait(s, due))
-    return _look(s)
+    return glanced_at(s, _look(s))
 
 
 def _scale_from_nothing(s: Situation, seen: Readiness) -> Decision:

@@ -7,8 +7,9 @@ from canary.api.analysis import Metric
 from canary.api.status import CheckStatus, Verdict
 from canary.rollout.situation import Situation
 from metrics.judge import Compared, Comparison, Outcome, Promise, Rule, judge
+from metrics.question import Empty
 from metrics.reading import Compared as Counted
-from metrics.reading import Reading
+from metrics.reading import Reading, Unread
 
 
 def compared(s: Situation, readings: Mapping[int, Reading]) -> dict[int, Comparison]:
@@ -38,6 +39,20 @@ def check_of(found: Comparison, reading: Reading) -> CheckStatus:
         time=reading.time,
         samples=round(found.canary.requests),
         message=found.message,
+    )
+
+
+def not_made(metric: Metric, reading: Reading) -> CheckStatus:
+    """The verdict where the requests of the two versions could not be asked for, or none were counted."""
+    said = reading.said
+    reason = said.reason if isinstance(said, Empty | Unread) else "the answer has no counts of two versions"
+    return CheckStatus(
+        name=metric.name,
+        verdict=Verdict.UNAVAILABLE if isinstance(said, Unread) else Verdict.NO_DATA,
+        threshold="primary",
+        query=reading.query,
+        time=reading.time,
+        message=f"{metric.name} can't be compared: {reason}",
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from canary.api.analysis import Advance
 from canary.api.canary import Canary
-from canary.api.status import CheckStatus
+from canary.api.status import CheckStatus, Phase
 from canary.rollout.decision import Decision
 from canary.rollout.ending import roll_back
 from canary.rollout.facts import MetricQuestion
@@ -55,6 +55,14 @@ def glance(s: Situation, waiting: Decision) -> Decision:
         status = s.evolve(reason=ENOUGH, message=judged.checks[0].message, checks=_with(s, judged.checks))
         return Decision(status=status, reason=ENOUGH, wake=s.now)
     return waiting
+
+
+def glanced_at(s: Situation, looked: Decision) -> Decision:
+    """A look after which it is glanced, where metrics are compared."""
+    stays = looked.wake is not None and looked.status.phase is Phase.PROGRESSING
+    if not s.canary.analysis.comparisons or not stays:
+        return looked
+    return replace(looked, wake=_sooner(looked.wake, s.now + time_between(s.canary)))
 
 
 def time_between(canary: Canary) -> timedelta:

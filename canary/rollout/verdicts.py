@@ -100,6 +100,8 @@ def hook_failures(s: Situation, questions: Iterable[HookQuestion]) -> tuple[tupl
 
 def check_of(metric: Metric, reading: Reading) -> CheckStatus:
     """The verdict on what a metrics server said of a metric, as the status keeps it."""
+    if metric.compare_to is not None:
+        return comparisons.not_made(metric, reading)
     judged = verdict.judge(metric.name, Threshold(metric.limits.min, metric.limits.max), reading)
     return CheckStatus(
         name=judged.name,

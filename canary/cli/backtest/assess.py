@@ -92,8 +92,7 @@ def _metric(
     threshold = Threshold(metric.limits.min, metric.limits.max)
     question, recorded = gathered.questions[index], gathered.metrics[index]
     if question is None or recorded is None:
-        why = f"it asks {subject.kind(metric)}, not Prometheus: taken as passing"
-        return MetricReport(metric.name, threshold, "", "", why, 0, 0, 0, None, {}, blame, ())
+        return MetricReport(metric.name, threshold, "", "", subject.skipped(metric), 0, 0, 0, None, {}, blame, ())
     there = sorted(value for value in recorded.values if not math.isnan(value))
     return MetricReport(
         name=metric.name,

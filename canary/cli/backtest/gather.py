@@ -11,7 +11,7 @@ from typing import Protocol
 
 from canary.api.analysis import Metric
 from canary.cli.backtest.grid import Grid
-from canary.cli.backtest.inputs import PROMETHEUS, InputError, Subject
+from canary.cli.backtest.inputs import InputError, Subject
 from canary.cli.backtest.recording import FetchError, Recorded, Server, fetch
 from canary.cli.backtest.when import span
 from canary.cli.backtest.workload import ORDER, Workload, choose, rewrite_for
@@ -153,10 +153,10 @@ async def gather(
 
 
 def _questions(subject: Subject, access: Access, workload: Workload) -> tuple[Question | None, ...]:
-    """What each metric asks about a workload; None for those that ask another kind of metrics server."""
+    """What each metric asks about a workload; None for those that are not played."""
     rewrite = rewrite_for(workload, subject.canary)
     return tuple(
-        access.grant(_question(subject, index, metric, rewrite)) if subject.kind(metric) == PROMETHEUS else None
+        None if subject.skipped(metric) else access.grant(_question(subject, index, metric, rewrite))
         for index, metric in enumerate(subject.canary.analysis.metrics)
     )
 

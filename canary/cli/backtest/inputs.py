@@ -47,6 +47,13 @@ class Subject:
         template = self.template(metric)
         return PROMETHEUS if template is None else template.spec.provider.type
 
+    def skipped(self, metric: Metric) -> str:
+        """Why a metric is not played; empty where it is."""
+        if metric.compare_to is not None:
+            return "it is compared with the primary's at the time: taken as passing"
+        kind = self.kind(metric)
+        return "" if kind == PROMETHEUS else f"it asks {kind}, not Prometheus: taken as passing"
+
 
 def load(files: Iterable[Path], *, name: str, namespace: str, mesh_provider: str) -> Subject:
     """Read the Canary and see that it can run.

@@ -100,7 +100,13 @@ class Policy:
 
     def __init__(self, canary: Canary, *, weighted: bool) -> None:
         # What comes after a failure, or after a promotion, is no part of it.
-        analysis = canary.analysis.replace(webhooks=(), step_weight_rollback=0, bake=None)
+        analysis = canary.analysis.replace(
+            webhooks=(),
+            step_weight_rollback=0,
+            bake=None,
+            # Comparisons are taken as passing, by their numbers as by the clock.
+            metrics=tuple(each.replace(compare_to=None) for each in canary.analysis.metrics),
+        )
         changes = {"analysis": analysis, "canary_analysis": None, "suspend": False, "revert_on_deletion": False}
         metadata = Metadata(name=canary.name, namespace=canary.namespace, generation=1)
         self._canary = canary.replace(spec=canary.spec.replace(**changes), metadata=metadata)

@@ -364,6 +364,17 @@ def test_metrics_of_another_kind_of_server_are_left_out_and_named(
     assert lag["skipped"] == "it asks datadog, not Prometheus: taken as passing"
 
 
+def test_comparisons_are_left_out_and_named(
+    spec: Path, backtest: Backtest, asked: list[Question], capsys: pytest.CaptureFixture[str]
+) -> None:
+    limited = "{name: request-success-rate, thresholdRange: {min: 99}, interval: 1m}"
+    spec.write_text(spec.read_text().replace(limited, "{name: request-success-rate, compareTo: primary}"))
+    assert backtest(*FROM_TO, "-q", "-o", "json") == 0
+    rate = json.loads(capsys.readouterr().out)["metrics"][0]
+    assert rate["skipped"] == "it is compared with the primary's at the time: taken as passing"
+    assert asked
+
+
 @pytest.mark.usefixtures("asked")
 def test_templates_may_be_in_files_of_their_own(
     spec: Path, tmp_path: Path, backtest: Backtest, capsys: pytest.CaptureFixture[str]

@@ -58,13 +58,24 @@ def test_what_is_tolerated_is_no_fault(canary: Make, play: Play) -> None:
     assert play(canary(**compared()), V2, versions=failing(1)).endings == (Ending.FAILED,)
 
 
-def test_on_evidence_a_step_ends_as_soon_as_it_is_there(canary: Make, play: Play) -> None:
+@pytest.mark.parametrize("latency", [timedelta(0), SECOND])
+def test_on_evidence_a_step_ends_as_soon_as_it_is_there(canary: Make, play: Play, latency: timedelta) -> None:
     by_clock = play(canary(**compared(tolerance=1)), V2)
-    sooner = play(canary(**compared(tolerance=1), advance="onEvidence"), V2)
+    sooner = play(canary(**compared(tolerance=1), advance="onEvidence"), V2, latency=latency)
 
     assert sooner.weights == by_clock.weights
     assert sooner.endings == (Ending.PROMOTED,)
     assert took(sooner) <= 0.3 * took(by_clock)
+
+
+@pytest.mark.parametrize("latency", [timedelta(0), SECOND])
+def test_a_version_that_fails_at_a_later_step_goes_at_once_too(canary: Make, play: Play, latency: timedelta) -> None:
+    versions = {"v2": Version(readings=(Reading(50.0, RATE, weight=30),))}
+    line = play(canary(**compared()), V2, versions=versions, latency=latency)
+
+    assert line.weights == (0, 10, 20, 30, 0)
+    (failing, _), (out, _) = line.weight_changes[3:]
+    assert out - failing <= 12 * SECOND
 
 
 def test_too_few_requests_are_waited_for_and_said(canary: Make, play: Play) -> None:
@@ -88,6 +99,22 @@ def test_an_outage_of_the_metrics_server_proves_nothing(canary: Make, play: Play
 
     assert play(canary(**compared()), V2, metrics_down=down).endings == (Ending.PROMOTED,)
     assert play(canary(**compared()), V2, metrics_down=down, versions=failing(50)).endings == (Ending.FAILED,)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"metrics_down": (Window(70 * SECOND, 1000 * SECOND),)}, "MetricsUnavailable"),
+        ({"versions": {"v2": Version(readings=(Reading(None, RATE),))}}, "NoData"),
+    ],
+)
+def test_what_can_t_be_compared_is_held_and_says_why(
+    canary: Make, play: Play, fields: dict[str, Any], reason: str
+) -> None:
+    line = play(canary(**compared()), V2, limit=timedelta(minutes=4), **fields)
+
+    assert (line.weights, line.status.reason) == ((0, 10), reason)
+    assert line.status.message.startswith(f"{RATE} can't be compared: ")
 
 
 def test_other_metrics_are_judged_beside(canary: Make, play: Play) -> None:
