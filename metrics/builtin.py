@@ -285,6 +285,16 @@ def template_of(metric: str, provider: str) -> str:
     return _first(_QUERIES[metric](source) for source in _sources(provider))
 
 
+def series_of(metric: str, provider: str) -> tuple[str, ...]:
+    """The series that the query of a built-in metric looks at, best source first.
+
+    Raises:
+        MisconfiguredError: there are no built-in metrics for that provider.
+    """
+    found = (source.duration if metric == REQUEST_DURATION else source.count for source in _sources(provider))
+    return tuple(dict.fromkeys(found))
+
+
 def requests_of(provider: str) -> str:
     """The query template of the requests a second that the built-in metrics rest on.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
@@ -28,6 +28,7 @@ class Question:
         headers: extra request headers, in order; a name may come more than once.
         insecure: whether the server's certificate goes unchecked.
         region: the provider's region, where it has regions.
+        series: what the query of a built-in metric looks at; the first of these that there is answers.
     """
 
     name: str
@@ -42,6 +43,13 @@ class Question:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     insecure: bool = False
     region: str = ""
+    series: tuple[str, ...] = ()
+
+    def explained(self, sample: Sample) -> Sample:
+        """An answer, which tells where nothing was found what had been looked for."""
+        if not isinstance(sample, Empty) or not self.series:
+            return sample
+        return replace(sample, reason=f"{sample.reason}; looked for: {', '.join(self.series)}")
 
 
 @dataclass(frozen=True, slots=True)

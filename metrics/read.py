@@ -36,7 +36,7 @@ async def _said(question: Question, connections: Connections, now: datetime) -> 
     response = await ask(connections, question, request, provider.deadline)
     if (simpler := provider.simpler(question, response)) is not None:
         response = await ask(connections, question, simpler, provider.deadline)
-    return provider.parse(response, Span.of(question, now))
+    return question.explained(provider.parse(response, Span.of(question, now)))
 
 
 async def trouble(question: Question, connections: Connections, now: datetime) -> Unread | None:

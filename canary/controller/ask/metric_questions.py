@@ -62,6 +62,7 @@ def question_of(canary: Canary, metric: Metric, asking: Asking) -> Question:
         since=asking.since,
         unit=UNITS.get(metric.name, ""),
         address=canary.spec.metrics_server or asking.server,
+        series=() if metric.query else builtin.series_of(metric.name, asking.provider),
     )
 
 

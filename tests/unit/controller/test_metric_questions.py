@@ -56,6 +56,7 @@ def test_a_built_in_metric_asks_the_spec_s_own_server_first() -> None:
         assert question.interval == timedelta(seconds=90)
         assert 'kubernetes_namespace="shop"' in question.query
         assert "[90s]" in question.query
+        assert question.series == ("http_request_duration_seconds",)
 
 
 def test_pods_that_are_named_alike_in_both_versions_are_asked_for_by_name() -> None:

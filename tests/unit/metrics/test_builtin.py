@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from metrics.builtin import TRAFFIC, query_of, requests_of, template_of
+from metrics.builtin import TRAFFIC, query_of, requests_of, series_of, template_of
 from metrics.errors import MisconfiguredError
 from metrics.templates import Model
 from metrics.threshold import UNITS
@@ -165,6 +165,16 @@ def test_skipper_names_are_written_with_underscores(model: Model) -> None:
 def test_durations_are_in_milliseconds(provider: str) -> None:
     seconds = "_seconds" in template_of("request-duration", provider)
     assert template_of("request-duration", provider).rstrip(")").endswith("* 1000") is seconds
+
+
+@pytest.mark.parametrize("provider", sorted(TRAFFIC))
+@pytest.mark.parametrize("metric", BOTH)
+def test_what_a_query_looks_at_is_named(metric: str, provider: str) -> None:
+    named, query = series_of(metric, provider), template_of(metric, provider)
+    # A duration stands there as the parts of its histogram.
+    found = {re.sub(r"_(bucket|sum|count)$", "", each) for each in re.findall(r"(\w+)\{(?!\{)", query)}
+    assert {re.sub(r"_(bucket|sum|count)$", "", each) for each in named} == found
+    assert len(named) == len(set(named))
 
 
 def test_unknown_names_are_refused_with_those_there_are() -> None:

@@ -62,6 +62,18 @@ async def test_a_number_is_judged(value: str, kind: type, ask: Ask, now: datetim
 
 
 @pytest.mark.parametrize(
+    ("series", "end"), [((), "gets no requests"), (("a_total", "b"), "gets no requests; looked for: a_total, b")]
+)
+async def test_without_data_it_is_told_what_was_looked_for(
+    series: tuple[str, ...], end: str, ask: Ask, now: datetime
+) -> None:
+    async with Connections(QUESTIONS, Server([vector("NaN")])) as clients:
+        verdict = await evaluate(replace(ask(), series=series), clients, now)
+    assert isinstance(verdict, NoData)
+    assert verdict.reason.endswith(end)
+
+
+@pytest.mark.parametrize(
     ("answer", "cause", "reason"),
     [
         (Response(503, b"starting"), Cause.SERVER_ERROR, "HTTP 503: Service Unavailable"),
