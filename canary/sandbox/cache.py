@@ -8,7 +8,7 @@ from pathlib import Path
 
 from canary.sandbox import binaries, golang
 
-_BUILT = re.compile(rf"({'|'.join(re.escape(recipe.folder) for recipe in binaries.RECIPES)})-v[\d.]+-[0-9a-f]{{8}}")
+_BUILT = re.compile(rf"({'|'.join(re.escape(recipe.folder) for recipe in binaries.RECIPES)})-v[\w.-]+-[0-9a-f]{{8}}")
 _TOOLCHAIN = re.compile(r"go-[\d.]+(\.part)?")
 
 
