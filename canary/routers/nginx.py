@@ -25,12 +25,16 @@ HEADER, COOKIE = f"{PREFIX}canary-by-header", f"{PREFIX}canary-by-cookie"
 HEADER_VALUE, HEADER_PATTERN = f"{HEADER}-value", f"{HEADER}-pattern"
 AFFINITY, AFFINITY_OF_CANARY = f"{PREFIX}affinity", f"{PREFIX}affinity-canary-behavior"
 
-FOLLOWS = timedelta(seconds=5)
+FOLLOWS = timedelta(seconds=7)
 """How long requests may go on as before after a canary Ingress has changed.
 
-ingress-nginx itself fetches its backends once a second: measured, the last request went the old way up to 1 s after the
-write. Traefik in its place waits for `providers.providersThrottleDuration`, 2 s where nobody sets it, and twice that
-where another configuration comes in between. Nothing in a cluster tells which of the two it is.
+ingress-nginx takes changes no more often than every 3.3 s (`--sync-rate-limit`, 0.3 a second where nobody sets it), any
+Ingress or EndpointSlice of the cluster being one; then its nginx fetches the backends once a second. Measured, the last
+request went the old way up to 3.9 s after the write, 1 s where nothing else had changed just before. The rest is for
+the time that a change takes where nginx has to read its files again, which is seconds in large clusters.
+
+Traefik in its place waits for `providers.providersThrottleDuration`, 2 s where nobody sets it, and twice that where
+another configuration comes in between. Nothing in a cluster tells which of the two it is.
 """
 
 _PLAIN = re.compile(r"[-._~a-zA-Z0-9/: ]+")
