@@ -26,14 +26,14 @@ MARKER = "CANARY_SANDBOX_NAMESPACE"
 
 DNS_ADDRESS = "10.0.0.10"
 
-_CLONE_NEWNS = 0x00020000
+CLONE_NEWNS = 0x00020000
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWPID = 0x20000000
 _CLONE_NEWNET = 0x40000000
 _MNT_DETACH = 2
-_MS_BIND = 0x1000
-_MS_REC = 0x4000
-_MS_PRIVATE = 0x40000
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
 _PR_SET_PDEATHSIG = 1
 _SIOCSIFADDR = 0x8916
 _SIOCSIFFLAGS = 0x8914
@@ -193,7 +193,7 @@ def _set_namespaces(init: int) -> None:
         if Path(f"/proc/{init}/ns/{kind}").stat().st_ino != Path(f"/proc/self/ns/{kind}").stat().st_ino
     ]
     for kind, number in opened:
-        _check(_libc().setns(number, 0), f"{kind} namespace")
+        check(libc().setns(number, 0), f"{kind} namespace")
         os.close(number)
 
 
@@ -207,11 +207,17 @@ def _execute(command: list[str], env: dict[str, str]) -> None:
         os._exit(127)
 
 
-def _libc() -> ctypes.CDLL:
+def libc() -> ctypes.CDLL:
+    """The C library, for what Python has no function for."""
     return ctypes.CDLL(None, use_errno=True)
 
 
-def _check(result: int, what: str) -> None:
+def check(result: int, what: str) -> None:
+    """See that a function of the C library did it.
+
+    Raises:
+        OSError: it did not.
+    """
     if result != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
@@ -219,34 +225,35 @@ def _check(result: int, what: str) -> None:
 
 def _unshare() -> None:
     """Take new namespaces; without the right to, as the root of a new user namespace."""
-    wanted = _CLONE_NEWNS | _CLONE_NEWPID | _CLONE_NEWNET
+    wanted = CLONE_NEWNS | _CLONE_NEWPID | _CLONE_NEWNET
     uid, gid = os.getuid(), os.getgid()
-    if uid == 0 and _libc().unshare(wanted) == 0:
+    if uid == 0 and libc().unshare(wanted) == 0:
         return
-    _check(_libc().unshare(wanted | _CLONE_NEWUSER), "new user namespace")
+    check(libc().unshare(wanted | _CLONE_NEWUSER), "new user namespace")
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
     Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
 
 
-def _mount(source: str, target: str, kind: str | None, flags: int) -> int:
+def mount(source: str, target: str, kind: str | None, flags: int) -> int:
+    """Have what is at one path at another, too, by the system call of this name; 0, or -1 where it can't be done."""
     encoded = kind.encode() if kind else None
-    return int(_libc().mount(source.encode(), target.encode(), encoded, flags, None))
+    return int(libc().mount(source.encode(), target.encode(), encoded, flags, None))
 
 
 def _private_files() -> None:
     """Give the namespace its own name resolution and its own view of processes."""
-    _check(_mount("none", "/", None, _MS_REC | _MS_PRIVATE), "private mounts")
-    _mount("proc", "/proc", "proc", 0)  # where a container masks /proc this fails, and costs only a view
+    check(mount("none", "/", None, MS_REC | MS_PRIVATE), "private mounts")
+    mount("proc", "/proc", "proc", 0)  # where a container masks /proc this fails, and costs only a view
     folder = tempfile.mkdtemp(prefix="canary-netns-")
-    _check(_mount("tmpfs", folder, "tmpfs", 0), "private files")
+    check(mount("tmpfs", folder, "tmpfs", 0), "private files")
     for name, text in (("resolv.conf", _RESOLV_CONF), ("nsswitch.conf", _NSSWITCH), ("hosts", _HOSTS)):
         own, target = Path(folder, name), Path("/etc", name)
         own.write_text(text)
         if target.exists():
-            _check(_mount(str(own), os.path.realpath(target), None, _MS_BIND), f"own {target}")
+            check(mount(str(own), os.path.realpath(target), None, MS_BIND), f"own {target}")
     # What is mounted elsewhere stays; the folder goes, and nothing is left behind.
-    _check(_libc().umount2(folder.encode(), _MNT_DETACH), "private files")
+    check(libc().umount2(folder.encode(), _MNT_DETACH), "private files")
     Path(folder).rmdir()
 
 
@@ -268,7 +275,7 @@ def _interface(control: socket.socket, name: bytes, request: int, value: bytes) 
 
 def _die_with_parent(alive: int) -> None:
     """Ask for SIGKILL at the parent's death; `alive` is a pipe that only living starters hold open."""
-    _check(_libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL), "prctl")
+    check(libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL), "prctl")
     if select.select([alive], [], [], 0)[0]:
         os._exit(125)
 
@@ -331,7 +338,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not command:
         parser.error("no command given")
     if given.die_with_parent:
-        _check(_libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL), "prctl")
+        check(libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL), "prctl")
     try:
         return run(command, pid_file=given.pid_file)
     except NamespaceError as error:
