@@ -7,7 +7,7 @@ NETNS := $(BIN)/python -m canary.sandbox.netns --
 LANES := --dist loadfile --tx "3*popen//python=$(NETNS) $(BIN)/python"
 
 .DEFAULT_GOAL := help
-.PHONY: help parts flagger helm gateways demo test test-fast test-gateways test-slow lint types unit cluster e2e bench study crds requirements clean
+.PHONY: help parts flagger helm gateways more-gateways demo test test-fast test-gateways test-slow lint types unit cluster e2e bench study crds requirements clean
 
 help: ## Show what there is to do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,7 +41,7 @@ test: ## Run all checks and tests but the slow ones and those of test-gateways
 
 test-fast: lint types unit ## Run the checks and the pure tests
 
-test-gateways: flagger gateways ## Run more tests behind gateways beside Traefik: kills, handing over, routes of others
+test-gateways: flagger gateways more-gateways ## Run more tests behind gateways beside Traefik; Envoy Gateway and ingress-nginx
 	$(BIN)/python -m pytest tests/e2e -m gateways $(LANES)
 
 test-slow: parts ## Run the tests that take a quarter of an hour in real time
@@ -70,6 +70,9 @@ helm: parts ## Build Helm, by which a test reads the chart
 gateways: parts ## Build the gateways that tests of routers need beside Traefik
 	$(BIN)/python -m canary.sandbox.binaries contour pilot-discovery istio-analyze
 
+more-gateways: parts ## Build those that only test-gateways and the benchmark of speed need
+	$(BIN)/python -m canary.sandbox.binaries envoy-gateway ingress-nginx
+
 cluster: helm gateways ## Run the tests on a real API server
 	$(BIN)/python -m pytest tests/cluster $(LANES)
 
@@ -79,7 +82,7 @@ flagger: parts ## Build the real Flagger, whose Canaries a test takes over
 e2e: flagger gateways ## Run the tests with real gateway, Prometheus and traffic
 	$(BIN)/python -m pytest tests/e2e -m "not slow and not gateways" $(LANES)
 
-bench: parts $(if $(filter speed,$(BENCH)),flagger gateways)
+bench: parts $(if $(filter speed,$(BENCH)),flagger gateways more-gateways)
 bench: ## Measure speed, requests and memory; BENCH="storm --against REV" says what, and beside which revision
 	$(NETNS) $(BIN)/python -m bench $(BENCH)
 

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from canary.kube.types import HTTP_PROXY, HTTP_ROUTE, INGRESS, TRAEFIK_SERVICE, VIRTUAL_SERVICE, Json, Resource
 from canary.sandbox.gateway import Gateway
+from canary.sandbox.gateways import ingress_nginx
 from canary.sandbox.gateways.contour import CONTOUR
+from canary.sandbox.gateways.envoy_gateway import ENVOY_GATEWAY
+from canary.sandbox.gateways.ingress_nginx import INGRESS_NGINX
 from canary.sandbox.gateways.istio import GATEWAY, ISTIO, NAMESPACE
 from canary.sandbox.gateways.nginx import NGINX
 from canary.sandbox.gateways.traefik import TRAEFIK
@@ -13,6 +16,8 @@ from canary.sandbox.scenario import NAME, PORT
 
 THROTTLE = 4.5
 """Seconds after which Traefik takes a change at once: it takes one in two seconds, in two places."""
+SYNCHRONISED = 4.5
+"""Seconds after which ingress-nginx takes a change at once: it takes one in 3.3 seconds."""
 CALM = 2.0
 """Seconds after which no other gateway has anything left to do."""
 
@@ -64,10 +69,15 @@ def _object(resource: Resource, name: str, namespace: str, spec: Json) -> Json:
     return {**head, "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
 
-def _ingress(namespace: str, host: str) -> Json:
+def _ingress(of_class: str) -> Callable[[str, str], Json]:
     backend = {"service": {"name": NAME, "port": {"number": PORT}}}
-    rule = {"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
-    return _object(INGRESS, "theirs", namespace, {"ingressClassName": "nginx", "rules": [rule]})
+    http = {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}
+
+    def ingress(namespace: str, host: str) -> Json:
+        spec = {"ingressClassName": of_class, "rules": [{"host": host, "http": http}]}
+        return _object(INGRESS, "theirs", namespace, spec)
+
+    return ingress
 
 
 def _front(namespace: str, host: str) -> Json:
@@ -104,12 +114,23 @@ EVERYWHERE = (
         INGRESS,
         name="theirs-canary",
         quiet=THROTTLE,
-        theirs=_ingress,
+        theirs=_ingress("nginx"),
         spec=_INGRESS_REF,
     ),
     Behind("Contour, HTTPProxy", CONTOUR, "contour", HTTP_PROXY, theirs=_front),
     Behind("Contour, HTTPRoute", CONTOUR, _GATEWAY_API, HTTP_ROUTE, service=_attached(CONTOUR)),
     Behind("Istio, HTTPRoute", ISTIO, _GATEWAY_API, HTTP_ROUTE, service=_attached(ISTIO)),
     ISTIO_ROUTE,
+    Behind("Envoy Gateway, HTTPRoute", ENVOY_GATEWAY, _GATEWAY_API, HTTP_ROUTE, service=_attached(ENVOY_GATEWAY)),
+    Behind(
+        "ingress-nginx, Ingress",
+        INGRESS_NGINX,
+        "nginx",
+        INGRESS,
+        name="theirs-canary",
+        quiet=SYNCHRONISED,
+        theirs=_ingress(ingress_nginx.CLASS),
+        spec=_INGRESS_REF,
+    ),
 )
 """In this order gateways are started, each with the first that needs it."""

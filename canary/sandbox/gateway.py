@@ -22,6 +22,10 @@ class Program:
         arguments: the words behind it, with places to be filled in as `Gateway` has them.
         ready_url: it is ready once a GET of this address is answered with 2xx.
         environment: variables added to those of this process, with the same places.
+        before: commands that must end well before each start, with the same places, and with `{program}` and `{python}`
+            for the paths of the program and of this Python.
+        places: folders that it, and these commands, find at fixed paths: from path to folder, with the same places.
+            They are made.
     """
 
     part: str
@@ -29,6 +33,8 @@ class Program:
     arguments: tuple[str, ...]
     ready_url: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    before: tuple[tuple[str, ...], ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

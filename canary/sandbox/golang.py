@@ -62,6 +62,21 @@ class Go:
         if process.returncode != 0:
             raise GoError("\n".join(last))
 
+    def module(self, name: str, *, folder: Path) -> Path:
+        """Where a module's files lie, of the version that a folder's go.mod asks for.
+
+        Raises:
+            GoError: it is not to be had.
+        """
+        command = [str(self.command), "list", "-m", "-f", "{{.Dir}}", name]
+        try:
+            result = subprocess.run(  # noqa: S603 - our own command
+                command, cwd=folder, env=self._environment(), capture_output=True, text=True, check=True
+            )
+        except subprocess.CalledProcessError as error:
+            raise GoError(str(error.stderr).strip()) from error
+        return Path(result.stdout.strip())
+
     def _environment(self) -> dict[str, str]:
         fixed = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
         flags = "-mod=readonly -buildvcs=false"

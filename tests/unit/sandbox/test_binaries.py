@@ -165,6 +165,13 @@ def test_the_cache_is_listed_and_cleaned_of_what_builds_have_left(tmp_path: Path
     assert cache.clean() == 0
 
 
+def test_what_any_recipe_builds_is_listed(tmp_path: Path) -> None:
+    """Also of a module without releases, whose version is a time and a revision."""
+    for recipe in RECIPES:
+        program(cache_folder() / "bin" / recipe.key / "tool")
+    assert {each.path.name for each in cache.kept()} == {recipe.key for recipe in RECIPES}
+
+
 def test_nothing_is_built_inside_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no network there to fetch anything from."""
     monkeypatch.setenv(netns.MARKER, "1")
@@ -235,6 +242,42 @@ def test_a_recipe_with_other_sources_of_its_own_has_another_key(
         (tmp_path / "hey/own/main.go").write_text(text)
         keys.add(HEY.key)
     assert len(keys) == 3
+
+
+def test_a_recipe_that_needs_other_files_has_another_key() -> None:
+    keys = {HEY.key, replace(HEY, debian=("nginx",)).key, replace(HEY, files=("example.com/a", "etc")).key}
+    assert len(keys) == 3
+
+
+def test_the_files_that_programs_need_lie_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a module, which one may write to, and those of Debian's packages."""
+    module = tmp_path / "module"
+    (module / "etc/inner").mkdir(parents=True)
+    (module / "etc/inner/a").write_text("theirs")
+    (module / "etc/inner/a").chmod(0o444)
+    program(tmp_path / "path" / "go").write_text(GO % f'[ "$1" = list ] && echo {module}; exit 0')
+    program(tmp_path / "path" / "apt-get").write_text('#!/bin/sh\nfor word; do :; done\necho > "$word.deb"\n')
+    program(tmp_path / "path" / "dpkg-deb").write_text('#!/bin/sh\necho "$2" > "$3/unpacked"\n')
+    recipe = replace(HEY, files=("example.com/module", "etc"), debian=("tool",))
+    monkeypatch.setattr(binaries, "RECIPES", (recipe,))
+    folder = ensure(("hey",))["hey"].parent
+    (folder / "files/inner/a").write_text("ours")
+    assert (module / "etc/inner/a").read_text() == "theirs"
+    assert [path.name for path in (folder / "debian").iterdir()] == ["unpacked"]
+    assert (folder / "debian/unpacked").read_text().endswith("/tool.deb\n")
+
+
+def test_packages_of_debian_that_are_not_to_be_had_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = replace(HEY, debian=("tool", "library"))
+    monkeypatch.setattr(binaries, "RECIPES", (recipe,))
+    program(tmp_path / "path" / "go").write_text(GO % "exit 0")
+    with pytest.raises(ToolMissingError, match="it needs tool, library, and this machine has no apt-get"):
+        ensure(("hey",))
+    program(tmp_path / "path" / "apt-get").write_text("#!/bin/sh\necho 'E: no such package' >&2; exit 100\n")
+    program(tmp_path / "path" / "dpkg-deb")
+    with pytest.raises(ToolMissingError, match=r"E: no such package .try `apt-get update` first"):
+        ensure(("hey",))
+    assert find("hey") is None
 
 
 def test_every_recipe_builds_the_version_it_names() -> None:

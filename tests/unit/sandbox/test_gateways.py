@@ -1,6 +1,7 @@
 """A gateway of the sandbox is a value: its programs, and what lies in the cluster and in files for them."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,6 +53,30 @@ def test_places_in_files_words_and_variables_are_filled_in(assembly: Assembly, t
     assert json.loads((folder / "a.json").read_text()) == {"folder": str(folder)}
 
 
+def test_a_program_starts_after_what_must_run_before_it_and_finds_its_folders(
+    assembly: Assembly, tmp_path: Path
+) -> None:
+    program = Program(
+        "part",
+        "tool",
+        ("serve", "a b"),
+        "http://10.0.0.99/",
+        before=(("{program}", "prepare", "{folder}"), ("{python}", "-c", "")),
+        places={"/certs": "{folder}/certs"},
+    )
+    [part] = assembly.gateway(replace(PLAIN, programs=(program,)), {"tool": Path("/bin/tool")})
+    folder = tmp_path / "gateways/plain"
+    command = part.command()
+    end = command.index("--") + 1
+    assert command[:end] == [
+        *(sys.executable, "-m", "canary.sandbox.places"),
+        *(f"{folder}/root", f"/certs={folder}/certs", "--"),
+    ]
+    script = f"/bin/tool prepare {folder} && {sys.executable} -c '' && exec /bin/tool serve 'a b'"
+    assert command[end:] == ["/bin/sh", "-c", script]
+    assert "PYTHONPATH" in part.environment
+
+
 def test_its_programs_are_among_those_that_a_cluster_needs(tmp_path: Path) -> None:
     options = Options(gateways=(TRAEFIK, PLAIN, replace(PLAIN, name="other")))
     needed = Assembly(options, tmp_path, lambda failure: None).programs()
@@ -80,7 +105,8 @@ def test_a_sandbox_in_the_background_has_the_same_gateways(tmp_path: Path) -> No
 def test_all_that_it_needs_is_there(gateway: Gateway) -> None:
     assert {*gateway.binaries} <= {*binaries.PROGRAMS, *binaries.ON_DEMAND}
     assert [name for name in gateway.schemas if not (MANIFESTS / name).is_file()] == []
-    words = " ".join(word for program in gateway.programs for word in program.arguments)
+    programs = gateway.programs
+    words = " ".join(word for program in programs for each in (program.arguments, *program.before) for word in each)
     assert [name for name in gateway.files if f"{{folder}}/{name}" not in words] == []
 
 
