@@ -17,12 +17,16 @@ from canary.sandbox.options import CONTROLLER, Options
 from canary.sandbox.prometheus import Scraping
 from deploy.rights import families, rules_of
 from tests.tools.clusters import cluster, namespace, pytest_pyfunc_call, running_cluster
-from tests.tools.gateways import contour, istio, nginx
+from tests.tools.gateways import contour, envoy_gateway, ingress_nginx, istio, nginx
+from tests.tools.two_versions import api
 
 __all__ = [
+    "api",
     "cluster",
     "cluster_options",
     "contour",
+    "envoy_gateway",
+    "ingress_nginx",
     "istio",
     "namespace",
     "nginx",

@@ -9,6 +9,8 @@ import pytest_asyncio
 from canary.kube.types import HTTP_PROXY, HTTP_ROUTE, INGRESS, VIRTUAL_SERVICE, Json, Resource
 from canary.sandbox.gateway import Gateway
 from canary.sandbox.gateways.contour import CONTOUR
+from canary.sandbox.gateways.envoy_gateway import ENVOY_GATEWAY
+from canary.sandbox.gateways.ingress_nginx import CLASS, INGRESS_NGINX
 from canary.sandbox.gateways.istio import GATEWAY, ISTIO, NAMESPACE
 from canary.sandbox.gateways.nginx import NGINX
 from canary.sandbox.harness import Rig
@@ -25,6 +27,7 @@ class Behind:
     """How an application is reached.
 
     Args:
+        provider: the Canary's.
         gateway: by which gateway.
         route: by which kind of object of ours.
         theirs: the object of the users that leads there, where they have one.
@@ -32,6 +35,7 @@ class Behind:
         spec: what else it says.
     """
 
+    provider: str
     gateway: Gateway
     route: Resource
     theirs: Callable[[Scenario], tuple[Resource, Json] | None] = lambda _: None
@@ -43,26 +47,46 @@ def front(scenario: Scenario) -> tuple[Resource, Json]:
     return HTTP_PROXY, {"virtualhost": {"fqdn": scenario.host}, "includes": [{"name": NAME}]}
 
 
-def ingress(scenario: Scenario) -> tuple[Resource, Json]:
+def attached(gateway: Gateway) -> "Behind":
+    """By the Gateway API."""
+    return Behind(
+        "gatewayapi:v1",
+        gateway,
+        HTTP_ROUTE,
+        service=lambda each: {"hosts": [each.host], "gatewayRefs": [gateway.parent]},
+    )
+
+
+def annotated(gateway: Gateway, of_class: str) -> "Behind":
+    """By an Ingress of theirs, of a class."""
+    reference = {"apiVersion": INGRESS.api_version, "kind": INGRESS.kind, "name": "theirs"}
+    return Behind(
+        "nginx",
+        gateway,
+        INGRESS,
+        theirs=lambda each: ingress(each, of_class),
+        spec=lambda _: {"ingressRef": reference},
+    )
+
+
+def ingress(scenario: Scenario, of_class: str) -> tuple[Resource, Json]:
     backend = {"service": {"name": NAME, "port": {"number": PORT}}}
     paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
-    return INGRESS, {"ingressClassName": "nginx", "rules": [{"host": scenario.host, "http": {"paths": paths}}]}
+    return INGRESS, {"ingressClassName": of_class, "rules": [{"host": scenario.host, "http": {"paths": paths}}]}
 
 
 BEHIND = {
-    "contour": Behind(CONTOUR, HTTP_PROXY, theirs=front),
-    "gatewayapi:v1": Behind(
-        CONTOUR, HTTP_ROUTE, service=lambda each: {"hosts": [each.host], "gatewayRefs": [CONTOUR.parent]}
-    ),
+    "contour": Behind("contour", CONTOUR, HTTP_PROXY, theirs=front),
+    "contour, gatewayapi:v1": attached(CONTOUR),
+    "envoy gateway": attached(ENVOY_GATEWAY),
     "istio": Behind(
-        ISTIO, VIRTUAL_SERVICE, service=lambda each: {"hosts": [each.host], "gateways": [f"{NAMESPACE}/{GATEWAY}"]}
+        "istio",
+        ISTIO,
+        VIRTUAL_SERVICE,
+        service=lambda each: {"hosts": [each.host], "gateways": [f"{NAMESPACE}/{GATEWAY}"]},
     ),
-    "nginx": Behind(
-        NGINX,
-        INGRESS,
-        theirs=ingress,
-        spec=lambda _: {"ingressRef": {"apiVersion": INGRESS.api_version, "kind": INGRESS.kind, "name": "theirs"}},
-    ),
+    "traefik, nginx": annotated(NGINX, "nginx"),
+    "ingress-nginx": annotated(INGRESS_NGINX, CLASS),
 }
 
 
@@ -81,9 +105,8 @@ async def kill_and_start(rig: Rig) -> None:
     await part.start()
 
 
-@pytest.mark.parametrize("provider", BEHIND)
-async def test_killed_at_a_step_at_promotion_and_at_its_end(killable: Rig, provider: str) -> None:
-    behind = BEHIND[provider]
+@pytest.mark.parametrize("behind", BEHIND.values(), ids=BEHIND)
+async def test_killed_at_a_step_at_promotion_and_at_its_end(killable: Rig, behind: Behind) -> None:
     await killable.cluster.open(behind.gateway)
     async with Scenario.on(killable, behind.route, behind.gateway.url) as scenario:
         if (found := behind.theirs(scenario)) is not None:
@@ -92,7 +115,7 @@ async def test_killed_at_a_step_at_promotion_and_at_its_end(killable: Rig, provi
             head = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
             await killable.apply({**head, "spec": spec})
         service = {"port": PORT, **behind.service(scenario)}
-        made = canary_of(killable.namespace, {"interval": "3s"}, provider=provider, service=service)
+        made = canary_of(killable.namespace, {"interval": "3s"}, provider=behind.provider, service=service)
         made["spec"] |= behind.spec(scenario)
         await scenario.initialise(made)
         async with scenario.traffic(RATE) as traffic:
