@@ -16,8 +16,8 @@ from canary.sandbox.scenario import NAME, PORT
 
 THROTTLE = 4.5
 """Seconds after which Traefik takes a change at once: it takes one in two seconds, in two places."""
-SYNCHRONISED = 4.5
-"""Seconds after which ingress-nginx takes a change at once: it takes one in 3.3 seconds."""
+SYNCHRONISED = 10.0
+"""Seconds after which ingress-nginx takes a change at once: one in 3.3 seconds, and the last of several twice."""
 CALM = 2.0
 """Seconds after which no other gateway has anything left to do."""
 
