@@ -18,6 +18,7 @@ PROVIDERS = {name: of[0].names[0] for name, of in families().items()}
 SWITCHES = {
     "network-policy": "networkPolicy.enabled=true",
     "network-policy-egress": "networkPolicyEgress.enabled=true",
+    "metric-apis": "metricApis.enabled=true",
     "owner-references": "ownerReferences.enabled=true",
     "route-refs": "routeRefs.enabled=true",
     "pod-monitor": "podMonitor.enabled=true",
