@@ -22,7 +22,11 @@ from metrics.wire import Headers, Request, Response
 KEYS = (ACCESS_KEY, SECRET_KEY, SESSION)
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
-_OF_AWS = re.compile(r"[a-z0-9.-]+\.(amazonaws\.com|amazonaws\.com\.cn|api\.aws)")
+_OF_AWS = re.compile(
+    r"([a-z0-9-]+\.)*(monitoring|aps-workspaces)\.[a-z0-9-]+\.((vpce\.)?amazonaws\.com(\.cn)?|api\.aws)"
+    r"|[a-z0-9-]+\.[a-z0-9-]+\.es\.amazonaws\.com(\.cn)?"
+)
+"""The services that are asked for metrics: other hosts of that domain are anybody's, as those of API Gateway."""
 
 
 def region_of(question: Question) -> str:

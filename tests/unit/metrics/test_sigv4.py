@@ -103,6 +103,8 @@ def test_the_controllers_own_role_is_shown_to_aws_alone() -> None:
         assert own(address, STATIC) == keys
     for address in (
         "https://amazonaws.com.example.org",
+        "https://abc123.execute-api.eu-west-1.amazonaws.com",
+        "https://monitoring.eu-west-1.amazonaws.com.example.org",
         "http://monitoring.eu-west-1.amazonaws.com",
         "https://example.org/amazonaws.com",
         "https://x@example.org#.amazonaws.com",
