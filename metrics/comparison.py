@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from metrics.access.grants import Grants
 from metrics.builtin import counted, model_for
-from metrics.connections import ask
+from metrics.conversation import Conversation
 from metrics.errors import ProviderError, UnreadableError
 from metrics.judge import Counts, Look
 from metrics.providers.base import unexpected
@@ -98,11 +99,12 @@ async def compare(question: Question, span: Span, connections: Connections) -> R
         span: the time that is compared.
         connections: where the question goes.
     """
+    talk = Conversation(question, connections, Grants(), span.now)
     try:
-        request = PROMETHEUS.build(question, span.now)
-        said: Said = read(await ask(connections, question, request, PROMETHEUS.deadline), span)
+        request = PROMETHEUS.build(await talk.admitted(PROMETHEUS), span.now)
+        said: Said = read(await talk.send(request, PROMETHEUS.deadline), span)
     except ProviderError as error:
-        said = unread(question, error)
+        said = unread(question, error, talk)
     return Reading.of(question, said, span.now)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import quote
 
 import outbound.errors
 from metrics.errors import (
+    CUT,
     MisconfiguredError,
     ProviderError,
     TimedOutError,
@@ -13,7 +15,6 @@ from metrics.errors import (
     UnreachableError,
     UnreadableError,
 )
-from metrics.question import Question
 from outbound.connections import Connections, Manner
 from outbound.errors import (
     CannotAskError,
@@ -35,20 +36,19 @@ _SHORTEST_SECRET = 4
 """Characters of what is blotted out at least: less would blot out words."""
 
 
-async def ask(connections: Connections, question: Question, request: Request, deadline: float) -> Response:
+async def ask(connections: Connections, request: Request, deadline: float) -> Response:
     """Send a request, and read the whole answer.
 
     Args:
         connections: where to send it.
-        question: what is asked.
-        request: the provider's request for it.
+        request: the provider's request.
         deadline: seconds that the whole may take.
 
     Raises:
         ProviderError: there is no answer.
     """
     try:
-        answer = await connections.send(replace(request, insecure=question.insecure), deadline)
+        answer = await connections.send(request, deadline)
     except OutboundError as error:
         raise _meant(error) from error
     if answer.leads_to:
@@ -59,13 +59,37 @@ async def ask(connections: Connections, question: Question, request: Request, de
     return answer
 
 
-def without_secrets(question: Question, text: str) -> str:
-    """The text without anything that lets the question in: a server may repeat what it was sent."""
-    values = [*question.credentials.values(), *(value for _, value in question.headers)]
-    parts = {part for value in values for part in (value.strip(), value.strip().rpartition(" ")[2])}
-    for part in sorted((each for each in parts if len(each) >= _SHORTEST_SECRET), key=len, reverse=True):
+def blotted(secrets: Iterable[str], text: str) -> str:
+    """The text without the secrets, their lines and their last words: a server may repeat what it was sent."""
+    lines = (line.strip() for value in secrets for line in (value, *value.splitlines()))
+    parts = {form for line in lines for part in _parts(line) for form in (part, quote(part, safe=""))}
+    long = sorted((each for each in parts if len(each) >= _SHORTEST_SECRET), key=len, reverse=True)
+    for part in long:
         text = text.replace(part, "***")
-    return text
+    return _without_beginning(text, long)
+
+
+def _parts(secret: str) -> Iterator[str]:
+    """A secret, the word behind that for its kind, and the password of an address."""
+    yield " ".join(secret.split())
+    yield secret.rpartition(" ")[2]
+    if "://" in secret:
+        yield secret.partition("://")[2].rpartition("@")[0].partition(":")[2]
+
+
+def _without_beginning(text: str, secrets: Sequence[str]) -> str:
+    """The text without what a cut has left of a secret at its end."""
+    if not text.endswith(CUT):
+        return text
+    shown = text.removesuffix(CUT)
+    begun = (
+        length
+        for secret in secrets
+        for length in range(min(len(secret), len(shown)), _SHORTEST_SECRET - 1, -1)
+        if shown.endswith(secret[:length])
+    )
+    longest = max(begun, default=0)
+    return f"{shown[: len(shown) - longest]}***{CUT}" if longest else text
 
 
 def _meant(error: OutboundError) -> ProviderError:

@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil, isfinite
 
+from metrics.access.grants import Grants
 from metrics.builtin import Requests, counted, model_for
-from metrics.connections import ask
+from metrics.conversation import Conversation
 from metrics.errors import ProviderError, UnreadableError
 from metrics.providers.base import unexpected
 from metrics.providers.prometheus import PROMETHEUS, data_of
@@ -102,7 +103,8 @@ async def count(provider: str, question: Question, connections: Connections, now
     """
     try:
         request = PROMETHEUS.build(question, now)
-        return read(provider, question, await ask(connections, question, request, PROMETHEUS.deadline))
+        talk = Conversation(question, connections, Grants(), now)
+        return read(provider, question, await talk.send(request, PROMETHEUS.deadline))
     except ProviderError:
         return None
 

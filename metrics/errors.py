@@ -20,6 +20,8 @@ from typing import ClassVar
 from metrics.reading import Cause
 
 _LONGEST = 500
+CUT = "…"
+"""What stands at the end of a text that is cut."""
 
 
 class ProviderError(Exception):
@@ -33,7 +35,7 @@ class ProviderError(Exception):
 
     def __init__(self, text: str) -> None:
         line = " ".join(text.split())
-        super().__init__(line if len(line) <= _LONGEST else line[:_LONGEST] + "…")
+        super().__init__(line if len(line) <= _LONGEST else line[:_LONGEST] + CUT)
 
 
 class MisconfiguredError(ProviderError):

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from metrics.connections import ask, without_secrets
+from metrics.access.grants import Grants
+from metrics.conversation import Conversation
 from metrics.errors import EmptyRangeError, MisconfiguredError, ProviderError, UnreadableError
-from metrics.providers.prometheus import data_of, request_of
+from metrics.providers.prometheus import PROMETHEUS, data_of, request_of
 from metrics.question import Question
 from metrics.wire import Request
 from outbound.connections import Connections
@@ -78,11 +79,13 @@ async def query_range(
     """
     if end < start or step <= timedelta(0):
         raise MisconfiguredError(f"there is no range from {start} to {end} in steps of {step}")
+    talk = Conversation(question, connections, Grants(), end)
     try:
-        answer = await ask(connections, question, _request(question, start, end, step), deadline)
+        admitted = await talk.admitted(PROMETHEUS)
+        answer = await talk.send(_request(admitted, start, end, step), deadline)
         result = data_of(answer).get("result")
     except ProviderError as error:
-        raise type(error)(without_secrets(question, str(error))) from error
+        raise type(error)(talk.told(error)) from error
     if not isinstance(result, list):
         raise _unexpected()
     found = [series for series in map(_series, result) if series.points]

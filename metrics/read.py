@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from metrics.connections import ask, without_secrets
+from metrics.access.grants import Grants
+from metrics.conversation import Conversation
 from metrics.errors import ProviderError
 from metrics.providers import provider_of
 from metrics.question import Question, Sample, Span
@@ -13,50 +14,57 @@ from metrics.wire import place
 from outbound.connections import Connections
 
 
-async def read(question: Question, connections: Connections, now: datetime) -> Reading:
+async def read(question: Question, connections: Connections, now: datetime, grants: Grants | None = None) -> Reading:
     """Ask a metrics server; outside trouble becomes `Unread`, never an error.
 
     Args:
         question: what to ask.
         connections: where the question goes.
         now: the time of asking, for queries over a time range and for the reading.
+        grants: where tokens are kept that have to be fetched first; None for nowhere.
 
     Returns:
-        What was said, within the provider's deadline, or twice that where the server refuses to be told something.
+        What was said, within the provider's deadline, or twice that where the server refuses to be told something, and
+        five seconds more where a token has to be fetched.
     """
+    talk = Conversation(question, connections, grants or Grants(), now)
     try:
-        return Reading.of(question, await _said(question, connections, now), now)
+        return Reading.of(question, await _said(question, talk, now), now)
     except ProviderError as error:
-        return Reading.of(question, unread(question, error), now)
+        return Reading.of(question, unread(question, error, talk), now)
 
 
-async def _said(question: Question, connections: Connections, now: datetime) -> Sample:
+async def _said(question: Question, talk: Conversation, now: datetime) -> Sample:
     provider = provider_of(question.provider)
-    request = provider.build(question, now)
-    response = await ask(connections, question, request, provider.deadline)
-    if (simpler := provider.simpler(question, response)) is not None:
-        response = await ask(connections, question, simpler, provider.deadline)
-    return question.explained(provider.parse(response, Span.of(question, now)))
+    admitted = await talk.admitted(provider)
+    parse = provider.reader(admitted)
+    response = await talk.send(provider.build(admitted, now), provider.deadline)
+    if (simpler := provider.simpler(admitted, response)) is not None:
+        response = await talk.send(simpler, provider.deadline)
+    return question.explained(parse(response, Span.of(question, now)))
 
 
-async def trouble(question: Question, connections: Connections, now: datetime) -> Unread | None:
+async def trouble(
+    question: Question, connections: Connections, now: datetime, grants: Grants | None = None
+) -> Unread | None:
     """See whether the question's server is there and lets us in, without asking the question.
 
     Returns:
         None where it is and does, within the provider's deadline; else why not.
     """
+    talk = Conversation(question, connections, grants or Grants(), now)
     try:
         provider = provider_of(question.provider)
-        request = provider.probe(question, now)
-        provider.accept(await ask(connections, question, request, provider.deadline))
+        request = provider.probe(await talk.admitted(provider), now)
+        provider.accept(await talk.send(request, provider.deadline))
     except ProviderError as error:
-        return unread(question, error)
+        return unread(question, error, talk)
     return None
 
 
-def unread(question: Question, error: ProviderError) -> Unread:
+def unread(question: Question, error: ProviderError, talk: Conversation) -> Unread:
     """What an error says that a question met, without its secrets."""
-    return Unread(error.cause, f"{_who(question)}: {without_secrets(question, str(error))}")
+    return Unread(error.cause, f"{_who(question)}: {talk.told(error)}")
 
 
 def _who(question: Question) -> str:

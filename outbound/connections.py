@@ -13,8 +13,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -24,7 +22,6 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-import certifi
 from yarl import URL
 
 from outbound.errors import (
@@ -39,6 +36,7 @@ from outbound.errors import (
 from outbound.message import Headers, Request, Response, basic, check
 from outbound.resolver import Resolver
 from outbound.slots import Slots
+from outbound.tls import context
 
 Transport = Callable[[Request], Awaitable[Response]]
 """Sends one request; it may raise what the HTTP library raises."""
@@ -89,7 +87,9 @@ class Connections:
         self._manner = manner
         self._transport = transport or self._send
         self._slots = Slots(manner.total, manner.per_host)
-        self._open: dict[bool, aiohttp.ClientSession] = {}
+        self._open: aiohttp.ClientSession | None = None
+        # A connection is used again by those of the same context only.
+        self._context = lru_cache(maxsize=64)(context)
         self._proxy_for = lru_cache(maxsize=256)(_proxy_for)
 
     async def send(self, request: Request, deadline: float) -> Response:
@@ -127,9 +127,9 @@ class Connections:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for session in self._open.values():
-            await session.close()
-        self._open.clear()
+        if self._open is not None:
+            await self._open.close()
+        self._open = None
 
     async def _follow(self, request: Request) -> Response:
         followed = 0
@@ -164,16 +164,18 @@ class Connections:
     async def _send(self, request: Request) -> Response:
         url = _url(request.url)
         headers = [each for each in request.headers if each[0].lower() != "accept-encoding"]
-        proxy, entry = _proxy(request.proxy or self._proxy_for(url.scheme, url.host or ""))
+        named = "" if request.direct else request.proxy or self._proxy_for(url.scheme, url.host or "")
+        proxy, entry = _proxy(named)
         if url.scheme == "http":
             headers += entry
-        answer = await self._session(insecure=request.insecure).request(
+        answer = await self._session().request(
             request.method,
             url,
             headers=headers,
             data=request.body,
             proxy=proxy,
             proxy_headers=dict(entry),
+            ssl=self._context(request.tls, insecure=request.insecure),
             allow_redirects=False,
         )
         try:
@@ -201,18 +203,16 @@ class Connections:
                 raise TooLargeError(f"the answer is larger than {_size(largest)}")
         return bytes(body[:largest])
 
-    def _session(self, *, insecure: bool) -> aiohttp.ClientSession:
-        session = self._open.get(insecure)
-        if session is None:
+    def _session(self) -> aiohttp.ClientSession:
+        if self._open is None:
             idle = self._manner.idle
-            trusted: ssl.SSLContext | bool = False if insecure else _trusted()
             # How many connections there are hangs on the turns that are given.
             connector = (
-                aiohttp.TCPConnector(limit=0, keepalive_timeout=idle, ssl=trusted, resolver=Resolver())
+                aiohttp.TCPConnector(limit=0, keepalive_timeout=idle, resolver=Resolver())
                 if idle
-                else aiohttp.TCPConnector(limit=0, force_close=True, ssl=trusted, resolver=Resolver())
+                else aiohttp.TCPConnector(limit=0, force_close=True, resolver=Resolver())
             )
-            session = self._open[insecure] = aiohttp.ClientSession(
+            self._open = aiohttp.ClientSession(
                 connector=connector,
                 headers={**_HEADERS, "Accept": self._manner.accept},
                 skip_auto_headers=("Content-Type",),
@@ -220,7 +220,7 @@ class Connections:
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(total=None),  # the deadline of the whole holds
             )
-        return session
+        return self._open
 
 
 def _url(address: str) -> URL:
@@ -284,21 +284,6 @@ def _proxy_for(scheme: str, host: str) -> str:
     """The proxy that the environment names for a server; looked up once each, as that takes longer than a request."""
     named = getproxies()
     return "" if proxy_bypass(host) else named.get(scheme) or named.get("all") or ""
-
-
-def _trusted() -> ssl.SSLContext:
-    """The authorities that are trusted.
-
-    Raises:
-        CannotAskError: those that the environment names can't be read.
-    """
-    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    try:
-        if folder and not file:
-            return ssl.create_default_context(capath=folder)
-        return ssl.create_default_context(cafile=file or certifi.where())
-    except OSError as error:
-        raise CannotAskError(f"SSL_CERT_FILE names no certificates of authorities ({error.strerror})") from None
 
 
 def _size(count: int) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from outbound.errors import CannotAskError
+from outbound.tls import USUAL, Tls
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -35,6 +36,8 @@ class Request:
         body: the body, None for none.
         insecure: whether the server's certificate goes unchecked.
         proxy: address of the proxy to go through; empty for the one that the environment names, if any.
+        direct: whether it goes through no proxy at all, as what is on this machine.
+        tls: whom it trusts, and by which certificate it shows itself.
     """
 
     method: str
@@ -43,6 +46,8 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     insecure: bool = False
     proxy: str = field(default="", repr=False)
+    direct: bool = False
+    tls: Tls = USUAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,14 @@ PROVIDER_TYPES = (
     "dynatrace",
     "keptn",
     "splunk",
+    "elasticsearch",
+    "loki",
+    "opensearch",
+    "skywalking",
+    "wavefront",
+    "web",
 )
+"""Flagger's, and those beyond them."""
 
 
 class MetricProvider(Model):

@@ -8,11 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 from urllib.parse import parse_qsl, urlencode
 
+from metrics.access.http import KEYS, authorization
 from metrics.errors import MisconfiguredError
 from metrics.providers.base import (
     Provider,
     address_of,
-    credential,
     newest,
     number,
     of_series,
@@ -21,7 +21,7 @@ from metrics.providers.base import (
     unexpected,
 )
 from metrics.question import ANY_TIME, Question, Sample, Span
-from metrics.wire import Headers, Request, Response, basic, join
+from metrics.wire import Request, Response, join
 
 
 def build(question: Question, now: datetime) -> Request:
@@ -79,15 +79,7 @@ def _request(question: Question, query: str) -> Request:
     if not any(name == "target" for name, _ in pairs):
         raise MisconfiguredError("a graphite query names a target, as in target=stats.errors")
     parameters = urlencode([*((name, value) for name, value in pairs if name != "format"), ("format", "json")])
-    return Request("GET", join(address_of(question), "/render", parameters), _headers(question))
-
-
-def _headers(question: Question) -> Headers:
-    if not question.credentials:
-        return question.headers
-    username = credential(question.credentials, "username", "graphite", encoded=True)
-    password = credential(question.credentials, "password", "graphite", encoded=True)
-    return (*question.headers, basic(username, password))
+    return Request("GET", join(address_of(question), "/render", parameters), authorization(question))
 
 
 GRAPHITE = Provider(
@@ -96,5 +88,5 @@ GRAPHITE = Provider(
     parse=parse,
     probe=probe,
     accept=accept,
-    credentials=("username", "password"),
+    credentials=KEYS,
 )

@@ -1,5 +1,7 @@
 """Prometheus, and whatever speaks its query API: Thanos, Mimir, VictoriaMetrics, managed services.
 
+Amazon's is asked with a signature where the template has a region, Google's with a token of a service account.
+
 The numbers are those of the scalar, or of all series of the vector. NaN is none: it comes from dividing by no requests.
 """
 
@@ -9,14 +11,18 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from http.client import BAD_REQUEST
 from math import ceil
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
-from metrics.errors import MisconfiguredError, QueryError, ServerError, TimedOutError
+from metrics.access import aws, google, oauth2
+from metrics.access.grants import Grant
+from metrics.access.http import KEYS, authorization
+from metrics.access.own import Own
+from metrics.errors import QueryError, ServerError, TimedOutError
 from metrics.providers.base import (
     Json,
     Provider,
+    Regions,
     address_of,
-    credential,
     of_series,
     raise_for_status,
     read_object,
@@ -24,7 +30,7 @@ from metrics.providers.base import (
     words_of,
 )
 from metrics.question import ANY_TIME, Empty, Question, Sample, Span
-from metrics.wire import Headers, Request, Response, basic, join
+from metrics.wire import Request, Response, join
 
 _USUAL = timedelta(minutes=5)
 """How far Prometheus looks back for a sample where nothing else is said."""
@@ -88,24 +94,25 @@ def accept(response: Response) -> None:
     data_of(response)
 
 
-def authorization(question: Question) -> Headers:
-    """The headers that let a question in: its own, and those its credentials make.
+def grant(question: Question, environment: Own, now: datetime) -> Grant | Mapping[str, str] | None:
+    """What a managed Prometheus lets in, or the token that the Secret stands for."""
+    if question.region:
+        return aws.own(question, environment, now) if aws.needs_own(question) else None
+    if google.ACCOUNT in question.credentials or _is_google(question):
+        return google.token(question, environment, now)
+    return oauth2.grant(question)
 
-    Raises:
-        MisconfiguredError: the Secret has neither `token` nor both `username` and `password`.
-    """
-    credentials = question.credentials
-    if not credentials:
-        return question.headers
-    if "token" in credentials:
-        token = credential(credentials, "token", question.provider)
-        return (*question.headers, ("Authorization", f"Bearer {token}"))
-    if "username" not in credentials and "password" not in credentials:
-        msg = f"the {question.provider} provider needs token, or username and password, in its Secret"
-        raise MisconfiguredError(msg)
-    username = credential(credentials, "username", question.provider, encoded=True)
-    password = credential(credentials, "password", question.provider, encoded=True)
-    return (*question.headers, basic(username, password))
+
+def own(question: Question) -> bool:
+    """Whether the Secret has nothing for a managed Prometheus."""
+    if question.region:
+        return aws.needs_own(question)
+    return google.ACCOUNT not in question.credentials and _is_google(question)
+
+
+def _is_google(question: Question) -> bool:
+    """Whether it is Google's, and nothing else lets the question in."""
+    return urlsplit(question.address).hostname == google.HOST and not question.credentials
 
 
 def _request(question: Question, query: str, **options: str) -> Request:
@@ -183,5 +190,9 @@ PROMETHEUS = Provider(
     probe=probe,
     accept=accept,
     simpler=simpler,
-    credentials=("token", "username", "password"),
+    credentials=KEYS,
+    grant=grant,
+    own=own,
+    seal=aws.sealed("aps"),
+    regions=Regions.ALLOWED,
 )

@@ -19,6 +19,7 @@ SWITCHES = {
     "network-policy": "networkPolicy.enabled=true",
     "network-policy-egress": "networkPolicyEgress.enabled=true",
     "owner-references": "ownerReferences.enabled=true",
+    "metric-apis": "metricApis.enabled=true",
     "route-refs": "routeRefs.enabled=true",
     "pod-monitor": "podMonitor.enabled=true",
     "priority": "podPriorityClassName=system-cluster-critical",

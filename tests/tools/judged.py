@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from metrics.access.grants import Grants
 from metrics.question import Question
 from metrics.read import read
 from metrics.reading import Reading, Said
@@ -14,6 +15,8 @@ def judged(question: Question, said: Said, now: datetime) -> Verdict:
     return judge(question.name, question.threshold, Reading.of(question, said, now))
 
 
-async def evaluate(question: Question, connections: Connections, now: datetime) -> Verdict:
+async def evaluate(
+    question: Question, connections: Connections, now: datetime, grants: Grants | None = None
+) -> Verdict:
     """Ask a metrics server, and judge what it says."""
-    return judge(question.name, question.threshold, await read(question, connections, now))
+    return judge(question.name, question.threshold, await read(question, connections, now, grants))

@@ -11,6 +11,7 @@ from canary.api.analysis import Metric
 from canary.api.canary import Canary
 from canary.api.metrictemplate import MetricTemplate, parse_metric_template
 from canary.api.problems import InvalidResource
+from canary.controller.ask import api_server
 from canary.controller.ask.metric_questions import Asking, began_of, question_of, window_of
 from canary.controller.ask.metric_subjects import Workload, rewrite_for
 from canary.controller.ask.secrets import read_secret
@@ -35,8 +36,12 @@ from canary.routers.registry import provider_of
 from canary.workloads.pods import diagnose
 from canary.workloads.registry import target_for
 from metrics import counts, templates
+from metrics.access.grants import Grants
 from metrics.comparison import compare
+from metrics.connections import QUESTIONS
 from metrics.errors import MisconfiguredError
+from metrics.providers import is_in_cluster
+from metrics.providers.kubernetes import place_of
 from metrics.read import read
 from metrics.reading import Cause, Reading, Unread
 from outbound.connections import Connections
@@ -76,6 +81,8 @@ class Asker:
         self._hooks = hooks
         self._servers = servers
         self._now = now
+        self._api = Connections(QUESTIONS, api_server.transport(client))
+        self._grants = Grants()
 
     async def __call__(self, canary: Canary, question: Question) -> Answer:
         """Ask one question."""
@@ -132,7 +139,8 @@ class Asker:
         except (_Unaskable, MisconfiguredError, templates.TemplateError, InvalidResource, KubeError) as error:
             reason = error.reason if isinstance(error, _Unaskable) else str(error)
             return Reading(said=Unread(Cause.MISCONFIGURED, reason), interval=interval, time=now)
-        return await read(question, self._servers, now)
+        way = self._api if is_in_cluster(question) else self._servers
+        return await read(question, way, now, self._grants)
 
     async def _question(self, canary: Canary, metric: Metric, *, primary: bool) -> metrics.question.Question:
         template = self._template(canary, metric) if metric.template_ref is not None else None
@@ -145,7 +153,13 @@ class Asker:
             rewrite=rewrite_for(Workload.PRIMARY if primary else Workload.CANARY, canary),
             since=began_of(canary, primary=primary),
         )
-        return question_of(canary, metric, asking)
+        question = question_of(canary, metric, asking)
+        if template is not None and is_in_cluster(question) and not self._options.cross_namespace_refs:
+            namespace = place_of(question).namespace
+            if namespace != template.namespace:
+                reason = f"it asks about namespace {namespace}, and references to other namespaces are switched off"
+                raise _Unaskable(reason)
+        return question
 
     def _names_of_pods(self, canary: Canary) -> str:
         """A regular expression for the pods of the new version, where they are named alike in both versions."""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from canary.api.addresses import is_header_value, is_web_address
 from canary.api.canary import Canary
 from canary.api.meta import NamespacedName
-from canary.api.metrictemplate import MetricTemplate, parse_metric_template
+from canary.api.metrictemplate import MetricProvider, MetricTemplate, parse_metric_template
 from canary.api.problems import InvalidResource, Problem
 from canary.controller.ask.metric_questions import STRAYS, strays
 from canary.controller.lookup import Found, Gap
-from metrics.providers import SUPPORTED
+from metrics.providers import PROVIDERS, SUPPORTED, Regions
 from outbound.message import OF_THE_CONNECTION
 
 _NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
@@ -68,8 +68,8 @@ def _of_template(template: MetricTemplate) -> Iterator[Problem]:
     if provider.type not in SUPPORTED:
         remedy = f"write one of {', '.join(sorted(SUPPORTED))}"
         yield Problem("spec.provider.type", f"{provider.type} can't be asked", remedy)
-    elif provider.region:
-        yield Problem("spec.provider.region", f"{provider.type} has no regions", "take it out")
+    else:
+        yield from _of_region(provider)
     if provider.address and not is_web_address(provider.address):
         # It may hold a password.
         yield Problem("spec.provider.address", "is no address", "write one such as http://prometheus:9090")
@@ -80,3 +80,11 @@ def _of_template(template: MetricTemplate) -> Iterator[Problem]:
         elif name.lower() in OF_THE_CONNECTION:
             message = "belongs to the connection, which others use, too"
             yield Problem(f"spec.provider.headers.{name}", message, "take it out")
+
+
+def _of_region(provider: MetricProvider) -> Iterator[Problem]:
+    regions = PROVIDERS[provider.type].regions
+    if provider.region and regions is Regions.NONE:
+        yield Problem("spec.provider.region", f"{provider.type} has no regions", "take it out")
+    if not provider.region and regions is Regions.NEEDED:
+        yield Problem("spec.provider.region", f"{provider.type} needs one", "write one such as eu-west-1")

@@ -52,7 +52,7 @@ spec:
     spec:
       containers: [{name: app, image: "shop:1", ports: [{name: http, containerPort: 80}]}]
 """
-FILE_REFUSED = "MetricTemplate errors in prod: spec.provider.type: cloudwatch can't be asked; write one of"
+FILE_REFUSED = "MetricTemplate errors in prod: spec.provider.region: cloudwatch needs one; write one such"
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
-MODULES = {"pyyaml": "yaml"}
+MODULES = {"pyyaml": "yaml", "python-jsonpath": "jsonpath"}
 """The module of each package that is not called like it."""
 PART_OF = {"pydantic_core": "pydantic"}
 OURS = {"canary", "metrics", "outbound", "inbound", "loadtest"}
 BY_NAME = {"kubernetes_asyncio"}
 """Loaded by a text, not by an import."""
-WHERE_THERE_IS_ONE = {"rich"}
-"""Used for bars on a terminal where the sandbox's extra is installed."""
+WHERE_THERE_IS_ONE = {"rich", "cryptography"}
+"""Used where an extra is installed: for bars on a terminal, and to sign with the key of a Google service account."""
 
 
 def declared(root: Path) -> set[str]:

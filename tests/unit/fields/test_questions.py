@@ -138,7 +138,7 @@ def test_the_question_is_as_the_template_says(
 
 
 @pytest.mark.parametrize("field", [f"{PROVIDER}.region"])
-@pytest.mark.parametrize("kind", ["prometheus", "influxdb"])
+@pytest.mark.parametrize("kind", ["datadog", "influxdb"])
 def test_a_region_is_refused_where_there_are_none(
     document: Callable[..., Json], make: Callable[..., Canary], field: str, kind: str
 ) -> None:
@@ -148,13 +148,28 @@ def test_a_region_is_refused_where_there_are_none(
     assert refusals(make, document(TEMPLATE, {"spec.provider.type": kind})) == []
 
 
-@pytest.mark.parametrize("kind", ["cloudwatch", "stackdriver", "externalmetrics", "keptn", "splunk"])
-def test_a_server_that_cant_be_asked_is_refused_before_anything_is_rolled_out(
-    document: Callable[..., Json], make: Callable[..., Canary], kind: str
+@pytest.mark.parametrize("field", [f"{PROVIDER}.region"])
+@pytest.mark.parametrize("kind", ["cloudwatch", "prometheus", "opensearch"])
+def test_a_region_is_asked_where_there_are_some(
+    document: Callable[..., Json], make: Callable[..., Canary], field: str, kind: str
 ) -> None:
-    (found,) = refusals(make, document(TEMPLATE, {"spec.provider.type": kind}))
+    path = field.removeprefix("MetricTemplate.")
+    template = document(TEMPLATE, {"spec.provider.type": kind, path: "eu-west-1"})
+    assert refusals(make, template) == []
+    canary = make({f"{METRIC}.name": "errors", f"{METRIC}.templateRef.name": "errors"})
+    assert asked(canary, parse_metric_template(template)).region == "eu-west-1"
+
+
+def test_a_region_is_missed_where_there_must_be_one(document: Callable[..., Json], make: Callable[..., Canary]) -> None:
+    (found,) = refusals(make, document(TEMPLATE, {"spec.provider.type": "cloudwatch"}))
+    assert found.endswith("spec.provider.region: cloudwatch needs one; write one such as eu-west-1")
+
+
+def test_a_server_that_cant_be_asked_is_refused_before_anything_is_rolled_out(
+    document: Callable[..., Json], make: Callable[..., Canary]
+) -> None:
+    (found,) = refusals(make, document(TEMPLATE, {"spec.provider.type": "kayenta"}))
     assert found.startswith("spec.analysis.metrics[0].templateRef: MetricTemplate errors in shop: spec.provider.type")
-    assert found.endswith("write one of datadog, dynatrace, graphite, influxdb, newrelic, prometheus")
 
 
 def test_a_template_that_cant_be_read_is_named_with_what_is_wrong(

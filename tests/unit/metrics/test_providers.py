@@ -18,16 +18,18 @@ from metrics.threshold import Threshold
 from metrics.verdict import Fail, Pass
 from metrics.wire import Request, Response
 from tests.tools.judged import judged
+from tests.unit.metrics.known import KNOWN
 
 SECRETS = {
+    **{name: dict(known.secret) for name, known in KNOWN.items()},
     "datadog": {"datadog_api_key": "key", "datadog_application_key": "app"},
     "dynatrace": {"dynatrace_token": "tok"},
     "graphite": {"username": "me", "password": "pw"},
     "influxdb": {"org": "acme", "token": "tok"},
     "newrelic": {"newrelic_account_id": "42", "newrelic_query_key": "key"},
     "prometheus": {"token": "tok"},
+    "cloudwatch": {"aws_access_key_id": "AKID", "aws_secret_access_key": "key"},
 }
-QUERIES = {"graphite": "target=stats.errors&from=-5min"}
 
 
 class Ask(Protocol):
@@ -35,13 +37,14 @@ class Ask(Protocol):
 
 
 def asked(ask: Ask, provider: str, **changes: object) -> Question:
-    query = QUERIES.get(provider, "the query")
-    changes = {"address": "http://metrics/base", "query": query, "credentials": SECRETS[provider]} | changes
+    usual = {"address": "http://metrics/base", "query": KNOWN[provider].query, "credentials": SECRETS[provider]}
+    changes = usual | {"region": KNOWN[provider].region} | changes
     return ask(provider=provider, interval=timedelta(minutes=1), **changes)
 
 
 def build(ask: Ask, now: datetime, provider: str, **changes: object) -> tuple[Request, dict[str, list[str]]]:
-    request = PROVIDERS[provider].build(asked(ask, provider, **changes), now)
+    question = asked(ask, provider, **changes)
+    request = PROVIDERS[provider].seal(question, PROVIDERS[provider].build(question, now), now)
     return request, parse_qs(urlsplit(request.url).query)
 
 
@@ -291,7 +294,7 @@ def test_every_key_of_the_secret_that_a_provider_names_is_needed(provider: str, 
 def test_the_probe_takes_the_same_way_as_the_question(provider: str, ask: Ask, now: datetime) -> None:
     question = asked(ask, provider, headers=(("X-Own", "1"),))
     for request in (PROVIDERS[provider].probe(question, now), PROVIDERS[provider].build(question, now)):
-        assert request.url.startswith("http://metrics/base/")
+        assert request.url.startswith("http://metrics/base")
         assert ("X-Own", "1") in request.headers
 
 
@@ -316,7 +319,7 @@ def test_a_login_page_is_no_working_server(provider: str) -> None:
         PROVIDERS[provider].accept(Response(200, b"<html>"))
 
 
-ENCODED = {"username", "password", "org", "newrelic_account_id"}
+ENCODED = {"username", "password", "org", "newrelic_account_id", "project"}
 
 
 @pytest.mark.parametrize(("provider", "key"), [(each, key) for each in PROVIDERS.values() for key in each.credentials])
@@ -327,9 +330,9 @@ def test_no_key_of_a_secret_breaks_a_request_or_is_told(provider: Provider, key:
     }
     question = asked(ask, provider.name, credentials=credentials | {key: "SECRET\n\u00e9"})
     if key in ENCODED:
-        request = provider.build(question, now)
+        request = provider.seal(question, provider.build(question, now), now)
         assert all(value.isascii() and value.isprintable() for _, value in request.headers)
         return
     with pytest.raises(MisconfiguredError, match=key) as refused:
-        provider.build(question, now)
+        provider.seal(question, provider.build(question, now), now)
     assert "SECRET" not in str(refused.value)

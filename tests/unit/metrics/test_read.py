@@ -164,7 +164,7 @@ async def test_cancelling_ends_the_question(ask: Ask, now: datetime) -> None:
     [
         ({"address": "nonsense"}, "the address 'nonsense' is not an http:// or https:// URL"),
         ({"address": ""}, "the prometheus provider needs an address"),
-        ({"provider": "keptn"}, "'keptn' is not supported"),
+        ({"provider": "kayenta"}, "'kayenta' is not supported"),
         ({"credentials": {"username": "x"}}, "needs password in its Secret"),
     ],
 )
@@ -249,6 +249,16 @@ async def test_what_a_server_repeats_of_what_lets_a_question_in_is_not_told(
     assert isinstance(verdict, Unavailable)
     assert "*** may not ask this" in verdict.message
     assert "S3CRET" not in verdict.message
+
+
+@pytest.mark.parametrize("before", range(470, 500))
+async def test_a_text_that_is_cut_keeps_no_beginning_of_a_secret(before: int, ask: Ask, now: datetime) -> None:
+    words = json.dumps({"status": "error", "errorType": "bad_data", "error": "x" * before + "S3CRET-of-some-length"})
+    async with Connections(QUESTIONS, Server([Response(400, words.encode())])) as clients:
+        verdict = await evaluate(ask(credentials={"token": "S3CRET-of-some-length"}), clients, now)
+    assert isinstance(verdict, Unavailable)
+    assert "S3CR" not in verdict.message
+    assert "xxx" in verdict.message
 
 
 @pytest.mark.parametrize("key", ["token", "datadog_api_key", "dynatrace_token", "newrelic_query_key"])
