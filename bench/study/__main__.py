@@ -80,7 +80,7 @@ class Study:
         return f"### Healthy releases\n\n{_table(heading, rows)}\n\n![](images/judge-healthy.svg)"
 
     def _worse(self, part: int) -> str:
-        rows, bad = [], {"Flagger's rule": [], "this judge": []}
+        rows, bad = [], {"this judge": [], "Flagger's rule": []}
         for share in (0.05, 0.012, 1.0):
             for rate in RATES:
                 traffic, seed = Traffic(rate, canary=share), (self._seed, part, rate, int(1000 * share))

@@ -77,7 +77,7 @@ def drawn(title: str, x: Axis, y: Axis, curves: Sequence[Curve]) -> str:
         lines += [f'<circle cx="{across}" cy="{up}" r="3" fill="{colour}"/>' for across, up in points]
         up = points[-1][1]
         while any(abs(up - other) < 14 for other in taken):
-            up += 2
+            up -= 2
         taken.append(up)
         lines.append(f'<text x="{points[-1][0] + 8}" y="{up + 4}" fill="{colour}">{escape(curve.name)}</text>')
     return "\n".join([*lines, "</g>", "</svg>", ""])
