@@ -33,8 +33,11 @@ SHORTEST = timedelta(seconds=5)
 
 _LOOKS_A_STEP = 12
 _MOST_LOOKS = 600
+_BEFORE = timedelta(minutes=30)
+"""Time at least in which the promoted version alone is looked at: it tells what is usual, and whether failures come at
+once, without which the judge's promise is missed by far."""
+
 _LOOKS_BEFORE = 60
-"""Looks at the promoted version alone, from before: they tell what is usual, and whether its failures come at once."""
 
 _CANARY, _PROMOTED = "canary", "promoted"
 _ALL, _BAD = "all", "bad"
@@ -65,7 +68,7 @@ class Span:
         step = max(SHORTEST, timedelta(seconds=interval // timedelta(seconds=_LOOKS_A_STEP)))
         while now - since > _MOST_LOOKS * step:
             step *= 2
-        return cls(since, now, step, step * _LOOKS_BEFORE)
+        return cls(since, now, step, max(step * _LOOKS_BEFORE, step * math.ceil(_BEFORE / step)))
 
     @property
     def range(self) -> timedelta:

@@ -99,8 +99,8 @@ class Metric(Model):
     """Values for the template's variables."""
     compare_to: CompareTo | None = None
     """Judges request-success-rate by the primary's in place of a threshold, however often it is looked at."""
-    tolerance: Annotated[FiniteFloat, Field(json_schema_extra={"minimum": 0, "maximum": 99})] = 0.0
-    """By how many percent of its requests the canary may fail more often than what it is compared with."""
+    tolerance: Annotated[FiniteFloat, Field(json_schema_extra={"minimum": 0, "maximum": 99})] = 0.1
+    """By how many percent of its requests the canary may fail more often than the primary; 0.1 where absent."""
     min_samples: int = Field(default=100, json_schema_extra={"minimum": 0, "maximum": INT32})
     """Requests that the canary must have had in a step before its comparison passes; 100 where absent."""
     no_data: NoDataPolicy = NoDataPolicy.HOLD

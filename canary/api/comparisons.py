@@ -36,7 +36,7 @@ def _compared(field: str, metric: Metric, canary: Canary) -> Iterator[Problem]:
 
 
 def _alone(field: str, metric: Metric) -> Iterator[Problem]:
-    if metric.tolerance:
+    if "tolerance" in metric.model_fields_set:
         yield Problem(f"{field}.tolerance", "goes with compareTo", "take it out, or set compareTo: primary")
 
 
@@ -44,7 +44,7 @@ def _on_evidence(field: str, canary: Canary) -> Iterator[Problem]:
     compared = [canary.analysis.metrics[index] for index in canary.analysis.comparisons]
     if not compared:
         message = "there is no evidence without a comparison"
-        remedy = "take it out, or set compareTo: primary and tolerance in a metric"
+        remedy = "take it out, or set compareTo: primary in a metric"
         yield Problem(f"{field}.advance", message, remedy)
     elif any(not each.tolerance for each in compared):
         message = "that the canary is not worse by anything at all can't be shown by any number of requests"

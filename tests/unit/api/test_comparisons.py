@@ -55,8 +55,8 @@ def test_what_does_not_go_together_is_named(make: Make, metric: dict[str, Any], 
 @pytest.mark.parametrize(
     ("metric", "words"),
     [
-        ({"name": "request-success-rate", "threshold": 99}, "set compareTo: primary and tolerance"),
-        (RATE, "set tolerance, such as 0.5"),
+        ({"name": "request-success-rate", "threshold": 99}, "set compareTo: primary in a metric"),
+        ({**RATE, "tolerance": 0}, "set tolerance, such as 0.5"),
     ],
 )
 def test_there_is_evidence_of_comparisons_with_a_tolerance_alone(
