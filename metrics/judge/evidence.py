@@ -208,6 +208,7 @@ class _Known:
 
     def learn(self, requests: float, bad: float) -> None:
         if not requests:
+            self._bad += bad  # of requests that were read a moment sooner, or later
             return
         first = self._requests == _FIRST.requests
         self._requests += requests

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from metrics.judge import Counts, Look
@@ -200,6 +200,7 @@ def test_the_more_a_promoted_version_fails_in_clusters_the_less_a_cluster_of_the
 
 
 @given(some=looks, gap=gaps, usual=st.lists(counts, max_size=20))
+@example([Look(Counts(6009, 5999), Counts(9371, 388), 10)], 0.25, [Counts(0, 1)])
 def test_clusters_never_make_evidence_out_of_none(some: list[Look], gap: float, usual: list[Counts]) -> None:
     """What is believed of a look's growth is a part of it."""
     for one in some:
