@@ -103,6 +103,10 @@ class Metric(Model):
     """By how many percent of its requests the canary may fail more often than the primary; 0.1 where absent."""
     min_samples: int = Field(default=100, json_schema_extra={"minimum": 0, "maximum": INT32})
     """Requests that the canary must have had in a step before its comparison passes; 100 where absent."""
+    critical: bool = False
+    """Whether one failed check of it is enough to roll back."""
+    dry_run: bool = False
+    """Whether it is looked at and shown in the status, and nothing follows from it."""
     no_data: NoDataPolicy = NoDataPolicy.HOLD
     """What an empty answer does: Hold waits, Fail counts as a failed check, Pass goes on."""
     unavailable: UnavailablePolicy = UnavailablePolicy.HOLD

@@ -141,8 +141,11 @@ def pod_counts(canary: Canary, provider: str) -> Iterator[Problem]:
 
 
 def metrics(canary: Canary, _provider: str) -> Iterator[Problem]:
-    """Variables that no query asks for."""
+    """Variables that no query asks for, and failures that nothing can follow from."""
     for index, metric in enumerate(canary.analysis.metrics):
+        if metric.critical and metric.dry_run:
+            field = f"{canary.analysis_field}.metrics[{index}].critical"
+            yield Problem(field, "does not go with dryRun, with which nothing follows", "keep one of the two")
         if metric.template_variables and _is_fixed(metric):
             yield Problem(
                 f"{canary.analysis_field}.metrics[{index}].templateVariables",

@@ -15,7 +15,7 @@ from canary.rollout import messages
 from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Action, Alert, Decision, Ending, Event, KeepRevision, RestorePrimary
 from canary.rollout.situation import HELD, PRIMARY_NOT_READY, Situation, warning
-from canary.rollout.verdicts import UNAVAILABLE, Doubt, judge, metric_questions
+from canary.rollout.verdicts import UNAVAILABLE, Doubt, Judgement, judge, metric_questions
 
 BAKING = "Baking"
 """Reason of a promoted version that is still looked at."""
@@ -118,7 +118,7 @@ def _look(s: Situation, at_rest: Decision, bake: BakeStatus, end: datetime) -> D
     if not s.primary_serving:
         failures = (*failures, warning(f"{messages.halt(s.canary, primary=True)} the primary has no ready pods"))
     if failures:
-        return _count_failure(s, at_rest, bake, failures, judged.checks)
+        return _count_failure(s, at_rest, bake, failures, judged)
     if judged.doubt is not None:
         return _hold(s, at_rest, bake, judged.doubt, judged.checks, end)
     if s.now >= end:
@@ -156,13 +156,13 @@ def _count_failure(
     at_rest: Decision,
     bake: BakeStatus,
     events: tuple[Event, ...],
-    checks: tuple[CheckStatus, ...],
+    judged: Judgement,
 ) -> Decision:
-    failed = bake.failed_checks + 1
-    if failed < s.canary.threshold:
+    failed, checks = bake.failed_checks + 1, judged.checks
+    if failed < s.canary.threshold and not judged.fatal:
         counted = bake.replace(failed_checks=failed, held_since=None)
         return _go_on(s, at_rest, counted, checks, events[0].message, *events)
-    why = f"failed checks threshold reached {failed}"
+    why = judged.fatal or f"failed checks threshold reached {failed}"
     if s.canary.analysis.on_failure is not OnFailure.HOLD:
         return _put_back(s, why, failed, events=events, checks=checks)
     message = f"Holding {s.full_name} as it is promoted, bake failed: {why}"

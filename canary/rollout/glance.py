@@ -48,8 +48,8 @@ def glance(s: Situation, waiting: Decision) -> Decision:
     if s.unanswered(questions):
         return waiting
     judged = judge(s, questions)
-    if judged.worse:
-        return roll_back(s, judged.worse, failed_checks=s.status.failed_checks + 1, checks=judged.checks)
+    if judged.fatal:
+        return roll_back(s, judged.fatal, failed_checks=s.status.failed_checks + 1, checks=judged.checks)
     if judged.proven and s.canary.analysis.advance is Advance.EVIDENCE:
         # Stored, so that the look that follows asks what it has to ask once, whatever comes between.
         status = s.evolve(reason=ENOUGH, message=judged.checks[0].message, checks=_with(s, judged.checks))

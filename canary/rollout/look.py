@@ -64,10 +64,9 @@ def examine(s: Situation, *, started: bool, ready: bool) -> Decision | Passed:
     judged = judge(s, metrics, nobody=bool(nobody))
     checks = (*judged.checks, *checks)
     failures = (*failures, *judged.failures)
-    if judged.worse:
-        # The evidence has waited for as long as it had to; to look again would add nothing.
+    if judged.fatal:
         failed = s.status.failed_checks + 1
-        return roll_back(s, judged.worse, failed_checks=failed, events=failures, checks=checks)
+        return roll_back(s, judged.fatal, failed_checks=failed, events=failures, checks=checks)
     if failures:
         return count_failure(s, failures, checks)
     if s.split.canary < s.status.canary_weight:

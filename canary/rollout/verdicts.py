@@ -58,14 +58,15 @@ class Judgement:
         doubt: what can't be judged; None where everything can.
         failures: what is told of each metric that failed.
         checks: every verdict.
-        worse: what a comparison says against the version, in words; empty where none does.
+        fatal: why the version goes at once, in words: a comparison says that it is worse, or a critical check has
+            failed; empty where it need not.
         proven: whether metrics are compared, and all comparisons say that the version is no worse.
     """
 
     doubt: Doubt | None
     failures: tuple[Event, ...]
     checks: tuple[CheckStatus, ...]
-    worse: str = ""
+    fatal: str = ""
     proven: bool = False
 
 
@@ -130,6 +131,7 @@ def judge(s: Situation, questions: Iterable[MetricQuestion], *, nobody: bool = F
     """
     doubt: Doubt | None = None
     failures: list[Event] = []
+    fatal: list[str] = []
     checks: list[CheckStatus] = []
     asked = {question: _reading(s, question) for question in questions}
     found = comparisons.compared(s, {question.index: reading for question, reading in asked.items()})
@@ -139,8 +141,10 @@ def judge(s: Situation, questions: Iterable[MetricQuestion], *, nobody: bool = F
         checks.append(check)
         told = messages.halted(s.canary, metric, check, primary=question.primary)
         few = metric.is_built_in and metric.name == REQUEST_RATE and check.verdict is Verdict.FAIL
-        if nobody and (few or check.verdict is Verdict.NO_DATA):
+        if metric.dry_run or (nobody and (few or check.verdict is Verdict.NO_DATA)):
             continue
+        if check.verdict is Verdict.FAIL and (metric.critical or comparison is not None):
+            fatal.append(check.message)
         match check.verdict, metric.no_data, metric.unavailable:
             case (Verdict.PASS, _, _) | (Verdict.NO_DATA, NoDataPolicy.PASS, _):
                 pass
@@ -150,10 +154,9 @@ def judge(s: Situation, questions: Iterable[MetricQuestion], *, nobody: bool = F
                 doubt = doubt or Doubt(UNAVAILABLE, check.message, told)
             case _:
                 failures.append(told)
-    said = [each.outcome for each in found.values()]
-    worse = next((each.message for each in found.values() if each.outcome is Outcome.WORSE), "")
-    proven = bool(said) and len(said) == len(s.canary.analysis.comparisons) and set(said) == {Outcome.NO_WORSE}
-    return Judgement(doubt, tuple(failures), tuple(checks), worse, proven)
+    wanted = [index for index in s.canary.analysis.comparisons if not s.canary.analysis.metrics[index].dry_run]
+    proven = bool(wanted) and all(index in found and found[index].outcome is Outcome.NO_WORSE for index in wanted)
+    return Judgement(doubt, tuple(failures), tuple(checks), next(iter(fatal), ""), proven)
 
 
 def _reading(s: Situation, question: MetricQuestion) -> Reading:

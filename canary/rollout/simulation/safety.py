@@ -13,7 +13,7 @@ from canary.rollout.facts import Facts, HookAnswer, HookQuestion, MetricQuestion
 from canary.rollout.simulation.scenario import Scenario, Side
 from canary.rollout.simulation.world import World
 from metrics.question import Number
-from metrics.reading import Reading, Said, Unread
+from metrics.reading import Compared, Reading, Said, Unread
 
 NOT_OURS = frozenset({Phase.EMPTY, Phase.INITIALIZING, Phase.TERMINATING})
 """Phases in which traffic is as it was found."""
@@ -130,8 +130,6 @@ def found_wanting(canary: Canary, facts: Facts, *, begun: bool = True) -> bool:
     """
     for question, answer in facts.answers.items():
         match answer:
-            case Reading(said=Unread()):
-                return True
             case Reading(said=said) if isinstance(question, MetricQuestion):
                 if _speaks_against(canary.analysis.metrics[question.index], said):
                     return True
@@ -145,6 +143,10 @@ def found_wanting(canary: Canary, facts: Facts, *, begun: bool = True) -> bool:
 
 
 def _speaks_against(metric: Metric, said: Said) -> bool:
+    if metric.dry_run or isinstance(said, Compared):
+        return False
+    if isinstance(said, Unread):
+        return True
     if not isinstance(said, Number) or math.isnan(said.value):
         return metric.no_data is not NoDataPolicy.PASS
     low, high = metric.limits.min, metric.limits.max

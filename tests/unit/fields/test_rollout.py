@@ -167,6 +167,8 @@ CASES: list[tuple[str, object, Callable[[Canary], object], object, dict[str, obj
     ("spec.analysis.metrics[].minSamples", 10**9, phase, Phase.FAILED, {**STEPS, **COMPARED}),
     ("spec.analysis.falseRollback", 0.01, seconds_to_be_told, 15, {**STEPS, **COMPARED}),
     ("spec.analysis.advance", "onEvidence", quick, True, {**STEPS, **TOLERANT}),
+    ("spec.analysis.metrics[].critical", True, failed_checks, 1, {**STEPS, **RATE}),
+    ("spec.analysis.metrics[].dryRun", True, end_of_bad, (Phase.SUCCEEDED, "Succeeded"), {**STEPS, **RATE}),
     ("spec.analysis.metrics[].unavailable", "Fail", end_in_outage, Phase.FAILED, {**STEPS, **RATE}),
     ("spec.analysis.webhooks[].type", "confirm-rollout", waits, True, {**STEPS, **HOOK}),
     ("spec.analysis.webhooks[].name", "gate", named_in_events, True, {**STEPS, **HOOK}),
