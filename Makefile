@@ -97,11 +97,11 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 	--no-annotate
 
 requirements: ## Pin all packages anew (needs uv)
-	$(COMPILE) --extra sandbox --extra gateways --extra google --output-file requirements/test.txt pyproject.toml \
+	$(COMPILE) --extra sandbox --extra gateways --extra google --extra web --output-file requirements/test.txt pyproject.toml \
 		requirements/test.in
-	$(COMPILE) --extra sandbox --constraint requirements/test.txt --output-file requirements/sandbox.txt pyproject.toml \
+	$(COMPILE) --extra sandbox --extra web --constraint requirements/test.txt --output-file requirements/sandbox.txt pyproject.toml \
 		requirements/sandbox.in
-	$(COMPILE) --extra google --output-file requirements/run.txt pyproject.toml
+	$(COMPILE) --extra google --extra web --output-file requirements/run.txt pyproject.toml
 	$(COMPILE) --output-file requirements/study.txt requirements/study.in
 	echo 'hatchling>=1.27' | $(COMPILE) --output-file requirements/build.txt -
 

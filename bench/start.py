@@ -11,8 +11,9 @@ from bench.figures import Figures
 from bench.lane import Lane, Running
 from bench.setting import setting
 
-ROUNDS = 11
-OFTEN = 0.02
+ROUNDS = 31
+OFTEN = 0.004
+"""Seconds between two questions whether it leads: much less than what is to be told apart."""
 LEADS = "canary_controller_leader 1"
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote, urlsplit
 
 from metrics.access.http import KEYS, authorization
@@ -83,11 +84,10 @@ def _found(answer: object, wanted: str) -> Iterator[object]:
     if wanted == "$":
         yield answer
     elif isinstance(answer, dict | list):
-        import jsonpath  # noqa: PLC0415 - see `path`
-
+        errors = _library().JSONPathError
         try:
             yield from (match.obj for match in islice(path(wanted).finditer(answer), _MOST + 1))
-        except (jsonpath.JSONPathError, RecursionError) as error:
+        except (errors, RecursionError) as error:
             raise UnreadableError("the answer is too deep for the path") from error
 
 
@@ -107,6 +107,20 @@ def _number(value: object) -> float | None:
     return number(value)
 
 
+def _library() -> ModuleType:
+    """python-jsonpath, not loaded where no template asks for it: that takes as long as a whole command may.
+
+    Raises:
+        MisconfiguredError: it is not installed.
+    """
+    try:
+        import jsonpath  # noqa: PLC0415 - an extra
+    except ImportError:
+        msg = "a JSONPath needs the package python-jsonpath: pip install 'canary-controller[web]'"
+        raise MisconfiguredError(msg) from None
+    return jsonpath
+
+
 @lru_cache(maxsize=256)
 def path(wanted: str) -> JSONPath:
     """A path that is read, and takes a time that grows no faster than the answer.
@@ -116,9 +130,7 @@ def path(wanted: str) -> JSONPath:
             filter anything but names, indexes, comparisons and length().
     """
     words = "a web query is a JSONPath such as $.data.errors, behind a line such as /path?parameter=value at most"
-    # Not loaded where no template asks for it: that takes as long as a command that says something may take in all.
-    import jsonpath  # noqa: PLC0415
-
+    jsonpath = _library()
     if not wanted.startswith("$") or len(wanted) > _LONGEST_PATH:
         raise MisconfiguredError(words)
     try:
@@ -130,7 +142,7 @@ def path(wanted: str) -> JSONPath:
         raise MisconfiguredError(f"the JSONPath can't be read: {why}; {words}") from None
     if (costly := next(_costly(tokens), None)) is not None or not isinstance(read, jsonpath.JSONPath):
         raise MisconfiguredError(f"the JSONPath has {costly or 'several paths'}, which is not supported")
-    return read
+    return cast("JSONPath", read)
 
 
 def _costly(tokens: Iterable[tuple[str, str]]) -> Iterator[str]:

@@ -113,6 +113,10 @@ def test_controller_load_tester_and_rehearsals_need_no_extra(wheel: Path) -> Non
     assert [name for name in without(wheel) if not name.startswith(OF_EXTRAS)] == []
 
 
+def test_the_controller_alone_brings_twenty_two_packages_at_most(wheel: Path) -> None:
+    assert len(asked_for(wheel)) <= 22
+
+
 def pins(name: str) -> set[str]:
     """The packages of a list of requirements, each with its version."""
     return set(re.findall(r"^[\w.-]+==[^\s;]+", (ROOT / f"requirements/{name}.txt").read_text(), re.MULTILINE))
