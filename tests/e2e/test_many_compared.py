@@ -65,9 +65,7 @@ async def test_what_is_worse_goes_and_what_is_as_good_is_promoted(rigs: list[Rig
     worse, good = ([each for each in outcomes if each.worse is kind] for kind in (True, False))
     assert (len(worse), len(good)) == (WORSE, AS_GOOD)
     assert [each for each in worse if each.phase != "Failed"] == []
-    assert sum(each.phase != "Succeeded" for each in good) <= 4, (
-        "more is next to impossible"
-    )
+    assert sum(each.phase != "Succeeded" for each in good) <= 4, "more is next to impossible"
     assert sorted(each.seconds for each in worse)[WORSE // 2] < 60
 
 
