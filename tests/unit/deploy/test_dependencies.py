@@ -13,7 +13,7 @@ PART_OF = {"pydantic_core": "pydantic"}
 OURS = {"canary", "metrics", "outbound", "inbound", "loadtest"}
 BY_NAME = {"kubernetes_asyncio"}
 """Loaded by a text, not by an import."""
-WHERE_THERE_IS_ONE = {"rich", "cryptography"}
+WHERE_THERE_IS_ONE = {"rich", "cryptography", "jsonpath"}
 """Used where an extra is installed: for bars on a terminal, and to sign with the key of a Google service account."""
 
 
