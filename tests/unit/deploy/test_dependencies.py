@@ -14,7 +14,7 @@ OURS = {"canary", "metrics", "outbound", "inbound", "loadtest"}
 BY_NAME = {"kubernetes_asyncio"}
 """Loaded by a text, not by an import."""
 WHERE_THERE_IS_ONE = {"rich", "cryptography", "jsonpath"}
-"""Used where an extra is installed: for bars on a terminal, and to sign with the key of a Google service account."""
+"""Used where an extra is installed: bars on a terminal, the signature of a Google service account, JSONPaths."""
 
 
 def declared(root: Path) -> set[str]:
