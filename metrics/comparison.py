@@ -19,6 +19,7 @@ from metrics.builtin import counted, model_for
 from metrics.conversation import Conversation
 from metrics.errors import ProviderError, UnreadableError
 from metrics.judge import Counts, Look
+from metrics.judge.looks import time_between
 from metrics.providers.base import unexpected
 from metrics.providers.prometheus import PROMETHEUS, data_of
 from metrics.question import Empty, Question
@@ -28,10 +29,7 @@ from metrics.templates import Model, render
 from metrics.wire import Response
 from outbound.connections import Connections
 
-SHORTEST = timedelta(seconds=5)
-"""Time between two looks at least: less is seldom scraped."""
-
-_LOOKS_A_STEP = 12
+_SECOND = timedelta(seconds=1)
 _MOST_LOOKS = 600
 _BEFORE = timedelta(minutes=30)
 """Time at least in which the promoted version alone is looked at: it tells what is usual, and whether failures come at
@@ -65,10 +63,10 @@ class Span:
     @classmethod
     def of(cls, since: datetime, now: datetime, interval: timedelta) -> Span:
         """The span of an analysis with this interval, a dozen looks to each; twice as long ones when they get many."""
-        step = max(SHORTEST, timedelta(seconds=interval // timedelta(seconds=_LOOKS_A_STEP)))
+        step = time_between(interval) // _SECOND * _SECOND
         while now - since > _MOST_LOOKS * step:
             step *= 2
-        return cls(since, now, step, max(step * _LOOKS_BEFORE, step * math.ceil(_BEFORE / step)))
+        return cls(since, now, step, step * max(_LOOKS_BEFORE, math.ceil(_BEFORE / step)))
 
     @property
     def range(self) -> timedelta:

@@ -17,15 +17,10 @@ from canary.rollout.look import HOLDS
 from canary.rollout.plan import NO_STEP
 from canary.rollout.situation import Situation
 from canary.rollout.verdicts import judge
-
-SHORTEST = timedelta(seconds=5)
-"""Time between two glances at least: metrics servers seldom have anything new sooner."""
+from metrics.judge import looks
 
 ENOUGH = "EnoughEvidence"
 """Reason of a step that need not wait for its interval to end."""
-
-_GLANCES = 12
-"""Glances at each step, the last of which is its look."""
 
 
 def glance(s: Situation, waiting: Decision) -> Decision:
@@ -66,8 +61,8 @@ def glanced_at(s: Situation, looked: Decision) -> Decision:
 
 
 def time_between(canary: Canary) -> timedelta:
-    """The time from one glance to the next."""
-    return max(SHORTEST, canary.analysis_interval / _GLANCES)
+    """The time from one glance to the next: that in which the counts are cut into looks, too."""
+    return looks.time_between(canary.analysis_interval)
 
 
 def _comparable(s: Situation) -> bool:

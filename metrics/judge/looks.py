@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from math import inf
 
 
@@ -53,6 +54,17 @@ class Look:
     canary: Counts
     promoted: Counts
     seconds: float = 0.0
+
+
+SHORTEST = timedelta(seconds=5)
+"""Time between two looks at least: metrics servers seldom have anything new sooner."""
+
+_LOOKS_A_STEP = 12
+
+
+def time_between(interval: timedelta) -> timedelta:
+    """The time from one look to the next in an analysis with this interval: a dozen to each step."""
+    return max(SHORTEST, interval / _LOOKS_A_STEP)
 
 
 def total(counts: Iterable[Counts]) -> Counts:

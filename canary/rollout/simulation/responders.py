@@ -178,5 +178,4 @@ def _unhealthy(metric: Metric) -> float:
 
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-_COMPARES_WELL = _counts(0.0, _LONG_AGO, 200 * _LOOK)
-_COMPARES_BADLY = _counts(1.0, _LONG_AGO, 200 * _LOOK)
+_COMPARES_WELL, _COMPARES_BADLY = (_counts(bad, _LONG_AGO, _MOST_LOOKS * _LOOK) for bad in (0.0, 1.0))
