@@ -1,10 +1,14 @@
 """Bounds on the connections to an HTTP server: how many there are, and for how long one may bring no request."""
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError
 
 MOST = 1024
 """Connections at most: for each one more, the one that has been quiet for longest is closed."""
@@ -99,12 +103,22 @@ class Connections:
             transport.close()
 
 
+def is_ours(record: logging.LogRecord) -> bool:
+    """Whether the log tells of an error of this server's own, and of none in what it was sent.
+
+    What is no HTTP, and a body that isn't in the encoding that it names, is answered with 400; aiohttp (3.14) logs each
+    with a traceback, which whoever sends it could fill a disk by.
+    """
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | RequestPayloadError))
+
+
 async def listen(protocols: Callable[[], asyncio.Protocol], address: str | None, port: int) -> asyncio.Server:
     """Listen, with a longer queue in the kernel than what is taken in at once; asyncio knows one number for both.
 
     Raises:
         OSError: the port is taken, or the address is none of this machine's.
     """
+    logging.getLogger("aiohttp.server").addFilter(is_ours)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(protocols, address, port, reuse_address=True, backlog=AT_ONCE)
     for each in server.sockets:

@@ -6,6 +6,8 @@
 - A redirect is followed within the same origin only (scheme, host and port), with the same method and body. So nothing
   that lets a request in comes to another host, and no answer of a host that was not named is read.
 - Requests to one host have a number of turns of their own, so that one that is dead keeps nobody from others.
+- What may be called is held against the address of the socket, right before it connects: whatever a name led to when
+  somebody looked. Behind a proxy that is the proxy's, and of the destination only what is written as a number.
 - Proxies and trusted authorities are those of the environment: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`,
   `SSL_CERT_FILE`, `SSL_CERT_DIR`. No cookies are kept, as connections are shared between teams.
 """
@@ -13,17 +15,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
 
+from outbound.destinations import Destinations
 from outbound.errors import (
     CannotAskError,
     NoConnectionError,
@@ -37,6 +41,7 @@ from outbound.message import Headers, Request, Response, basic, check
 from outbound.resolver import Resolver
 from outbound.slots import Slots
 from outbound.tls import context
+from outbound.trace import added_to
 
 Transport = Callable[[Request], Awaitable[Response]]
 """Sends one request; it may raise what the HTTP library raises."""
@@ -57,6 +62,7 @@ class Manner:
         per_host: those of one host and port.
         largest: bytes of an answer's body.
         cut: whether of a larger one the beginning will do; else it is refused.
+        partial: whether of one that breaks off the beginning will do, too.
         again: whether a request may be sent once more where the connection breaks, which it may where it only reads.
         redirects: how many are followed.
         idle: seconds that a connection is kept open for the next request; 0 for one request each.
@@ -68,11 +74,19 @@ class Manner:
     per_host: int
     largest: int
     cut: bool = False
+    partial: bool = False
     again: bool = False
     redirects: int = 5
     idle: float = 0
     patience: float | None = None
     accept: str = "*/*"
+
+
+class Sender(Protocol):
+    """Who sends requests: `Connections`, or what stands before them."""
+
+    async def send(self, request: Request, deadline: float) -> Response:
+        """See `Connections.send`."""
 
 
 class Connections:
@@ -81,13 +95,19 @@ class Connections:
     Args:
         manner: how these servers are spoken to.
         transport: what carries the requests, the network where none is given.
+        destinations: which addresses may be called; any where none is given.
     """
 
-    def __init__(self, manner: Manner, transport: Transport | None = None) -> None:
+    def __init__(
+        self, manner: Manner, transport: Transport | None = None, destinations: Destinations | None = None
+    ) -> None:
         self._manner = manner
         self._transport = transport or self._send
         self._slots = Slots(manner.total, manner.per_host)
-        self._open: aiohttp.ClientSession | None = None
+        self._destinations = destinations
+        # By whether they are for requests to this machine alone: these may lead where no other may, and a connection
+        # that is kept would be used by all.
+        self._open: dict[bool, aiohttp.ClientSession] = {}
         # A connection is used again by those of the same context only.
         self._context = lru_cache(maxsize=64)(context)
         self._proxy_for = lru_cache(maxsize=256)(_proxy_for)
@@ -100,7 +120,7 @@ class Connections:
             deadline: seconds that the whole may take, once it is its turn.
 
         Raises:
-            CannotAskError: no request can be made of it.
+            CannotAskError: no request can be made of it, or (RefusedError) nobody may be called there.
             CrowdedError: it did not get its turn.
             TooLateError: the answer is not complete in time.
             NoConnectionError: there is no connection, or it broke.
@@ -127,9 +147,9 @@ class Connections:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._open is not None:
-            await self._open.close()
-        self._open = None
+        for each in self._open.values():
+            await each.close()
+        self._open.clear()
 
     async def _follow(self, request: Request) -> Response:
         followed = 0
@@ -163,12 +183,14 @@ class Connections:
 
     async def _send(self, request: Request) -> Response:
         url = _url(request.url)
-        headers = [each for each in request.headers if each[0].lower() != "accept-encoding"]
+        headers = [each for each in added_to(request.headers) if each[0].lower() != "accept-encoding"]
         named = "" if request.direct else request.proxy or self._proxy_for(url.scheme, url.host or "")
         proxy, entry = _proxy(named)
         if url.scheme == "http":
             headers += entry
-        answer = await self._session().request(
+        if proxy is not None and self._destinations is not None:
+            self._destinations.check(url.host or "")
+        answer = await self._session(direct=request.direct).request(
             request.method,
             url,
             headers=headers,
@@ -195,24 +217,22 @@ class Connections:
                 return b""
             raise PackedError("the answer is packed (Content-Encoding), which it was not asked to be")
         body = bytearray()
-        async for chunk in answer.content.iter_any():
-            body += chunk
-            if len(body) >= largest and cut:
-                break
-            if len(body) > largest:
-                raise TooLargeError(f"the answer is larger than {_size(largest)}")
+        try:
+            async for chunk in answer.content.iter_any():
+                body += chunk
+                if len(body) >= largest and cut:
+                    break
+                if len(body) > largest:
+                    raise TooLargeError(f"the answer is larger than {_size(largest)}")
+        except (aiohttp.ClientError, OSError):
+            if not self._manner.partial:
+                raise
         return bytes(body[:largest])
 
-    def _session(self) -> aiohttp.ClientSession:
-        if self._open is None:
-            idle = self._manner.idle
-            # How many connections there are hangs on the turns that are given.
-            connector = (
-                aiohttp.TCPConnector(limit=0, keepalive_timeout=idle, resolver=Resolver())
-                if idle
-                else aiohttp.TCPConnector(limit=0, force_close=True, resolver=Resolver())
-            )
-            self._open = aiohttp.ClientSession(
+    def _session(self, *, direct: bool) -> aiohttp.ClientSession:
+        if direct not in self._open:
+            connector = self._connector(None, 0) if direct else self._connector(self._destinations, self._manner.idle)
+            self._open[direct] = aiohttp.ClientSession(
                 connector=connector,
                 headers={**_HEADERS, "Accept": self._manner.accept},
                 skip_auto_headers=("Content-Type",),
@@ -220,7 +240,20 @@ class Connections:
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(total=None),  # the deadline of the whole holds
             )
-        return self._open
+        return self._open[direct]
+
+    @staticmethod
+    def _connector(destinations: Destinations | None, idle: float) -> aiohttp.TCPConnector:
+        def opened(where: aiohttp.AddrInfoType) -> socket.socket:
+            if destinations is not None:
+                destinations.check(str(where[4][0]))
+            return socket.socket(where[0], where[1], where[2])
+
+        resolver = Resolver(destinations)
+        # How many connections there are hangs on the turns that are given.
+        if idle:
+            return aiohttp.TCPConnector(limit=0, keepalive_timeout=idle, resolver=resolver, socket_factory=opened)
+        return aiohttp.TCPConnector(limit=0, force_close=True, resolver=resolver, socket_factory=opened)
 
 
 def _url(address: str) -> URL:

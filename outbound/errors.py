@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import aiohttp
 
+from outbound.destinations import DeniedError
+
 
 class OutboundError(Exception):
     """No usable answer; its text can follow a colon."""
@@ -18,6 +20,10 @@ class OutboundError(Exception):
 
 class CannotAskError(OutboundError):
     """No request can be made of it, now or later."""
+
+
+class RefusedError(CannotAskError):
+    """Nobody may be called there."""
 
 
 class NoConnectionError(OutboundError):
@@ -49,6 +55,8 @@ def told(error: Exception) -> OutboundError:
     # The library's own are of the kinds of those that they come from, without what those say.
     inner = [each for each in _chain(error) if isinstance(each, OSError) and not isinstance(each, aiohttp.ClientError)]
     for each in inner:
+        if isinstance(each, DeniedError):
+            return RefusedError(each.strerror)
         if isinstance(each, ssl.SSLCertVerificationError):
             return UntrustedError(f"its certificate isn't trusted ({each.verify_message})")
     if isinstance(error, ssl.SSLCertVerificationError):

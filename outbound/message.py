@@ -36,7 +36,8 @@ class Request:
         body: the body, None for none.
         insecure: whether the server's certificate goes unchecked.
         proxy: address of the proxy to go through; empty for the one that the environment names, if any.
-        direct: whether it goes through no proxy at all, as what is on this machine.
+        direct: whether it asks this machine who it is, at an address that nobody else has named: through no proxy, and
+            whatever destinations are denied.
         tls: whom it trusts, and by which certificate it shows itself.
     """
 

@@ -10,6 +10,8 @@ from contextlib import suppress
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from outbound.destinations import DeniedError, Destinations
+
 _NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 _AS_IT_IS = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
@@ -21,12 +23,19 @@ class Resolver(AbstractResolver):
 
     A lookup blocks its thread for as long as name servers are silent. The loop's own threads are a handful: so many
     such names would keep everybody from a new connection, and whoever ends a loop waits for them.
+
+    Args:
+        destinations: which addresses may be called; others are left out.
     """
+
+    def __init__(self, destinations: Destinations | None = None) -> None:
+        self._destinations = destinations
 
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> _Found:
         """The addresses of a host.
 
         Raises:
+            DeniedError: none of them may be called.
             OSError: it has none.
             ValueError: it can have none.
         """
@@ -46,7 +55,8 @@ class Resolver(AbstractResolver):
             threading.Thread(target=look_up, name="look up a host", daemon=True).start()
         except RuntimeError as error:
             raise OSError(errno.EAGAIN, str(error)) from None
-        return await answer
+        found = await answer
+        return found if self._destinations is None else _permitted(found, self._destinations)
 
     async def close(self) -> None:
         """Nothing is kept."""
@@ -60,6 +70,26 @@ def _look_up(host: str, port: int, family: socket.AddressFamily) -> _Found:
         number, _ = socket.getnameinfo(address, _NUMERIC)
         found.append(ResolveResult(hostname=host, host=number, port=port, family=kind, proto=protocol, flags=_AS_IT_IS))
     return found
+
+
+def _permitted(found: _Found, destinations: Destinations) -> _Found:
+    """Those that may be called, so that of several the others are not tried.
+
+    Raises:
+        DeniedError: none of them may.
+    """
+    permitted: _Found = []
+    denied: DeniedError | None = None
+    for each in found:
+        try:
+            destinations.check(each["host"])
+        except DeniedError as error:
+            denied = denied or error
+        else:
+            permitted.append(each)
+    if denied is not None and not permitted:
+        raise denied
+    return permitted
 
 
 def _settle(answer: asyncio.Future[_Found], outcome: _Found | Exception) -> None:

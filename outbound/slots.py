@@ -35,6 +35,14 @@ class Slots:
         Raises:
             CrowdedError: there was no turn in that time.
         """
+        if self._free and host not in self._waiting and self._taken[host] < self._per_host:
+            # Whoever waits at another host can't have this one: it would have been given it.
+            self._take(host)
+            try:
+                yield
+            finally:
+                self._return(host)
+            return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(host, deque()).append(turn)
         self._give()
@@ -65,11 +73,14 @@ class Slots:
             if turn.done():
                 # Whoever waited was cancelled, and has not come to withdraw it yet.
                 continue
-            self._free -= 1
-            self._taken[host] += 1
-            self._given += 1
-            self._last[host] = self._given
+            self._take(host)
             turn.set_result(None)
+
+    def _take(self, host: str) -> None:
+        self._free -= 1
+        self._taken[host] += 1
+        self._given += 1
+        self._last[host] = self._given
 
     def _withdraw(self, host: str, turn: asyncio.Future[None]) -> None:
         """Nobody waits for a turn any more, which may just have been given."""

@@ -1,6 +1,7 @@
 """Servers on the loopback that answer as they are told, byte by byte."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ def answer(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def serving(play: Play) -> AsyncIterator[Server]:
+async def serving(play: Play, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
     """A server for as long as it is needed."""
     server = Server(play)
     tasks: set[asyncio.Task[None]] = set()
@@ -83,7 +84,7 @@ async def serving(play: Play) -> AsyncIterator[Server]:
         tasks.add(task)
         task.add_done_callback(lambda _: writer.close())
 
-    listening = await asyncio.start_server(accept, "127.0.0.1", 0)
+    listening = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from outbound.errors import (
     TooLateError,
 )
 from outbound.message import Request, Response
+from outbound.trace import TRACEPARENT
 from tests.unit.outbound.servers import OK, Play, answer, saying, serving
 
 LIMIT = 1000
@@ -283,6 +285,13 @@ async def test_a_connection_that_breaks_is_told_without_what_came(said: bytes, w
     assert "SECRET" not in str(broken.value)
 
 
+async def test_of_an_answer_that_breaks_off_the_beginning_is_enough_where_it_is_said_so() -> None:
+    broken = closing(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nbeginning")
+    assert (await ask(broken, replace(TELLING, partial=True))).body == b"beginning"
+    with pytest.raises(NoConnectionError, match="broke off"):
+        await ask(broken, TELLING)
+
+
 async def test_who_does_not_listen_is_told_with_his_address(unused_tcp_port: int) -> None:
     async with Connections(READING) as asking:
         with pytest.raises(NoConnectionError, match=f"'127.0.0.1', {unused_tcp_port}") as broken:
@@ -340,3 +349,22 @@ async def test_a_host_that_is_dead_keeps_nobody_from_another() -> None:
         ends = await asyncio.gather(*dead, return_exceptions=True)
     assert [type(each) for each in ends] == [TooLateError] * 2 + [CrowdedError] * 8
     assert asyncio.get_running_loop().time() == 20
+
+
+# --- Traces -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("own", "sent"), [((), ["00-1-2-01"]), ((("TraceParent", "00-mine"),), ["00-mine"])], ids=["none", "own"]
+)
+async def test_a_request_names_the_span_that_its_task_is_in_unless_it_names_one(
+    own: tuple[tuple[str, str], ...], sent: list[str]
+) -> None:
+    async with serving(saying(OK)) as server, Connections(READING) as connections:
+        await connections.send(get(server.url), LONG)
+        token = TRACEPARENT.set("00-1-2-01")
+        try:
+            await connections.send(get(server.url, *own), LONG)
+        finally:
+            TRACEPARENT.reset(token)
+        assert [server.header("traceparent", number) for number in (0, 1)] == [[], sent]
