@@ -304,10 +304,14 @@ def requests_of(provider: str) -> str:
     return _first(source.per_second for source in _sources(provider))
 
 
+def sources_of(provider: str) -> tuple[Requests, ...]:
+    """What tells anything of the canary's requests, best source first; empty where nothing does."""
+    return TRAFFIC.get(_family(provider), ())
+
+
 def counted(provider: str) -> tuple[Requests, ...]:
     """What tells how many requests come to each version, best source first; empty where nothing does."""
-    family = _family(provider)
-    return tuple(source for source in TRAFFIC.get(family, ()) if source.promoted)
+    return tuple(source for source in sources_of(provider) if source.promoted)
 
 
 def query_of(metric: str, provider: str, model: Model) -> str:

@@ -1,185 +1,104 @@
-"""The requests of both versions since a rollout took its first step, look by look: one query for all of them.
-
-What is asked for are the counters' own samples, not what `rate()` or `increase()` make of them: these know nothing of
-what a series had counted when it first appeared, and gateways begin one anew for each rollout, so that of a canary that
-fails from its first request on the first failures would be missing.
-"""
+"""Two versions compared by their counters: whom to ask what, one query after the other where it takes two."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
+from metrics import samples, slowness
 from metrics.access.grants import Grants
-from metrics.builtin import counted, model_for
 from metrics.conversation import Conversation
-from metrics.errors import ProviderError, UnreadableError
-from metrics.judge import Counts, Look
-from metrics.judge.looks import time_between
-from metrics.providers.base import unexpected
-from metrics.providers.prometheus import PROMETHEUS, data_of
+from metrics.errors import ProviderError, TooLargeError
+from metrics.providers.prometheus import PROMETHEUS
 from metrics.question import Empty, Question
 from metrics.read import unread
 from metrics.reading import Compared, Reading, Said
-from metrics.templates import Model, render
+from metrics.samples import Counter, Span
+from metrics.versions import Versions
 from metrics.wire import Response
-from outbound.connections import Connections
+from outbound.connections import Sender
 
-_SECOND = timedelta(seconds=1)
-_MOST_LOOKS = 600
-_BEFORE = timedelta(minutes=30)
-"""Time at least in which the promoted version alone is looked at: it tells what is usual, and whether failures come at
-once, without which the judge's promise is missed by far."""
-
-_LOOKS_BEFORE = 60
-
-_CANARY, _PROMOTED = "canary", "promoted"
-_ALL, _BAD = "all", "bad"
-_NAMED = re.compile(r"(\d+)/(canary|promoted)/(all|bad)")
-
-_Series = tuple[tuple[int, str, str], tuple[tuple[float, float], ...]]
+_UNTIMED = Empty("no latency of the promoted version is measured")
+_TRIES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The time that is compared.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is compared.
 
     Args:
-        since: when it begins; what was counted before is of the promoted version alone.
-        now: when it ends.
-        step: how long one look lasts.
-        lead: how long before it the counters are asked for, to tell new ones from others.
+        versions: how both are picked.
+        slow: whether requests are bad that are slow, not those that fail.
+        limit: beyond how many milliseconds one is slow; None for the promoted version's usual quantile.
     """
 
-    since: datetime
-    now: datetime
-    step: timedelta
-    lead: timedelta
-
-    @classmethod
-    def of(cls, since: datetime, now: datetime, interval: timedelta) -> Span:
-        """The span of an analysis with this interval, a dozen looks to each; twice as long ones when they get many."""
-        step = time_between(interval) // _SECOND * _SECOND
-        while now - since > _MOST_LOOKS * step:
-            step *= 2
-        return cls(since, now, step, step * max(_LOOKS_BEFORE, math.ceil(_BEFORE / step)))
-
-    @property
-    def range(self) -> timedelta:
-        """How far back the counters are asked for, in whole seconds."""
-        return timedelta(seconds=math.ceil((self.now - self.since + self.lead).total_seconds()))
+    versions: Versions
+    slow: bool = False
+    limit: float | None = None
 
 
-def query_of(provider: str, model: Model, step: timedelta) -> str:
-    """The query for the counters of both versions over the model's interval; empty where nothing counts them apart.
-
-    Raises:
-        TemplateError: it can't be filled in.
-    """
-    parts = [
-        f'label_replace({source.count}{{{labels}{matcher}}}, "came", "{number}/{version}/{kind}", "", "")'
-        for number, source in enumerate(counted(provider))
-        for version, labels in ((_CANARY, source.labels), (_PROMOTED, source.promoted))
-        for kind, matcher in ((_ALL, ""), (_BAD, f",{source.failed}"))
-    ]
-    if not parts:
-        return ""
-    every = f"{step // timedelta(seconds=1)}s"
-    return render(f"({' or '.join(parts)})[{{{{ interval }}}}:{every}]", model_for(provider, model))
-
-
-async def compare(question: Question, span: Span, connections: Connections) -> Reading:
+async def compare(question: Question, subject: Subject, span: Span, connections: Sender) -> Reading:
     """Ask for the requests of both versions; outside trouble becomes `Unread`, never an error.
 
     Args:
-        question: the query, as `query_of` gives it, and whom to ask.
+        question: whom to ask; its query plays no part.
+        subject: what is compared.
         span: the time that is compared.
         connections: where the question goes.
-    """
-    talk = Conversation(question, connections, Grants(), span.now)
-    try:
-        request = PROMETHEUS.build(await talk.admitted(PROMETHEUS), span.now)
-        said: Said = read(await talk.send(request, PROMETHEUS.deadline), span)
-    except ProviderError as error:
-        said = unread(question, error, talk)
-    return Reading.of(question, said, span.now)
-
-
-def read(response: Response, span: Span) -> Compared | Empty:
-    """What an answer says: by the first source that has counted requests of the promoted version.
 
     Raises:
-        ProviderError: it is no answer to such a question.
+        TemplateError: a query can't be filled in.
     """
-    sources: dict[int, dict[tuple[str, str], dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
-    for (number, version, kind), samples in _series(response):
-        counts = sources[number][version, kind]
-        for place, count in _increases(samples, span):
-            counts[place] = counts.get(place, 0.0) + count
-    for number in sorted(sources):
-        if any(sources[number][_PROMOTED, _ALL].values()):
-            return _compared(sources[number], span)
-    return Empty("no requests of the promoted version are counted")
+    asking = _Asking(question, subject, connections, span)
+    try:
+        said = await (asking.slow() if subject.slow else asking.failed())
+    except ProviderError as error:
+        said = unread(asking.question, error, asking.talk)
+    return Reading.of(asking.question, said, span.now)
 
 
-def _compared(counts: Mapping[tuple[str, str], Mapping[int, float]], span: Span) -> Compared:
-    seconds = span.step.total_seconds()
-    first, last = (math.floor(each.timestamp() / seconds) for each in (span.since, span.now))
+class _Asking:
+    """The questions of one comparison.
 
-    def of(version: str, place: int) -> Counts:
-        requests, bad = (counts.get((version, kind), {}).get(place, 0.0) for kind in (_ALL, _BAD))
-        return Counts(requests, min(bad, requests))
-
-    before = sorted({place for (version, _), each in counts.items() if version == _PROMOTED for place in each})
-    return Compared(
-        looks=tuple(Look(of(_CANARY, place), of(_PROMOTED, place), seconds) for place in range(first + 1, last + 1)),
-        usual=tuple(of(_PROMOTED, place) for place in before if place <= first),
-        since=span.since,
-    )
-
-
-def _increases(samples: tuple[tuple[float, float], ...], span: Span) -> Iterator[tuple[int, float]]:
-    """How much a counter has counted up to each place of the grid that has a sample.
-
-    One that was not there before the time that is compared is new, and began with 0; one that is less than before began
-    anew.
+    Args:
+        question: whom to ask.
+        subject: what is compared.
+        connections: where the questions go.
+        span: the time that is compared.
     """
-    seconds, before = span.step.total_seconds(), None
-    for time, value in samples:
-        if before is None:
-            before = 0.0 if time > span.since.timestamp() else value
-        increase = value - before if value >= before else value
-        before = value
-        if increase > 0:
-            yield round(time / seconds), increase
 
+    def __init__(self, question: Question, subject: Subject, connections: Sender, span: Span) -> None:
+        self.question, self._subject, self._connections, self._span = question, subject, connections, span
+        self.talk = Conversation(question, connections, Grants(), span.now)
 
-def _series(response: Response) -> Iterator[_Series]:
-    data = data_of(response)
-    match data.get("resultType"), data.get("result"):
-        case "matrix", list(result):
-            yield from (_samples(each, response) for each in result)
-        case _:
-            raise unexpected(response)
+    async def failed(self) -> Said:
+        """What the counters of requests and failures say."""
+        return await self._counted(samples.failures(self._subject.versions), self._span)
 
+    async def slow(self) -> Said:
+        """What the counters of requests and slow ones say, once it is known which are slow."""
+        subject, span = self._subject, self._span
+        for moment in slowness.moments(span) if subject.limit is None else (None,):
+            query = slowness.query_of(subject.versions, span, moment)
+            bound = slowness.read(subject.versions, await self._ask(query), subject.limit)
+            if bound is not None:
+                since = span.since if moment is None else max(span.since, moment)
+                said = await self._counted(bound.counters(subject.versions), replace(span, since=since))
+                return replace(said, bound=bound.milliseconds) if isinstance(said, Compared) else said
+        return _UNTIMED
 
-def _samples(series: object, response: Response) -> _Series:
-    match series:
-        case {"metric": {"came": str(name)}, "values": list(values)} if named := _NAMED.fullmatch(name):
-            samples = tuple(_sample(each, response) for each in values)
-            return (int(named[1]), named[2], named[3]), tuple(each for each in samples if math.isfinite(each[1]))
-    raise unexpected(response)
+    async def _counted(self, counters: list[Counter], span: Span, tries: int = _TRIES) -> Compared | Empty:
+        """The looks: longer ones, where the answer would be too large."""
+        query = samples.query_of(counters, span)
+        try:
+            return samples.read(await self._ask(query), span)
+        except TooLargeError:
+            if tries <= 1:
+                raise
+            return await self._counted(counters, span.coarser, tries - 1)
 
-
-def _sample(value: object, response: Response) -> tuple[float, float]:
-    match value:
-        case [int() | float() as time, str(text)]:
-            try:
-                return float(time), float(text)
-            except ValueError as error:
-                raise UnreadableError("a count is not a number") from error
-    raise unexpected(response)
+    async def _ask(self, query: str) -> Response:
+        self.question = replace(self.question, query=query, interval=max(self._span.range, timedelta(seconds=1)))
+        self.talk = Conversation(self.question, self._connections, Grants(), self._span.now)
+        request = PROMETHEUS.build(await self.talk.admitted(PROMETHEUS), self._span.now)
+        return await self.talk.send(request, PROMETHEUS.deadline)

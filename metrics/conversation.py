@@ -8,12 +8,13 @@ from datetime import datetime
 from metrics.access import grants, oauth2, own
 from metrics.access.grants import Grant, Granted, Grants
 from metrics.access.secret import unfold
-from metrics.connections import ask, blotted
-from metrics.errors import ProviderError
+from metrics.connections import ask
+from metrics.errors import CUT, ProviderError
 from metrics.providers.base import Provider
 from metrics.question import Question
 from metrics.wire import Request, Response
-from outbound.connections import Connections
+from outbound.access import blotted
+from outbound.connections import Sender
 from outbound.tls import Tls
 
 _PLAIN = frozenset({"accept", "content-type", "x-amz-date", "x-amz-target", "metadata-flavor"})
@@ -30,7 +31,7 @@ class Conversation:
         now: the time of asking.
     """
 
-    def __init__(self, question: Question, connections: Connections, granted: Grants, now: datetime) -> None:
+    def __init__(self, question: Question, connections: Sender, granted: Grants, now: datetime) -> None:
         self._question, self._way = unfold(question)
         self._connections = connections
         self._grants = granted
@@ -78,7 +79,7 @@ class Conversation:
 
     def told(self, error: ProviderError) -> str:
         """What went wrong, in words for anybody."""
-        return blotted(self._secrets, str(error))
+        return blotted(self._secrets, str(error), CUT)
 
     def _on_the_way(self, grant: Grant) -> Grant:
         """The same proxy, and the Secret's authorities beside those that all trust; our certificate is not shown."""

@@ -26,7 +26,7 @@ from metrics.providers.prometheus import PROMETHEUS, data_of
 from metrics.question import Question
 from metrics.templates import Model, render
 from metrics.wire import Response
-from outbound.connections import Connections
+from outbound.connections import Sender
 
 _CANARY, _PROMOTED = "canary", "promoted"
 _LEAST, _MOST, _TOTAL = "least", "most", "total"
@@ -89,7 +89,7 @@ def query_of(provider: str, model: Model) -> str:
     return render("\nor\n".join(parts), model_for(provider, model)) if parts else ""
 
 
-async def count(provider: str, question: Question, connections: Connections, now: datetime) -> Counted | None:
+async def count(provider: str, question: Question, connections: Sender, now: datetime) -> Counted | None:
     """Ask for the requests of both versions.
 
     Args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from metrics.threshold import Threshold
+from metrics.threshold import Series, Threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,7 @@ class Question:
         insecure: whether the server's certificate goes unchecked.
         region: the provider's region, where it has regions.
         series: what the query of a built-in metric looks at; the first of these that there is answers.
+        counts: which of several series of an answer counts.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Question:
     insecure: bool = False
     region: str = ""
     series: tuple[str, ...] = ()
+    counts: Series = Series.EVERY
 
     def explained(self, sample: Sample) -> Sample:
         """An answer, which tells where nothing was found what had been looked for."""

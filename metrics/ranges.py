@@ -20,7 +20,7 @@ from metrics.errors import EmptyRangeError, MisconfiguredError, ProviderError, U
 from metrics.providers.prometheus import PROMETHEUS, data_of, request_of
 from metrics.question import Question
 from metrics.wire import Request
-from outbound.connections import Connections
+from outbound.connections import Sender
 
 _DEADLINE = 30.0
 
@@ -46,7 +46,7 @@ class Series:
 
 
 async def query_range(
-    connections: Connections,
+    connections: Sender,
     question: Question,
     *,
     start: datetime,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
 from metrics.access.grants import Grants
 from metrics.conversation import Conversation
-from metrics.errors import ProviderError
+from metrics.errors import ProviderError, TimedOutError
 from metrics.providers import provider_of
+from metrics.providers.base import Provider
 from metrics.question import Question, Sample, Span
 from metrics.reading import Reading, Unread
-from metrics.wire import place
-from outbound.connections import Connections
+from metrics.wire import Response, place
+from outbound.connections import Sender
 
 
-async def read(question: Question, connections: Connections, now: datetime, grants: Grants | None = None) -> Reading:
+async def read(question: Question, connections: Sender, now: datetime, grants: Grants | None = None) -> Reading:
     """Ask a metrics server; outside trouble becomes `Unread`, never an error.
 
     Args:
@@ -25,7 +27,7 @@ async def read(question: Question, connections: Connections, now: datetime, gran
 
     Returns:
         What was said, within the provider's deadline, or twice that where the server refuses to be told something, and
-        five seconds more where a token has to be fetched.
+        five seconds more where a token has to be fetched; where an answer takes its time, the provider's patience more.
     """
     talk = Conversation(question, connections, grants or Grants(), now)
     try:
@@ -41,11 +43,28 @@ async def _said(question: Question, talk: Conversation, now: datetime) -> Sample
     response = await talk.send(provider.build(admitted, now), provider.deadline)
     if (simpler := provider.simpler(admitted, response)) is not None:
         response = await talk.send(simpler, provider.deadline)
+    response = await _ended(admitted, talk, provider, response)
     return question.explained(parse(response, Span.of(question, now)))
 
 
+async def _ended(question: Question, talk: Conversation, provider: Provider, response: Response) -> Response:
+    """The answer, once the server has made it.
+
+    Raises:
+        ProviderError: it takes too long, or can't be asked for.
+    """
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + provider.patience
+    while (again := provider.follows(question, response)) is not None:
+        if loop.time() + provider.pause > ends:
+            raise TimedOutError(f"it has not come to an end within {provider.patience:g} s")
+        await asyncio.sleep(provider.pause)
+        response = await talk.send(again, provider.deadline)
+    return response
+
+
 async def trouble(
-    question: Question, connections: Connections, now: datetime, grants: Grants | None = None
+    question: Question, connections: Sender, now: datetime, grants: Grants | None = None
 ) -> Unread | None:
     """See whether the question's server is there and lets us in, without asking the question.
 

@@ -51,14 +51,50 @@ class Compared:
         looks: what was counted of both, look by look.
         usual: what was counted of the promoted version before.
         since: when the first look began.
+        bound: of latencies, the milliseconds beyond which a request is bad; None of failures.
     """
 
     looks: tuple[Look, ...]
     usual: tuple[Counts, ...]
     since: datetime
+    bound: float | None = None
 
 
-Said: TypeAlias = Number | Empty | Unread | Compared
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """The values of a metric of two versions, in order of time; NaN where there is none.
+
+    Args:
+        canary: those of the new version.
+        promoted: those of the version that it is compared with.
+    """
+
+    canary: tuple[float, ...]
+    promoted: tuple[float, ...]
+
+
+class Ran(StrEnum):
+    """How far something has come that answers by itself."""
+
+    PENDING = "Pending"
+    PASSED = "Passed"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What was run to answer, and says itself whether that is good.
+
+    Args:
+        ran: how far it has come.
+        words: the same in words, such as why it failed.
+    """
+
+    ran: Ran
+    words: str
+
+
+Said: TypeAlias = Number | Empty | Unread | Compared | Sampled | Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +102,19 @@ class Reading:
     """What was said of one metric at one moment.
 
     Args:
-        said: the number or numbers, the counts of two versions, that there are none, or why nobody could be asked.
+        said: the number or numbers, the counts or values of two versions, that there are none, what was run to answer,
+            or why nobody could be asked.
         interval: the time window that the query looks at.
         time: when it was asked.
         query: the query that was asked; empty where it could not be made.
+        requests: how many requests the number was taken over; None where nobody has counted them.
     """
 
     said: Said
     interval: timedelta
     time: datetime
     query: str = ""
+    requests: float | None = None
 
     @classmethod
     def of(cls, question: Question, said: Said, now: datetime) -> Reading:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from metrics.gotemplate import TemplateError, evaluate, parse
 
@@ -13,6 +14,8 @@ NAMES = frozenset(
     {"name", "namespace", "target", "service", "ingress", "route", "interval", "variables", "pods", "ports"}
 )
 """What a query template may call, without arguments."""
+
+_PLAIN = tuple(sorted(NAMES - {"variables"}))
 
 # The endings that the cluster itself gives to pod names have no vowels: `primary` is never one of them.
 _SAFE = "[bcdfghjklmnpqrstvwxz2456789]"
@@ -67,12 +70,16 @@ def render(template: str, model: Model) -> str:
         TemplateError: it can't be read, or asks for what the model hasn't got; the message names the place
             and what there is.
     """
-    values = {
-        **{name: getattr(model, name) for name in NAMES},
-        "pods": model.pods or _pods_of(model.target, model.kind),
-        "ports": model.ports or _ANY_PORT,
-    }
-    return evaluate(parse(template, NAMES), values)
+    names = tuple([getattr(model, name) for name in _PLAIN])
+    return _filled(template, names, tuple(model.variables.items()), model.kind)
+
+
+@lru_cache(maxsize=4096)
+def _filled(template: str, names: tuple[str, ...], variables: tuple[tuple[str, str], ...], kind: str) -> str:
+    """The template with these names: look after look the same questions are asked."""
+    values = dict(zip(_PLAIN, names, strict=True))
+    pods, ports = values["pods"] or _pods_of(values["target"], kind), values["ports"] or _ANY_PORT
+    return evaluate(parse(template, NAMES), {**values, "variables": dict(variables), "pods": pods, "ports": ports})
 
 
 def _pods_of(workload: str, kind: str) -> str:

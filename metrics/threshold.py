@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 REQUEST_SUCCESS_RATE = "request-success-rate"
 REQUEST_DURATION = "request-duration"
@@ -12,6 +13,40 @@ REQUEST_RATE = "request-rate"
 
 UNITS: Mapping[str, str] = {REQUEST_SUCCESS_RATE: "%", REQUEST_DURATION: " ms", REQUEST_RATE: " requests/s"}
 """What stands behind the number of each built-in metric; its keys are the built-in metrics."""
+
+
+class Series(StrEnum):
+    """Which number of an answer with several series is held against the accepted values."""
+
+    EVERY = "every"
+    """The worst, so that every one must be accepted."""
+    LAST = "last"
+    FIRST = "first"
+    MIN = "min"
+    MAX = "max"
+    SUM = "sum"
+
+    def of(self, values: Sequence[float], threshold: Threshold) -> float:
+        """The number that counts.
+
+        Args:
+            values: the number of each series, in the order of the answer; at least one.
+            threshold: the accepted values.
+        """
+        match self:
+            case Series.EVERY:
+                return threshold.worst(values)
+            case Series.LAST:
+                return values[-1]
+            case Series.FIRST:
+                return values[0]
+            case Series.MIN:
+                return min(values)
+            case Series.MAX:
+                return max(values)
+            case Series.SUM:
+                # Of infinities on both sides there is no sum; NaN is no data.
+                return math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
 
 
 @dataclass(frozen=True, slots=True)

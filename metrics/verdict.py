@@ -7,13 +7,14 @@ verdict carries what it was made from all the way to the status, the event and t
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias, TypedDict, assert_never
 
 from metrics.question import Empty, Number
-from metrics.reading import Cause, Compared, Reading, Unread
-from metrics.threshold import UNITS, Threshold, plain
+from metrics.reading import Cause, Compared, Ran, Reading, Run, Sampled, Unread
+from metrics.threshold import UNITS, Series, Threshold, plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class _Judged:
         interval: the time window that the query looks at.
         time: when it was asked.
         unit: what stands behind the number in messages.
+        words: what is said in place of the number and its bounds, where it was not judged by these; else empty.
     """
 
     name: str
@@ -35,18 +37,28 @@ class _Judged:
     interval: timedelta
     time: datetime
     unit: str = ""
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass(_Judged):
-    """The number is in the accepted range."""
+    """The number is in the accepted range.
+
+    Args:
+        value: the number.
+        samples: how many requests it was taken over, where they were counted, else how many series the answer had.
+        chosen: which series of several it is about, in words; empty where there is one.
+    """
 
     value: float
     samples: int | None = None
+    chosen: str = ""
 
     @property
     def message(self) -> str:
         """One plain sentence, without a full stop."""
+        if self.words:
+            return f"{self.name}: {self.words}"
         low, high = self.threshold.min, self.threshold.max
         if low is not None and high is not None:
             relation = f"within {plain(low)}..{plain(high)}{self.unit}"
@@ -56,25 +68,28 @@ class Pass(_Judged):
             relation = f"at most {plain(high)}{self.unit}"
         else:
             relation = "accepted (no threshold)"
-        return f"{self.name} {_shown(self)} is {relation} over {written(self.interval)}{_of_series(self)}"
+        return f"{self.name} {_shown(self)} is {relation} over {written(self.interval)}{self.chosen}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fail(_Judged):
-    """The number is outside the accepted range."""
+    """The number is outside the accepted range; the arguments are those of `Pass`."""
 
     value: float
     samples: int | None = None
+    chosen: str = ""
 
     @property
     def message(self) -> str:
         """One plain sentence, without a full stop."""
+        if self.words:
+            return f"{self.name}: {self.words}"
         low, high = self.threshold.min, self.threshold.max
         if low is not None and self.value < low:
             relation = f"below {plain(low)}{self.unit}"
         else:
             relation = f"above {plain(high if high is not None else math.inf)}{self.unit}"
-        return f"{self.name} {_shown(self)} is {relation} over {written(self.interval)}{_of_series(self)}"
+        return f"{self.name} {_shown(self)} is {relation} over {written(self.interval)}{self.chosen}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +102,13 @@ class NoData(_Judged):
 
     reason: str
     value: None = field(default=None, init=False)
-    samples: None = field(default=None, init=False)
+    samples: int | None = None
 
     @property
     def message(self) -> str:
         """One plain sentence, without a full stop."""
+        if self.words:
+            return f"{self.name}: {self.words}"
         wanted = f"{self.threshold}{self.unit}"
         return f"{self.name} has no data over {written(self.interval)}, wanted {wanted}: {self.reason}"
 
@@ -119,40 +136,70 @@ class Unavailable(_Judged):
 Verdict: TypeAlias = Pass | Fail | NoData | Unavailable
 
 
-def judge(name: str, threshold: Threshold, reading: Reading) -> Verdict:
+def judge(
+    name: str, threshold: Threshold, reading: Reading, *, series: Series = Series.EVERY, least: int = 0
+) -> Verdict:
     """Hold what was said of a metric against the accepted values.
 
     NaN is no data: it is what a division by no requests gives. An infinity is compared as it is, so that it
-    breaches any maximum (or minimum) on its side. Of several series the worst one counts, in whatever order they come:
-    a pod that fails is not made up for by one that does well.
+    breaches any maximum (or minimum) on its side. Of several series the worst one counts where nothing else is asked
+    for, in whatever order they come: a pod that fails is not made up for by one that does well.
 
     Args:
         name: the metric's name in the Canary.
         threshold: the accepted values.
         reading: what was said.
+        series: which of several series counts.
+        least: how many requests the number must have been taken over; of fewer it says nothing.
     """
     about = _about(name, threshold, reading)
     match reading.said:
         case Unread(cause, reason):
             return Unavailable(**about, cause=cause, reason=reason)
-        case Compared():
+        case Compared() | Sampled():
             return NoData(**about, reason="it was compared, and has no number of its own")
         case Empty(reason):
             return NoData(**about, reason=reason)
+        case Run(Ran.PENDING, words):
+            return NoData(**about, reason=words, words=words)
+        case Run(ran, words):
+            return Pass(**about, value=1.0, words=words) if ran is Ran.PASSED else Fail(**about, value=0.0, words=words)
         case Number() as number:
-            return _judge(about, number)
+            return _few(about, reading.requests, least) or _judge(about, number, reading.requests, series)
         case _:
             assert_never(reading.said)
 
 
-def _judge(about: _About, number: Number) -> Pass | Fail | NoData:
+def _few(about: _About, requests: float | None, least: int) -> NoData | None:
+    """The verdict where there are too few requests to judge by; None where there are enough."""
+    if not least or (requests is not None and round(requests) >= least):
+        return None
+    if requests is None:
+        return NoData(**about, reason=f"nobody has counted its requests, of which {least} are needed")
+    there = round(requests)
+    return NoData(**about, reason=f"{there} requests are too few, {least} are needed", samples=there)
+
+
+def _judge(about: _About, number: Number, requests: float | None, series: Series) -> Pass | Fail | NoData:
     numbers = [value for value in (number.value, *number.others) if not math.isnan(value)]
-    if not numbers:
+    value = series.of(numbers, about["threshold"]) if numbers else math.nan
+    if math.isnan(value):
         return NoData(**about, reason="the answer is not a number (NaN)")
-    threshold = about["threshold"]
-    value = threshold.worst(numbers)
-    side = Pass if threshold.accepts(value) else Fail
-    return side(**about, value=value, samples=number.samples)
+    side = Pass if about["threshold"].accepts(value) else Fail
+    samples = round(requests) if requests is not None else number.samples
+    several = number.samples is not None and number.samples > 1
+    chosen = f" in {_CHOSEN[series]} of {number.samples} series" if several else ""
+    return side(**about, value=value, samples=samples, chosen=chosen)
+
+
+_CHOSEN: Mapping[Series, str] = {
+    Series.EVERY: "the worst",
+    Series.LAST: "the last",
+    Series.FIRST: "the first",
+    Series.MIN: "the least",
+    Series.MAX: "the greatest",
+    Series.SUM: "the sum",
+}
 
 
 class _About(TypedDict):
@@ -187,11 +234,6 @@ def _shown(judged: Pass | Fail) -> str:
         if all(_side(rounded, bound) == _side(value, bound) for bound in bounds):
             return f"{plain(rounded)}{judged.unit}"
     return f"{plain(value)}{judged.unit}"
-
-
-def _of_series(judged: Pass | Fail) -> str:
-    """Which series it is about, where there are several."""
-    return f" in the worst of {judged.samples} series" if judged.samples is not None and judged.samples > 1 else ""
 
 
 def _side(value: float, bound: float) -> int:

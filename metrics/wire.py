@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from metrics.errors import MisconfiguredError
@@ -24,6 +25,7 @@ def join(address: str, path: str, parameters: str = "") -> str:
     return urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + path, query, ""))
 
 
+@lru_cache(maxsize=256)
 def _split(address: str) -> SplitResult:
     try:
         base = urlsplit(address)

@@ -6,8 +6,9 @@ from metrics.access.secret import credential
 from metrics.errors import MisconfiguredError
 from metrics.question import Question
 from metrics.wire import Headers, basic
+from outbound.access import PASSWORD, TOKEN, USERNAME, bearer
 
-KEYS = ("token", "username", "password")
+KEYS = (TOKEN, USERNAME, PASSWORD)
 
 
 def authorization(question: Question) -> Headers:
@@ -22,7 +23,7 @@ def authorization(question: Question) -> Headers:
         return question.headers
     if "token" in credentials:
         token = credential(credentials, "token", question.provider)
-        return (*question.headers, ("Authorization", f"Bearer {token}"))
+        return (*question.headers, bearer(token))
     if "username" not in credentials and "password" not in credentials:
         msg = f"the {question.provider} provider needs token, or username and password, in its Secret"
         raise MisconfiguredError(msg)

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import outbound.access
 from metrics.errors import MisconfiguredError
 from metrics.question import Question
 from metrics.wire import Request
 from outbound.tls import USUAL, Tls
-
-AUTHORITY, CERTIFICATE, KEY, PROXY, HEADER = "ca.crt", "tls.crt", "tls.key", "proxy", "header."
-"""The keys, the last one with the header's name behind it. The first three are those of Secrets of type TLS."""
-
-_CONNECTION = frozenset({AUTHORITY, CERTIFICATE, KEY, PROXY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +33,9 @@ class Way:
 
 def unfold(question: Question) -> tuple[Question, Way]:
     """The question without what its Secret says of the connection, its further headers added; and the way."""
-    secret = question.credentials
-    headers = tuple(
-        (key.removeprefix(HEADER), value.strip()) for key, value in secret.items() if key.startswith(HEADER)
-    )
-    rest = {key: value for key, value in secret.items() if key not in _CONNECTION and not key.startswith(HEADER)}
-    tls = Tls(authority=secret.get(AUTHORITY, ""), certificate=secret.get(CERTIFICATE, ""), key=secret.get(KEY, ""))
-    way = Way(tls, secret.get(PROXY, "").strip(), question.insecure)
-    return replace(question, credentials=rest, headers=(*question.headers, *headers)), way
+    access, rest = outbound.access.unfold(question.credentials)
+    way = Way(access.tls, access.proxy, question.insecure)
+    return replace(question, credentials=rest, headers=(*question.headers, *access.headers)), way
 
 
 def credential(credentials: Mapping[str, str], key: str, provider: str, *, encoded: bool = False) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import TypeAlias
 
 from metrics.gotemplate.errors import TemplateError
-from metrics.gotemplate.functions import BUILTIN, entry, kind, shown, truth
+from metrics.gotemplate.functions import BUILTIN, entry, kind, truth
 from metrics.gotemplate.nodes import (
     Action,
     Block,
@@ -20,9 +20,9 @@ from metrics.gotemplate.nodes import (
     Pipeline,
     Template,
     Text,
-    Value,
     Variable,
 )
+from metrics.gotemplate.values import Plain, Value
 
 _MOST_STEPS = 10_000
 _LONGEST_TEXT = 64 * 1024
@@ -30,27 +30,30 @@ _LONGEST_TEXT = 64 * 1024
 Scope: TypeAlias = "ChainMap[str, Value]"
 
 
-def evaluate(template: Template, names: Mapping[str, Value]) -> str:
+def evaluate(template: Template, names: Mapping[str, Value], *, dot: Value = None, form: Plain | None = None) -> str:
     """Write a template out.
 
     Args:
         template: what `parse` gave.
         names: the value of each function that the template may call without arguments.
+        dot: the current item outside of every `with` and `range`.
+        form: how it is written; one for each writing.
 
     Raises:
         TemplateError: a value is missing, or a function can't take what it is given.
     """
-    evaluation = _Evaluation(template.source, names)
-    evaluation.nodes(template.nodes, None, ChainMap({"$": None}))
+    evaluation = _Evaluation(template.source, names, form or Plain())
+    evaluation.nodes(template.nodes, dot, ChainMap({"$": dot}))
     return evaluation.text
 
 
 class _Evaluation:
     """One writing of one template, bounded in time and memory: whoever may write templates may not stop the rest."""
 
-    def __init__(self, source: str, names: Mapping[str, Value]) -> None:
+    def __init__(self, source: str, names: Mapping[str, Value], form: Plain) -> None:
         self._source = source
         self._names = names
+        self._form = form
         self._out: list[str] = []
         self._written = 0
         self._steps = 0
@@ -65,7 +68,7 @@ class _Evaluation:
         for node in nodes:
             match node:
                 case Text():
-                    self._write(node.text, 0)
+                    self._write(self._form.text(node.text), 0)
                 case Action():
                     self._action(node.pipeline, dot, scope)
                 case Block():
@@ -77,7 +80,7 @@ class _Evaluation:
             self._keep(scope, pipeline, (value,))
             return
         try:
-            self._write(shown(value), pipeline.offset)
+            self._write(self._form.value(value), pipeline.offset)
         except ValueError as error:
             raise self._error(pipeline.offset, str(error)) from error
 
@@ -89,7 +92,7 @@ class _Evaluation:
     def _limit(self, length: int, offset: int) -> None:
         self._steps += 1
         if self._steps > _MOST_STEPS or length > _LONGEST_TEXT:
-            raise self._error(offset, "this makes more text, or takes more steps, than a query needs")
+            raise self._error(offset, "this makes more text, or takes more steps, than a template needs")
 
     def _block(self, block: Block, dot: Value, scope: Scope) -> None:
         self._limit(0, block.pipeline.offset)
@@ -104,9 +107,11 @@ class _Evaluation:
             self.nodes(block.otherwise, dot, scope.new_child())
 
     def _range(self, block: Block, value: Value, dot: Value, scope: Scope) -> None:
-        if value is not None and not isinstance(value, Mapping):
-            raise self._error(block.pipeline.offset, f"range goes over a map, not {kind(value)}")
-        for key, item in sorted((value or {}).items()):
+        if value is not None and not isinstance(value, Mapping | tuple):
+            raise self._error(block.pipeline.offset, f"range goes over a map or a list, not {kind(value)}")
+        items: Iterable[tuple[Value, Value]]
+        items = enumerate(value) if isinstance(value, tuple) else sorted((value or {}).items())
+        for key, item in items:
             turn = scope.new_child()
             self._keep(turn, block.pipeline, (key, item)[-len(block.pipeline.targets) :])
             self.nodes(block.body, item, turn)

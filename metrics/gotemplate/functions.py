@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote_plus
 
-from metrics.gotemplate.nodes import Value
+from metrics.gotemplate.values import Value, shown
 
 _VERB = re.compile(r"%(?P<flags>[-+0]*)(?P<width>\d{0,3})(?P<precision>\.\d{0,3})?(?P<verb>.?)", re.DOTALL)
-_NO_EXPONENT_BELOW = 21
 
 
 def truth(value: Value) -> bool:
@@ -19,25 +18,7 @@ def truth(value: Value) -> bool:
     return bool(value)
 
 
-def shown(value: Value) -> str:
-    """The text that a value is written as.
-
-    Raises:
-        ValueError: nil, which has no place in a query.
-    """
-    if value is None:
-        msg = "there is no value here"
-        raise ValueError(msg)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return _float(value)
-    if isinstance(value, Mapping):
-        return "map[" + " ".join(f"{key}:{entry}" for key, entry in sorted(value.items())) + "]"
-    return str(value)
-
-
-def entry(container: Value, key: str) -> str:
+def entry(container: Value, key: str) -> Value:
     """The entry of a map that must be there.
 
     Raises:
@@ -66,14 +47,9 @@ def kind(value: Value) -> str:
             return "an integer"
         case float():
             return "a number with a fraction"
+        case tuple():
+            return "a list"
     return "a map"
-
-
-def _float(value: float) -> str:
-    text = repr(value).removesuffix(".0")
-    if "e" in text and 1 <= abs(value) < 10**_NO_EXPONENT_BELOW:
-        return str(int(value))
-    return text
 
 
 def _same_kind(left: Value, right: Value) -> None:
@@ -86,8 +62,8 @@ def _eq(first: Value, *others: Value) -> Value:
     for other in others:
         if first is not None and other is not None:
             _same_kind(first, other)
-    if isinstance(first, Mapping):
-        msg = "maps can't be compared"
+    if isinstance(first, Mapping | tuple):
+        msg = f"{kind(first)} can't be compared"
         raise ValueError(msg)
     return any(first == other for other in others)
 
@@ -132,7 +108,7 @@ def _not(value: Value) -> Value:
 def _len(value: Value) -> Value:
     if isinstance(value, str):
         return len(value.encode())
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping | tuple):
         return len(value)
     msg = f"{kind(value)} has no length"
     raise ValueError(msg)
@@ -140,10 +116,16 @@ def _len(value: Value) -> Value:
 
 def _index(container: Value, *keys: Value) -> Value:
     for key in keys:
-        if not isinstance(container, Mapping) or not isinstance(key, str):
-            msg = f"index takes a map and a string, not {kind(container)} and {kind(key)}"
+        if isinstance(container, tuple) and isinstance(key, int) and not isinstance(key, bool):
+            if not 0 <= key < len(container):
+                msg = f"a list of {len(container)} has no item {key}"
+                raise ValueError(msg)
+            container = container[key]
+        elif isinstance(container, Mapping) and isinstance(key, str):
+            container = container.get(key, "")
+        else:
+            msg = f"index takes a map and a string, or a list and a number, not {kind(container)} and {kind(key)}"
             raise ValueError(msg)
-        container = container.get(key, "")
     return container
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from metrics.gotemplate.values import Value
+
 Kind: TypeAlias = Literal["if", "with", "range"]
-Value: TypeAlias = str | int | float | bool | Mapping[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)

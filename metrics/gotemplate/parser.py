@@ -22,9 +22,9 @@ from metrics.gotemplate.nodes import (
     Pipeline,
     Template,
     Text,
-    Value,
     Variable,
 )
+from metrics.gotemplate.values import Value
 
 _DEEPEST = 50
 _REFUSED = frozenset({"define", "template", "block", "break", "continue"})
@@ -125,7 +125,7 @@ class _Parser:
                 words.take()
                 return self._block(kind, words, first)
             case refused if refused in _REFUSED:
-                raise self._error(first.offset, f"{refused} is not supported in metric queries")
+                raise self._error(first.offset, f"{refused} is not supported")
         pipeline = self._pipeline(words, many=False)
         self._close(words)
         return Action(pipeline)

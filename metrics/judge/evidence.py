@@ -43,6 +43,7 @@ from metrics.judge.looks import Counts, Look
 
 _TIMES = (1.1, 1.3, 1.7, 2.5, 5.0, 10.0, 100.0)
 """How many times the tolerated rate a worse canary may have."""
+_LOGS, _MORE = tuple(map(log, _TIMES)), tuple([each - 1 for each in _TIMES])
 _WEIGHTS = (0.03, 0.05, 0.10, 0.17, 0.20, 0.35, 0.10)
 """How much is bet on each: most on what shall be found after a handful of bad requests."""
 _PARTS = (0.0, 0.25, 0.5)
@@ -125,18 +126,15 @@ class Foreseen(NamedTuple):
 def foreseen(looks: Sequence[Look], usual: Sequence[Counts] = ()) -> list[Foreseen]:
     """What was known before each of the looks: the same for both questions."""
     known = _Known()
-    for counts in usual:
-        known.learn(counts.requests, counts.bad)
-    before = []
-    for look in looks:
-        before.append(Foreseen(known.base, known.part))
-        known.learn(look.promoted.requests, look.promoted.bad)
+    known.learn(usual)
+    before: list[Foreseen] = []
+    known.learn([look.promoted for look in looks], before)
     return before
 
 
 def worse_of(looks: Sequence[Look], before: Sequence[Foreseen], tolerance: float) -> Evidence:
     """`worse`, for whoever has computed what was known before each look."""
-    return _evidence(looks, before, tolerance, _WEIGHTS, multiples)
+    return _evidence(looks, before, tolerance, _WEIGHTS, multiples) if tolerance else _of_quotients(looks, before)
 
 
 def no_worse_of(looks: Sequence[Look], before: Sequence[Foreseen], margin: float) -> Evidence:
@@ -176,10 +174,36 @@ def _evidence(
         if promoted.requests and canary.requests and (gap or promoted.bad or canary.bad):
             grown = growths(look, alternatives(base, gap), base, gap)
             bets = [bet + part * more for bet, more in zip(bets, grown)]  # noqa: B905 - as many, and three times a look
-            most = max(bets)
-            now = most + log(sum([exp(bet - most) for bet in bets]))
+            now = _together(bets)
         trail.append(now)
     return Evidence(tuple(trail))
+
+
+def _of_quotients(looks: Sequence[Look], before: Sequence[Foreseen]) -> Evidence:
+    """`worse` for a tolerance of 0, where all alternatives are quotients of the two rates, the same at each look."""
+    bets = [log(weight) for weight in _WEIGHTS]
+    trail, now = [], 0.0
+    for look, (_, part) in zip(looks, before, strict=True):
+        canary, promoted = look.canary, look.promoted
+        n, k, m, j = canary.requests, canary.bad, promoted.requests, promoted.bad
+        if n and m and (k or j):
+            share, mine, bad = n / (n + m), part * k, part * (k + j)
+            bets = [
+                bet + mine * its_log - bad * log(1 + share * more)
+                for bet, its_log, more in zip(bets, _LOGS, _MORE)  # noqa: B905 - as many
+            ]
+            now = _together(bets)
+        trail.append(now)
+    return Evidence(tuple(trail))
+
+
+def _together(bets: Sequence[float]) -> float:
+    """The logarithm of the sum of what was won with all bets, given their logarithms."""
+    try:
+        return log(sum(map(exp, bets)))
+    except (OverflowError, ValueError):  # all of them too large, or too small, for a number
+        most = max(bets)
+        return most + log(sum([exp(bet - most) for bet in bets]))
 
 
 class _Known:
@@ -194,38 +218,40 @@ class _Known:
     def __init__(self) -> None:
         self._requests, self._bad = _FIRST.requests, _FIRST.bad
         self._scatter = self._freedom = _TRUST
-        self._begin()
+        self._looks, self._since, self._predicted = 0, (self._requests, self._bad), self._bad / self._requests
 
-    @property
-    def base(self) -> float:
-        """The rate."""
-        return self._bad / self._requests
+    def learn(self, counted: Sequence[Counts], before: list[Foreseen] | None = None) -> None:
+        """Take in what was counted.
 
-    @property
-    def part(self) -> float:
-        """The part of a look's growth that is believed: 1 over the index of dispersion, where that is more than 1."""
-        return min(1.0, self._freedom / self._scatter)
-
-    def learn(self, requests: float, bad: float) -> None:
-        if not requests:
-            self._bad += bad  # of requests that were read a moment sooner, or later
-            return
-        first = self._requests == _FIRST.requests
-        self._requests += requests
-        self._bad += bad
-        self._looks += 1
-        if first:  # nothing was known that could have predicted it
-            self._begin()
-        stretch = self._requests - self._since[0]
-        expected = stretch * self._predicted
-        if self._looks >= _STRETCH and expected >= _EXPECTED:
-            # A prediction from so many requests is itself uncertain.
-            self._scatter += (self._bad - self._since[1] - expected) ** 2 / (expected * self._requests / self._since[0])
-            self._freedom += 1
-            self._begin()
-
-    def _begin(self) -> None:
-        self._looks, self._since, self._predicted = 0, (self._requests, self._bad), self.base
+        Args:
+            counted: the counts of the looks, in order.
+            before: takes what was known before each: the rate, and the part of a look's growth that is believed, 1 over
+                the index of dispersion where that is more than 1.
+        """
+        requests, bad, scatter, freedom = self._requests, self._bad, self._scatter, self._freedom
+        looks, (requests_then, bad_then), predicted = self._looks, self._since, self._predicted
+        for each in counted:
+            if before is not None:
+                before.append(Foreseen(bad / requests, freedom / scatter if scatter > freedom else 1.0))
+            bad += each.bad  # without requests, of those that were read a moment sooner, or later
+            if not each.requests:
+                continue
+            first = requests == _FIRST.requests
+            requests += each.requests
+            looks += 1
+            if first:  # nothing was known that could have predicted it
+                looks, requests_then, bad_then, predicted = 0, requests, bad, bad / requests
+            if looks < _STRETCH:
+                continue
+            stretch = requests - requests_then
+            expected = stretch * predicted
+            if expected >= _EXPECTED:
+                # A prediction from so many requests is itself uncertain.
+                scatter += (bad - bad_then - expected) ** 2 / (expected * requests / requests_then)
+                freedom += 1
+                looks, requests_then, bad_then, predicted = 0, requests, bad, bad / requests
+        self._requests, self._bad, self._scatter, self._freedom = requests, bad, scatter, freedom
+        self._looks, self._since, self._predicted = looks, (requests_then, bad_then), predicted
 
 
 def growths(look: Look, rates: Sequence[float], base: float, gap: float) -> list[float]:

@@ -129,6 +129,21 @@ def slower_than_quantile(
     return AtQuantile(tuple(seen), before, bound)
 
 
+def bound_at(histogram: Histogram, quantile: float) -> float | None:
+    """The bound that tells most about a quantile: that above which nearest to what the quantile leaves over lies.
+
+    Args:
+        histogram: what was measured of the promoted version.
+        quantile: between 0 and 1.
+
+    Returns:
+        None where nothing was measured, or nothing below any bound.
+    """
+    if not any(histogram.counts[:-1]):
+        return None
+    return _nearest(dict(zip(histogram.bounds, histogram.counts, strict=True)), 1 - quantile)
+
+
 _SETTLED = 10.0
 """Requests above a bound that make it worth keeping."""
 
@@ -139,17 +154,21 @@ def _add(buckets: dict[float, float], histogram: Histogram) -> None:
 
 
 def _nearest(buckets: dict[float, float], share: float) -> float | None:
-    """The bound above which a part of the requests lies that is, as a ratio, nearest to a share."""
+    """The bound above which a part of the requests lies that is, as a ratio, nearest to a share.
+
+    Above the last bound with requests below it half a request is taken to lie.
+    """
     left = requests = sum(buckets.values())
     nearest, distance = None, inf
     for bound, count in sorted(buckets.items()):
         left -= count
-        part = left / requests if requests else 0.0
-        # Above the last bound with requests below it lies nothing, but for what rounding leaves.
-        off = max(part / share, share / part) if part > _NOTHING else inf
+        if not requests or bound == inf:
+            break
+        part = max(left, _HALF) / requests
+        off = max(part / share, share / part)
         if off < distance:
             nearest, distance = bound, off
     return nearest
 
 
-_NOTHING = 1e-9
+_HALF = 0.5

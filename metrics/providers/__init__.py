@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from metrics.errors import MisconfiguredError
-from metrics.providers.base import Provider, Regions
-from metrics.providers.cloudwatch import CLOUDWATCH
-from metrics.providers.datadog import DATADOG
-from metrics.providers.dynatrace import DYNATRACE
-from metrics.providers.graphite import GRAPHITE
-from metrics.providers.influxdb import INFLUXDB
-from metrics.providers.kubernetes import EXTERNAL_METRICS, KEPTN
-from metrics.providers.loki import LOKI
-from metrics.providers.newrelic import NEWRELIC
-from metrics.providers.opensearch import ELASTICSEARCH, OPENSEARCH
-from metrics.providers.prometheus import PROMETHEUS
-from metrics.providers.skywalking import SKYWALKING
-from metrics.providers.splunk import SPLUNK
-from metrics.providers.stackdriver import STACKDRIVER
-from metrics.providers.wavefront import WAVEFRONT
-from metrics.providers.web import WEB
 from metrics.question import Question
+from metrics.rows import Rows
 
-__all__ = ["PROVIDERS", "SUPPORTED", "Provider", "Regions", "is_in_cluster", "provider_of"]
+if TYPE_CHECKING:
+    from metrics.providers.base import Provider
 
-PROVIDERS: Mapping[str, Provider] = {
-    row.name: row
-    for row in (
-        *(PROMETHEUS, DATADOG, DYNATRACE, GRAPHITE, INFLUXDB, NEWRELIC),
-        *(CLOUDWATCH, EXTERNAL_METRICS, KEPTN, SPLUNK, STACKDRIVER),
-        *(ELASTICSEARCH, LOKI, OPENSEARCH, SKYWALKING, WAVEFRONT, WEB),
-    )
-}
+__all__ = ["PROVIDERS", "SUPPORTED", "is_in_cluster", "provider_of"]
+
+PROVIDERS: Mapping[str, Provider] = Rows(
+    {
+        "prometheus": "metrics.providers.prometheus:PROMETHEUS",
+        "datadog": "metrics.providers.datadog:DATADOG",
+        "dynatrace": "metrics.providers.dynatrace:DYNATRACE",
+        "graphite": "metrics.providers.graphite:GRAPHITE",
+        "influxdb": "metrics.providers.influxdb:INFLUXDB",
+        "newrelic": "metrics.providers.newrelic:NEWRELIC",
+        "cloudwatch": "metrics.providers.cloudwatch:CLOUDWATCH",
+        "externalmetrics": "metrics.providers.kubernetes:EXTERNAL_METRICS",
+        "keptn": "metrics.providers.kubernetes:KEPTN",
+        "splunk": "metrics.providers.splunk:SPLUNK",
+        "stackdriver": "metrics.providers.stackdriver:STACKDRIVER",
+        "elasticsearch": "metrics.providers.opensearch:ELASTICSEARCH",
+        "kayenta": "metrics.providers.kayenta:KAYENTA",
+        "loki": "metrics.providers.loki:LOKI",
+        "opensearch": "metrics.providers.opensearch:OPENSEARCH",
+        "skywalking": "metrics.providers.skywalking:SKYWALKING",
+        "wavefront": "metrics.providers.wavefront:WAVEFRONT",
+        "web": "metrics.providers.web:WEB",
+    }
+)
+"""By the values of a MetricTemplate's `provider.type`. Most controllers ask one of them."""
 
 SUPPORTED = frozenset(PROVIDERS)
 """The values of a MetricTemplate's `provider.type` that can be asked."""

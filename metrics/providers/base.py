@@ -79,6 +79,9 @@ class Provider:
         credentials: the Secret's keys that it reads, for messages and documents.
         deadline: seconds that one question may take, retry included.
         simpler: the request to put once more where this answer refuses what not every server knows; None for none.
+        follows: the request by which an answer is asked for that takes its time; None once this is the answer.
+        patience: seconds that such an answer may take.
+        pause: seconds between two requests for it.
         grant: what is fetched before the question is put, out of its Secret or what the controller itself is; other
             credentials where nothing has to be; None where the question can be put as it is.
         own: whether the controller's own identity is what lets a question in.
@@ -97,6 +100,9 @@ class Provider:
     credentials: tuple[str, ...] = ()
     deadline: float = 5.0
     simpler: Callable[[Question, Response], Request | None] = lambda _question, _response: None
+    follows: Callable[[Question, Response], Request | None] = lambda _question, _response: None
+    patience: float = 0.0
+    pause: float = 1.0
     grant: Callable[[Question, Own, datetime], Grant | Mapping[str, str] | None] = _of_secret
     own: Callable[[Question], bool] = lambda _question: False
     seal: Callable[[Question, Request, datetime], Request] = lambda _question, request, _now: request

@@ -136,6 +136,34 @@ EXPRESSION = (
     "duration: $duration) { type error results { values { id value } } } }"
 )
 
+ANALYSIS = {
+    "application": "shop",
+    "metricsAccountName": "prometheus",
+    "storageAccountName": "s3",
+    "canaryConfigId": "errors and latency",
+    "executionRequest": {
+        "scopes": [{"controlScope": "shop-primary", "experimentScope": "shop"}],
+        "thresholds": {"pass": 95, "marginal": 75},
+    },
+}
+
+
+def judged(values: Sequence[Value]) -> object:
+    """What Kayenta says of an analysis that has ended."""
+    result = {
+        "didPassThresholds": True,
+        "canaryScores": [written(each) if each is None else each for each in values],
+        "canaryExecutionResults": [{"executionId": "01B", "executionStatus": "SUCCEEDED"} for _ in values],
+    }
+    return {
+        "pipelineId": "01A",
+        "complete": True,
+        "executionStatus": "SUCCEEDED",
+        "status": "succeeded",
+        "canaryAnalysisExecutionResult": result,
+    }
+
+
 ELASTIC = Known(counted, TOKEN, "level:ERROR", error=explained, several=False, nan=False)
 
 KNOWN: Mapping[str, Known] = {
@@ -215,5 +243,6 @@ KNOWN: Mapping[str, Known] = {
         TOKEN,
         error=lambda words: {"status": {"result": "ERROR", "message": words, "code": 400}},
     ),
+    "kayenta": Known(judged, TOKEN, json.dumps(ANALYSIS), several=False),
     "web": Known(lambda values: {"data": [{"rate": each} for each in values]}, TOKEN, "$.data[*].rate"),
 }

@@ -21,10 +21,13 @@ from cryptography.x509.oid import NameOID
 from metrics.access import google
 from metrics.access.grants import Grants
 from metrics.connections import QUESTIONS
+from metrics.conversation import Conversation
 from metrics.errors import MisconfiguredError
+from metrics.providers import provider_of
 from metrics.reading import Cause
 from metrics.verdict import Pass, Unavailable, Verdict
 from outbound.connections import Connections
+from outbound.destinations import Destinations, network
 from tests.tools.judged import evaluate
 from tests.unit.metrics.known import KNOWN, NOW
 from tests.unit.metrics.test_every_provider import good, question
@@ -281,6 +284,25 @@ def test_what_is_no_key_of_an_account_is_told_by_its_name(wrong: str) -> None:
     with pytest.raises(MisconfiguredError, match="serviceAccountKey") as refused:
         google.signed(wrong, NOW)
     assert "S3C" not in str(refused.value)
+
+
+async def test_whatever_is_denied_the_controllers_own_account_is_asked_for_and_no_template_gets_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The metadata server has an address that nobody else may have called, on a connection of its own."""
+    denied = Destinations(denied=(network("127.0.0.0/8"),))
+    async with (
+        serving(saying(granting(access_token="S3CRET", expires_in=600))) as metadata,
+        Connections(QUESTIONS, destinations=denied) as connections,
+    ):
+        monkeypatch.setenv("GCE_METADATA_HOST", metadata.url.removeprefix("http://"))
+        own = replace(question("stackdriver", ""), address="", credentials={"project": "shop"})
+        admitted = await Conversation(own, connections, Grants(), NOW).admitted(provider_of("stackdriver"))
+        assert admitted.credentials == {"project": "shop", "token": "S3CRET"}
+        verdict = await evaluate(question("prometheus", metadata.url), connections, NOW)
+    assert isinstance(verdict, Unavailable)
+    assert (verdict.cause, "--allow-destination=127.0.0.1" in verdict.message) == (Cause.MISCONFIGURED, True)
+    assert metadata.connections == 1
 
 
 async def test_the_controllers_own_account_is_shown_to_google_alone(

@@ -5,21 +5,25 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Protocol
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.builtin import TRAFFIC, counted
-from metrics.comparison import Span, compare, query_of, read
+from metrics.comparison import Subject, compare
 from metrics.connections import QUESTIONS
 from metrics.errors import ProviderError
 from metrics.judge import Counts
 from metrics.question import Empty, Question
-from metrics.reading import Compared, Unread
+from metrics.reading import Cause, Compared, Unread
+from metrics.samples import Span, failures, query_of, read
 from metrics.templates import Model
+from metrics.versions import Versions
 from metrics.wire import Request, Response
 from outbound.connections import Connections
+from outbound.errors import TooLargeError
 
 COUNTED = [provider for provider in sorted(TRAFFIC) if counted(provider)]
 SINCE = datetime(2026, 3, 4, 5, 0, 0, tzinfo=UTC)
@@ -66,15 +70,15 @@ PROMOTED = ("0/promoted/all", steady(1e6, 9))
 
 @pytest.mark.parametrize("provider", COUNTED)
 def test_one_query_asks_for_both_versions_and_their_failures(provider: str, model: Model) -> None:
-    query = query_of(provider, replace(model, interval="137s"), timedelta(seconds=5))
+    query = query_of(failures(Versions(provider=provider, model=model)), span())
     assert "{{" not in query
-    assert query.endswith("[137s:5s]")
+    assert query.endswith("[1860s:5s]")
     for source, named in product(range(len(counted(provider))), FOUR):
         assert query.count(f'"came", "{source}/{named}", "", ""') == 1
 
 
 def test_without_counts_of_both_there_is_nothing_to_ask(model: Model) -> None:
-    assert query_of("kubernetes", model, timedelta(seconds=5)) == ""
+    assert query_of(failures(Versions(provider="kubernetes", model=model)), span()) == ""
 
 
 def test_each_look_has_what_came_in_its_time() -> None:
@@ -166,11 +170,40 @@ def test_there_are_never_more_looks_than_can_be_judged_at_once(seconds: float, i
 
 
 @pytest.mark.parametrize("status", [200, 503])
-async def test_trouble_outside_is_no_error(ask: Ask, status: int) -> None:
+async def test_trouble_outside_is_no_error(ask: Ask, model: Model, status: int) -> None:
     async def outside(request: Request) -> Response:
         return replace(answer(PROMOTED), status=status)
 
     async with Connections(QUESTIONS, outside) as clients:
-        found = await compare(ask(), span(), clients)
+        found = await compare(ask(), Subject(versions=Versions(provider="traefik", model=model)), span(), clients)
     assert isinstance(found.said, Compared if status == 200 else Unread)
-    assert (found.query, found.time) == (ask().query, span().now)
+    assert found.query.endswith("[1860s:5s]")
+    assert found.time == span().now
+
+
+@pytest.mark.parametrize(("room", "asked"), [(2, ["5s]", "20s]"]), (9, ["5s]", "20s]", "80s]"])])
+async def test_an_answer_that_is_too_large_is_asked_for_in_longer_looks(
+    ask: Ask, model: Model, room: int, asked: list[str]
+) -> None:
+    queries: list[str] = []
+
+    async def outside(request: Request) -> Response:
+        queries.append(asked_for(request))
+        if len(queries) < room:
+            raise TooLargeError("it is larger than 4 MiB")
+        return answer(PROMOTED)
+
+    async with Connections(QUESTIONS, outside) as clients:
+        found = await compare(ask(), Subject(versions=Versions(provider="traefik", model=model)), span(), clients)
+    assert [query.rpartition(":")[2] for query in queries] == asked
+    if room > len(asked):
+        assert isinstance(found.said, Unread)
+        assert found.said.cause is Cause.UNREADABLE
+    else:
+        assert isinstance(found.said, Compared)
+        assert {look.seconds for look in found.said.looks} == {20.0}
+
+
+def asked_for(request: Request) -> str:
+    fields = request.body.decode() if request.body else urlsplit(request.url).query
+    return parse_qs(fields)["query"][0]

@@ -12,6 +12,7 @@ import pytest
 from metrics import providers
 from metrics.connections import QUESTIONS
 from metrics.providers import PROVIDERS
+from metrics.providers.base import Provider
 from metrics.question import Question
 from metrics.reading import Cause
 from metrics.threshold import Threshold
@@ -213,3 +214,10 @@ async def test_nobody_at_the_address_is_told(name: str, connections: Connections
 def test_every_provider_is_among_them() -> None:
     assert set(KNOWN) == set(PROVIDERS)
     assert all(encoded(each.error("why")) for each in KNOWN.values())
+
+
+@every
+def test_a_row_is_the_provider_of_its_name(name: str) -> None:
+    row = PROVIDERS[name]
+    assert isinstance(row, Provider)
+    assert row.name == name

@@ -205,5 +205,5 @@ def test_the_probe_asks_for_a_constant_with_the_same_credentials(
 
 
 def test_an_unknown_provider_is_refused_by_name() -> None:
-    with pytest.raises(MisconfiguredError, match=r"'kayenta' is not supported; supported are .*prometheus"):
-        provider_of("kayenta")
+    with pytest.raises(MisconfiguredError, match=r"'pager' is not supported; supported are .*prometheus"):
+        provider_of("pager")

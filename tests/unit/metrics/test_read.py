@@ -164,7 +164,7 @@ async def test_cancelling_ends_the_question(ask: Ask, now: datetime) -> None:
     [
         ({"address": "nonsense"}, "the address 'nonsense' is not an http:// or https:// URL"),
         ({"address": ""}, "the prometheus provider needs an address"),
-        ({"provider": "kayenta"}, "'kayenta' is not supported"),
+        ({"provider": "pager"}, "'pager' is not supported"),
         ({"credentials": {"username": "x"}}, "needs password in its Secret"),
     ],
 )

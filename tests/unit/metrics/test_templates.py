@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metrics.gotemplate import Value, evaluate, parse
 from metrics.templates import NAMES, Model, TemplateError, check, render
 
 MODEL = Model(name="podinfo", namespace="test", target="app", service="svc", ingress="ing", route="r", interval="1m")
@@ -48,7 +49,7 @@ def test_a_query_of_a_metric_template_renders_as_written(model: Model) -> None:
         ('{{ "a', "line 1, column 4: this string isn't closed"),
         ("x {{ if name }}", "line 1, column 6: this if has no end"),
         ("{{ . }}", "line 1, column 4: there is no value here"),
-        ('{{ define "x" }}{{ end }}', "line 1, column 4: define is not supported in metric queries"),
+        ('{{ define "x" }}{{ end }}', "line 1, column 4: define is not supported"),
         ("{{ printf }}", "line 1, column 4: printf takes 1 or more arguments, not 0"),
         ("{{ not 1 2 }}", "line 1, column 4: not takes 1 arguments, not 2"),
     ],
@@ -94,8 +95,47 @@ def test_deep_nesting_is_refused_and_not_a_crash() -> None:
     ],
 )
 def test_a_template_that_would_fill_the_memory_or_never_end_is_refused(template: str, model: Model) -> None:
-    with pytest.raises(TemplateError, match=r"than a query needs|can't write"):
+    with pytest.raises(TemplateError, match=r"than a template needs|can't write"):
         render(template, model)
+
+
+LIST: dict[str, Value] = {
+    "many": ({"a": "1", "b": None}, {"a": "2", "b": True}),
+    "none": (),
+    "deep": {"x": {"y": ("z",)}},
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{{ range many }}{{ .a }};{{ end }}", "1;2;"),
+        ("{{ range $i, $each := many }}{{ $i }}={{ $each.a }};{{ end }}", "0=1;1=2;"),
+        ("{{ range none }}x{{ else }}nothing{{ end }}", "nothing"),
+        ('{{ len many }} {{ (index many 1).a }} {{ index many 1 "a" }}', "2 2 2"),
+        ("{{ if none }}x{{ else }}empty{{ end }}", "empty"),
+        ("{{ many }}", "[map[a:1 b:<nil>] map[a:2 b:true]]"),
+        ("{{ range deep.x.y }}{{ . }}{{ end }}", "z"),
+        ("{{ . }}{{ $ }}", "dotdot"),
+    ],
+)
+def test_lists_are_gone_over_and_indexed_as_in_go(template: str, expected: str) -> None:
+    assert evaluate(parse(template, frozenset(LIST)), LIST, dot="dot") == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{{ index many 2 }}", "a list of 2 has no item 2"),
+        ("{{ index many -1 }}", "a list of 2 has no item -1"),
+        ("{{ index many true }}", "not a list and a boolean"),
+        ("{{ many.a }}", "a list has no fields, so no .a"),
+        ("{{ eq many many }}", "a list can't be compared"),
+    ],
+)
+def test_what_a_list_has_not_is_told(template: str, words: str) -> None:
+    with pytest.raises(TemplateError, match=words):
+        evaluate(parse(template, frozenset(LIST)), LIST)
 
 
 @given(st.text().filter(lambda text: "{{" not in text))
