@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from loadtest.durations import parse_duration
+from loadtest.limits import Limits, parse_size, size_text
 from loadtest.programs import DEFAULT, is_starter
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -24,11 +25,15 @@ class Settings:
     Args:
         address: to listen on.
         port: to listen on; 0 takes a free one.
-        timeout: how long a task may run.
+        limits: what a task may take.
         namespaces: calls for Canaries in other namespaces are forbidden; None allows all.
         most_tasks: how many tasks may run at once.
+        queue: how many tasks may wait for their turn.
         programs: the programs that tasks may run, besides tools for texts.
         allow_shell: whether tasks may use a shell, and so run any program.
+        token_file: has the tokens of those who may call; None for everybody, unless `token_review` names some.
+        token_review: the users who may call, by a token that the API server knows; empty for everybody.
+        token_audience: for whom their tokens must have been made; empty for the API server.
         gate_file: keeps open gates across restarts; None keeps them in memory.
         log_level: one of `LEVELS`.
         log_encoding: one of `ENCODINGS`.
@@ -36,11 +41,15 @@ class Settings:
 
     address: str
     port: int
-    timeout: timedelta
+    limits: Limits
     namespaces: re.Pattern[str] | None
     most_tasks: int
+    queue: int
     programs: frozenset[str]
     allow_shell: bool
+    token_file: Path | None
+    token_review: frozenset[str]
+    token_audience: str
     gate_file: Path | None
     log_level: str
     log_encoding: str
@@ -52,15 +61,28 @@ def settings(arguments: Sequence[str]) -> Settings:
     Raises:
         SystemExit: help was asked for, or the command line is wrong.
     """
-    options = _parser().parse_args([_two_dashes(argument) for argument in arguments])
+    parser = _parser()
+    options = parser.parse_args([_two_dashes(argument) for argument in arguments])
+    if options.token_audience and not options.token_review:
+        parser.error("--token-audience lets nobody be asked for a token: name who may call by --token-review")
     return Settings(
         address=options.address,
         port=options.port,
-        timeout=options.timeout,
+        limits=Limits(
+            time=options.timeout,
+            memory=options.task_memory,
+            cpu=options.task_cpu,
+            processes=options.task_processes,
+            output=options.task_output,
+        ),
         namespaces=options.namespace_regexp,
         most_tasks=options.max_tasks,
+        queue=options.max_queue,
         programs=options.programs,
         allow_shell=options.allow_shell,
+        token_file=options.token_file,
+        token_review=options.token_review,
+        token_audience=options.token_audience,
         gate_file=options.gate_file,
         log_level=options.log_level,
         log_encoding=options.zap_encoding,
@@ -96,6 +118,9 @@ def _parser() -> argparse.ArgumentParser:
         help="serve only calls that name a namespace with this pattern in it: ^test$ is test alone (default: all)",
     )
     add("--max-tasks", type=_count, default=64, help="tasks that may run at once (default: %(default)s)")
+    add("--max-queue", type=_count, default=256, help="tasks that may wait for their turn (default: %(default)s)")
+    _add_limits(parser, Limits())
+    _add_callers(parser)
     add("--gate-file", type=Path, default=None, help="file that keeps open gates across restarts")
     add(
         "--programs",
@@ -111,6 +136,53 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_callers(parser: argparse.ArgumentParser) -> None:
+    """Add the flags for who may call; everybody may without them."""
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
+        "--token-file",
+        type=Path,
+        default=None,
+        help="let in only who sends a token of this file, one a line, as Authorization: Bearer (default: everybody)",
+    )
+    either.add_argument(
+        "--token-review",
+        type=_users,
+        default=frozenset(),
+        help="let in only these users, by their token, about which the API server is asked: "
+        "system:serviceaccount:NAMESPACE:NAME,… (default: everybody)",
+    )
+    parser.add_argument(
+        "--token-audience",
+        default="",
+        help="with --token-review: for whom tokens must be made (default: the API server)",
+    )
+
+
+def _add_limits(parser: argparse.ArgumentParser, usual: Limits) -> None:
+    """Add the flags for what one task may take, all of its processes together."""
+    add = parser.add_argument
+    add(
+        "--task-memory",
+        type=_size,
+        default=size_text(usual.memory),
+        help="memory that a task may take (default: %(default)s)",
+    )
+    add("--task-cpu", type=_duration, default="1h", help="processor time that a task may take (default: %(default)s)")
+    add(
+        "--task-processes",
+        type=_count,
+        default=usual.processes,
+        help="processes that a task may have at once (default: %(default)s)",
+    )
+    add(
+        "--task-output",
+        type=_size,
+        default=size_text(usual.output),
+        help="bytes that a task may write to its outputs (default: %(default)s)",
+    )
+
+
 def _port(text: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
         msg = f"{text!r} is not a port; write a number from 0 to 65535"
@@ -123,6 +195,25 @@ def _count(text: str) -> int:
         msg = f"{text!r} is not a number from 1 to 99999"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
+
+
+def _size(text: str) -> int:
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not size:
+        msg = "a task must be given some"
+        raise argparse.ArgumentTypeError(msg)
+    return size
+
+
+def _users(text: str) -> frozenset[str]:
+    names = frozenset(text.split(","))
+    if not all(names):
+        msg = f"{text!r} is no list of users, parted by commas"
+        raise argparse.ArgumentTypeError(msg)
+    return names
 
 
 def _programs(text: str) -> frozenset[str]:

@@ -3,14 +3,17 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from loadtest.command import Command, End, Exit, Pipeline, Script, Step
 from loadtest.family import MARK, Family
+from loadtest.limits import Limits
 
 KEPT_OUTPUT = 64 * 1024
 """Bytes that are kept of what a script writes: the last ones."""
@@ -27,17 +30,34 @@ LAST_WORDS = 1.0
 """Seconds to wait for output once all processes have been ended: only one of another user can still hold it."""
 
 
-class Output(asyncio.Protocol):
-    """The end of what a script has written so far, both outputs in one."""
+class OverLimitError(Exception):
+    """A script was ended because it took more than it may; the text says of what."""
 
-    def __init__(self, keep: int = KEPT_OUTPUT) -> None:
+
+class Output(asyncio.Protocol):
+    """The end of what a script has written so far, both outputs in one.
+
+    Args:
+        keep: bytes that are kept.
+        limits: says how much may be written.
+    """
+
+    def __init__(self, keep: int = KEPT_OUTPUT, limits: Limits | None = None) -> None:
         self._keep = keep
+        self._limits = limits or Limits()
+        self._written = 0
         self._kept = bytearray()
         self._dropped = False
-        self.closed = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.closed = loop.create_future()
+        self.over: asyncio.Future[str] = loop.create_future()
+        """Is given the reason when the script takes more than it may, of this or of anything else."""
 
     def data_received(self, data: bytes) -> None:
         """Keep what comes, and drop what is too old."""
+        self._written += len(data)
+        if self._written > self._limits.output and not self.over.done():
+            self.over.set_result(self._limits.too_much_output)
         self._kept += data
         if len(self._kept) > self._keep:
             del self._kept[: -self._keep]
@@ -67,15 +87,18 @@ async def run(script: Script, output: Output, family: Family) -> int:
     Args:
         script: what to run.
         output: takes what it writes.
-        family: finds the processes that the programs leave behind.
+        family: finds the processes that the programs leave behind, and sees what they take.
+
+    Raises:
+        OverLimitError: it took more than it may, and was ended.
     """
     reading, writing = os.pipe()
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_read_pipe(lambda: output, os.fdopen(reading, "rb", buffering=0))
     try:
         with _closing(writing):
-            async with family.task() as mark:
-                status = await _run_steps(script, _Place(writing, output, family, mark))
+            async with family.task(output.over) as mark:
+                status = await _unless(output.over, _run_steps(script, _Place(writing, output, family, mark)))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(output.closed), LAST_WORDS)
     finally:
@@ -91,6 +114,20 @@ class _Place:
     output: Output
     family: Family
     mark: str
+
+
+async def _unless(over: asyncio.Future[str], steps: Coroutine[None, None, int]) -> int:
+    """Return what the steps do, unless they are over a limit before: then they are ended."""
+    running = asyncio.create_task(steps)
+    over.add_done_callback(lambda _: running.cancel())
+    try:
+        await asyncio.wait({running})
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+    if over.done():
+        raise OverLimitError(over.result())
+    return running.result()
 
 
 async def _run_steps(script: Script, place: _Place) -> int:
@@ -139,25 +176,36 @@ def _pipe(owner: ExitStack) -> tuple[int, int]:
 async def _start(command: Command, place: _Place, reading: int, writing: int) -> Process | int:
     """Start a program; return its process, or the status that a shell gives where it can't be started."""
     ends = {End.NEXT: writing, End.LOG: place.log, End.NULL: DEVNULL}
+    name = command.argv[0]
+    if (missing := _missing(name, dict(command.env).get("PATH"))) is not None:
+        words, status = missing
+        place.output.say(f"{name}: {words}")
+        return status
     try:
         async with place.family.turn:
             process = await asyncio.create_subprocess_exec(
-                *command.argv,
+                *place.family.limits.bound(command.argv),
                 stdin=DEVNULL if command.reads_null else reading,
                 stdout=ends[command.stdout],
                 stderr=ends[command.stderr],
                 env=os.environ | dict(command.env) | {MARK: place.mark},
                 start_new_session=True,
             )
-    except FileNotFoundError:
-        place.output.say(f"{command.argv[0]}: not found")
-        return NOT_FOUND
     except (OSError, ValueError) as error:
-        place.output.say(f"{command.argv[0]}: {error}")
+        place.output.say(f"{name}: {error}")
         return NOT_EXECUTABLE
     place.family.started.add(process.pid)
     _stand_behind(process)
     return process
+
+
+def _missing(name: str, path: str | None) -> tuple[str, int] | None:
+    """Return why a program can't be run, and the status that a shell gives; None where it can be."""
+    if shutil.which(name, path=path) is not None:
+        return None
+    if "/" in name and Path(name).exists():
+        return "not a program", NOT_EXECUTABLE
+    return "not found", NOT_FOUND
 
 
 def _stand_behind(process: Process) -> None:

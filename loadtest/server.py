@@ -11,8 +11,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from inbound.connections import Connections
+from loadtest.callers import Callers
 from loadtest.gates import Gate, Gates, Kind, TooManyGatesError
-from loadtest.jobs import Busy, Finished, Jobs, Outcome, Stopped, TimedOut
+from loadtest.jobs import Busy, Finished, Jobs, Outcome, OverLimit, Stopped, TimedOut
 from loadtest.tasks import BadCallError, Call, Powers, Refused, Task, plan, read_call
 from loadtest.telemetry import Telemetry
 
@@ -27,6 +28,16 @@ BODY_TYPES = frozenset({"application/json", "application/x-www-form-urlencoded"}
 
 SLOWEST_BODY = 10.0
 """Seconds that a caller may take to send a body."""
+
+OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What everybody may ask who reaches it: the kubelet and Prometheus have no token."""
+
+DENIAL: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": "Bearer"},
+    429: {"Retry-After": "1"},
+    503: {"Retry-After": "5"},
+}
+"""Headers that go with an answer to one who may not call."""
 
 CUT_REASON = 4096
 """Characters of a failed command's output in the answer: its end."""
@@ -43,6 +54,7 @@ class Service:
         telemetry: is told.
         namespaces: calls for Canaries in other namespaces are forbidden; None allows all.
         connections: is told of requests, so that connections without any can be closed.
+        callers: knows who may call; None lets everybody.
     """
 
     jobs: Jobs
@@ -51,6 +63,7 @@ class Service:
     telemetry: Telemetry
     namespaces: re.Pattern[str] | None = None
     connections: Connections = field(default_factory=Connections)
+    callers: Callers | None = None
 
 
 class Shutdown:
@@ -61,7 +74,10 @@ class Shutdown:
 
 def application(service: Service, shutdown: Shutdown) -> web.Application:
     """Return the web application."""
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_watching(service.telemetry, service.connections)])
+    middlewares = [_watching(service.telemetry, service.connections)]
+    if service.callers is not None:
+        middlewares.append(_letting_in(service.callers, service.telemetry))
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=middlewares)
     endpoints = _Endpoints(service)
     routes: Mapping[str, Callable[[web.Request], Awaitable[web.Response]]] = {
         "/healthz": _always(200, "OK"),
@@ -102,6 +118,23 @@ def _watching(telemetry: Telemetry, connections: Connections) -> Middleware:
     return watch
 
 
+def _letting_in(callers: Callers, telemetry: Telemetry) -> Middleware:
+    """Refuse who may not call, before anything of the body is read."""
+
+    @web.middleware
+    async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path in OPEN:
+            return await handler(request)
+        denied = await callers.check(request.headers.get("Authorization"), request.remote or "")
+        if denied is None:
+            return await handler(request)
+        telemetry.log.warning("caller refused", path=request.path, status=denied.status, reason=denied.reason)
+        headers = DENIAL.get(denied.status)
+        return web.Response(status=denied.status, text=denied.reason, headers=headers)
+
+    return let_in
+
+
 def _always(status: int, text: str) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
         return web.Response(status=status, text=text)
@@ -127,7 +160,12 @@ class _Endpoints:
         return web.Response(body=page, headers={"Content-Type": prometheus_client.CONTENT_TYPE_LATEST})
 
     async def task(self, request: web.Request) -> web.Response:
-        task = plan(await self._call(request), self._service.powers)
+        call = await self._call(request)
+        if call.ends_rollout:
+            self._service.jobs.rollout_ended(call)
+        if call.tells:
+            return web.Response(text="noted")
+        task = plan(call, self._service.powers)
         if isinstance(task, Refused):
             self._service.telemetry.log.warning("task refused", reason=task.reason)
             return web.Response(status=400, text=task.reason)
@@ -140,7 +178,7 @@ class _Endpoints:
         started = self._service.jobs.start(task)
         if isinstance(started, Busy):
             return answer_for(task, started)
-        return web.Response(status=202, text="started" if started else "already running")
+        return web.Response(status=202, text=started.value)
 
     def check(self, kind: Kind) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(request: web.Request) -> web.Response:
@@ -183,6 +221,8 @@ class _Endpoints:
             raise web.HTTPRequestTimeout(text="the body did not come in time") from None
         except BadCallError as error:
             raise web.HTTPBadRequest(text=str(error)) from None
+        except web.RequestPayloadError as error:
+            raise web.HTTPBadRequest(text=f"the body can't be read: {' '.join(str(error).split())}") from None
         allowed = self._service.namespaces
         if allowed is not None and not allowed.search(call.namespace):
             raise web.HTTPForbidden(text=f"Forbidden: namespace {call.namespace!r} is not served here")
@@ -225,10 +265,13 @@ def answer_for(task: Task, outcome: Outcome | Busy) -> web.Response:
         case TimedOut(limit, output):
             reason = f"command {task.command} took longer than {limit}: {output[-CUT_REASON:]}"
             return web.Response(status=500, text=reason)
-        case Stopped():
-            return web.Response(status=503, text="the load tester shuts down", headers={"Retry-After": "5"})
+        case OverLimit(why, output):
+            reason = f"command {task.command} was ended: {why}: {output[-CUT_REASON:]}"
+            return web.Response(status=500, text=reason)
+        case Stopped(why):
+            return web.Response(status=503, text=why, headers={"Retry-After": "5"})
         case Busy(running):
-            reason = f"{running} tasks run, which is as many as this load tester may run"
+            reason = f"{running} tasks run and the line for more is full, or too many callers wait"
             return web.Response(status=503, text=reason, headers={"Retry-After": "5"})
         case _:
             assert_never(outcome)

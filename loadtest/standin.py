@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-HOME = Path(__file__).parents[1]
+from loadtest.tasks import HOME
 
 
 @contextmanager

@@ -9,11 +9,14 @@ starts and is accepted at once, every other type waits.
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeAlias
 
 from loadtest.command import Command, Script, Step, When, parse
+from loadtest.load.arguments import WrongArgumentsError, read
 from loadtest.programs import Programs
 from loadtest.words import CommandError, NeedsShellError
 
@@ -21,6 +24,21 @@ WAITED_FOR = frozenset({"pre-rollout", "confirm-rollout", "confirm-traffic-incre
 """The hooks for which the exit status of a `cmd` task is the answer."""
 
 DEFAULT_TYPE = "cmd"
+
+HOME = Path(__file__).parents[1]
+"""Where this package is found."""
+
+LOAD_TYPE = "load"
+"""Our own generator of load; `cmd` has its arguments."""
+
+STARTED_ONLY = frozenset({DEFAULT_TYPE, LOAD_TYPE})
+"""The types of tasks that nobody waits for, save where a hook's answer moves a rollout."""
+
+TELL = frozenset({"event", "post-rollout"})
+"""The hooks that tell of a rollout, and need no task."""
+
+ENDED = frozenset({"Succeeded", "Failed", "Terminating", "Terminated"})
+"""The phases of a Canary in which no rollout runs any more."""
 
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?", re.ASCII)
 
@@ -38,12 +56,27 @@ class Call:
         namespace: its namespace, empty where the caller gave none.
         hook: the type of the hook, empty where the caller didn't say.
         metadata: the hook's own settings.
+        phase: the Canary's phase, empty where the caller didn't say.
+        checksum: what is rolled out, in one word; empty where the caller didn't say.
     """
 
     name: str = ""
     namespace: str = ""
     hook: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    phase: str = ""
+    checksum: str = ""
+
+    @property
+    def tells(self) -> bool:
+        """Whether it tells of a rollout and asks for no task; Flagger's controller names no hook."""
+        told = self.hook in TELL or (not self.hook and "eventMessage" in self.metadata)
+        return told and "cmd" not in self.metadata
+
+    @property
+    def ends_rollout(self) -> bool:
+        """Whether it tells that a rollout has ended."""
+        return self.phase in ENDED and (not self.hook or self.hook in TELL)
 
     @property
     def canary(self) -> str:
@@ -70,7 +103,7 @@ def read_call(body: bytes) -> Call:
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         msg = "metadata is not an object of texts"
         raise BadCallError(msg)
-    texts = {key: raw.get(key) or "" for key in ("name", "namespace", "type")}
+    texts = {key: raw.get(key) or "" for key in ("name", "namespace", "type", "phase", "checksum")}
     for key, value in texts.items():
         if not isinstance(value, str):
             msg = f"{key} is not a text"
@@ -80,7 +113,9 @@ def read_call(body: bytes) -> Call:
         if texts[key] and (len(texts[key]) > longest or not _NAME.fullmatch(texts[key])):
             msg = f"{key} is no name of a Kubernetes object: small letters, digits, - and . alone, {longest} at most"
             raise BadCallError(msg)
-    return Call(texts["name"], texts["namespace"], texts["type"], metadata)
+    return Call(
+        texts["name"], texts["namespace"], texts["type"], metadata, phase=texts["phase"], checksum=texts["checksum"]
+    )
 
 
 def _check_texts(texts: Iterable[str]) -> None:
@@ -109,6 +144,8 @@ class Task:
         waits: whether the caller waits for the end.
         logs_output: whether the output of a success is logged; that of a failure always is.
         returns_output: whether the output of a success is the answer's body; that of a failure always is.
+        bound: whether it ends with its rollout: a load does.
+        rollout: what is rolled out, in one word; empty where the caller didn't say.
     """
 
     canary: str
@@ -118,6 +155,8 @@ class Task:
     waits: bool
     logs_output: bool = False
     returns_output: bool = False
+    bound: bool = False
+    rollout: str = ""
 
     @property
     def key(self) -> tuple[str, str, str, bool]:
@@ -168,17 +207,20 @@ def plan(call: Call, powers: Powers) -> Task | Refused:
         return Refused(f"{error} (a load tester that is started with --allow-shell would hand it to bash)")
     except CommandError as error:
         return Refused(str(error))
-    refusal = powers.programs.refusal(script)
+    refusal = None if type_ == LOAD_TYPE else powers.programs.refusal(script)
     if refusal is not None:
         return Refused(refusal)
+    waits = call.hook in WAITED_FOR or type_ not in STARTED_ONLY
     return Task(
         canary=call.canary,
         type=type_,
         command=command,
         script=script,
-        waits=call.hook in WAITED_FOR or type_ != DEFAULT_TYPE,
+        waits=waits,
         logs_output=_true(call.metadata.get("logCmdOutput", "")),
         returns_output=_true(call.metadata.get("returnCmdOutput", "")),
+        bound=not waits and call.hook not in TELL and call.phase not in ENDED,
+        rollout=call.checksum,
     )
 
 
@@ -213,6 +255,21 @@ def _read_arguments(program: str) -> Callable[[str, Powers], Script]:
     return read
 
 
+def _read_load(command: str, powers: Powers) -> Script:
+    """Our own generator needs no place on the list of programs: it makes load and does nothing else."""
+    script = parse(command)
+    match script:
+        case (Step(pipeline=(Command(argv, env=()),)),):
+            try:
+                read(argv)
+            except WrongArgumentsError as error:
+                raise CommandError(str(error)) from None
+            generator = (sys.executable, "-P", "-m", "loadtest.load", *argv)
+            return (Step(When.ALWAYS, (Command(generator, env=(("PYTHONPATH", str(HOME)),)),)),)
+    msg = "cmd is not the arguments of one load"
+    raise CommandError(msg)
+
+
 def one(argv: tuple[str, ...]) -> Script:
     """Return the script that runs one program."""
     return (Step(When.ALWAYS, (Command(argv),)),)
@@ -223,6 +280,7 @@ Reader: TypeAlias = Callable[[str, Powers], Script]
 _READERS: Mapping[str, Reader] = {
     "cmd": _read_cmd,
     "bash": _read_bash,
+    LOAD_TYPE: _read_load,
     "helm": _read_arguments("helm"),
     "helmv3": _read_arguments("helm"),
     "kubectl": _read_arguments("kubectl"),

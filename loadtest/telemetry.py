@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Final, assert_never
 
 import structlog
@@ -15,8 +16,11 @@ from prometheus_client import (
 )
 from structlog.typing import FilteringBoundLogger, Processor
 
-from loadtest.jobs import Finished, Outcome, Stopped, TimedOut
-from loadtest.tasks import Task
+from loadtest.jobs import Finished, Outcome, OverLimit, Stopped, TimedOut
+from loadtest.limits import Limits
+from loadtest.load.results import LoadOutput, Results
+from loadtest.processes import Output
+from loadtest.tasks import LOAD_TYPE, Task
 
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -30,18 +34,25 @@ def configure_logs(level: str, encoding: str) -> FilteringBoundLogger:
         level: one of `LEVELS`.
         encoding: `json`, or `console` for people.
     """
-    renderer: Processor = (
-        structlog.processors.JSONRenderer()
-        if encoding == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
+    # Without what variables hold: a token that a caller sent may be among it.
+    plain = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    renderers: dict[str, list[Processor]] = {
+        "json": [
+            structlog.processors.ExceptionRenderer(plain),
+            structlog.processors.EventRenamer("msg"),
+            structlog.processors.JSONRenderer(),
+        ],
+        "console": [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ],
+    }
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
-            structlog.processors.dict_tracebacks,
-            structlog.processors.EventRenamer("msg"),
-            renderer,
+            *renderers[encoding],
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -63,6 +74,8 @@ class Telemetry:
         self.registry = registry or CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
+        self._loads = Results()
+        self.registry.register(self._loads)
         self._running = Gauge("loadtest_tasks_running", "Tasks that run now.", registry=self.registry)
         self._tasks = Counter(
             "loadtest_tasks_total",
@@ -84,6 +97,18 @@ class Telemetry:
             registry=self.registry,
         )
 
+    def output(self, task: Task, limits: Limits) -> Output:
+        """Return what takes the output of a task; that of a load has numbers in it."""
+        if task.type != LOAD_TYPE:
+            return Output(limits=limits)
+        name, _, namespace = task.canary.rpartition(".")
+        return LoadOutput(lambda report: self._loads.add(name, namespace, report), limits)
+
+    def watch_queue(self, queued: Callable[[], float]) -> None:
+        """Tell how many tasks wait for their turn, as they are counted by somebody else."""
+        gauge = Gauge("loadtest_tasks_queued", "Tasks that wait for their turn.", registry=self.registry)
+        gauge.set_function(queued)
+
     def started(self, task: Task) -> None:
         """A run of the task begins."""
         self._running.inc()
@@ -103,8 +128,10 @@ class Telemetry:
                 log.error("task failed", status=status, output=output)
             case TimedOut(limit, output):
                 log.error("task timed out", limit=limit.total_seconds(), output=output)
-            case Stopped():
-                log.info("task stopped")
+            case OverLimit(reason, output):
+                log.error("task ended at a limit", reason=reason, output=output)
+            case Stopped(why):
+                log.info("task stopped", reason=why)
             case _:
                 assert_never(outcome)
 
@@ -119,6 +146,8 @@ def _word(outcome: Outcome) -> str:
             return "failed" if status else "succeeded"
         case TimedOut():
             return "timed_out"
+        case OverLimit():
+            return "over_limit"
         case Stopped():
             return "stopped"
         case _:

@@ -14,6 +14,7 @@ import pytest
 import loadtest
 from loadtest.cli import settings
 from loadtest.durations import parse_duration
+from loadtest.limits import Limits, parse_size, size_text
 
 ROOT = Path(loadtest.__file__).parents[1]
 
@@ -25,7 +26,7 @@ def test_flaggers_flags_are_taken_with_one_dash_or_two(dashes: str) -> None:
     found = settings([f"{dashes}{word}" for word in words] + [f"{dashes}zap-replace-globals"])
 
     assert (found.port, found.log_level, found.log_encoding) == (8080, "info", "console")
-    assert found.timeout == timedelta(seconds=90)
+    assert found.limits.time == timedelta(seconds=90)
     assert found.namespaces is not None
     assert found.namespaces.pattern == "^a"
 
@@ -33,7 +34,7 @@ def test_flaggers_flags_are_taken_with_one_dash_or_two(dashes: str) -> None:
 def test_without_flags_nothing_is_restricted_and_no_shell_is_allowed() -> None:
     found = settings([])
 
-    assert (found.port, found.timeout, found.namespaces) == (9090, timedelta(hours=1), None)
+    assert (found.port, found.limits, found.namespaces) == (9090, Limits(), None)
     assert (found.allow_shell, found.gate_file) == (False, None)
     assert {"hey", "curl"} <= found.programs
 
@@ -51,6 +52,9 @@ def test_the_list_of_programs_can_be_another_one() -> None:
         ("--timeout=0s", "some time"),
         ("--namespace-regexp=(", "not a regular expression"),
         ("--max-tasks=0", "not a number from 1"),
+        ("--task-memory=much", "not a size"),
+        ("--task-output=0", "some"),
+        ("--task-processes=0", "not a number from 1"),
         ("--log-level=loud", "invalid choice"),
         ("--programs=hey,bash", "takes --allow-shell"),
         ("--programs=python3.13", "takes --allow-shell"),
@@ -74,6 +78,18 @@ def test_a_wrong_flag_is_named(argument: str, words: str, capsys: pytest.Capture
 )
 def test_durations_are_gos(text: str, seconds: float) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(("text", "size"), [("512Mi", 512 << 20), ("1Gi", 1 << 30), ("4Ki", 4096), ("1000", 1000)])
+def test_sizes_are_kubernetes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+    assert size_text(size) == text
+
+
+@pytest.mark.parametrize("text", ["", "1M", "-1Mi", "1.5Gi", "Mi", "9" * 13, "\u0661Mi", "1Mi "])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a size"):
+        parse_size(text)
 
 
 @pytest.mark.parametrize("text", ["", "1", "1d", "-1s", "1 s", "s", "1s ", "9" * 30 + "h", "\u0661s"])

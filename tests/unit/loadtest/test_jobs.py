@@ -3,7 +3,8 @@ from datetime import timedelta
 
 import pytest
 
-from loadtest.jobs import RENEWAL, Busy, Finished, Jobs, Outcome, Stopped, TimedOut
+from loadtest.jobs import RENEWAL, Busy, Finished, Jobs, Outcome, Start, Stopped, TimedOut
+from loadtest.limits import Limits
 from loadtest.processes import Output
 from loadtest.tasks import Task, one
 
@@ -38,20 +39,20 @@ async def takes_a_minute(task: Task, output: Output) -> int:
     return 3
 
 
-def jobs(log: Log, *, limit: float = 3600, most: int = 10) -> Jobs:
-    return Jobs(takes_a_minute, log, limit=timedelta(seconds=limit), most=most)
+def jobs(log: Log, *, limit: float = 3600, most: int = 10, queue: int = 0) -> Jobs:
+    return Jobs(takes_a_minute, log, limits=Limits(time=timedelta(seconds=limit)), most=most, queue=queue)
 
 
 async def test_a_task_runs_once_at_a_time() -> None:
     log = Log()
     running = jobs(log)
 
-    assert running.start(task()) is True
+    assert running.start(task()) is Start.STARTED
     await asyncio.sleep(30)
-    assert running.start(task()) is False
+    assert running.start(task()) is Start.RUNNING
     await asyncio.sleep(31)
     assert log.outcomes == [Finished(3, "working\n")]
-    assert running.start(task()) is True
+    assert running.start(task()) is Start.STARTED
     await asyncio.sleep(1)
     assert log.starts == [0, 61]
     await running.close()
@@ -120,7 +121,7 @@ async def test_a_run_ends_when_the_last_who_waits_has_gone() -> None:
     assert log.outcomes == []
     second.cancel()
     await asyncio.sleep(1)
-    assert log.outcomes == [Stopped()]
+    assert log.outcomes == [Stopped("nobody waits for it any more")]
     assert await running.wait(task(waits=True)) == Finished(3, "working\n")
 
 
@@ -136,9 +137,9 @@ async def test_no_more_than_so_many_tasks_run_at_once() -> None:
 
     assert running.start(task("c")) == Busy(2)
     assert await running.wait(task("c")) == Busy(2)
-    assert running.start(task("a")) is False
+    assert running.start(task("a")) is Start.RUNNING
     await asyncio.sleep(61)
-    assert running.start(task("c")) is True
+    assert running.start(task("c")) is Start.STARTED
     await running.close()
 
 
@@ -159,6 +160,6 @@ async def test_a_machine_that_cannot_start_a_process_is_a_failed_task() -> None:
     async def full(task: Task, output: Output) -> int:
         raise OSError(24, "Too many open files")
 
-    running = Jobs(full, Log(), limit=timedelta(seconds=1), most=1)
+    running = Jobs(full, Log(), limits=Limits(time=timedelta(seconds=1)), most=1)
 
     assert await running.wait(task()) == Finished(126, "[Errno 24] Too many open files")

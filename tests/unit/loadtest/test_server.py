@@ -12,8 +12,10 @@ import pytest
 import structlog
 from aiohttp.test_utils import TestClient, TestServer
 
+from loadtest import server
 from loadtest.gates import Gates
-from loadtest.jobs import Busy, Finished, Jobs, Outcome, Stopped, TimedOut
+from loadtest.jobs import Busy, Finished, Jobs, Outcome, OverLimit, Stopped, TimedOut
+from loadtest.limits import Limits
 from loadtest.processes import Output
 from loadtest.server import CUT_REASON, LARGEST_BODY, Service, Shutdown, answer_for, application
 from loadtest.tasks import Powers, Task, one
@@ -64,13 +66,13 @@ async def start(runner: Runner) -> AsyncIterator[Start]:
             shutdown: Shutdown | None = None,
         ) -> Client:
             telemetry = Telemetry(structlog.get_logger())
-            jobs = Jobs(runner, telemetry, limit=timedelta(seconds=60), most=most)
+            jobs = Jobs(runner, telemetry, limits=Limits(time=timedelta(seconds=60)), most=most, queue=0)
             stack.push_async_callback(jobs.close)
             pattern = re.compile(namespaces) if namespaces else None
             service = Service(jobs, gates or Gates(), Powers(), telemetry, pattern)
-            server = TestServer(application(service, shutdown or Shutdown()))
-            await server.start_server()
-            return await stack.enter_async_context(TestClient(server))
+            served = TestServer(application(service, shutdown or Shutdown()))
+            await served.start_server()
+            return await stack.enter_async_context(TestClient(served))
 
         with structlog.testing.capture_logs():
             yield started
@@ -180,6 +182,17 @@ async def test_a_command_ends_when_its_caller_goes(start: Start, runner: Runner)
         await runner.cancelled.wait()
 
 
+@pytest.mark.parametrize("hook", ["event", "post-rollout"])
+async def test_a_load_ends_when_a_hook_tells_that_its_rollout_has(start: Start, runner: Runner, hook: str) -> None:
+    client = await start()
+    await post(client, "/", task_call("sleep", "rollout") | {"phase": "Progressing", "checksum": "abc"})
+    told = CANARY | {"type": hook, "phase": "Succeeded", "checksum": "abc", "metadata": {"eventMessage": "Promoted"}}
+
+    assert await post(client, "/", told) == (200, "noted")
+    async with asyncio.timeout(5):
+        await runner.cancelled.wait()
+
+
 async def test_what_cannot_be_run_is_400_with_the_reason(start: Start) -> None:
     client = await start()
 
@@ -254,6 +267,19 @@ async def test_more_gates_than_are_kept_are_refused(start: Start, tmp_path: Path
     assert (await post(client, "/gate/check", CANARY))[0] == 200
 
 
+@pytest.mark.parametrize("path", ["/", "/gate/check"])
+async def test_a_body_that_does_not_end_is_cut_off(start: Start, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr(server, "SLOWEST_BODY", 0.05)
+    client, never = await start(), asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        await never.wait()
+
+    async with client.post(path, data=body(), headers=JSON) as response:
+        assert (response.status, await response.text()) == (408, "the body did not come in time")
+
+
 async def test_half_a_character_is_400_everywhere(start: Start) -> None:
     client = await start()
 
@@ -299,6 +325,7 @@ async def test_metrics_tell_of_tasks_and_answers(start: Start) -> None:
         (Finished(0, "x"), 200),
         (Finished(3, "x"), 500),
         (TimedOut(timedelta(hours=1), "x"), 500),
+        (OverLimit("it had 65 processes", "x"), 500),
         (Stopped(), 503),
         (Busy(3), 503),
     ],

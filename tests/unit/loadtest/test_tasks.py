@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.command import parse
+from loadtest.command import Step, parse
 from loadtest.programs import DEFAULT, STARTERS, TEXT_TOOLS, Programs
 from loadtest.tasks import BadCallError, Call, Powers, Refused, Task, one, plan, read_call
 
@@ -42,7 +43,9 @@ def test_a_payload_as_flagger_sends_it_is_read() -> None:
         "metadata": {"cmd": "true"},
     }
 
-    assert read_call(json.dumps(body).encode()) == Call("podinfo", "test", "", {"cmd": "true"})
+    assert read_call(json.dumps(body).encode()) == Call(
+        "podinfo", "test", "", {"cmd": "true"}, phase="Progressing", checksum="85d557f47b"
+    )
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"metadata": null, "name": null}'])
@@ -102,13 +105,61 @@ def test_any_json_is_read_or_refused(body: Any) -> None:
         ("event", "cmd", False),
         ("", "cmd", False),
         ("rollout", "bash", True),
+        ("rollout", "load", False),
+        ("", "load", False),
+        ("pre-rollout", "load", True),
         ("", "bash", True),
         ("", "helm", True),
         ("", "kubectl", True),
     ],
 )
 def test_the_caller_waits_where_the_answer_moves_a_rollout(hook: str, type_: str, *, waits: bool) -> None:
-    assert planned(call(hook, type=type_, cmd="test podinfo")).waits is waits
+    cmd = "--rate 1 --duration 1s http://a/" if type_ == "load" else "test podinfo"
+    assert planned(call(hook, type=type_, cmd=cmd)).waits is waits
+
+
+@pytest.mark.parametrize(
+    ("hook", "phase", "bound"),
+    [
+        ("rollout", "Progressing", True),
+        ("", "Progressing", True),
+        ("", "", True),
+        ("rollout", "Succeeded", False),
+        ("post-rollout", "Succeeded", False),
+        ("event", "Progressing", False),
+        ("", "Failed", False),
+        ("pre-rollout", "Progressing", False),
+    ],
+)
+def test_a_load_belongs_to_its_rollout_and_nothing_else_does(hook: str, phase: str, *, bound: bool) -> None:
+    asked = replace(call(hook, cmd="true"), phase=phase, checksum="abc")
+
+    assert (planned(asked).bound, planned(asked).rollout) == (bound, "abc")
+
+
+@pytest.mark.parametrize(
+    ("hook", "phase", "ends"),
+    [
+        ("event", "Succeeded", True),
+        ("event", "Failed", True),
+        ("post-rollout", "Failed", True),
+        ("", "Terminated", True),
+        ("event", "Progressing", False),
+        ("event", "Promoting", False),
+        ("rollout", "Succeeded", False),
+        ("rollback", "Failed", False),
+    ],
+)
+def test_a_rollout_has_ended_when_a_hook_tells_so(hook: str, phase: str, *, ends: bool) -> None:
+    assert Call("a", "b", hook, {}, phase=phase).ends_rollout is ends
+
+
+def test_hooks_that_tell_need_no_task_and_may_have_one() -> None:
+    assert Call("a", "b", "event", {"eventMessage": "x"}).tells
+    assert Call("a", "b", "post-rollout").tells
+    assert Call("a", "b", "", {"eventMessage": "x"}).tells
+    assert not Call("a", "b", "event", {"cmd": "true", "eventMessage": "x"}).tells
+    assert not Call("a", "b", "rollout").tells
 
 
 def test_a_task_without_a_type_is_a_command() -> None:
@@ -140,6 +191,30 @@ def test_helm_gets_the_arguments(type_: str) -> None:
     task = planned(call(type=type_, cmd="test podinfo --timeout '3m' -n test"))
 
     assert task.script == one(("helm", "test", "podinfo", "--timeout", "3m", "-n", "test"))
+
+
+def test_a_load_is_made_by_our_own_generator_though_no_program_may_be_run() -> None:
+    task = planned(call("rollout", type="load", cmd="--rate 50 --duration 1m 'http://app-canary.test/?a&b'"), NOTHING)
+
+    (step,) = task.script
+    assert isinstance(step, Step)
+    assert step.pipeline[0].argv[3:] == (
+        "loadtest.load", "--rate", "50", "--duration", "1m", "http://app-canary.test/?a&b"
+    )  # fmt: skip
+    assert task.bound
+
+
+@pytest.mark.parametrize(
+    ("cmd", "words"),
+    [
+        ("--rate 50 http://a/", "--duration"),
+        ("http://a/ | grep x", "one load"),
+        ("A=1 --rate 1 --duration 1s http://a/", "one load"),
+        ("--rate $RATE http://a/", "variable"),
+    ],
+)
+def test_a_load_with_wrong_arguments_is_refused_at_the_call(cmd: str, words: str) -> None:
+    assert words in refusal(call("rollout", type="load", cmd=cmd))
 
 
 def test_arguments_with_operators_are_refused() -> None:
