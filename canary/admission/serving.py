@@ -1,0 +1,48 @@
+"""Admission as a part of the controller: the server, and whoever looks after its certificate."""
+
+from canary.admission.keeper import GivenCertificate, Names, OwnCertificate
+from canary.admission.server import AdmissionServer
+from canary.controller.options import Admission, Options
+from canary.controller.telemetry import Telemetry
+from canary.kube.client import KubeClient
+
+
+class AdmissionService:
+    """Answers the API server, whether this process leads or not.
+
+    Args:
+        settings: how it is answered.
+        options: what the controller is told.
+        client: keeps the certificate.
+        telemetry: is told.
+    """
+
+    def __init__(self, settings: Admission, options: Options, client: KubeClient, telemetry: Telemetry) -> None:
+        self._server = AdmissionServer(options.address, settings.port, options, telemetry)
+        names = Names(options.lease_namespace, settings.name)
+        self._keeper = (
+            OwnCertificate(client, names, settings.life, self._server)
+            if settings.folder is None
+            else GivenCertificate(settings.folder, self._server)
+        )
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it answers."""
+        return self._server.is_ready
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            ListenError: the port is taken, or the address is none of this machine's.
+        """
+        await self._server.start()
+
+    async def run(self) -> None:
+        """Look after the certificate until cancelled."""
+        await self._keeper.run()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._server.close()
