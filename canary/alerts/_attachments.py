@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from canary.alerts.alert import Alert, Destination, Json
+from canary.alerts.alert import Alert, Destination, Field, Json
 from canary.api.analysis import Severity
 
 ICON = ":rocket:"
@@ -18,13 +18,14 @@ def body(alert: Alert, to: Destination, colors: Mapping[Severity, str], *, escap
         escape: whether `&`, `<` and `>` have a meaning that must be taken from them.
     """
     say = _escaped if escape else _as_it_is
+    facts = [*alert.fields, *(Field(each.name, each.url) for each in alert.links)]
     attachment = {
         "color": colors[alert.severity],
         "author_name": alert.canary,
         "fallback": say(f"{alert.canary}: {alert.text}"),
         "text": say(alert.text),
         "mrkdwn_in": ["text"],
-        "fields": [{"title": each.name, "value": say(each.value), "short": False} for each in alert.fields],
+        "fields": [{"title": each.name, "value": say(each.value), "short": False} for each in facts],
     }
     message: Json = {"icon_emoji": ICON, "attachments": [attachment]}
     if to.channel:

@@ -1,24 +1,21 @@
-"""Alerts and where they go, as values; who is told of what, and what is said of a Canary."""
+"""Alerts and where they go, as values; who is told of what."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, TypeAlias
 
-from canary.api.alertprovider import AlertProvider
+from canary.api.alertprovider import APPRISE, WEBHOOK, AlertProvider
 from canary.api.analysis import Alert as AlertRule
 from canary.api.analysis import Severity
-from canary.api.canary import Canary, Strategy
+from canary.api.canary import Canary
 from canary.api.meta import NamespacedName
-from canary.api.status import CheckStatus, Verdict
+from canary.api.status import CheckStatus
+from outbound import access
+from outbound.message import Headers
+from outbound.tls import USUAL, Tls
 
 Json: TypeAlias = dict[str, Any]
-
-LONGEST_TEXT = 2000
-"""Characters of an alert's text at most: what the tightest of the messengers takes."""
-
-LONGEST_VALUE = 500
-"""Characters of a field's value at most."""
+Body: TypeAlias = Json | list[Any] | str
 
 DEFAULT_USERNAME = "flagger"
 DEFAULT_CHANNEL = "general"
@@ -38,6 +35,19 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A page that tells more.
+
+    Args:
+        name: the words to be clicked.
+        url: its address.
+    """
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """A message for people.
 
@@ -47,6 +57,12 @@ class Alert:
         text: what has happened.
         severity: how grave it is.
         fields: facts that go with it, in order.
+        links: pages that tell more, in order.
+        cluster: name of the cluster; empty where it has none.
+        phase: the phase that it led to.
+        kind: kind of what is rolled out.
+        target: its name.
+        checks: the verdicts that are among the facts.
     """
 
     name: str
@@ -54,6 +70,12 @@ class Alert:
     text: str
     severity: Severity
     fields: tuple[Field, ...] = ()
+    links: tuple[Link, ...] = ()
+    cluster: str = ""
+    phase: str = ""
+    kind: str = ""
+    target: str = ""
+    checks: tuple[CheckStatus, ...] = ()
 
     @property
     def canary(self) -> str:
@@ -72,6 +94,10 @@ class Destination:
         username: name that messages come from, empty for the messenger's own.
         channel: channel that messages go to, empty for the messenger's own.
         proxy: address of the proxy to go through, empty for none.
+        headers: further headers; secrets.
+        body: template of what is sent, empty for the messenger's own form.
+        secrets: what that template may call by name.
+        tls: whom the connection trusts, and by which certificate it shows itself.
     """
 
     type: str
@@ -80,6 +106,10 @@ class Destination:
     username: str = DEFAULT_USERNAME
     channel: str = ""
     proxy: str = field(default="", repr=False)
+    headers: Headers = field(default=(), repr=False)
+    body: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tls: Tls = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +118,21 @@ class Request:
 
     Args:
         address: where to; a secret.
-        body: what, to be sent as JSON.
+        body: what; sent as JSON where it is no text.
         token: bearer token, empty for none; a secret.
         proxy: address of the proxy to go through, empty for none.
+        headers: further headers, which go before those that are usual; secrets.
+        secrets: what else of it may not be told.
+        tls: whom the connection trusts, and by which certificate it shows itself.
     """
 
     address: str = field(repr=False)
-    body: Json
+    body: Body = field(repr=False)
     token: str = field(default="", repr=False)
     proxy: str = field(default="", repr=False)
+    headers: Headers = field(default=(), repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    tls: Tls = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +170,36 @@ def recipients(canary: Canary, severity: Severity) -> Recipients:
     rules = canary.analysis.alerts
     if not rules:
         return Recipients(default=True)
-    told = (rule for rule in rules if _GRAVITY[severity] >= _GRAVITY[rule.severity])
+    told = (_provider(rule, canary) for rule in rules if _asks_for(rule, severity))
     # Two rules may name one provider: it is told once.
-    return Recipients(default=False, providers=tuple(dict.fromkeys(_provider(rule, canary) for rule in told)))
+    return Recipients(default=False, providers=tuple(dict.fromkeys(told)))
+
+
+def links_for(canary: Canary, provider: NamespacedName, severity: Severity) -> dict[str, str]:
+    """Return the links, as templates, that go with what an AlertProvider is told of that severity."""
+    links: dict[str, str] = {}
+    for rule in canary.analysis.alerts:
+        if _provider(rule, canary) == provider and _asks_for(rule, severity):
+            links |= rule.links
+    return links
+
+
+def _asks_for(rule: AlertRule, severity: Severity) -> bool:
+    return _GRAVITY[severity] >= _GRAVITY[rule.severity]
 
 
 def _provider(rule: AlertRule, canary: Canary) -> NamespacedName:
     reference = rule.provider_ref
     return NamespacedName(name=reference.name, namespace=reference.namespace or canary.metadata.namespace)
+
+
+# --- How they are reached ----------------------------------------------------------------------------------------
+
+CALLABLE = "body."
+"""What the keys of a Secret begin with whose values a template may call by name.
+
+No other key can be called: else whoever may write an AlertProvider could have any Secret of its namespace sent away.
+"""
 
 
 def destination(provider: AlertProvider, secret: Mapping[str, str] | None) -> Destination | Misconfigured:
@@ -153,98 +211,30 @@ def destination(provider: AlertProvider, secret: Mapping[str, str] | None) -> De
             there. Its address goes before the provider's own.
     """
     spec = provider.spec
-    address, token = spec.address, ""
-    if spec.secret_ref is not None:
-        if secret is None:
-            return Misconfigured(f"its Secret {spec.secret_ref.name} does not exist")
-        if "address" not in secret:
-            return Misconfigured(f"its Secret {spec.secret_ref.name} has no address")
-        # Whoever writes a Secret by hand easily leaves a newline at the end.
-        address, token = secret["address"].strip(), secret.get("token", "").strip()
+    if spec.secret_ref is not None and secret is None:
+        return Misconfigured(f"its Secret {spec.secret_ref.name} does not exist")
+    # Whoever writes a Secret by hand easily leaves a newline at the end.
+    known = {key: value.strip() for key, value in (secret or {}).items()}
+    if spec.secret_ref is not None and "address" not in known and not spec.address:
+        return Misconfigured(f"its Secret {spec.secret_ref.name} has no address, and neither has spec.address")
+    address = known.get("address") or spec.address
     if not address:
         return Misconfigured("it has neither address nor secretRef")
+    headers = tuple((name, value) for name, values in spec.headers.items() for value in values)
+    way, _ = access.unfold(known)
     return Destination(
         type=spec.type,
         address=address,
-        token=token,
+        token=known.get("token", ""),
         username=spec.username or DEFAULT_USERNAME,
-        channel=spec.channel or DEFAULT_CHANNEL,
-        proxy=spec.proxy,
+        channel=spec.channel or ("" if spec.type in (WEBHOOK, APPRISE) else DEFAULT_CHANNEL),
+        proxy=way.proxy or spec.proxy,
+        headers=(*headers, *way.headers),
+        body=spec.body,
+        secrets={
+            key.removeprefix(CALLABLE): value
+            for key, value in known.items()
+            if key.startswith(CALLABLE) or (key == "urls" and spec.type == APPRISE)
+        },
+        tls=way.tls,
     )
-
-
-# --- What is said ----------------------------------------------------------------------------------------------
-
-
-def alert_about(
-    canary: Canary,
-    text: str,
-    severity: Severity,
-    *,
-    cluster: str = "",
-    details: bool = False,
-    checks: Sequence[CheckStatus] = (),
-) -> Alert:
-    """Return an alert about a Canary.
-
-    Args:
-        canary: the Canary.
-        text: what has happened.
-        severity: how grave it is.
-        cluster: name of the cluster, empty to leave it out.
-        details: whether target, threshold, deadline and routing go with it.
-        checks: the last verdicts; those that failed, or could not be had, go with it.
-    """
-    fields = [Field("Cluster", cluster)] if cluster else []
-    if details:
-        fields += details_of(canary)
-    fields += [_check_field(check) for check in checks if check.verdict is not Verdict.PASS]
-    return Alert(
-        name=canary.metadata.name,
-        namespace=canary.metadata.namespace,
-        text=cut(text, LONGEST_TEXT),
-        severity=severity,
-        fields=tuple(Field(each.name, cut(each.value, LONGEST_VALUE)) for each in fields),
-    )
-
-
-def details_of(canary: Canary) -> list[Field]:
-    """Return the facts about a Canary that go with the alerts of its beginnings and ends."""
-    target = canary.spec.target_ref
-    fields = [
-        Field("Target", f"{target.kind}/{target.name}.{canary.metadata.namespace}"),
-        Field("Failed checks threshold", str(canary.threshold)),
-        Field("Progress deadline", f"{canary.progress_deadline / timedelta(seconds=1):g}s"),
-    ]
-    routing = _routing(canary)
-    return [*fields, Field("Traffic routing", routing)] if routing else fields
-
-
-def _routing(canary: Canary) -> str:
-    analysis = canary.analysis
-    match canary.strategy:
-        case Strategy.AB_TESTING:
-            return "A/B Testing"
-        case Strategy.BLUE_GREEN:
-            return "Blue/Green"
-        case Strategy.CANARY if analysis.step_weight > 0:
-            return f"Weight step: {analysis.step_weight} max: {canary.max_weight}"
-        case Strategy.CANARY if analysis.step_weights:
-            return f"Weight steps: {','.join(map(str, analysis.step_weights))} max: {canary.max_weight}"
-        case _:
-            return ""
-
-
-def _check_field(check: CheckStatus) -> Field:
-    parts = [check.verdict.value]
-    if check.value is not None:
-        parts.append(f"{check.value:g}")
-    if check.threshold:
-        parts.append(f"against {check.threshold}")
-    words = " ".join(parts)
-    return Field(check.name, f"{words}: {check.message}" if check.message else words)
-
-
-def cut(text: str, longest: int) -> str:
-    """Return a text of so many characters at most, with a mark where it was cut."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"

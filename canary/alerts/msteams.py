@@ -4,9 +4,11 @@ Connectors, the older way, read a MessageCard. Workflows, which replace them, re
 Card. The host of the address tells which of the two it is.
 """
 
+from typing import Final
 from urllib.parse import urlsplit
 
 from canary.alerts.alert import Alert, Destination, Json, Request
+from canary.alerts.messenger import Messenger
 from canary.api.analysis import Severity
 
 COLORS = {Severity.INFO: "0076D7", Severity.WARN: "FFB900", Severity.ERROR: "FF0000"}
@@ -19,11 +21,11 @@ def message(alert: Alert, to: Destination) -> Request:
     """Return the request that tells Microsoft Teams of an alert."""
     host = urlsplit(to.address).hostname or ""
     body = _adaptive_card(alert) if host.endswith(WORKFLOW_HOSTS) else _message_card(alert)
-    return Request(to.address, body, proxy=to.proxy)
+    return Request(to.address, body)
 
 
 def _message_card(alert: Alert) -> Json:
-    return {
+    card: Json = {
         "@type": "MessageCard",
         "@context": "http://schema.org/extensions",
         "themeColor": COLORS[alert.severity],
@@ -36,6 +38,12 @@ def _message_card(alert: Alert) -> Json:
             }
         ],
     }
+    if alert.links:
+        card["potentialAction"] = [
+            {"@type": "OpenUri", "name": each.name, "targets": [{"os": "default", "uri": each.url}]}
+            for each in alert.links
+        ]
+    return card
 
 
 def _adaptive_card(alert: Alert) -> Json:
@@ -52,11 +60,16 @@ def _adaptive_card(alert: Alert) -> Json:
     if alert.fields:
         facts = [{"title": each.name, "value": each.value} for each in alert.fields]
         body.append({"type": "FactSet", "facts": facts})
-    card = {
+    card: Json = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "body": body,
     }
+    if alert.links:
+        card["actions"] = [{"type": "Action.OpenUrl", "title": each.name, "url": each.url} for each in alert.links]
     content = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
     return {"type": "message", "attachments": [content]}
+
+
+MESSENGER: Final = Messenger(message)

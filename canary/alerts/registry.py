@@ -1,40 +1,27 @@
 """Every messenger there is: how an alert becomes a request to it, and how its answer is read."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
 
-from canary.alerts import discord, gchat, msteams, rocket, slack
 from canary.alerts.alert import Alert, Destination, Misconfigured, Request
+from canary.alerts.messenger import Messenger
 from canary.api.addresses import is_header_value, is_web_address
+from canary.api.alertprovider import APPRISE, WEBHOOK
+from metrics.rows import Rows
 
-
-def _takes_every_2xx(body: str) -> str | None:
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Messenger:
-    """A kind of messenger.
-
-    Args:
-        message: returns the request that tells it of an alert.
-        refusal: returns why it refused, from the body of a 2xx answer; None where it didn't.
-    """
-
-    message: Callable[[Alert, Destination], Request]
-    refusal: Callable[[str], str | None] = _takes_every_2xx
-
-
-MESSENGERS: Mapping[str, Messenger] = MappingProxyType(
+MESSENGERS: Final[Mapping[str, Messenger]] = Rows(
     {
-        "slack": Messenger(slack.message, slack.refusal),
-        "msteams": Messenger(msteams.message),
-        "discord": Messenger(discord.message),
-        "rocket": Messenger(rocket.message),
-        "gchat": Messenger(gchat.message),
+        "slack": "canary.alerts.slack:MESSENGER",
+        "msteams": "canary.alerts.msteams:MESSENGER",
+        "discord": "canary.alerts.discord:MESSENGER",
+        "rocket": "canary.alerts.rocket:MESSENGER",
+        "gchat": "canary.alerts.gchat:MESSENGER",
+        WEBHOOK: "canary.alerts.webhook:MESSENGER",
+        APPRISE: "canary.alerts.apprise:MESSENGER",
     }
 )
+"""By the `type` of an AlertProvider. Most controllers tell one of them."""
 
 
 def request(alert: Alert, to: Destination) -> Request | Misconfigured:
@@ -47,4 +34,8 @@ def request(alert: Alert, to: Destination) -> Request | Misconfigured:
             return Misconfigured(f"its {name} is not an http or https address")
     if not is_header_value(to.token):
         return Misconfigured("its token holds characters that no header can carry; write it on one line, as issued")
-    return messenger.message(alert, to)
+    made = messenger.message(alert, to)
+    if isinstance(made, Misconfigured):
+        return made
+    secrets = (to.token, *to.secrets.values())
+    return replace(made, proxy=to.proxy, tls=to.tls, headers=to.headers, secrets=secrets)

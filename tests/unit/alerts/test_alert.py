@@ -1,21 +1,15 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from canary.alerts.alert import (
-    LONGEST_TEXT,
-    LONGEST_VALUE,
-    Destination,
-    Field,
-    Misconfigured,
-    alert_about,
-    destination,
-    recipients,
-)
+from canary.alerts.alert import Destination, Field, Misconfigured, destination, links_for, recipients
+from canary.alerts.said import LONGEST_TEXT, LONGEST_VALUE, MOST_CHECKS, alert_about
 from canary.api.alertprovider import parse_alert_provider
 from canary.api.analysis import Severity
 from canary.api.canary import Canary, parse_canary
 from canary.api.status import CheckStatus, Verdict
+from outbound.tls import Tls
 
 INFO, WARN, ERROR = Severity.INFO, Severity.WARN, Severity.ERROR
 
@@ -36,6 +30,15 @@ def a_canary(**analysis: Any) -> Canary:
 def rule(severity: str, name: str = "on-call", namespace: str = "") -> dict[str, Any]:
     reference = {"name": name} | ({"namespace": namespace} if namespace else {})
     return {"name": "a", "severity": severity, "providerRef": reference}
+
+
+def test_links_are_those_of_the_rules_that_ask_for_the_alert() -> None:
+    mild, grave = rule("info") | {"links": {"Runbook": "a", "Wiki": "b"}}, rule("error") | {"links": {"Runbook": "c"}}
+    canary = a_canary(alerts=[mild, grave, rule("info", name="other") | {"links": {"Other": "d"}}])
+    (on_call, _) = recipients(canary, INFO).providers
+
+    assert links_for(canary, on_call, INFO) == {"Runbook": "a", "Wiki": "b"}
+    assert links_for(canary, on_call, ERROR) == {"Runbook": "c", "Wiki": "b"}
 
 
 def provider(**spec: Any) -> Any:
@@ -109,6 +112,27 @@ def test_the_secrets_address_goes_before_the_providers() -> None:
     assert found == Destination("slack", "https://new.test/", token="T", channel="general")
 
 
+def test_a_secret_may_hold_no_more_than_what_is_secret() -> None:
+    described = provider(type="webhook", address="https://a.test/", secretRef={"name": "keys"})
+    keys = {
+        "token": "T",
+        "header.X-Key": "K\n",
+        "body.routingKey": "R",
+        "proxy": "http://u:p@proxy",
+        "ca.crt": "CA",
+        "tls.crt": "C",
+        "tls.key": "P",
+        "other": "O",
+    }
+
+    found = destination(described, keys)
+
+    assert isinstance(found, Destination)
+    assert (found.address, found.token, found.headers) == ("https://a.test/", "T", (("X-Key", "K"),))
+    assert found.secrets == {"routingKey": "R"}, "no other key can be sent away by a template"
+    assert (found.proxy, found.tls) == ("http://u:p@proxy", Tls("CA", certificate="C", key="P"))
+
+
 @pytest.mark.parametrize(
     ("spec", "secret", "words"),
     [
@@ -167,6 +191,34 @@ def test_checks_that_did_not_pass_are_told_with_value_and_threshold() -> None:
         Field("errors", "Unavailable: connection refused"),
         Field("load-test", "Fail"),
     )
+
+
+def test_a_check_tells_all_that_its_verdict_rests_on() -> None:
+    check = CheckStatus(
+        name="errors",
+        verdict=Verdict.FAIL,
+        value=93.2,
+        threshold=">= 99",
+        samples=512,
+        since=datetime(2026, 1, 1, 12, 30, tzinfo=UTC),
+        query="sum(\n  rate(errors[1m])\n)",
+        message="errors 93.2 is below 99 over 1m",
+    )
+
+    (told,) = alert_about(a_canary(), "Rolling back.", ERROR, checks=[check]).fields
+
+    words = "Fail 93.2 against >= 99 (512 samples) since 2026-01-01T12:30:00Z: errors 93.2 is below 99 over 1m"
+    assert told == Field("errors", f"{words}; asked: sum( rate(errors[1m]) )")
+
+
+def test_of_too_many_checks_those_that_failed_are_told_and_the_others_counted() -> None:
+    checks = [CheckStatus(name=f"no-data-{each}", verdict=Verdict.NO_DATA) for each in range(20)]
+    checks += [CheckStatus(name="errors", verdict=Verdict.FAIL)]
+
+    fields = alert_about(a_canary(), "Rolling back.", ERROR, checks=checks).fields
+
+    assert (fields[0].name, fields[-1]) == ("errors", Field("More checks", f"{21 - MOST_CHECKS} that did not pass"))
+    assert len(fields) == MOST_CHECKS + 1
 
 
 def test_texts_are_cut_to_what_every_messenger_takes() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.alerts.alert import Alert, Destination, Field, Misconfigured, Request
+from canary.alerts.alert import Alert, Destination, Field, Link, Misconfigured, Request
 from canary.alerts.registry import MESSENGERS, request
 from canary.alerts.slack import refusal
 from canary.api.alertprovider import PROVIDER_TYPES
@@ -35,6 +36,8 @@ ADDRESSES = {
     "discord": "https://discord.com/api/webhooks/1/A",
     "rocket": "https://chat.test/hooks/A",
     "gchat": "https://chat.googleapis.com/v1/spaces/A/messages?key=B&token=C",
+    "webhook": "https://events.test/alerts",
+    "apprise": "http://apprise.test:8000/notify/canary",
 }
 
 
@@ -60,6 +63,25 @@ def test_a_workflow_of_teams_gets_an_adaptive_card() -> None:
     address = "https://prod-01.westeurope.logic.azure.com:443/workflows/A/triggers/manual/paths/invoke?sig=B"
 
     hold_against_golden("msteams-workflow.json", asked(ERROR, to("msteams", address=address)))
+
+
+LINKS = (
+    Link("Runbook", "https://wiki.test/podinfo?a=b&c=d"),
+    Link("Dashboard", "https://grafana.test/d/canary?var-name=podinfo"),
+)
+
+
+@pytest.mark.parametrize("type_", sorted(MESSENGERS))
+def test_links_can_be_clicked_in_each_messenger(type_: str) -> None:
+    hold_against_golden(f"{type_}-links.json", asked(replace(ERROR, links=LINKS), to(type_)))
+
+
+def test_links_can_be_clicked_in_the_card_of_a_workflow() -> None:
+    address = "https://prod-01.westeurope.logic.azure.com:443/workflows/A/triggers/manual/paths/invoke?sig=B"
+
+    hold_against_golden(
+        "msteams-workflow-links.json", asked(replace(ERROR, links=LINKS), to("msteams", address=address))
+    )
 
 
 def hold_against_golden(name: str, found: Request) -> None:
@@ -95,6 +117,7 @@ def test_token_and_proxy_come_along() -> None:
 def test_without_channel_and_username_the_messengers_own_hold() -> None:
     body = asked(WARN, to("slack", channel="", username="")).body
 
+    assert isinstance(body, dict)
     assert not {"channel", "username"} & body.keys()
 
 
@@ -143,4 +166,4 @@ def test_any_text_becomes_json_for_every_messenger(text: str, severity: Severity
     ],
 )
 def test_slack_may_refuse_with_200(body: str, expected: str | None) -> None:
-    assert refusal(body) == expected
+    assert refusal(200, body) == expected

@@ -1,12 +1,13 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import aiohttp
 import pytest
 
 from canary.alerts.alert import Alert, Destination, Misconfigured
-from canary.alerts.send import LONGEST_REASON, NotSent, Outcome, Sender, Sent
+from canary.alerts.send import LONGEST_REASON, LONGEST_REST, NotSent, Outcome, Sender, Sent
 from canary.api.analysis import Severity
 from outbound.message import Request, Response
 from tests.unit.outbound.servers import answer, saying, serving
@@ -15,6 +16,8 @@ pytestmark = pytest.mark.looptime
 
 ALERT = Alert("podinfo", "test", "Rolling back.", Severity.ERROR)
 SLACK = Destination("slack", "https://hooks.slack.test/SECRET", token="T")
+
+LED_AWAY = "a redirect to https://elsewhere.test, which is not followed"
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -67,6 +70,25 @@ async def test_trouble_that_may_pass_is_tried_three_times_in_all(trouble: Respon
     assert messenger.times == [0, 1, 5]
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_messenger_is_left_alone_for_as_long_as_it_asks(status: int) -> None:
+    """Where that is long the caller waits, who has more time; a date counts for nothing."""
+    soon = Messenger(Response(status, headers={"retry-after": "3"}), Response(200))
+    assert await send(soon) == Sent()
+    assert soon.times == [0, 3]
+
+    later = Messenger(Response(status, headers={"retry-after": "90"}))
+    assert await send(later) == NotSent(f"answered {status}", passing=True, rest=timedelta(seconds=90))
+
+    never = Messenger(Response(status, headers={"retry-after": "99999999999999999999"}))
+    found = await send(never)
+    assert isinstance(found, NotSent)
+    assert found.rest == LONGEST_REST
+
+    odd = Messenger(Response(status, headers={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}), Response(200))
+    assert await send(odd) == Sent()
+
+
 async def test_when_all_tries_are_spent_the_last_reason_is_told() -> None:
     messenger = Messenger(Response(500), Response(500), Response(503, b"down"))
 
@@ -77,7 +99,7 @@ async def test_when_all_tries_are_spent_the_last_reason_is_told() -> None:
     ("answer", "reason"),
     [
         (Response(404, b"no_service\n"), "answered 404: no_service"),
-        (Response(302, headers={"location": "https://elsewhere.test/"}), "answered 302"),
+        (Response(302, headers={"location": "https://elsewhere.test/a?token=b"}), f"answered 302: {LED_AWAY}"),
         (Response(200, b'{"ok": false, "error": "invalid_auth"}'), "refused: invalid_auth"),
         (Response(400, b"x" * 9999), "answered 400: " + "x" * (LONGEST_REASON - 1) + "…"),
     ],
@@ -107,6 +129,31 @@ async def test_what_a_messenger_repeats_of_its_address_and_token_is_not_told() -
     outcome = await send(Messenger(repeated), Destination("slack", SLACK.address, token="T123"))
 
     assert outcome == NotSent("answered 404: no *** at its address")
+
+
+ADDRESS = "https://hooks.test/v1/longsecret1?key=longsecret%2F2&x=1"
+
+
+@pytest.mark.parametrize(
+    ("repeated", "told"),
+    [
+        ("Cannot POST /v1/longsecret1", "Cannot POST ***"),
+        ("no hook longsecret1", "no hook ***"),
+        ("no key longsecret/2 or longsecret%2F2", "no key *** or ***"),
+        ('{"key": "a\\"secret"}', '{"key": "***"}'),
+        ("GenieKey secret", "***"),
+        ("nothing here", "nothing here"),
+    ],
+)
+async def test_what_a_messenger_repeats_of_any_secret_is_not_told(repeated: str, told: str) -> None:
+    to = Destination(
+        "webhook",
+        ADDRESS,
+        body='{"key": "{{ secret.key }}"}',
+        secrets={"key": 'a"secret'},
+        headers=(("Authorization", "GenieKey secret"),),
+    )
+    assert await send(Messenger(Response(400, repeated.encode())), to) == NotSent(f"answered 400: {told}")
 
 
 async def test_a_messenger_that_sends_a_page_is_told_by_its_status_and_one_without_end_is_left() -> None:
