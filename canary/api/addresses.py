@@ -1,10 +1,14 @@
 """What of a spec, a flag or a Secret may stand in an HTTP request: addresses and the values of headers."""
 
+import re
+from typing import Final
 from urllib.parse import urlsplit
 
 from yarl import URL
 
 MAX_PORT = 65_535
+
+_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def is_web_address(address: str) -> bool:
@@ -28,3 +32,8 @@ def is_web_address(address: str) -> bool:
 def is_header_value(value: str) -> bool:
     """Whether a header can carry it as it is: printable ASCII, which has no line breaks."""
     return value.isascii() and value.isprintable()
+
+
+def is_header_name(name: str) -> bool:
+    """Whether a header can be called that (RFC 9110)."""
+    return _HEADER.fullmatch(name) is not None

@@ -5,7 +5,13 @@ from pydantic import Field
 from canary.api.meta import Condition, JsonObject, Model, Resource, SecretReference
 from canary.api.parsing import parse
 
-PROVIDER_TYPES = ("slack", "msteams", "discord", "rocket", "gchat")
+WEBHOOK, APPRISE = "webhook", "apprise"
+
+PROVIDER_TYPES = ("slack", "msteams", "discord", "rocket", "gchat", WEBHOOK, APPRISE)
+"""Flagger's, any webhook, and Apprise's server for the services that it knows."""
+
+LONGEST_BODY = 16_384
+"""Characters of a template at most."""
 
 
 class AlertProviderSpec(Model):
@@ -14,7 +20,7 @@ class AlertProviderSpec(Model):
     type: str = Field(json_schema_extra={"enum": list(PROVIDER_TYPES)})
     """Kind of messenger."""
     channel: str = ""
-    """Channel that messages go to."""
+    """Channel that messages go to; of apprise the tag."""
     username: str = ""
     """Name that messages come from."""
     address: str = ""
@@ -23,6 +29,10 @@ class AlertProviderSpec(Model):
     """Address of the proxy to go through."""
     secret_ref: SecretReference | None = None
     """Secret with the address, under the key address."""
+    headers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Headers sent with every message (webhook and apprise)."""
+    body: str = Field(default="", json_schema_extra={"maxLength": LONGEST_BODY})
+    """Template of what is sent to a webhook: JSON, or what the header Content-Type says; all facts where absent."""
 
 
 class AlertProviderStatus(Model):

@@ -10,6 +10,7 @@ from canary.api.analysis import MAX_INTERVAL, MAX_THRESHOLD, Analysis, HookType,
 from canary.api.meta import INT32, JsonObject, LocalReference, Model, Resource, StringMap
 from canary.api.parsing import parse, without_nulls, without_unreadable
 from canary.api.route_refs import WeightedRoute
+from canary.api.scheduling import Scheduling
 from canary.api.service import Service
 from canary.api.status import CanaryStatus
 from canary.api.traffic import TOTAL_WEIGHT
@@ -186,6 +187,8 @@ class CanarySpec(Model):
     """Whether new versions are promoted without being judged."""
     revert_on_deletion: bool = False
     """Whether the target gets all traffic when the Canary is deleted, even if it runs what is not promoted."""
+    scheduling: Scheduling = Scheduling()
+    """When a rollout may begin, whatever is thought of its version."""
     suspend: bool = False
     """Whether nothing is done, whatever changes; a rollout under way waits."""
 
@@ -252,6 +255,16 @@ class Canary(Resource):
         return f"{self.spec.target_ref.name}-primary"
 
     @property
+    def wants_baseline(self) -> bool:
+        """Whether fresh pods of the promoted version are stood beside the canary, to be compared with."""
+        return self.is_copied and not self.skip_analysis and self.analysis.wants_baseline
+
+    @property
+    def baseline_name(self) -> str:
+        """Name of the workload that is the baseline."""
+        return f"{self.spec.target_ref.name}-baseline"
+
+    @property
     def service_name(self) -> str:
         """Name of the Service that users call."""
         return self.spec.service.name or self.spec.target_ref.name
@@ -265,6 +278,11 @@ class Canary(Resource):
     def service_canary_name(self) -> str:
         """Name of the canary's Service."""
         return f"{self.service_name}-canary"
+
+    @property
+    def service_baseline_name(self) -> str:
+        """Name of the baseline's Service."""
+        return f"{self.service_name}-baseline"
 
     @property
     def services(self) -> tuple[str, str, str]:
@@ -290,13 +308,19 @@ class Canary(Resource):
 
     @property
     def patience(self) -> timedelta:
-        """How long a rollout is held by what says nothing of its version, such as metrics without data.
+        """How long a rollout is held by what says nothing of its version, or nothing that counts.
 
         The progress deadline bounds pods, and is often much shorter than the time in which `threshold` checks fail:
         what is no failed check must not end a rollout sooner than failed checks would.
         """
-        looks = min(self.threshold, LONGEST_PATIENCE // self.analysis_interval)
+        tolerated = sum(each.tolerated for each in (*self.analysis.metrics, *self.analysis.conditions))
+        looks = min(self.threshold + tolerated, LONGEST_PATIENCE // self.analysis_interval)
         return max(self.progress_deadline, looks * self.analysis_interval)
+
+    def time_for(self, hook: Webhook) -> timedelta:
+        """How long one of its webhooks, or what answers in its place, is waited for."""
+        by_gate = hook.gate is not None and "timeout" not in hook.model_fields_set
+        return self.progress_deadline if by_gate else hook.timeout
 
     @property
     def strategy(self) -> Strategy:

@@ -85,6 +85,7 @@ DEFINITIONS: Final = (
         plural="metrictemplates",
         short_name="mtpl",
         columns=(Column("Provider", ".spec.provider.type"),),
+        rules=validations.METRIC_TEMPLATE,
     ),
     Definition(
         model=AlertProvider,

@@ -19,11 +19,15 @@ INT32 = 2**31 - 1
 
 StringMap = dict[str, str]
 
+Percent = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 100})]
+"""Percent, 0 to 100; the API server and the rules say so, a model takes any number."""
+
 
 class Model(BaseModel):
     """A frozen value with snake_case attributes for the CRD's camelCase fields; ignores unknown ones."""
 
     model_config = ConfigDict(
+        defer_build=True,
         frozen=True,
         alias_generator=to_camel,
         populate_by_name=True,

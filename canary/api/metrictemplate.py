@@ -1,9 +1,14 @@
 """MetricTemplate: a question to a metrics server."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, WithJsonSchema
 
 from canary.api.meta import Condition, JsonObject, Model, Resource, SecretReference
 from canary.api.parsing import parse
+
+JOB = "job"
+"""The type whose question is not put to a server: a Kubernetes Job answers by how it ends."""
 
 PROVIDER_TYPES = (
     "prometheus",
@@ -18,11 +23,13 @@ PROVIDER_TYPES = (
     "keptn",
     "splunk",
     "elasticsearch",
+    "kayenta",
     "loki",
     "opensearch",
     "skywalking",
     "wavefront",
     "web",
+    JOB,
 )
 """Flagger's, and those beyond them."""
 
@@ -49,8 +56,12 @@ class MetricTemplateSpec(Model):
 
     provider: MetricProvider
     """The metrics server that is asked."""
-    query: str
-    """The question, with Flagger's template functions."""
+    query: str = ""
+    """The question, with Flagger's template functions; needed of all types but job."""
+    job: Annotated[
+        JsonObject | None, WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})
+    ] = None
+    """Of type job: the Job that is run in the Canary's namespace, as a CronJob's jobTemplate, functions filled in."""
 
 
 class MetricTemplateStatus(Model):

@@ -32,3 +32,10 @@ class InvalidResource(ValueError):  # noqa: N818 - reads as what it is where it 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(str(problem) for problem in self.problems))
+
+
+def together(refused: Iterable[Problem], found: Iterable[Problem]) -> tuple[Problem, ...]:
+    """What the API server refuses and what is found besides: of a field, what is found has the better words."""
+    better = tuple(found)
+    named = {each.field for each in better}
+    return (*(each for each in refused if each.field not in named), *better)

@@ -9,9 +9,24 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final
 
-from canary.api import bounds, comparisons, field_conflicts, in_place, knative, names, ports, requirements, route_refs
+from canary.api import (
+    baseline,
+    bounds,
+    comparisons,
+    conditions,
+    field_conflicts,
+    hooks,
+    in_place,
+    knative,
+    names,
+    ports,
+    requirements,
+    route_refs,
+    scheduling,
+    step_rules,
+)
 from canary.api.addresses import is_web_address
-from canary.api.analysis import MAX_ITERATIONS, Metric, ThresholdRange, Webhook
+from canary.api.analysis import MAX_ITERATIONS, Metric, ThresholdRange
 from canary.api.canary import MIN_INTERVAL, Canary
 from canary.api.durations import duration_text, parse_duration
 from canary.api.meta import INT32
@@ -188,13 +203,13 @@ def _strategy(canary: Canary, provider: str) -> Iterator[Problem]:
     weights = [
         name for name, value in (("stepWeight", analysis.step_weight), ("stepWeights", analysis.step_weights)) if value
     ]
-    if analysis.match and analysis.iterations <= 0:
+    if analysis.match and analysis.iterations <= 0 and not analysis.steps:
         yield Problem(
             f"{field}.match",
             "requests are matched in an A/B analysis only, which counts iterations",
             "set iterations (such as 10), or take match out",
         )
-    elif analysis.iterations == 0 and not weights and not canary.in_place:
+    elif analysis.iterations == 0 and not weights and not canary.in_place and not analysis.steps:
         yield _no_steps(canary, provider)
     if len(weights) > 1:
         yield Problem(f"{field}.stepWeights", "stepWeight is set too", "keep one of the two")
@@ -279,18 +294,9 @@ def _range(field: str, limits: ThresholdRange) -> Iterator[Problem]:
 
 
 def _webhooks(canary: Canary, _provider: str) -> Iterator[Problem]:
+    yield from hooks.names(f"{canary.analysis_field}.webhooks", canary.analysis.webhooks)
     for index, hook in enumerate(canary.analysis.webhooks):
-        yield from _webhook(f"{canary.analysis_field}.webhooks[{index}]", hook)
-
-
-def _webhook(field: str, hook: Webhook) -> Iterator[Problem]:
-    if not is_web_address(hook.url):
-        yield Problem(f"{field}.url", f"{hook.url!r} is no address", "write one such as http://loadtester.test/")
-    if hook.timeout <= timedelta(0):
-        text = duration_text(hook.timeout)
-        yield Problem(f"{field}.timeout", f"{text} leaves no time to answer", "write a duration such as 10s")
-    if hook.retries < 0:
-        yield Problem(f"{field}.retries", f"{hook.retries} is no number of retries", "write 0 or more")
+        yield from hooks.problems(f"{canary.analysis_field}.webhooks[{index}]", hook)
 
 
 def _alerts(canary: Canary, _provider: str) -> Iterator[Problem]:
@@ -313,6 +319,10 @@ def _session_affinity(canary: Canary, _provider: str) -> Iterator[Problem]:
         yield Problem(f"{field}.maxAge", f"{affinity.max_age} is in the past", "write a number of seconds")
 
 
+def _scheduling(canary: Canary, _provider: str) -> Iterator[Problem]:
+    yield from scheduling.problems(canary.spec.scheduling)
+
+
 _RULES: Final[tuple[_Rule, ...]] = (
     _target,
     field_conflicts.references,
@@ -329,17 +339,21 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _limits,
     field_conflicts.two_analyses,
     field_conflicts.configuration,
+    _scheduling,
 )
 _ANALYSIS_RULES: Final[tuple[_Rule, ...]] = (
     _interval,
     _bake,
     _strategy,
+    step_rules.problems,
     in_place.strategy,
     knative.strategy,
     _weights,
     field_conflicts.strategies,
     _metrics,
     comparisons.problems,
+    baseline.problems,
+    conditions.problems,
     field_conflicts.metrics,
     field_conflicts.pod_counts,
     _webhooks,

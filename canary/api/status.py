@@ -65,8 +65,8 @@ def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-class CheckStatus(Model):
-    """The last verdict of one check."""
+class Measured(Model):
+    """What one check has measured."""
 
     name: str
     """Name of the metric or webhook."""
@@ -76,14 +76,140 @@ class CheckStatus(Model):
     """The number that was judged."""
     threshold: str = ""
     """The limit that it was held against."""
-    query: str = ""
-    """The query that asked for it."""
     time: MicroTime | None = None
     """When it was asked for."""
     samples: int | None = None
     """How many samples it rests on."""
+    since: MicroTime | None = None
+    """Since which look the verdict has been this, one look after the other."""
+
+
+class CheckStatus(Measured):
+    """The last verdict of one check."""
+
+    query: str = ""
+    """The query that asked for it."""
     message: str = ""
     """The verdict in words."""
+
+
+class Outcome(StrEnum):
+    """How a rollout ended."""
+
+    PROMOTED = "Promoted"
+    PROMOTED_UNCHECKED = "PromotedUnchecked"
+    ROLLED_BACK = "RolledBack"
+    BAKE_FAILED = "BakeFailed"
+    SUPERSEDED = "Superseded"
+    REVERTED = "Reverted"
+    ABORTED = "Aborted"
+
+
+class ApprovalState(StrEnum):
+    """How a gate stands that people open."""
+
+    WAITING = "Waiting"
+    APPROVED = "Approved"
+    REJECTED = "Rejected"
+
+
+class VoteStatus(Model):
+    """What one of those has said who may approve."""
+
+    by: str
+    """Who has said it."""
+    approves: bool
+    """Whether that was yes."""
+    time: MicroTime
+    """When the controller has seen it."""
+    message: str = ""
+    """Why, in their own words."""
+
+
+class ApprovalStatus(Model):
+    """A gate that people open, at one moment of a rollout."""
+
+    gate: str
+    """Name of the webhook."""
+    type: str
+    """Its type, such as confirm-promotion."""
+    moment: str
+    """What is asked: this gate at this step of this revision. A vote names it, and counts for nothing else."""
+    since: MicroTime
+    """Since when it is waited for."""
+    until: MicroTime | None = None
+    """When it is decided without those who have not said anything; absent where it waits without end."""
+    state: ApprovalState = ApprovalState.WAITING
+    """Waiting, Approved or Rejected."""
+    decided: MicroTime | None = None
+    """When it was approved or rejected; absent while it waits."""
+    votes: tuple[VoteStatus, ...] = ()
+    """Who has said what, and when."""
+    message: str = ""
+    """How it stands, in words."""
+
+
+class RolloutStatus(Model):
+    """The rollout that is under way."""
+
+    revision: str
+    """What is rolled out, as lastAppliedSpec names it."""
+    images: StringMap | None = None
+    """The image of each container."""
+    changes: tuple[str, ...] = ()
+    """In what it differs from what is promoted, as far as that is known."""
+    started: MicroTime
+    """When it was noticed."""
+    highest_weight: Share = 0
+    """The most that the canary has had of the requests, in percent."""
+    step: Tally = 0
+    """Which step of the analysis it is at, from 1; 0 before the first."""
+    steps: Tally = 0
+    """How many steps the analysis has."""
+    earliest_end: MicroTime | None = None
+    """When the analysis ends at the earliest, if nothing holds it up; absent before its first step and after it."""
+    order: str = ""
+    """What was ordered of it last, and by whom."""
+    override: str = ""
+    """By what it passes by whatever would hold it: the value of the annotation flagger.app/override."""
+
+
+class PastRollout(Model):
+    """A rollout that has ended."""
+
+    revision: str
+    """What was rolled out, as lastAppliedSpec named it."""
+    images: StringMap | None = None
+    """The image of each container."""
+    changes: tuple[str, ...] = ()
+    """In what it differed from what was promoted, as far as that was known."""
+    started: MicroTime
+    """When it was noticed."""
+    ended: MicroTime
+    """When it ended."""
+    outcome: Outcome
+    """How it ended: Promoted, PromotedUnchecked, RolledBack, BakeFailed, Superseded, Reverted or Aborted."""
+    cause: str = ""
+    """Why it ended so, in words."""
+    checks: tuple[Measured, ...] = ()
+    """The checks that failed, where these ended it."""
+    highest_weight: Share = 0
+    """The most that the canary has had of the requests, in percent."""
+    override: str = ""
+    """By what it passed by whatever would have held it: the value of the annotation flagger.app/override."""
+    approvals: tuple[ApprovalStatus, ...] = ()
+    """The gates that people were asked to open, with who has said what, and when."""
+
+
+class FailureCount(Model):
+    """How often one check has failed that counts its failures by itself."""
+
+    name: str
+    """Name of the metric or condition."""
+    failed: Tally = 0
+    """Its failed checks, where it has a limit of its own for them."""
+    in_a_row: Tally = 0
+    """Its last looks, all of which failed, up to as many as it takes to count."""
 
 
 class BakeStatus(Model):
@@ -95,8 +221,12 @@ class BakeStatus(Model):
     """When the promoted version had all traffic; absent while it is being promoted."""
     failed_checks: Tally = 0
     """Failed checks since then."""
+    failure_counts: tuple[FailureCount, ...] = ()
+    """Those of checks that count them by themselves."""
     held_since: MicroTime | None = None
     """Since when nothing has told good from bad; absent while something does."""
+    last_check_time: MicroTime | None = None
+    """When it was looked at last; absent before the first look."""
 
 
 class NoticeEvent(Model):
@@ -106,6 +236,8 @@ class NoticeEvent(Model):
     """What happened."""
     type: str = "Normal"
     """Normal or Warning."""
+    evidence: str | None = None
+    """What it rests on, which is told behind it."""
 
 
 class NoticeAlert(Model):
@@ -171,14 +303,32 @@ class CanaryStatus(Model):
     """From when on the progress deadline counts."""
     held_since: MicroTime | None = None
     """Since when metrics have told nothing, so that the rollout is held; absent while they do."""
+    rollout_start_time: MicroTime | None = None
+    """When the current rollout began, or the last one did: until then all that was promoted ran alone."""
     analysis_start_time: MicroTime | None = None
     """When the current rollout took its first step: what metrics say of the time before is about other versions."""
+    step_since: MicroTime | None = None
+    """Since when the rollout is at the step that it is at, where the spec writes its steps out."""
+    step_looks: Tally = 0
+    """Good looks at that step so far."""
+    step_resumed: bool = False
+    """Whether a person has let it go on from that step."""
     off_share_weight: Share | None = None
     """Weight of the last step of which it was told that the canary gets another share of the requests."""
     traffic_removed_time: MicroTime | None = None
     """When traffic last left the canary, until it is scaled down."""
+    baseline_removed_time: MicroTime | None = None
+    """When the baseline was last to have no traffic any more, until it is deleted."""
+    queued_since: MicroTime | None = None
+    """Since when a rollout waits for its turn, also while it waits for something else; absent once it begins."""
     last_retry: str = ""
     """The value of the annotation flagger.app/retry that was last heeded."""
+    last_order: str = ""
+    """The value of the annotation flagger.app/order that was last heeded."""
+    last_override: str = ""
+    """The value of the annotation flagger.app/override that a rollout took last."""
+    paused: str = ""
+    """The value of the annotation flagger.app/pause, by which the rollout stands still."""
     primary_replicas: Pods = None
     """Pods that the primary has come to since the rollout began, and has when it serves everybody again."""
     partition: Pods = None
@@ -191,6 +341,14 @@ class CanaryStatus(Model):
     """The promoted version, while it is still checked."""
     checks: tuple[CheckStatus, ...] = ()
     """The last verdicts."""
+    approvals: tuple[ApprovalStatus, ...] = ()
+    """The gates that people open, as they stand in the current rollout."""
+    rollout: RolloutStatus | None = None
+    """The rollout that is under way; absent at rest."""
+    history: tuple[PastRollout, ...] = ()
+    """The last rollouts, the newest first."""
+    failure_counts: tuple[FailureCount, ...] = ()
+    """The failures of checks that count them by themselves, in the current rollout."""
     outbox: tuple[Notice, ...] = ()
     """What is still to be told, or was told a moment ago."""
     told: int | None = None
@@ -200,6 +358,11 @@ class CanaryStatus(Model):
     message: str = ""
     """Why the rollout stands where it does, in words."""
 
+    @property
+    def is_baking(self) -> bool:
+        """Whether the promoted version is being checked by now."""
+        return self.bake is not None and self.bake.start_time is not None
+
     def condition(self, type_: str) -> Condition | None:
         """The condition of that type, where there is one."""
         return next((each for each in self.conditions if each.type == type_), None)
@@ -208,4 +371,9 @@ class CanaryStatus(Model):
         """The status as the API server stores it; what is empty is left out, save Flagger's counters."""
         dump = self.model_dump(mode="json", by_alias=True, exclude_none=True)
         always = {"phase", "failedChecks", "canaryWeight", "iterations", "trackedConfigs"}
-        return {name: value for name, value in dump.items() if name in always or value not in ("", [])}
+        idle = {"stepLooks": 0, "stepResumed": False}
+        return {
+            name: value
+            for name, value in dump.items()
+            if name in always or (value not in ("", []) and idle.get(name) != value)
+        }

@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
+from canary.api.alertprovider import APPRISE, WEBHOOK
 from canary.api.crds import DEFINITIONS, root_schema
 from canary.api.meta import API_VERSION, GROUP, JsonObject
 from canary.api.problems import Problem
+
+UNKNOWN: Final = "unknown field"
+"""What is said of a field that the schema doesn't have: a server drops it, where nobody asks it to be strict."""
 
 _STRING: Final[JsonObject] = {"type": "string"}
 _MAP: Final[JsonObject] = {"type": "object", "additionalProperties": _STRING}
@@ -112,9 +116,18 @@ def _rules(kind: str, spec: object) -> Iterator[Problem]:
     if kind == "Canary" and not (spec.get("analysis") or spec.get("canaryAnalysis") or spec.get("skipAnalysis")):
         remedy = "set it, with interval, threshold and stepWeight; or skipAnalysis: true"
         yield Problem("spec.analysis", "is missing", remedy)
+    provider = spec.get("provider")
+    needed = "job" if isinstance(provider, dict) and provider.get("type") == "job" else "query"
+    if kind == "MetricTemplate" and spec.get(needed) is None:
+        yield Problem(f"spec.{needed}", "is missing", f"set spec.{needed}")
     if kind == "AlertProvider" and not (spec.get("address") or spec.get("secretRef")):
         remedy = "set it, or secretRef with a Secret that has the key address"
         yield Problem("spec.address", "is missing", remedy)
+    if kind == "AlertProvider" and "body" in spec and spec.get("type") != WEBHOOK:
+        remedy = "set spec.type to webhook, or take it out"
+        yield Problem("spec.body", "is for a messenger of type webhook", remedy)
+    if kind == "AlertProvider" and "headers" in spec and spec.get("type") not in (WEBHOOK, APPRISE):
+        yield Problem("spec.headers", "are for messengers of type webhook and apprise", "take them out")
 
 
 def _value(value: Any, schema: JsonObject, path: str, root: JsonObject) -> Iterator[Problem]:
@@ -146,6 +159,8 @@ def _value(value: Any, schema: JsonObject, path: str, root: JsonObject) -> Itera
 def _fields(value: JsonObject, schema: JsonObject, path: str, root: JsonObject) -> Iterator[Problem]:
     known = schema.get("properties", {})
     others = schema.get("additionalProperties")
+    if len(value) > schema.get("maxProperties", len(value)):
+        yield Problem(path, f"has {len(value)} entries", f"write {schema['maxProperties']} at most")
     for name in schema.get("required", ()):
         if value.get(name) is None:
             field = _join(path, name)
@@ -159,8 +174,10 @@ def _fields(value: JsonObject, schema: JsonObject, path: str, root: JsonObject) 
                 yield from _value(inner, known[name], field, root)
         elif isinstance(others, dict):
             yield from _value(inner, others, field, root)
+        elif schema.get("x-kubernetes-preserve-unknown-fields"):
+            continue
         else:
-            yield Problem(field, "unknown field", _meant(name, known, root))
+            yield Problem(field, UNKNOWN, _meant(name, known, root))
 
 
 def _limits(value: Any, schema: JsonObject, path: str) -> Iterator[Problem]:
@@ -240,3 +257,23 @@ def _shown(value: Any) -> str:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
+
+
+def with_defaults(kind: str, spec: JsonObject) -> JsonObject:
+    """The spec of an object of this group as the API server stores it: with the schema's defaults, without nulls."""
+    schema = _schema(kind)["properties"]["spec"]
+    filled: JsonObject = _filled(spec, schema)
+    return filled
+
+
+def _filled(value: Any, schema: JsonObject) -> Any:
+    if isinstance(value, list):
+        return [_filled(each, schema.get("items", {})) for each in value]
+    if not isinstance(value, dict):
+        return value
+    known = schema.get("properties", {})
+    others = schema.get("additionalProperties")
+    inner = others if isinstance(others, dict) else {}
+    absent = {name: each["default"] for name, each in known.items() if "default" in each}
+    kept = {name: each for name, each in value.items() if each is not None}
+    return {**absent, **{name: _filled(each, known.get(name, inner)) for name, each in kept.items()}}

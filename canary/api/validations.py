@@ -6,8 +6,10 @@ from 1.25 on take them.
 
 from typing import Final
 
+from canary.api.gates import MEMBERS
 from canary.api.meta import JsonObject
 from canary.api.requirements import REQUIREMENTS, Requirement
+from canary.api.steps import KINDS
 
 _KNATIVE = "(self.targetRef.kind == 'Service' && self.targetRef.apiVersion.startsWith('serving.knative.dev/'))"
 _IN_PLACE = "(self.targetRef.kind == 'StatefulSet')"
@@ -28,7 +30,10 @@ def _filled(where: str, field: str) -> str:
 
 def _moves_traffic(name: str) -> JsonObject:
     where = f"self.{name}"
-    steps = (_positive(where, "stepWeight"), _filled(where, "stepWeights"), _positive(where, "iterations"))
+    steps = (
+        *(_positive(where, each) for each in ("stepWeight", "iterations")),
+        *(_filled(where, each) for each in ("stepWeights", "steps")),
+    )
     return _rule(
         f"{_SKIPPED} || {_IN_PLACE} || !has({where}) || {' || '.join(steps)}",
         f"spec.{name}.stepWeight is missing, so that no request would ever reach the canary; set stepWeight "
@@ -90,6 +95,18 @@ _ANALYSIS = [
     ),
 ]
 
+_KINDS = " + ".join(f"(has(self.{each}) ? 1 : 0)" for each in KINDS)
+
+_STEP = [_rule(f"{_KINDS} == 1", f"a step is one thing; write exactly one of {', '.join(KINDS)}")]
+
+_SCALE = [
+    _rule(
+        "(has(self.replicas) ? 1 : 0) + (has(self.weight) ? 1 : 0)"
+        " + (has(self.matchTraffic) && self.matchTraffic ? 1 : 0) == 1",
+        "scale says one number of pods; write exactly one of replicas, weight and matchTraffic",
+    ),
+]
+
 _STEP_WEIGHTS = [
     _rule(
         "self.isSorted() && self.all(each, self.exists_one(other, other == each))",
@@ -98,6 +115,8 @@ _STEP_WEIGHTS = [
 ]
 
 _OWN_QUERY = f"has(self.templateRef) || {_filled('self', 'query')}"
+
+_BY_VALUES = "(has(self.method) && self.method == 'mannWhitney')"
 
 _METRIC = [
     _rule(
@@ -110,12 +129,16 @@ _METRIC = [
         "thresholdRange is missing; set it, such as {min: 99} or {max: 500}",
     ),
     _rule(
-        f"!has(self.compareTo) || (self.name == 'request-success-rate' && !({_OWN_QUERY}))",
-        "compareTo goes with the built-in request-success-rate alone; take it out",
+        f"!has(self.compareTo) || {_BY_VALUES} "
+        f"|| (self.name in ['request-success-rate', 'request-duration'] && !({_OWN_QUERY}))",
+        "compareTo goes with the built-in request-success-rate and request-duration alone; take it out, "
+        "or set method: mannWhitney",
     ),
     _rule(
-        "!has(self.compareTo) || !(has(self.threshold) || has(self.thresholdRange))",
-        "thresholdRange and threshold don't go with compareTo, which judges by the primary; take them out",
+        "!has(self.compareTo) || !(has(self.threshold) || (has(self.thresholdRange) "
+        "&& (self.name != 'request-duration' || has(self.thresholdRange.min))))",
+        "of thresholdRange and threshold only thresholdRange.max of request-duration goes with compareTo, "
+        "which judges by the primary; take them out",
     ),
 ]
 
@@ -128,8 +151,45 @@ _RANGE = [
 
 _WEBHOOK = [
     _rule(
-        "isURL(self.url) && url(self.url).getScheme() in ['http', 'https']",
+        "has(self.url) != has(self.gate)",
+        "exactly one of url and gate says who answers; set one of them, and take the other out",
+    ),
+    _rule(
+        "!has(self.url) || (isURL(self.url) && url(self.url).getScheme() in ['http', 'https'])",
         "url is no address; write one such as http://loadtester.test/",
+    ),
+    _rule(
+        "!has(self.gate) || !has(self.type) || !(self.type in ['rollback', 'post-rollout', 'event'])",
+        "a gate is no webhook of the type rollback, post-rollout or event; set url, or another type",
+    ),
+]
+
+_MEMBERS = " + ".join(f"(has(self.{each}) ? 1 : 0)" for each in MEMBERS)
+
+_GATE = [
+    _rule(f"{_MEMBERS} == 1", "gate has exactly one field, which says what answers; set one such as job"),
+]
+
+_TEKTON = [
+    _rule("has(self.pipelineRun) != has(self.taskRun)", "tekton is a run of one; set either pipelineRun or taskRun"),
+]
+
+_FLUX = [
+    _rule(
+        "has(self.kustomization) != has(self.helmRelease)",
+        "flux names one object; set either kustomization or helmRelease",
+    ),
+]
+
+_APPROVAL = [
+    _rule(
+        "!has(self.approvers) || size(self.approvers) == 0 || !has(self.minApprovals)"
+        " || self.minApprovals <= size(self.approvers)",
+        "minApprovals is more than there are approvers; write fewer, or name more approvers",
+    ),
+    _rule(
+        "has(self.timeout) || !has(self.onTimeout)",
+        "onTimeout says what a timeout comes to; write timeout, or take onTimeout out",
     ),
 ]
 
@@ -159,9 +219,15 @@ def _analysis(name: str) -> dict[str, list[JsonObject]]:
     return {
         f"spec.{name}": _ANALYSIS,
         f"spec.{name}.stepWeights": _STEP_WEIGHTS,
+        f"spec.{name}.steps[]": _STEP,
+        f"spec.{name}.steps[].scale": _SCALE,
         f"spec.{name}.metrics[]": _METRIC,
         f"spec.{name}.metrics[].thresholdRange": _RANGE,
         f"spec.{name}.webhooks[]": _WEBHOOK,
+        f"spec.{name}.webhooks[].gate": _GATE,
+        f"spec.{name}.webhooks[].gate.tekton": _TEKTON,
+        f"spec.{name}.webhooks[].gate.flux": _FLUX,
+        f"spec.{name}.webhooks[].gate.approval": _APPROVAL,
         f"spec.{name}.sessionAffinity": _SESSION_AFFINITY,
     }
 
@@ -175,11 +241,27 @@ CANARY: Final = {
 }
 """Rules of a Canary, by the path of the schema that they belong to."""
 
+METRIC_TEMPLATE: Final = {
+    "spec": [
+        _rule("has(self.query) || self.provider.type == 'job'", "spec.query is missing; set it"),
+        _rule("has(self.job) || self.provider.type != 'job'", "spec.job is missing; set it, or another provider.type"),
+    ],
+}
+"""Rules of a MetricTemplate."""
+
 ALERT_PROVIDER: Final = {
     "spec": [
         _rule(
             "has(self.address) || has(self.secretRef)",
             "spec.address is missing; set it, or secretRef with a Secret that has the key address",
+        ),
+        _rule(
+            "!has(self.body) || self.type == 'webhook'",
+            "spec.body is for a messenger of type webhook; set spec.type to webhook, or take it out",
+        ),
+        _rule(
+            "!has(self.headers) || self.type in ['webhook', 'apprise']",
+            "spec.headers are for messengers of type webhook and apprise; take them out",
         ),
     ],
 }

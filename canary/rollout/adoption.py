@@ -13,6 +13,7 @@ from canary.rollout.decision import Action, Adopt, Decision, HoldFinalizer
 from canary.rollout.ending import PROMOTING
 from canary.rollout.gates import WAITING_FOR_APPROVAL
 from canary.rollout.look import WAITING_FOR_PODS
+from canary.rollout.orders import order_of
 from canary.rollout.plan import EVERYBODY
 from canary.rollout.situation import Situation, replicas_wanted
 
@@ -82,6 +83,7 @@ def _adopted(s: Situation) -> CanaryStatus:
         traffic_removed_time=s.now if phase is Phase.FINALISING or _left_behind(s, phase) else None,
         # What stands in the annotation was heeded, or came while nobody was there to heed it.
         last_retry=s.retry,
+        last_order=order_of(s),
         primary_replicas=replicas_wanted(s.facts.primary) if moving else None,
         checks=(),
         reason=reason,
@@ -131,6 +133,8 @@ def _iterations(s: Situation) -> int:
     While it waits for the promotion's approval, Flagger's own count is one short.
     """
     plan, split = s.plan, s.split
+    if plan.written:
+        return 0  # it is the first place at which nobody gets more than now
     if not any(step.iteration for step in plan.steps):
         return 0
     if not plan.iterations:

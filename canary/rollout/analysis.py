@@ -5,20 +5,24 @@ from datetime import datetime
 from canary.api.analysis import Advance, HookType
 from canary.api.status import CheckStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, Readiness
-from canary.rollout import messages
+from canary.rollout import holds, messages, steps
 from canary.rollout.arrivals import with_share
 from canary.rollout.bake import fallback
-from canary.rollout.capacity import ROLLING_BACK, remake
+from canary.rollout.capacity import ROLLING_BACK, guarded, remake
 from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Action, Decision, Event, KeepVersionServices, Route, ScaleTarget
-from canary.rollout.ending import PROMOTING, held, roll_back, rolling_back
-from canary.rollout.gates import WAITING_FOR_APPROVAL, to_promotion, to_step
+from canary.rollout.ending import PROMOTING
+from canary.rollout.facts import Workload
+from canary.rollout.gates import AT_GATES, to_promotion, to_step
 from canary.rollout.glance import ENOUGH, glance, glanced_at
-from canary.rollout.look import SILENT, WAITING_FOR_PODS, examine, give_up_on_pods, hold, hold_ends
+from canary.rollout.look import HOLDS, SILENT, WAITING_FOR_PODS, examine, give_up_on_pods, hold, hold_ends, next_look
+from canary.rollout.people import by_people
 from canary.rollout.plan import EVERYBODY, NO_STEP, Step
-from canary.rollout.replica_weights import Count
+from canary.rollout.rollback import DEADLINE_EXCEEDED, held, roll_back, rolling_back
 from canary.rollout.situation import HELD, Situation, warning
-from canary.rollout.start import restart, revert
+from canary.rollout.start import begin, restart, revert
+from canary.rollout.tallies import counting
+from canary.rollout.verdicts import come
 
 ANALYSING = "Analysing"
 
@@ -35,15 +39,13 @@ def progress(s: Situation) -> Decision:
     if s.changed:
         return restart(s)
     if s.status.reason == HELD and target.serving:
-        return held(s)
+        return by_people(s) or held(s)
     if s.status.reason == ROLLING_BACK:
         return rolling_back(s)
-    if s.status.failed_checks >= s.canary.threshold:
-        return roll_back(s, f"failed checks threshold reached {s.status.failed_checks}")
-    if (s.split.canary or s.status.canary_weight) and not target.serving:
-        return _retreat(s)
-    if target.readiness.desired == 0:
-        return _scale_from_nothing(s, target.readiness)
+    if (ended := by_people(s) or _failed_before(s)) is not None:
+        return ended
+    if (without_pods := _without_pods(s, target)) is not None:
+        return without_pods
     step = s.plan.current(s.status)
     if (step.split.canary, step.iteration) != (s.status.canary_weight, s.status.iterations) and s.can_route(step.split):
         return _change_plan(s, step)
@@ -51,6 +53,22 @@ def progress(s: Situation) -> Decision:
     if due is None or s.now < due:
         return glance(s, _wait(s, due))
     return glanced_at(s, _look(s))
+
+
+def _failed_before(s: Situation) -> Decision | None:
+    """What follows where the version goes whatever is seen of it now; None where it need not."""
+    if s.status.failed_checks >= s.canary.threshold:
+        return roll_back(s, f"{messages.THRESHOLD_REACHED} {s.status.failed_checks}")
+    return roll_back(s, why) if (why := holds.failed_with(s)) else None
+
+
+def _without_pods(s: Situation, target: Workload) -> Decision | None:
+    """What is done first where pods are missing; None where none are."""
+    if (s.split.canary or s.status.canary_weight) and not target.serving:
+        return _retreat(s)
+    if target.readiness.desired == 0:
+        return _scale_from_nothing(s, target.readiness)
+    return _wait_for_baseline(s)
 
 
 def _scale_from_nothing(s: Situation, seen: Readiness) -> Decision:
@@ -67,13 +85,34 @@ def _scale_from_nothing(s: Situation, seen: Readiness) -> Decision:
     if s.now < until:
         return s.stay(why, actions=s.wake(), wake=until)
     kept = f"{s.target_name} is kept at 0 replicas" if not seen.total else f"{seen.total} former pods don't go"
-    return roll_back(s, f"progress deadline exceeded {kept}", deadline=True)
+    return roll_back(s, f"progress deadline exceeded {kept}", reason=DEADLINE_EXCEEDED)
+
+
+def _wait_for_baseline(s: Situation) -> Decision | None:
+    """Say that the baseline's pods are waited for; None where they are not, or that is said.
+
+    One that has lost its last ready pod under traffic gets it again when it has some: until then it is the primary's.
+    """
+    if s.baseline_lost and s.status.reason not in HOLDS:
+        why = f"baseline {s.baseline_name} has no ready pods, the primary gets its share"
+        return Decision(
+            status=s.evolve(reason=WAITING_FOR_PODS, message=why, last_progress_time=s.now),
+            reason=why,
+            actions=s.keep_share(),
+            events=(warning(f"Halt {s.full_name} advancement {why}"),),
+            wake=s.now + s.canary.progress_deadline,
+        )
+    waits = s.status.reason == WAITING_FOR_PODS and s.target_ready and not s.canary_ready
+    if not waits or s.baseline_name in s.status.message or s.now >= deadline(s):
+        return None
+    why = f"the pods of baseline {s.baseline_name} are not ready yet"
+    return Decision(status=s.evolve(message=why), reason=why, actions=s.keep_share(), wake=deadline(s))
 
 
 def _change_plan(s: Situation, step: Step) -> Decision:
     """An edit of the spec has taken the step away: on to the one that is nearest to it in the new plan."""
     return Decision(
-        status=s.evolve(canary_weight=step.split.canary, iterations=step.iteration),
+        status=s.evolve(canary_weight=step.split.canary, iterations=step.iteration, **steps.begun_now(s)),
         reason="the plan has changed",
         first=(KeepVersionServices(),),
         actions=(*s.keep_services(), Route(step.split), *_resize(s, step)),
@@ -82,24 +121,30 @@ def _change_plan(s: Situation, step: Step) -> Decision:
 
 
 def _resize(s: Situation, step: Step) -> tuple[Action, ...]:
-    """The canary gets the number of pods that a step goes by, where it goes by any."""
-    target = s.facts.target
-    if target is None or step.count is None or target.readiness.desired == step.count.pods:
+    """The canary gets the number of pods that a step goes by, where it goes by any.
+
+    Pods by whose number no requests are divided go later, once the data plane has followed.
+    """
+    target, wanted = s.facts.target, step.replicas
+    if target is None or not wanted or target.readiness.desired == wanted:
         return ()
-    return (ScaleTarget(step.count.pods),)
+    return (ScaleTarget(wanted),) if step.count is not None or target.readiness.desired < wanted else ()
 
 
 def _look_due(s: Situation) -> datetime | None:
     """When the next look is due; None while the first one waits for the pods."""
     last = s.status.last_check_time
-    if s.canary_ready and (s.status.reason == WAITING_FOR_PODS or s.canary.skip_analysis):
+    unchecked = s.canary.skip_analysis and not holds.held(s)
+    if s.canary_ready and (s.status.reason == WAITING_FOR_PODS or unchecked):
         return s.now
     if last is None:
         # Somebody who wants to roll back by hook must not have to wait for pods that never come.
         return s.now if s.canary_ready or s.hooks(HookType.ROLLBACK) else None
-    if s.status.reason == ENOUGH and s.canary.analysis.advance is Advance.EVIDENCE:
+    if (s.status.reason == ENOUGH and s.canary.analysis.advance is Advance.EVIDENCE) or steps.was_resumed(s):
         return s.now
-    due = s.due(last, s.canary.analysis_interval)
+    due, pause = next_look(s, last), steps.ends(s)
+    if pause is not None and last < pause:
+        due = min(due, pause)
     return min(due, hold_ends(s)) if s.status.reason in SILENT else due
 
 
@@ -131,6 +176,7 @@ def _retreat(s: Situation) -> Decision:
         last_check_time=None,
         last_progress_time=s.now,
         analysis_start_time=None,
+        **steps.none_begun(),
     )
     if failed >= s.canary.threshold:
         return roll_back(s, "canary has no ready pods", failed_checks=failed)
@@ -147,39 +193,56 @@ def _look(s: Situation) -> Decision:
     """Ask everything that this step hangs on, and act on the answers."""
     ready = s.canary_ready
     if s.canary.skip_analysis:
-        return _promote(s, (), ()) if ready else hold(s, WAITING_FOR_PODS, s.pending, (), events=())
+        if not ready:
+            return hold(s, WAITING_FOR_PODS, s.pending, (), events=())
+        return holds.on_the_way(s, (), ()) or holds.before_promotion(s, (), ()) or _promote(s, (), ())
     found = examine(s, started=s.plan.current(s.status) != NO_STEP, ready=ready)
-    return with_share(s, found if isinstance(found, Decision) else _go_on(s, found.events, found.checks))
+    if isinstance(found, Decision):
+        return with_share(s, found)
+    s = counting(s, found.counts)
+    return with_share(s, _go_on(s, found.events, found.checks))
 
 
 def _go_on(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:
     """This look was good: take the next step, or promote, as far as the gates allow."""
     if s.plan.current(s.status) == NO_STEP:
-        told = s.status.reason == WAITING_FOR_APPROVAL
+        told = s.status.reason in AT_GATES | holds.HOLDS
         passed = (
             () if told else (Event(f"Starting canary analysis for {s.target_name}"), *messages.counted(s.plan), *passed)
         )
+    if s.plan.written and (current := s.plan.current(s.status)) != NO_STEP:
+        over = steps.unfinished(s, current, checks, passed)
+        if isinstance(over, Decision):
+            return over
+        passed = over
+    if (held_here := holds.on_the_way(s, checks, passed)) is not None:
+        return held_here
+    if s.plan.current(s.status) == NO_STEP:
         # The load that the first step is judged by must flow when it begins, not an interval later. What these hooks
         # say counts from the first look on: before, one that judges the canary's traffic has nothing to judge.
-        loads = s.hooks(HookType.ROLLOUT)
+        loads = s.loads()
         if s.unanswered(loads):
             return s.stay("calling the rollout hooks", asks=tuple(loads))
     step = s.plan.next(s.status)
     if step is None:
         opened = to_promotion(s, checks, events=passed, weights=not s.plan.iterations)
-        return opened if isinstance(opened, Decision) else _promote(s, opened, checks)
+        if isinstance(opened, Decision):
+            return opened
+        return holds.before_promotion(s, checks, opened) or _promote(s, opened, checks)
     opened = to_step(s, step, checks, events=passed)
     if isinstance(opened, Decision):
         return opened
+    if s.plan.iterations and step.split == EVERYBODY and (together := holds.before_promotion(s, checks, opened)):
+        return together
     target = s.facts.target
-    if step.count is not None and target is not None and target.readiness.desired < step.count.pods:
-        return _scale_up(s, step, step.count, checks)
+    if target is not None and target.readiness.desired < step.replicas:
+        return _scale_up(s, step, checks)
     return _advance(s, step, opened, checks)
 
 
-def _scale_up(s: Situation, step: Step, count: Count, checks: tuple[CheckStatus, ...]) -> Decision:
+def _scale_up(s: Situation, step: Step, checks: tuple[CheckStatus, ...]) -> Decision:
     """A step that goes by the number of pods begins once they are ready, with another look."""
-    told = f"Scaling {s.target_name} to {count.pods} pods for canary weight {step.split.canary}"
+    told = f"Scaling {s.target_name} to {step.replicas} pods for canary weight {step.split.canary}"
     return Decision(
         status=s.evolve(
             reason=WAITING_FOR_PODS,
@@ -189,7 +252,7 @@ def _scale_up(s: Situation, step: Step, count: Count, checks: tuple[CheckStatus,
             last_progress_time=s.now,
         ),
         reason=told,
-        actions=(*s.keep_services(), ScaleTarget(count.pods)),
+        actions=(*s.keep_services(), ScaleTarget(step.replicas)),
         events=(Event(told),),
         wake=s.now + s.canary.analysis_interval,
     )
@@ -200,6 +263,8 @@ def _advance(s: Situation, step: Step, passed: tuple[Event, ...], checks: tuple[
     if s.plan.iterations and step.split == EVERYBODY:
         stop = "Stop traffic mirroring and route" if s.canary.analysis.mirror else "Routing"
         told = f"{stop} all traffic to canary"
+    elif s.plan.written and (step.split.matched or step.split.canary == s.status.canary_weight):
+        told = f"Advance {s.full_name} {steps.in_words(s, step, s.plan.begun(s.status))}"
     elif s.plan.iterations:
         told = f"Advance {s.full_name} canary iteration {step.iteration}/{s.plan.iterations}"
     else:
@@ -217,6 +282,7 @@ def _advance(s: Situation, step: Step, passed: tuple[Event, ...], checks: tuple[
             last_check_time=s.now,
             last_progress_time=s.now,
             analysis_start_time=s.now if s.plan.current(s.status) == NO_STEP else s.status.analysis_start_time,
+            **steps.begun_now(s),
         ),
         reason=f"the next step: {told}",
         first=(KeepVersionServices(),) if fits else (),
@@ -239,7 +305,7 @@ def _promote(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus,
             phase=Phase.PROMOTING,
             reason=PROMOTING,
             message="",
-            checks=checks or s.status.checks,
+            checks=checks or come(s),
             last_check_time=s.now,
             last_progress_time=s.now,
             bake=fallback(s),
@@ -249,3 +315,15 @@ def _promote(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus,
         events=(*passed, Event(copying)),
         wake=s.now,
     )
+
+
+def promote(s: Situation) -> Decision:
+    """Somebody wants the version promoted, whatever its analysis and its gates say."""
+    return _promote(guarded(s), (), ())
+
+
+def begin_anew(s: Situation) -> Decision:
+    """Somebody wants the analysis to begin anew, which it can where traffic may leave the canary."""
+    if not s.primary_can_take_over:
+        return s.stay("the primary has no ready pods to take the traffic")
+    return begin(s, events=(Event(f"Restarting analysis for {s.target_name}"),))

@@ -25,12 +25,14 @@ def traffic_question(s: Situation) -> TrafficQuestion | None:
     """The question for the requests of this step; None where there is nothing to be told from them.
 
     That is so where somebody else than the weight decides who gets to the canary, where it gets everything or nothing,
-    and before the data plane has followed.
+    where a baseline stands beside it, and before the data plane has followed.
     """
     status, analysis = s.status, s.canary.analysis
     chosen = analysis.match or analysis.always_match or analysis.mirror or analysis.session_affinity is not None
     divided = 0 < status.canary_weight < TOTAL_WEIGHT and s.split.canary == status.canary_weight
-    if not s.facts.countable or chosen or not divided or s.facts.partitions is not None:
+    # What a baseline gives back and gets again is the primary's, so that the ratio says nothing of the canary's weight.
+    beside = s.canary.wants_baseline or s.split.baseline > 0 or s.plan.current(status).split.header > 0
+    if not s.facts.countable or chosen or beside or not divided or s.facts.partitions is not None:
         return None
     if s.facts.unsettled or status.last_check_time is None:
         return None

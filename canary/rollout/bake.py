@@ -10,7 +10,7 @@ from datetime import datetime
 
 from canary.api.analysis import HookType, OnFailure, Severity, Webhook
 from canary.api.durations import duration_text
-from canary.api.status import BakeStatus, CheckStatus, Phase
+from canary.api.status import BakeStatus, CanaryStatus, CheckStatus, Phase
 from canary.rollout import messages
 from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Action, Alert, Decision, Ending, Event, KeepRevision, RestorePrimary
@@ -83,7 +83,7 @@ def look_after(s: Situation, at_rest: Decision) -> Decision:
     end = s.due(bake.start_time, span)
     if s.promoted != s.status.last_promoted_spec:
         return _wait_for_promoted(s, at_rest, end + s.patience)
-    last = max(s.status.last_check_time or bake.start_time, bake.start_time)
+    last = bake.last_check_time or bake.start_time
     due = s.due(last, s.canary.analysis_interval)
     if last < end:
         due = min(due, end)
@@ -113,14 +113,16 @@ def _look(s: Situation, at_rest: Decision, bake: BakeStatus, end: datetime) -> D
             return _put_back(s, "manual webhook invoked", bake.failed_checks, hook=hook)
     if failed_before:
         return _stay_held(s, at_rest)
-    judged = judge(s, metrics)
+    judged = judge(s, metrics, before=bake.failure_counts)
+    bake = bake.replace(failure_counts=judged.counts)
     failures = judged.failures
     if not s.primary_serving:
         failures = (*failures, warning(f"{messages.halt(s.canary, primary=True)} the primary has no ready pods"))
     if failures:
-        return _count_failure(s, at_rest, bake, failures, judged)
-    if judged.doubt is not None:
-        return _hold(s, at_rest, bake, judged.doubt, judged.checks, end)
+        return _count_failure(s, at_rest, bake, (*failures, *(each.told for each in judged.tolerated)), judged)
+    doubt = next(iter(judged.tolerated), judged.doubt)
+    if doubt is not None:
+        return _hold(s, at_rest, bake, doubt, judged.checks, end)
     if s.now >= end:
         return _over(s, at_rest, Event(f"Bake of {s.full_name} completed"), judged.checks)
     return _go_on(s, at_rest, bake.replace(held_since=None), judged.checks, f"checks go on until {end:%H:%M:%S} UTC")
@@ -134,17 +136,11 @@ def _go_on(
     message: str,
     *events: Event,
 ) -> Decision:
-    """This look is done: on to the next. What is said of a rollout that has failed since stays."""
-    told = s.status.phase is not Phase.FAILED
+    """This look is done: on to the next."""
+    looked = bake.replace(last_check_time=s.now)
     return replace(
         at_rest,
-        status=s.evolve(
-            bake=bake,
-            checks=checks or s.status.checks,
-            last_check_time=s.now,
-            reason=BAKING if told else s.status.reason,
-            message=message if told else s.status.message,
-        ),
+        status=_told(s, looked, checks, BAKING, message).replace(last_check_time=_looked(s)),
         reason=f"the promoted version: {message}",
         events=events,
         wake=min(s.now + s.canary.analysis_interval, at_rest.wake or datetime.max.replace(tzinfo=s.now.tzinfo)),
@@ -162,7 +158,7 @@ def _count_failure(
     if failed < s.canary.threshold and not judged.fatal:
         counted = bake.replace(failed_checks=failed, held_since=None)
         return _go_on(s, at_rest, counted, checks, events[0].message, *events)
-    why = judged.fatal or f"failed checks threshold reached {failed}"
+    why = judged.fatal or f"{messages.THRESHOLD_REACHED} {failed}"
     if s.canary.analysis.on_failure is not OnFailure.HOLD:
         return _put_back(s, why, failed, events=events, checks=checks)
     message = f"Holding {s.full_name} as it is promoted, bake failed: {why}"
@@ -173,8 +169,9 @@ def _count_failure(
             message=why,
             failed_checks=failed,
             checks=checks,
-            last_check_time=s.now,
-            bake=bake.replace(failed_checks=failed),
+            last_check_time=_looked(s),
+            # However it failed, it is not looked at again before people have decided.
+            bake=bake.replace(failed_checks=max(failed, s.canary.threshold), last_check_time=s.now),
         ),
         reason=message,
         events=(*events, warning(message)),
@@ -186,12 +183,14 @@ def _count_failure(
 
 def _stay_held(s: Situation, at_rest: Decision) -> Decision:
     """People decide: by a rollback hook, by an edit of the spec, or by a new revision."""
-    if s.canary.analysis.on_failure is not OnFailure.HOLD:
-        failed = s.status.bake.failed_checks if s.status.bake is not None else 0
-        return _put_back(s, f"failed checks threshold reached {failed}", failed)
+    bake = s.status.bake
+    if s.canary.analysis.on_failure is not OnFailure.HOLD or bake is None:
+        failed = bake.failed_checks if bake is not None else 0
+        return _put_back(s, f"{messages.THRESHOLD_REACHED} {failed}", failed)
     if not s.hooks(HookType.ROLLBACK):
         return at_rest
-    return replace(at_rest, status=s.evolve(last_check_time=s.now), wake=s.now + s.canary.analysis_interval)
+    status = s.evolve(last_check_time=_looked(s), bake=bake.replace(last_check_time=s.now))
+    return replace(at_rest, status=status, wake=s.now + s.canary.analysis_interval)
 
 
 def _hold(
@@ -222,18 +221,27 @@ def _over(
     s: Situation, at_rest: Decision, event: Event | None = None, checks: tuple[CheckStatus, ...] = ()
 ) -> Decision:
     """From now on this is the last good version."""
-    told = s.status.phase is not Phase.FAILED
     return replace(
         at_rest,
-        status=s.evolve(
-            bake=None,
-            checks=checks or s.status.checks,
-            reason=s.status.phase.value if told else s.status.reason,
-            message="" if told else s.status.message,
-        ),
+        status=_told(s, None, checks, s.status.phase.value, ""),
         reason="the bake is over",
         events=() if event is None else (event,),
     )
+
+
+def _told(
+    s: Situation, bake: BakeStatus | None, checks: tuple[CheckStatus, ...], reason: str, message: str
+) -> CanaryStatus:
+    """What a look is stored with. What is said of a rollout that has failed since, or waits to begin, stays."""
+    if s.status.phase is Phase.SUCCEEDED:
+        return s.evolve(bake=bake, checks=checks or s.status.checks, reason=reason, message=message)
+    shown = s.status.checks if s.status.phase is Phase.WAITING else checks or s.status.checks
+    return s.evolve(bake=bake, checks=shown)
+
+
+def _looked(s: Situation) -> datetime | None:
+    """When there was a look of the Canary: one that waits for a gate counts from when that was asked."""
+    return s.status.last_check_time if s.status.phase is Phase.WAITING else s.now
 
 
 def _put_back(
@@ -251,12 +259,13 @@ def _put_back(
     there = good in s.facts.kept and good != s.promoted
     asked = (warning(f"Rollback check {hook.name} passed"),) if hook is not None else ()
     message = f"Rolling back {s.full_name} {why}"
+    said = why if hook is None else f"{why}: {hook.name}"
     done = "the last good version is put back" if there else "no earlier version is kept to put back"
     return Decision(
         status=s.evolve(
             phase=Phase.FAILED,
             reason=RESTORING if there else BAKE_FAILED,
-            message=why if there else f"{why}; {done}",
+            message=said if there else f"{said}; {done}",
             failed_checks=failed,
             checks=checks or s.status.checks,
             last_promoted_spec=good if there else s.status.last_promoted_spec,

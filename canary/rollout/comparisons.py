@@ -10,6 +10,7 @@ from metrics.judge import Compared, Comparison, Outcome, Promise, Rule, judge
 from metrics.question import Empty
 from metrics.reading import Compared as Counted
 from metrics.reading import Reading, Unread
+from metrics.threshold import plain
 
 
 def compared(s: Situation, readings: Mapping[int, Reading]) -> dict[int, Comparison]:
@@ -22,19 +23,27 @@ def compared(s: Situation, readings: Mapping[int, Reading]) -> dict[int, Compari
     counts = {index: each.said for index, each in readings.items() if isinstance(each.said, Counted)}
     metrics = s.canary.analysis.metrics
     given = [_given(s, metrics[index], said) for index, said in counts.items()]
-    found = judge(given, Promise(false_rollback=s.canary.analysis.false_rollback / 100)) if given else None
+    found = judge(given, _promise(s)) if given else None
     return dict(zip(counts, found.comparisons, strict=True)) if found else {}
 
 
-def check_of(found: Comparison, reading: Reading) -> CheckStatus:
-    """The verdict of a comparison, as the status keeps it: the canary's success rate, and how many requests it had."""
-    rate, usual = found.canary.rate, found.promoted.rate
+def check_of(metric: Metric, found: Comparison, reading: Reading) -> CheckStatus:
+    """The verdict of a comparison, as the status keeps it: the canary's rate, and how many requests it had.
+
+    Of failures it is the success rate, in percent; of latencies the share that is slow.
+    """
+    bound = reading.said.bound if isinstance(reading.said, Counted) else None
     known = found.canary.requests and found.promoted.requests
+    rate, usual, tolerance = (100 * each for each in (found.canary.rate, found.promoted.rate, found.rule.tolerance))
+    if bound is None:
+        value, threshold = 100 - rate, f"{_other(metric)} {100 - usual:.4g} less {tolerance:g}"
+    else:
+        value, threshold = rate, f"{_other(metric)} {usual:.4g} and {tolerance:g}"
     return CheckStatus(
-        name=found.name,
+        name=metric.name,
         verdict=_verdict(found),
-        value=100 * (1 - rate) if known else None,
-        threshold=f"primary {100 * (1 - usual):.4g} less {100 * found.rule.tolerance:g}" if known else "primary",
+        value=value if known else None,
+        threshold=threshold if known else _other(metric),
         query=reading.query,
         time=reading.time,
         samples=round(found.canary.requests),
@@ -49,11 +58,16 @@ def not_made(metric: Metric, reading: Reading) -> CheckStatus:
     return CheckStatus(
         name=metric.name,
         verdict=Verdict.UNAVAILABLE if isinstance(said, Unread) else Verdict.NO_DATA,
-        threshold="primary",
+        threshold=_other(metric),
         query=reading.query,
         time=reading.time,
         message=f"{metric.name} can't be compared: {reason}",
     )
+
+
+def _promise(s: Situation) -> Promise:
+    """What the spec promises of a rollout: what is judged by itself has its part of it."""
+    return Promise(false_rollback=s.canary.analysis.false_rollback / 100 / s.stretches)
 
 
 def _verdict(found: Comparison) -> Verdict:
@@ -66,9 +80,14 @@ def _verdict(found: Comparison) -> Verdict:
     return Verdict.PASS if found.enough else Verdict.NO_DATA
 
 
+def _other(metric: Metric) -> str:
+    return metric.compare_to.value if metric.compare_to is not None else ""
+
+
 def _given(s: Situation, metric: Metric, said: Counted) -> Compared:
     rule = Rule(tolerance=metric.tolerance / 100, min_samples=metric.min_samples)
-    return Compared(name=metric.name, looks=said.looks, rule=rule, step=_step(s, said), usual=said.usual)
+    name = metric.name if said.bound is None else f"{metric.name} above {plain(round(said.bound, 3))} ms"
+    return Compared(name=name, looks=said.looks, rule=rule, step=_step(s, said), usual=said.usual)
 
 
 def _step(s: Situation, said: Counted) -> int:

@@ -2,42 +2,44 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 from canary.api.canary import Canary
-from canary.api.meta import Condition, ConditionStatus, utc
+from canary.api.meta import utc
 from canary.api.problems import Problem
 from canary.api.route_refs import WeightedRoute
 from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY
-from canary.rollout import messages, partitioned_rollback, partitioned_rollout
+from canary.rollout import holds, overrides, partitioned_rollback, partitioned_rollout, people
 from canary.rollout.adoption import adopt, is_foreign
-from canary.rollout.analysis import ANALYSING, progress
+from canary.rollout.analysis import ANALYSING, progress, promote
+from canary.rollout.approvals import minded
+from canary.rollout.baseline import accompanied
 from canary.rollout.capacity import guarded
 from canary.rollout.config_sync import follow
 from canary.rollout.data_plane import leave_routes
 from canary.rollout.decision import Adopt, Decision, DropFinalizer, HoldFinalizer, KeepApexService, Route, SetPartition
 from canary.rollout.deletion import FINALIZER, leave
-from canary.rollout.ending import HANDING_OVER, PROMOTING, by_hook, finalising, promoting, roll_back
+from canary.rollout.ending import HANDING_OVER, PROMOTING, finalising, promoting
 from canary.rollout.facts import Facts
-from canary.rollout.hindrances import ANALYSED, INVALID, STALLED, Hindrance, explain, heed, hindrance, told
+from canary.rollout.hindrances import INVALID, Hindrance, explain, heed, hindrance, told
+from canary.rollout.history import remembered
 from canary.rollout.in_place import InPlaceSituation
+from canary.rollout.initial import initialise
 from canary.rollout.look import WAITING_FOR_PODS
+from canary.rollout.new_pods import ANALYSED
+from canary.rollout.orders import PAUSED, ordered, pause_told, stopped_by
 from canary.rollout.outbox import posted
+from canary.rollout.rollback import DEADLINE_EXCEEDED, by_hook, roll_back
+from canary.rollout.runs import ended
 from canary.rollout.session_affinity import with_cookies
 from canary.rollout.situation import Situation
-from canary.rollout.start import initialise, rest, waiting
+from canary.rollout.start import rest, waiting
+from canary.rollout.status_conditions import conditions, hindered
+from canary.rollout.steps import none_begun
 
 SUSPENDED = "Suspended"
 """Reason of a rollout that a person has stopped."""
-
-PROMOTED = {
-    Phase.INITIALIZED: ConditionStatus.TRUE,
-    Phase.SUCCEEDED: ConditionStatus.TRUE,
-    Phase.FAILED: ConditionStatus.FALSE,
-}
-"""Whether the target is promoted, in the phases in which that is known."""
 
 UNDER_WAY = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING})
 """Phases that a progress deadline bounds."""
@@ -74,6 +76,7 @@ class Mode(Generic[S]):
         leave: the decision about a Canary that is being deleted.
         proceed: the decision where nothing stands in the way.
         reason: why a rollout in the phase Progressing stands where it does.
+        promote: the decision to give a version to everybody, whatever its analysis says.
     """
 
     situation: Callable[[Canary, Facts], S]
@@ -81,6 +84,7 @@ class Mode(Generic[S]):
     leave: Callable[[S], Decision]
     proceed: Callable[[S], Decision]
     reason: Callable[[S], str]
+    promote: Callable[[S], Decision]
 
 
 def decide(canary: Canary, facts: Facts) -> Decision:
@@ -98,10 +102,11 @@ def decide(canary: Canary, facts: Facts) -> Decision:
 
 def _decided(mode: Mode[S], canary: Canary, facts: Facts) -> Decision:
     s = mode.situation(canary, facts)
-    decision = s.truthful(heed(s, _decide(mode, s)))
+    decision = s.truthful(heed(s, minded(s, accompanied(s, ended(s, _decide(mode, s))))))
     # What is taken over is told of by nobody: nothing has happened.
     found = hindrance(s) if Adopt() not in decision.actions else None
-    return posted(canary, facts, _finish(s, told(s, decision, found), found))
+    decision = overrides.taken(s, pause_told(s, told(s, decision, found)), holds.held(s))
+    return posted(canary, facts, _finish(s, decision, found))
 
 
 def _decide(mode: Mode[S], s: S) -> Decision:
@@ -109,10 +114,16 @@ def _decide(mode: Mode[S], s: S) -> Decision:
         return taken_over
     if s.canary.metadata.deletion_timestamp is not None:
         return mode.leave(s)
+    if (order := ordered(s, mode.promote)) is not None:
+        return _held(s, order)
+    if (refused := people.refused(s)) is not None:
+        return _held(s, refused)
     if s.facts.problems:
         return _refuse(s, s.facts.problems)
     if s.canary.spec.suspend:
         return _pause(s, SUSPENDED, "the Canary is suspended")
+    if stopped := stopped_by(s):
+        return _pause(s, PAUSED, stopped)
     return _held(s, mode.proceed(_resume(mode, s)))
 
 
@@ -134,11 +145,16 @@ def _updating(s: InPlaceSituation) -> str:
     return partitioned_rollout.UPDATING if s.started else _analysing(s)
 
 
-BESIDE: Final = Mode(Situation, _taken_over, leave, _proceed, _analysing)
+BESIDE: Final = Mode(Situation, _taken_over, leave, _proceed, _analysing, promote)
 """A primary is stood beside the target."""
 
 IN_PLACE: Final = Mode(
-    InPlaceSituation, lambda _: None, partitioned_rollback.leave, partitioned_rollout.proceed, _updating
+    InPlaceSituation,
+    lambda _: None,
+    partitioned_rollback.leave,
+    partitioned_rollout.proceed,
+    _updating,
+    partitioned_rollout.promote,
 )
 """The target's pods are updated one by one."""
 
@@ -167,11 +183,11 @@ def _refuse(s: Situation, problems: tuple[Problem, ...]) -> Decision:
     paused = _pause(s, INVALID, message)
     if s.status.phase not in ANALYSED or paused.actions:
         return paused
-    known = s.status.condition(STALLED)
+    known = hindered(s.status)
     since = known.last_transition_time if known is not None and known.last_transition_time is not None else s.now
     until = s.due(utc(since), s.patience)
     if s.now >= until and s.facts.target is not None:
-        return roll_back(s, f"progress deadline exceeded {message}", deadline=True)
+        return roll_back(s, f"progress deadline exceeded {message}", reason=DEADLINE_EXCEEDED)
     asked = by_hook(s, message, wake=until)
     if asked.ending is not None:
         return asked
@@ -200,7 +216,7 @@ def _paused(s: Situation, reason: str, message: str) -> CanaryStatus:
 
 def _resume(mode: Mode[S], s: S) -> S:
     """The situation once nothing stands in the way any more: deadlines count from now on."""
-    if s.status.phase not in UNDER_WAY or s.status.reason not in (INVALID, SUSPENDED):
+    if s.status.phase not in UNDER_WAY or s.status.reason not in (INVALID, SUSPENDED, PAUSED):
         return s
     reason = PROMOTING if s.status.phase is Phase.PROMOTING else mode.reason(s)
     status = s.evolve(reason=reason, message="", last_progress_time=s.now)
@@ -212,11 +228,15 @@ def _finish(s: Situation, decision: Decision, found: Hindrance | None) -> Decisi
     if DropFinalizer() in decision.actions:
         # The Canary goes with it: nothing is left to store a status in.
         return replace(decision, status=s.status)
-    status = with_cookies(s.canary, decision.status).replace(
+    status = with_cookies(s.canary, remembered(s, decision))
+    if status.step_since is not None and status.phase not in AT_WORK:
+        status = status.replace(**none_begun())
+    status = status.replace(
         observed_generation=s.canary.metadata.generation,
         routed_by=_routed_by(s),
         route_refs=_route_refs(s),
-        conditions=_conditions(s, decision.status, found),
+        conditions=conditions(s, status, found),
+        queued_since=status.queued_since if status.phase is Phase.WAITING else None,
     )
     if _standing(status) != _standing(s.status):
         status = status.replace(last_transition_time=s.now.replace(microsecond=0))
@@ -239,33 +259,3 @@ def _route_refs(s: Situation) -> tuple[WeightedRoute, ...]:
 def _standing(status: CanaryStatus) -> tuple[Phase, int, int, int]:
     """What a transition changes."""
     return status.phase, status.canary_weight, status.iterations, status.failed_checks
-
-
-def _conditions(s: Situation, status: CanaryStatus, found: Hindrance | None) -> tuple[Condition, ...]:
-    conditions: list[Condition] = []
-    in_place = s.facts.partitions is not None
-    message = messages.promoted(status.phase, s.canary.spec.target_ref.kind, in_place=in_place)
-    if message is not None:
-        promoted = Condition(
-            type="Promoted",
-            status=PROMOTED.get(status.phase, ConditionStatus.UNKNOWN),
-            reason=status.phase.value,
-            message=message,
-        )
-        conditions.append(_condition(s.status, promoted, s.now))
-    elif (kept := status.condition("Promoted")) is not None:
-        conditions.append(kept)
-    if found is not None:
-        stalled = Condition(type=STALLED, status=ConditionStatus.TRUE, reason=found.reason, message=found.message)
-        conditions.append(_condition(s.status, stalled, s.now))
-    return tuple(conditions)
-
-
-def _condition(before: CanaryStatus, said: Condition, now: datetime) -> Condition:
-    """What is said now, with the times of before where it was said before."""
-    old = before.condition(said.type)
-    if old is not None and (old.status, old.reason, old.message) == (said.status, said.reason, said.message):
-        return old
-    second = now.replace(microsecond=0)
-    kept = old.last_transition_time if old is not None and old.status == said.status else second
-    return said.replace(last_update_time=second, last_transition_time=kept)

@@ -83,6 +83,24 @@ class ScaleTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepBaseline:
+    """Have fresh pods of what the primary runs, with a Service of their own.
+
+    Args:
+        revision: for which rollout: with another one, the pods are made anew.
+        replicas: how many.
+    """
+
+    revision: str
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropBaseline:
+    """Delete whatever was made as a baseline for this Canary; what is gone is no error."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeepAutoscaler:
     """Have the primary's copy of the autoscaler.
 
@@ -155,6 +173,20 @@ class DeletePod:
     uid: str
 
 
+@dataclass(frozen=True, slots=True)
+class EndRuns:
+    """End these runs (`jobs/NAME`), which answer for a moment of the rollout that is over; one gone is no error."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropVotes:
+    """Take these annotations off the Canary: votes on what is not asked any more; one that is gone is no error."""
+
+    keys: tuple[str, ...]
+
+
 Action = (
     HoldFinalizer
     | DropFinalizer
@@ -166,6 +198,8 @@ Action = (
     | RestorePrimary
     | ScalePrimary
     | ScaleTarget
+    | KeepBaseline
+    | DropBaseline
     | KeepAutoscaler
     | RestAutoscaler
     | WakeAutoscaler
@@ -176,10 +210,23 @@ Action = (
     | Orphan
     | SetPartition
     | DeletePod
+    | EndRuns
+    | DropVotes
 )
 """Each is idempotent: doing it again, or after a crash half-way, ends in the same state."""
 
-UPKEEP = (HoldFinalizer, KeepVersionServices, KeepApexService, KeepAutoscaler, KeepRevision, RollPrimary)
+UPKEEP = (
+    HoldFinalizer,
+    KeepVersionServices,
+    KeepApexService,
+    KeepAutoscaler,
+    KeepBaseline,
+    DropBaseline,
+    KeepRevision,
+    RollPrimary,
+    EndRuns,
+    DropVotes,
+)
 """What nobody's requests hang on, save where a decision says that it comes first; it never delays a verdict."""
 
 
@@ -192,10 +239,22 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A line for the Canary's events, and for the event webhooks."""
+    """A line for the Canary's events, and for the event webhooks.
+
+    Args:
+        message: what happened.
+        type: whether somebody should look at it.
+        evidence: what it rests on, which is told behind it.
+    """
 
     message: str
     type: EventType = EventType.NORMAL
+    evidence: str = ""
+
+    @property
+    def told(self) -> str:
+        """All of it, in one line."""
+        return f"{self.message} ({self.evidence})" if self.evidence else self.message
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Action, Decision, DropFinalizer, Event, HandBack, Orphan, ScaleTarget
 from canary.rollout.hindrances import INVALID
 from canary.rollout.situation import Situation
+from canary.rollout.status_conditions import hindered
 
 FINALIZER = "finalizer.flagger.app"
 
@@ -76,7 +77,7 @@ def _without_target(s: Situation) -> Decision:
 
 def _goes_with_target(s: Situation) -> bool:
     """Whether the target was deleted by the same act: it has not been missed for long, or went after the Canary."""
-    deleted, stalled = s.canary.metadata.deletion_timestamp, s.status.condition("Stalled")
+    deleted, stalled = s.canary.metadata.deletion_timestamp, hindered(s.status)
     if s.facts.target is not None or deleted is None:
         return False
     missed = stalled.last_transition_time if stalled is not None and stalled.reason == INVALID else None

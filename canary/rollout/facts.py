@@ -3,13 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from canary.api.analysis import HookType
+from canary.api.freezes import FreezeWindow
 from canary.api.partitions import Partitions
 from canary.api.problems import Problem
 from canary.api.status import Phase
 from canary.api.traffic import Readiness, Split
+from canary.rollout.dependencies import Dependency
+from canary.rollout.groups import Member
+from canary.rollout.turns import Turn
 from metrics.reading import Reading
 
 
@@ -22,12 +27,14 @@ class Workload:
         readiness: how far its pods have come.
         configs: checksum of each tracked ConfigMap and Secret, by `configmap/NAME` or `secret/NAME`.
         followed: a digest of the followed configuration that its pods have read; empty where they read none.
+        images: the image of each container of its pod template, by the container's name.
     """
 
     revision: str
     readiness: Readiness
     configs: Mapping[str, str] = field(default_factory=dict)
     followed: str = ""
+    images: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def serving(self) -> bool:
@@ -52,12 +59,16 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class HookQuestion:
-    """Ask the webhook at `index` of the spec. `look` names the moment: an answer counts for its own look only."""
+    """Ask the webhook at `index` of the spec. `look` names the look: an answer counts for its own look only.
+
+    `run` names the moment of the rollout that what a gate starts is for, over all looks at it; empty without a gate.
+    """
 
     look: str
     index: int
     type: HookType
     phase: Phase
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +82,10 @@ class MetricQuestion:
 
 @dataclass(frozen=True, slots=True)
 class PodsQuestion:
-    """Ask why the pods of the target are not ready."""
+    """Ask why the pods of the target are not ready, or those of the `baseline` beside it."""
 
     look: str
+    baseline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +96,39 @@ class TrafficQuestion:
     since: datetime
 
 
-Question = HookQuestion | MetricQuestion | PodsQuestion | TrafficQuestion
+@dataclass(frozen=True, slots=True)
+class BudgetQuestion:
+    """Ask for what is left of the error budget."""
+
+    look: str
+
+
+Question = BudgetQuestion | HookQuestion | MetricQuestion | PodsQuestion | TrafficQuestion
+
+
+class Undecided(Enum):
+    """Why a gate says neither yes nor no."""
+
+    RUNNING = "what was started for it has not ended; that it has wakes the Canary"
+    WAITING = "what others do is not done yet"
+    UNAVAILABLE = "it can't be asked"
 
 
 @dataclass(frozen=True, slots=True)
 class HookAnswer:
-    """What a webhook said: `message` is its reason when it did not approve."""
+    """What a webhook, or a gate, said.
+
+    Args:
+        approved: whether it approved.
+        message: its reason when it did not; of a gate, its report.
+        undecided: why it said neither yes nor no; None where it did.
+        run: what answers for a gate, as people find it, such as a Job; empty for a webhook.
+    """
 
     approved: bool
     message: str = ""
+    undecided: Undecided | None = None
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +223,15 @@ class Facts:
         clock_set: when the clock was last set, as it tells the time now; None where nobody has noticed that it was.
         target: the workload that the spec names; None when there is none.
         primary: the workload that serves the promoted version; None when there is none.
+        baseline: fresh pods of the promoted version beside the canary, `revision` telling for which rollout; None where
+            there are none, or no Service that leads to them.
+        baseline_left: whether anything is there that was made as a baseline.
         split: the division of traffic that the router's own objects carry; None when they don't exist or say nothing.
         provider: name of the traffic provider by whose objects users are led; empty where Services alone do.
         settle: how long requests may still come where they came from, after the router's objects have changed.
         unsettled: why the gateway does not do yet what its route says; empty where it does, or never tells.
         caught_up: when a gateway that was behind was first seen to have taken its route; None where none was behind.
-        left: percent of requests that routes which the spec names no longer still give the canary.
+        left: percent of requests that routes which the spec names no longer still give the canary or its baseline.
         partitions: the pods of a target that is rolled out in place; None where a primary is stood beside the target.
         autoscaler_minimum: pods that the target's autoscaler would start it with; None where it has no autoscaler.
         weighted: whether the router can divide traffic by weight.
@@ -207,6 +246,12 @@ class Facts:
         contested: the objects and fields that somebody undoes again and again; empty where nobody does.
         told: the number of the last notice of the status that was told.
         called: whether anybody but Kubernetes was told of one that stands in the status still.
+        running: what was started for this Canary and has not ended (`jobs/NAME`), each with the moment of the rollout
+            that it answers for.
+        group: the other Canaries of its group.
+        freezes: the freeze windows that are everybody's.
+        dependencies: the Canaries that it depends on.
+        turn: whether it is its turn where only so many rollouts may go on at once; None where any number may.
 
     Raises:
         ValueError: the time has no time zone.
@@ -237,6 +282,13 @@ class Facts:
     told: int = 0
     called: bool = True
     clock_set: datetime | None = None
+    running: Mapping[str, str] = field(default_factory=dict)
+    baseline: Workload | None = None
+    baseline_left: bool = False
+    turn: Turn | None = None
+    freezes: tuple[FreezeWindow, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
+    group: tuple[Member, ...] = ()
 
     def __post_init__(self) -> None:
         if self.now.tzinfo is None:

@@ -11,12 +11,13 @@ from canary.api.analysis import Advance
 from canary.api.canary import Canary
 from canary.api.status import CheckStatus, Phase
 from canary.rollout.decision import Decision
-from canary.rollout.ending import roll_back
 from canary.rollout.facts import MetricQuestion
+from canary.rollout.holds import held
 from canary.rollout.look import HOLDS
 from canary.rollout.plan import NO_STEP
+from canary.rollout.rollback import roll_back
 from canary.rollout.situation import Situation
-from canary.rollout.verdicts import judge
+from canary.rollout.verdicts import CHECK_TOLERATED, judge
 from metrics.judge import looks
 
 ENOUGH = "EnoughEvidence"
@@ -45,7 +46,7 @@ def glance(s: Situation, waiting: Decision) -> Decision:
     judged = judge(s, questions)
     if judged.fatal:
         return roll_back(s, judged.fatal, failed_checks=s.status.failed_checks + 1, checks=judged.checks)
-    if judged.proven and s.canary.analysis.advance is Advance.EVIDENCE:
+    if judged.proven and s.canary.analysis.advance is Advance.EVIDENCE and not held(s):
         # Stored, so that the look that follows asks what it has to ask once, whatever comes between.
         status = s.evolve(reason=ENOUGH, message=judged.checks[0].message, checks=_with(s, judged.checks))
         return Decision(status=status, reason=ENOUGH, wake=s.now)
@@ -69,7 +70,8 @@ def _comparable(s: Situation) -> bool:
     """Whether the canary has requests of its step, and nothing is waited for that would be mistaken for its fault."""
     started = s.plan.current(s.status) != NO_STEP
     settled = not s.facts.unsettled and s.split.canary == s.status.canary_weight
-    return bool(s.canary.analysis.comparisons) and started and settled and s.status.reason not in HOLDS
+    waits = s.status.reason in HOLDS - {CHECK_TOLERATED}
+    return bool(s.canary.analysis.comparisons) and started and settled and not waits
 
 
 def _with(s: Situation, checks: tuple[CheckStatus, ...]) -> tuple[CheckStatus, ...]:

@@ -38,10 +38,11 @@ from canary.rollout.decision import (
     Route,
     ScalePrimary,
 )
-from canary.rollout.ending import DEADLINE_EXCEEDED, roll_back
 from canary.rollout.facts import Refusal, Unseen
 from canary.rollout.messages import not_done
+from canary.rollout.new_pods import ANALYSED
 from canary.rollout.refusals import moves, quiet
+from canary.rollout.rollback import DEADLINE_EXCEEDED, roll_back
 from canary.rollout.situation import PRIMARY_NOT_READY, Situation, warning
 
 STALLED = "Stalled"
@@ -55,10 +56,6 @@ NOT_INITIALIZED = "NotInitialized"
 
 UNDONE = "somebody undoes what is written around the Canary"
 NOBODY_TAKES_OVER = "the canary has traffic that is not its own, and the primary no ready pods to take it back"
-
-
-ANALYSED = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION})
-"""Phases in which a rollout can be taken back."""
 
 
 AT_REST = frozenset({Phase.FINALISING, Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED, Phase.WAITING})
@@ -110,9 +107,11 @@ def _nobody_takes_over(s: Situation) -> bool:
 
 def _podless(s: Situation) -> Iterator[str]:
     """Workloads that don't get the pods for which a rollout waits, and why, in Kubernetes' words."""
-    target, primary = s.facts.target, s.facts.primary
+    target, primary, fresh = s.facts.target, s.facts.primary, s.facts.baseline
     if target is not None and target.readiness.stalled and s.status.phase in ANALYSED and not s.canary_ready:
         yield f"{s.target_name} does not get its pods: {target.readiness.stalled}"
+    if fresh is not None and fresh.readiness.stalled and s.has_baseline(s.status) and not s.baseline_ready:
+        yield f"{s.baseline_name} does not get its pods: {fresh.readiness.stalled}"
     waited_for = s.status.phase in (Phase.INITIALIZING, Phase.PROMOTING) and not s.primary_ready
     if primary is not None and primary.readiness.stalled and waited_for:
         name = f"{s.canary.primary_name}.{s.canary.namespace}"
@@ -162,7 +161,7 @@ def _unless_refused(s: Situation, decision: Decision, standing: Mapping[Action, 
     since = min(refusal.since for refusal in blocked)
     if s.status.phase in ANALYSED and decision.ending is None and s.now >= since + s.patience:
         why = f"progress deadline exceeded {blocked[0].words}"
-        return _without(roll_back(s, why, deadline=True), s.facts.refused)
+        return _without(roll_back(s, why, reason=DEADLINE_EXCEEDED), s.facts.refused)
     return _without(_stay(s, decision, f"refused: {blocked[0].words}"), standing)
 
 
@@ -187,6 +186,7 @@ def _stay(s: Situation, decision: Decision, why: str) -> Decision:
     status = s.evolve(
         failed_checks=max(s.status.failed_checks, decision.status.failed_checks),
         checks=decision.status.checks if looked else s.status.checks,
+        failure_counts=decision.status.failure_counts if looked else s.status.failure_counts,
         last_check_time=s.now if looked else s.status.last_check_time,
     )
     return Decision(
@@ -223,9 +223,10 @@ def _takes_back(s: Situation, decision: Decision, *, blind: bool) -> bool:
 
 
 def _takes_away(s: Situation, action: Action) -> bool:
-    return isinstance(action, ScalePrimary | LeaveRoutes) or (
-        isinstance(action, Route) and action.split.canary < s.split.canary
-    )
+    if not isinstance(action, Route):
+        return isinstance(action, ScalePrimary | LeaveRoutes)
+    now, then = s.split, action.split
+    return then.canary < now.canary or (then.canary == now.canary and then.baseline < now.baseline)
 
 
 def _only(decision: Decision, kept: list[Action]) -> Decision:
@@ -236,7 +237,8 @@ def _leave_unseen(s: Situation, decision: Decision, since: datetime) -> Decision
     """A Canary is deleted whose surroundings can't be seen: after a while it goes, and all else stays as it is."""
     until = since + s.patience
     if not any(isinstance(each, DropFinalizer) for each in decision.actions):
-        return _only(decision, [])
+        # A baseline goes with the Canary: what leads to it is led away, whatever is known of the rest.
+        return _only(decision, [each for each in decision.protect if s.split.baseline and _takes_away(s, each)])
     if s.now < until:
         return replace(_only(decision, []), wake=until)
     return _only(decision, [Orphan(), DropFinalizer()])

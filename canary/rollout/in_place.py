@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from canary.api.partitions import NO_POD, Partitions, PodState
-from canary.api.status import Phase
+from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.rollout.decision import Action, Decision, DeletePod, SetPartition
 from canary.rollout.situation import Situation
@@ -121,6 +121,21 @@ class InPlaceSituation(Situation):
     def next_step(self) -> int | None:
         """How many pods run the new version at the next step; None where all of them are next."""
         return next((count for count in self.steps if count > self.released), None)
+
+    def steps_done(self, status: CanaryStatus) -> tuple[int, int]:
+        """How many steps of the analysis were begun by a status, and how many there are."""
+        released = 0 if status.partition is None else max(0, self.replicas - status.partition)
+        return sum(count <= released for count in self.steps), len(self.steps)
+
+    @property
+    def at_last_step(self) -> bool:
+        """Whether a good look leads to the promotion."""
+        return self.next_step is None
+
+    @property
+    def stretches(self) -> int:
+        """Each step by itself: pods of the same names were of the version before."""
+        return max(1, len(self.steps))
 
     @property
     def split(self) -> Split:

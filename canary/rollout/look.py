@@ -4,19 +4,35 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from canary.api.analysis import HookType, Severity
-from canary.api.status import CheckStatus
+from canary.api.status import CheckStatus, FailureCount
 from canary.rollout import messages
 from canary.rollout.arrivals import NOT_ARRIVING, not_arriving, traffic_question
 from canary.rollout.deadlines import deadline, seen_for
 from canary.rollout.decision import Alert, Decision, Event
-from canary.rollout.ending import roll_back
 from canary.rollout.facts import Question
+from canary.rollout.rollback import DEADLINE_EXCEEDED, roll_back
+from canary.rollout.runs import until_asked
 from canary.rollout.situation import Situation, warning
-from canary.rollout.verdicts import CALLS, NO_DATA, ROUTE_NOT_TAKEN, UNAVAILABLE, hook_failures, judge, metric_questions
+from canary.rollout.tallies import counting
+from canary.rollout.verdicts import (
+    AWAITED,
+    CALLS,
+    CHECK_TOLERATED,
+    GATE_UNAVAILABLE,
+    NO_DATA,
+    ROUTE_NOT_TAKEN,
+    UNAVAILABLE,
+    Judgement,
+    gravest,
+    judge,
+    judge_hooks,
+    metric_questions,
+)
 
 WAITING_FOR_PODS = "WaitingForPods"
-SILENT = frozenset({NO_DATA, UNAVAILABLE, ROUTE_NOT_TAKEN, NOT_ARRIVING})
-"""Reasons to wait of a rollout that nothing tells of; going from one to another does not start its time anew."""
+SILENT = frozenset({NO_DATA, UNAVAILABLE, ROUTE_NOT_TAKEN, NOT_ARRIVING, CHECK_TOLERATED, GATE_UNAVAILABLE})
+"""Reasons to wait of a rollout of which nothing that counts is told; going from one to another does not start its time
+anew."""
 
 HOLDS = SILENT | {WAITING_FOR_PODS}
 """Reasons to wait that have a deadline: pods have the progress deadline, metrics `Situation.patience`."""
@@ -29,10 +45,12 @@ class Passed:
     Args:
         events: what there is to tell of it.
         checks: its verdicts.
+        counts: the failures that are counted check by check, as they stand after it.
     """
 
     events: tuple[Event, ...]
     checks: tuple[CheckStatus, ...]
+    counts: tuple[FailureCount, ...] = ()
 
 
 def examine(s: Situation, *, started: bool, ready: bool) -> Decision | Passed:
@@ -59,27 +77,43 @@ def examine(s: Situation, *, started: bool, ready: bool) -> Decision | Passed:
             return roll_back(s, "manual webhook invoked", hook=hook)
     if behind:
         return hold(s, ROUTE_NOT_TAKEN, behind, (), events=(warning(f"Halt {s.full_name} advancement {behind}"),))
-    failures, checks = hook_failures(s, hooks)
+    asked = judge_hooks(s, hooks)
     nobody = not_arriving(s) if counted else ""
-    judged = judge(s, metrics, nobody=bool(nobody))
-    checks = (*judged.checks, *checks)
-    failures = (*failures, *judged.failures)
-    if judged.fatal:
-        failed = s.status.failed_checks + 1
-        return roll_back(s, judged.fatal, failed_checks=failed, events=failures, checks=checks)
-    if failures:
-        return count_failure(s, failures, checks)
+    judged = judge(s, metrics, nobody=bool(nobody), before=s.status.failure_counts)
+    s = counting(s, judged.counts)
+    checks = (*judged.checks, *asked.checks)
+    failures = (*asked.failures, *judged.failures)
+    if (failed := _against(s, judged, failures, checks)) is not None:
+        return failed
     if s.split.canary < s.status.canary_weight:
         # Only now: what has just failed must not get its traffic back first.
         return _put_right(s)
     if nobody:
         told = (warning(f"Halt {s.full_name} advancement {nobody}"),) if s.status.reason != NOT_ARRIVING else ()
         return hold(s, NOT_ARRIVING, nobody, checks, events=told)
-    if judged.doubt is not None:
-        return hold(s, judged.doubt.reason, judged.doubt.message, checks, events=(judged.doubt.told,))
+    if (doubt := gravest(judged.doubt, asked.doubt)) is not None:
+        told = () if doubt.reason in AWAITED and doubt.reason == s.status.reason else (doubt.told,)
+        return hold(s, doubt.reason, doubt.message, checks, events=told)
     if not ready:
         return hold(s, WAITING_FOR_PODS, s.pending, checks, events=())
-    return Passed(tuple(event for hook in hooks.values() if (event := messages.passed(hook)) is not None), checks)
+    passed = ((messages.passed(hook, s.approved(question).message)) for question, hook in hooks.items())
+    return Passed(tuple(event for event in passed if event is not None), checks, judged.counts)
+
+
+def _against(
+    s: Situation, judged: Judgement, failures: tuple[Event, ...], checks: tuple[CheckStatus, ...]
+) -> Decision | None:
+    """What follows from checks that have failed; None where none has."""
+    told = tuple(each.told for each in judged.tolerated)
+    if judged.fatal:
+        failed = s.status.failed_checks + 1
+        return roll_back(s, judged.fatal, failed_checks=failed, events=failures, checks=checks)
+    if failures:
+        return count_failure(s, (*failures, *told), checks)
+    if judged.tolerated:
+        # Checks that fail by turns, none of them in a row, would hold it for ever.
+        return hold(s, CHECK_TOLERATED, judged.tolerated[0].message, checks, events=told)
+    return None
 
 
 def _put_right(s: Situation) -> Decision:
@@ -102,7 +136,7 @@ def count_failure(s: Situation, events: tuple[Event, ...], checks: tuple[CheckSt
     failed = s.status.failed_checks + 1
     if failed >= s.canary.threshold:
         return roll_back(
-            s, f"failed checks threshold reached {failed}", failed_checks=failed, events=events, checks=checks
+            s, f"{messages.THRESHOLD_REACHED} {failed}", failed_checks=failed, events=events, checks=checks
         )
     return Decision(
         status=s.evolve(
@@ -139,7 +173,9 @@ def hold(
         return give_up_on_pods(s)
     until = hold_ends(holding)
     if s.now >= until:
-        return roll_back(s, f"progress deadline exceeded {message}", deadline=True, events=events, checks=checks)
+        return roll_back(
+            s, f"progress deadline exceeded {message}", reason=DEADLINE_EXCEEDED, events=events, checks=checks
+        )
     new = reason in CALLS and before != reason
     alerts = (Alert(f"{CALLS[reason]}: {message}", Severity.WARN),) if new else ()
     return Decision(
@@ -150,6 +186,11 @@ def hold(
         alerts=alerts,
         wake=min(s.now + s.canary.analysis_interval, until),
     )
+
+
+def next_look(s: Situation, last: datetime) -> datetime:
+    """When it is looked again: an interval after the last look, or once the Job has ended that is waited for."""
+    return s.due(last, until_asked(s))
 
 
 def hold_ends(s: Situation) -> datetime:
@@ -166,4 +207,4 @@ def give_up_on_pods(s: Situation) -> Decision:
     why = s.pods_reason()
     if why is None:
         return s.stay("asking why the pods are not ready", asks=(s.pods_question,))
-    return roll_back(s, f"progress deadline exceeded {s.pending}{': ' + why if why else ''}", deadline=True)
+    return roll_back(s, f"progress deadline exceeded {s.pending}{': ' + why if why else ''}", reason=DEADLINE_EXCEEDED)

@@ -1,7 +1,11 @@
 """What events and alerts say: the wording that dashboards and scripts look for, in one place."""
 
+from collections.abc import Iterator
+
 from canary.api.analysis import HookType, Metric, Webhook
 from canary.api.canary import Canary
+from canary.api.durations import duration_text
+from canary.api.meta import format_time
 from canary.api.status import CheckStatus, Phase, Verdict
 from canary.api.traffic import Readiness
 from canary.rollout.decision import (
@@ -9,13 +13,17 @@ from canary.rollout.decision import (
     Adopt,
     CopyToPrimary,
     DeletePod,
+    DropBaseline,
     DropFinalizer,
+    DropVotes,
+    EndRuns,
     Event,
     EventType,
     HandBack,
     HoldFinalizer,
     KeepApexService,
     KeepAutoscaler,
+    KeepBaseline,
     KeepRevision,
     KeepVersionServices,
     LeaveRoutes,
@@ -74,6 +82,12 @@ GATE_ALERTS = {
     HookType.CONFIRM_PROMOTION: "Canary promotion is waiting for approval.",
 }
 
+MOST_QUERY = 300
+"""Characters of a query that are told in an event."""
+
+THRESHOLD_REACHED = "failed checks threshold reached"
+"""Why a version is taken back whose checks have failed as often as they may."""
+
 CANT: dict[type[Action], str] = {
     HoldFinalizer: "put the finalizer on the Canary",
     DropFinalizer: "take the finalizer off the Canary",
@@ -85,6 +99,8 @@ CANT: dict[type[Action], str] = {
     RestorePrimary: "set the primary back to the promoted version",
     ScalePrimary: "scale the primary",
     ScaleTarget: "scale the target",
+    KeepBaseline: "make the baseline",
+    DropBaseline: "delete the baseline",
     KeepAutoscaler: "copy the autoscaler for the primary",
     RestAutoscaler: "pause the target's autoscaler",
     WakeAutoscaler: "resume the target's autoscaler",
@@ -95,6 +111,8 @@ CANT: dict[type[Action], str] = {
     Orphan: "let the primary and its routes outlive the Canary",
     SetPartition: "set the partition of the target",
     DeletePod: "delete a pod of the target",
+    EndRuns: "end the Jobs of an earlier step",
+    DropVotes: "take votes of an earlier rollout off the Canary",
 }
 """What can't be done where an action is refused; without numbers that change, so that it is told once."""
 
@@ -120,10 +138,21 @@ def counted(plan: Plan) -> tuple[Event, ...]:
     return (Event(f"Weights by the numbers of pods: {'; '.join(str(count) for count in counts)}"),)
 
 
-def passed(hook: Webhook) -> Event | None:
-    """What is told of a hook that approved; rollout hooks approve at every look and are not told."""
+def passed(hook: Webhook, report: str = "") -> Event | None:
+    """What is told of a hook that approved; rollout hooks approve at every look and are not told.
+
+    Args:
+        hook: the hook.
+        report: what its gate has to report; of what a service at a url says nothing is told, as in Flagger.
+    """
     text = PASSED.get(hook.type)
-    return Event(text.format(name=hook.name)) if text else None
+    evidence = shortened(report, MOST_QUERY) if hook.gate is not None else ""
+    return Event(text.format(name=hook.name), evidence=evidence) if text else None
+
+
+def awaited(canary: Canary, hook: Webhook, message: str) -> Event:
+    """What is told of a gate that has yet to answer."""
+    return Event(f"Waiting for {hook.type.value} check {hook.name} of {canary.name}.{canary.namespace}: {message}")
 
 
 def refused(canary: Canary, hook: Webhook, message: str) -> Event:
@@ -165,13 +194,24 @@ def halted(canary: Canary, metric: Metric, check: CheckStatus, *, primary: bool 
             text = f"{name} metric {metric.name} is unavailable: {check.message}"
         case _:
             text = f"{name} {_against(metric, check)}"
-    return Event(text, EventType.WARNING)
+    evidence = ", ".join(_evidence(metric, check))
+    return Event(text, EventType.WARNING, evidence)
+
+
+def _evidence(metric: Metric, check: CheckStatus) -> Iterator[str]:
+    """What a verdict rests on: the same at each look that says the same, so that events of one kind are one event."""
+    if metric.compare_to is None and check.verdict is Verdict.FAIL:
+        yield f"over {duration_text(metric.interval)}"
+        if check.samples is not None and check.samples > 1:
+            yield f"the worst of {check.samples} series"
+    if check.query and check.verdict is not Verdict.UNAVAILABLE:
+        yield f"query {shortened(' '.join(check.query.split()), MOST_QUERY)}"
 
 
 def _against(metric: Metric, check: CheckStatus) -> str:
     """The value beside the bound that it broke."""
     value = check.value
-    if value is None or metric.compare_to is not None:
+    if value is None or metric.compare_to is not None or not check.threshold:
         return check.message
     low, high = metric.limits.min, metric.limits.max
     sign, bound = ("<", low) if low is not None and value < low else (">", high)
@@ -186,6 +226,25 @@ def _against(metric: Metric, check: CheckStatus) -> str:
             return f"request rate {value:.2f}/s {sign} {bound:g}/s"
         case _:
             return f"{metric.name} {value:.2f} {sign} {bound:g}"
+
+
+def measured(check: CheckStatus) -> str:
+    """A verdict in words, and since when it has been this where that is longer than one look."""
+    words = check.message or check.verdict.value
+    named = words if check.name in words else f"{check.name}: {words}"
+    return f"{named} ({before})" if (before := since(check)) else named
+
+
+def since(check: CheckStatus) -> str:
+    """Since when a verdict has been what it is; empty where this is the first look that says so."""
+    if check.since is None or check.time is None or check.since >= check.time:
+        return ""
+    return f"since {format_time(check.since)}"
+
+
+def shortened(words: str, most: int) -> str:
+    """Words of at most so many characters."""
+    return words if len(words) <= most else f"{words[: most - 3]}..."
 
 
 def pending(readiness: Readiness) -> str:

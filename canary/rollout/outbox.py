@@ -53,7 +53,7 @@ def told_of(status: CanaryStatus, told: int) -> int:
 
 def events_of(notice: Notice) -> tuple[Event, ...]:
     """The events of a notice."""
-    return tuple(Event(each.message, EventType(each.type)) for each in notice.events)
+    return tuple(Event(each.message, EventType(each.type), each.evidence or "") for each in notice.events)
 
 
 def alerts_of(notice: Notice) -> tuple[Alert, ...]:
@@ -78,7 +78,10 @@ def _notice(before: CanaryStatus, facts: Facts, decision: Decision) -> Notice | 
         number=max(last, told_of(before, facts.told)) + 1,
         time=facts.now,
         phase=decision.status.phase,
-        events=tuple(NoticeEvent(message=each.message, type=each.type.value) for each in decision.events),
+        events=tuple(
+            NoticeEvent(message=each.message, type=each.type.value, evidence=each.evidence or None)
+            for each in decision.events
+        ),
         alerts=tuple(
             NoticeAlert(message=each.message, severity=each.severity.value, details=each.details)
             for each in decision.alerts

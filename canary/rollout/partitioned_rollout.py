@@ -37,17 +37,23 @@ from datetime import datetime
 from canary.api.analysis import HookType, Severity
 from canary.api.partitions import NO_POD
 from canary.api.status import CheckStatus, Phase
-from canary.rollout import start
+from canary.rollout import messages, start
 from canary.rollout.analysis import ANALYSING
 from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Alert, Decision, Ending, Event, SetPartition
-from canary.rollout.ending import PROMOTING, by_hook, held, roll_back
-from canary.rollout.gates import WAITING_FOR_APPROVAL, through, to_promotion
+from canary.rollout.ending import PROMOTING
+from canary.rollout.gates import AT_GATES, through, to_promotion
+from canary.rollout.holds import HOLDS as HELD_BY
+from canary.rollout.holds import before_promotion, before_start, failed_with, on_the_way, wait_anew
 from canary.rollout.in_place import InPlaceSituation
-from canary.rollout.look import HOLDS, WAITING_FOR_PODS, examine, give_up_on_pods, hold_ends
+from canary.rollout.look import HOLDS, WAITING_FOR_PODS, examine, give_up_on_pods, hold_ends, next_look
 from canary.rollout.partitioned_rollback import back, come_back, current_all_the_same
 from canary.rollout.partitioned_waits import NOT_SEEN, TOO_FEW_PODS, wait_for_more_pods, wait_to_be_seen
+from canary.rollout.people import by_people
+from canary.rollout.rollback import by_hook, held, roll_back
 from canary.rollout.situation import HELD, warning
+from canary.rollout.tallies import counting
+from canary.rollout.verdicts import come
 
 UPDATING = "UpdatingPods"
 """Reason of a step whose pods are being replaced."""
@@ -126,10 +132,10 @@ def waiting(s: InPlaceSituation) -> Decision:
 
 def progress(s: InPlaceSituation) -> Decision:
     """Go on with the analysis: first what the pods themselves call for, then the next look when it is due."""
-    if (first := _beforehand(s)) is not None:
+    if (first := _beforehand(s) or by_people(s)) is not None:
         return first
     if s.canary.skip_analysis:
-        return _promote(s, (), ())
+        return on_the_way(s, (), ()) or before_promotion(s, (), ()) or _promote(s, (), ())
     if not s.steps and not s.hopeless:
         return wait_for_more_pods(s)
     if s.status.reason == TOO_FEW_PODS:
@@ -172,9 +178,11 @@ def _beforehand(s: InPlaceSituation) -> Decision | None:
     if s.share != s.status.canary_weight:
         return Decision(s.status, "pods have changed", actions=s.keep_share(), wake=s.now)
     if s.status.reason == HELD:
-        return held(s)
+        return by_people(s) or held(s)
+    if s.status.phase is not Phase.PROMOTING and (why := failed_with(s)):
+        return roll_back(s, why)
     if s.status.failed_checks >= s.canary.threshold:
-        return roll_back(s, f"failed checks threshold reached {s.status.failed_checks}")
+        return roll_back(s, f"{messages.THRESHOLD_REACHED} {s.status.failed_checks}")
     return _over_what_is_left(s) if s.pods.strays and not s.started else None
 
 
@@ -207,6 +215,8 @@ def _anew(s: InPlaceSituation) -> Decision:
         return come_back(s)
     if s.reverted:
         return start.revert(s)
+    if not s.hopeless and (hold := next(before_start(s), None)) is not None:
+        return wait_anew(s, hold)
     told = Event(f"New revision detected! Restarting analysis for {s.target_name}")
     return _at_once(s, start.begin(s, events=(told,)))
 
@@ -241,7 +251,7 @@ def _begin_interval(s: InPlaceSituation) -> Decision:
 
     A pod of the version before had the same name, so that what metrics say of its time is about that one.
     """
-    loads = s.hooks(HookType.ROLLOUT)
+    loads = s.loads()
     if s.unanswered(loads):
         return s.stay("calling the rollout hooks", asks=tuple(loads))
     told = (Event(f"Advance {s.full_name} canary weight {s.share}"),) if s.status.reason == UPDATING else ()
@@ -277,7 +287,7 @@ def _lost(s: InPlaceSituation) -> Decision:
 def _due(s: InPlaceSituation) -> datetime:
     if s.status.reason == WAITING_FOR_PODS and s.canary_ready:
         return s.now
-    due = s.due(s.status.last_check_time or s.now, s.canary.analysis_interval)
+    due = next_look(s, s.status.last_check_time or s.now)
     return min(due, hold_ends(s)) if s.status.reason in HOLDS else due
 
 
@@ -285,18 +295,22 @@ def _look(s: InPlaceSituation, due: datetime, *, started: bool) -> Decision:
     if s.now < due:
         return s.stay("waiting for the next look", actions=s.keep_share(), wake=due)
     found = examine(s, started=started, ready=s.canary_ready)
-    return found if isinstance(found, Decision) else _go_on(s, found.events, found.checks)
+    return found if isinstance(found, Decision) else _go_on(counting(s, found.counts), found.events, found.checks)
 
 
 def _go_on(s: InPlaceSituation, passed: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:
     """This look was good: the next step, or promotion, as far as the gates allow."""
     if not s.started:
-        told = s.status.reason == WAITING_FOR_APPROVAL
+        told = s.status.reason in AT_GATES | HELD_BY
         passed = () if told else (Event(f"Starting canary analysis for {s.target_name}"), *passed)
+    if (held_here := on_the_way(s, checks, passed)) is not None:
+        return held_here
     pods = None if s.hopeless else s.next_step
     if pods is None:
         opened = to_promotion(s, checks, events=passed, weights=True)
-        return opened if isinstance(opened, Decision) else _promote(s, opened, checks)
+        if isinstance(opened, Decision):
+            return opened
+        return before_promotion(s, checks, opened) or _promote(s, opened, checks)
     opened = through(s, s.hooks(HookType.CONFIRM_TRAFFIC_INCREASE), checks, events=passed)
     return opened if isinstance(opened, Decision) else _take(s, pods, opened, checks)
 
@@ -326,7 +340,7 @@ def _promote(s: InPlaceSituation, events: tuple[Event, ...], checks: tuple[Check
             partition=0,
             reason=PROMOTING,
             message="",
-            checks=checks or s.status.checks,
+            checks=checks or come(s),
             last_check_time=s.now,
             last_progress_time=s.now,
         ),
@@ -354,6 +368,11 @@ def _finish(s: InPlaceSituation) -> Decision:
         alerts=(Alert(f"Canary analysis {analysis}, promotion finished.", Severity.INFO),),
         ending=Ending.PROMOTED_UNCHECKED if unchecked else Ending.PROMOTED,
     )
+
+
+def promote(s: InPlaceSituation) -> Decision:
+    """Somebody wants the version in all pods, whatever its analysis and its gates say."""
+    return _promote(s, (), ())
 
 
 PHASES: dict[Phase, Callable[[InPlaceSituation], Decision]] = {

@@ -3,8 +3,8 @@
 from canary.api.analysis import Severity
 from canary.rollout.deadlines import deadline
 from canary.rollout.decision import Alert, Decision
-from canary.rollout.ending import by_hook
 from canary.rollout.in_place import InPlaceSituation
+from canary.rollout.rollback import by_hook
 from canary.rollout.situation import warning
 
 TOO_FEW_PODS = "TooFewPods"

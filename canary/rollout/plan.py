@@ -1,7 +1,8 @@
 """The plan of traffic of each strategy: the steps that a rollout takes, in order, and where it stands."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 
 from canary.api.analysis import MAX_ITERATIONS
@@ -9,6 +10,7 @@ from canary.api.canary import Canary
 from canary.api.status import CanaryStatus
 from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
 from canary.rollout.replica_weights import Count, counts
+from canary.rollout.step_plan import ONE_LOOK, End, Looks, Paused, places
 
 DEFAULT_ITERATIONS = 10
 """How often a version is looked at before promotion, where the router has no weights and the spec no iterations."""
@@ -22,11 +24,31 @@ class Step:
         split: how traffic is divided.
         iteration: which one it is, from 1; 0 where they are not counted.
         count: how many pods that takes; None where the numbers of pods make no difference.
+        ends: how a rollout comes on from it.
+        pods: how many pods the canary is given for it; 0 where the spec doesn't say.
+        off: the checks that are not looked at.
     """
 
     split: Split
     iteration: int = 0
     count: Count | None = None
+    ends: End = ONE_LOOK
+    pods: int = 0
+    off: frozenset[str] = frozenset()
+
+    @property
+    def replicas(self) -> int:
+        """How many pods the canary has to have; 0 where that is as it is."""
+        return self.count.pods if self.count is not None else self.pods
+
+    def least(self, interval: timedelta) -> timedelta:
+        """How long it lasts at least."""
+        match self.ends:
+            case Paused(length):
+                return length
+            case Looks(count):
+                return count * interval
+        return interval
 
 
 EVERYBODY = Split(canary=TOTAL_WEIGHT)
@@ -41,11 +63,32 @@ class Plan:
         steps: in order.
         iterations: how many there are where they are counted; 0 where they are told apart by their weights.
         primary: pods of the primary, where requests are divided by the numbers of pods; 0 where they are not.
+        written: how many steps the spec writes out; 0 where it doesn't. Those at which a rollout stands are `steps`,
+            each with its number as its iteration.
     """
 
     steps: tuple[Step, ...]
     iterations: int = 0
     primary: int = 0
+    written: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many steps there are, as people count them."""
+        return self.written or len(self.steps)
+
+    def begun(self, status: CanaryStatus) -> int:
+        """How many steps were begun, as people count them."""
+        return self.current(status).iteration if self.written else self.position(status)
+
+    def least(self, interval: timedelta) -> timedelta:
+        """How long all of it takes at least."""
+        return sum((step.least(interval) for step in self.steps), timedelta(0))
+
+    @property
+    def looks(self) -> int:
+        """How many good looks it takes at least."""
+        return sum(step.ends.count if isinstance(step.ends, Looks) else 1 for step in self.steps)
 
     @property
     def _counts(self) -> bool:
@@ -58,10 +101,22 @@ class Plan:
         Weights and iterations are what the status keeps, so a plan that is edited in mid-rollout goes on at the
         first step that is beyond what was reached; an edit of the strategy starts anew.
         """
+        if self.written:
+            return self._written_position(status)
         if not self._counts and status.iterations:
             return 0
         # Neither weights nor iterations go down from step to step, so what is reached comes first.
         return bisect_left(self.steps, True, key=lambda step: not self._reached(step, status))
+
+    def _written_position(self, status: CanaryStatus) -> int:
+        """By the numbers of the steps. Nobody gets more by an edit than was reached, so that it goes back for that."""
+        position = bisect_right(self.steps, status.iterations, key=lambda step: step.iteration)
+        while position and self._more(self.steps[position - 1], status):
+            position -= 1
+        return position
+
+    def _more(self, step: Step, status: CanaryStatus) -> bool:
+        return step.count is None and step.split.canary > status.canary_weight
 
     def _reached(self, step: Step, status: CanaryStatus) -> bool:
         return step.iteration <= status.iterations and step.split.canary <= status.canary_weight
@@ -97,6 +152,8 @@ def plan_of(canary: Canary, *, weighted: bool, replicas: int = 1) -> Plan:
         replicas: pods of the primary, which matter where it does so by the numbers of pods.
     """
     analysis = canary.analysis
+    if analysis.steps:
+        return _written_plan(canary, weighted=weighted, replicas=replicas)
     # The rules refuse more; where they are skipped with the analysis, so many steps would take all memory.
     iterations = min(analysis.iterations, MAX_ITERATIONS)
     if not iterations and not weighted:
@@ -110,6 +167,13 @@ def plan_of(canary: Canary, *, weighted: bool, replicas: int = 1) -> Plan:
         weighted=weighted,
         primary=replicas if analysis.replica_ratio and weighted else 0,
     )
+
+
+def _written_plan(canary: Canary, *, weighted: bool, replicas: int) -> Plan:
+    analysis = canary.analysis
+    found = places(analysis, weighted=weighted, replicas=replicas)
+    steps = (Step(each.split, each.number, each.count, each.ends, each.pods, each.off) for each in found)
+    return Plan(tuple(steps), written=len(analysis.steps))
 
 
 @lru_cache(maxsize=256)

@@ -3,13 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 from canary.api.analysis import HookType, Webhook
-from canary.api.canary import Canary
-from canary.api.status import BakeStatus, CanaryStatus, CheckStatus, Phase
+from canary.api.status import CanaryStatus
 from canary.api.traffic import ALL_PRIMARY, Split
-from canary.rollout import messages
 from canary.rollout.decision import (
     Action,
     Decision,
@@ -23,8 +21,11 @@ from canary.rollout.decision import (
     ScaleTarget,
     WakeAutoscaler,
 )
-from canary.rollout.facts import Answer, Facts, HookAnswer, HookQuestion, PodsAnswer, PodsQuestion, Question, Workload
+from canary.rollout.facts import Answer, HookAnswer, HookQuestion, PodsAnswer, PodsQuestion, Question, Workload
+from canary.rollout.moments import moment, starting
+from canary.rollout.new_pods import NewPods
 from canary.rollout.plan import Plan, plan_of
+from canary.rollout.status_change import StatusChange
 
 SETTLE_AT_MOST = timedelta(seconds=30)
 """How long pods are kept for a gateway that says it has not yet followed: it may never say anything else."""
@@ -42,42 +43,9 @@ RETRY_ANNOTATION = "flagger.app/retry"
 """On a Canary: any new value asks for the rollout of the target's revision anew."""
 
 
-class StatusChange(TypedDict, total=False):
-    """The fields of a status that a decision may change."""
-
-    phase: Phase
-    failed_checks: int
-    canary_weight: int
-    iterations: int
-    tracked_configs: dict[str, str]
-    last_applied_spec: str
-    last_promoted_spec: str
-    last_check_time: datetime | None
-    last_progress_time: datetime | None
-    held_since: datetime | None
-    analysis_start_time: datetime | None
-    off_share_weight: int | None
-    traffic_removed_time: datetime | None
-    checks: tuple[CheckStatus, ...]
-    reason: str
-    message: str
-    primary_replicas: int | None
-    partition: int | None
-    last_retry: str
-    bake: BakeStatus | None
-
-
 @dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NewPods):
     """A Canary and what is known around it."""
-
-    canary: Canary
-    facts: Facts
-
-    @property
-    def status(self) -> CanaryStatus:
-        """What was stored last."""
-        return self.canary.status
 
     @property
     def now(self) -> datetime:
@@ -117,9 +85,27 @@ class Situation:
         return self.due(max(moved, self.facts.caught_up or moved), settle)
 
     @property
+    def at_last_step(self) -> bool:
+        """Whether a good look leads to the promotion."""
+        return self.plan.next(self.status) is None
+
+    @property
+    def stretches(self) -> int:
+        """How many parts of a rollout are judged each by what is seen of it alone."""
+        return 1
+
+    @property
     def plan(self) -> Plan:
         """The steps of this rollout."""
         return plan_of(self.canary, weighted=self.facts.weighted, replicas=replicas_wanted(self.facts.primary))
+
+    def steps_done(self, status: CanaryStatus) -> tuple[int, int]:
+        """How many steps of the analysis were begun by a status, and how many there are."""
+        return self.plan.begun(status), self.plan.count
+
+    def is_off(self, check: str) -> bool:
+        """Whether a check is not looked at in the step that it is at."""
+        return check in self.plan.current(self.status).off
 
     @property
     def split(self) -> Split:
@@ -158,12 +144,6 @@ class Situation:
         return self.changed and self.facts.target is not None and self.facts.target.revision == self.promoted
 
     @property
-    def promoted(self) -> str:
-        """The revision that the primary serves."""
-        primary = self.facts.primary
-        return primary.revision if primary is not None and primary.revision else self.status.last_promoted_spec
-
-    @property
     def kept(self) -> str:
         """The promoted revision, where the primary can be made from it again; empty where it is not kept."""
         last = self.status.last_promoted_spec
@@ -175,22 +155,16 @@ class Situation:
         return self.canary.metadata.annotations.get(RETRY_ANNOTATION, "")
 
     @property
+    def starting_moment(self) -> str:
+        """The moment in which what the target carries waits to be rolled out."""
+        return starting(self.canary, self.facts.target.revision if self.facts.target is not None else "", self.retry)
+
+    @property
     def retry_asked(self) -> bool:
         """Whether somebody asks for another try of a revision that the primary does not serve yet."""
         if self.retry in ("", self.status.last_retry):
             return False
         return self.facts.target is not None and self.facts.target.revision != self.promoted
-
-    @property
-    def canary_ready(self) -> bool:
-        """Whether the target's pods are ready for their share of the traffic."""
-        target = self.facts.target
-        return target is not None and target.settled(self.canary.analysis.canary_ready_threshold)
-
-    @property
-    def pending(self) -> str:
-        """What the target's pods are waited for, in words."""
-        return messages.pending(self.facts.target.readiness) if self.facts.target is not None else ""
 
     @property
     def primary_ready(self) -> bool:
@@ -218,6 +192,8 @@ class Situation:
         now = self.split
         canary_gains = split.canary > now.canary or (now.matched and split.canary > 0 and not split.matched)
         primary_gains = split.canary < now.canary or (split.matched and now.canary > 0 and not now.matched)
+        if split.header != now.header:
+            canary_gains, primary_gains = canary_gains or split.header > 0, primary_gains or now.header > 0
         return (self.canary_serving or not canary_gains) and (self.primary_can_take_over or not primary_gains)
 
     @property
@@ -257,10 +233,20 @@ class Situation:
     def hooks(self, *types: HookType) -> dict[HookQuestion, Webhook]:
         """The question to each webhook of these types, in the spec's order."""
         return {
-            HookQuestion(look=self.look, index=index, type=hook.type, phase=self.status.phase): hook
+            HookQuestion(self.look, index, hook.type, self.status.phase, run=self._run_of(hook)): hook
             for index, hook in enumerate(self.canary.analysis.webhooks)
-            if hook.type in types
+            if hook.type in types and not (hook.type is HookType.ROLLOUT and self.is_off(hook.name))
         }
+
+    def _run_of(self, hook: Webhook) -> str:
+        """The moment that what a hook's gate runs is for; empty where it has none."""
+        if hook.gate is None:
+            return ""
+        return self.starting_moment if hook.type is HookType.CONFIRM_ROLLOUT else moment(self.canary)
+
+    def loads(self) -> dict[HookQuestion, Webhook]:
+        """The question to each rollout hook that may bring the load which the next step is judged by: no gate does."""
+        return {question: hook for question, hook in self.hooks(HookType.ROLLOUT).items() if hook.gate is None}
 
     def unanswered(self, questions: Iterable[Question]) -> bool:
         """Whether an answer to one of these is still to come."""
@@ -294,8 +280,8 @@ class Situation:
 
     @property
     def pods_question(self) -> PodsQuestion:
-        """The question why the target's pods are not ready."""
-        return PodsQuestion(look=self.look)
+        """The question why the target's pods are not ready, or where they are, those of its baseline."""
+        return PodsQuestion(look=self.look, baseline=self.target_ready and not self.canary_ready)
 
     def keep_services(self) -> tuple[Action, ...]:
         """The Services of a Canary whose primary serves; nothing is written where they are as they should be.
@@ -350,16 +336,21 @@ class Situation:
     @property
     def pods_wanted(self) -> int:
         """How many pods the canary has at its step, the first one before that; 0 where their number is not counted."""
-        if not self.plan.primary:
-            return 0
-        count = self.plan.current(self.status).count or (self.plan.steps[0].count if self.plan.steps else None)
-        return count.pods if count is not None else 0
+        first = self.plan.steps[0].replicas if self.plan.steps else 0
+        return self.plan.current(self.status).replicas or first
 
     def keep_pods(self) -> tuple[Action, ...]:
-        """Pods that were taken from a canary whose share goes by their number come back."""
-        target, wanted = self.facts.target, self.pods_wanted
-        short = target is not None and 0 < target.readiness.desired < wanted
-        return (ScaleTarget(wanted),) if short and self.status.canary_weight else ()
+        """Pods that were taken from a canary whose share goes by their number come back.
+
+        Those that neither its step needs nor the next one go once the data plane has followed.
+        """
+        target, wanted, since = self.facts.target, self.pods_wanted, self.status.step_since
+        short = target is not None and 0 < target.readiness.desired < wanted and self.status.canary_weight > 0
+        following = self.plan.next(self.status)
+        most = max(wanted, following.replicas if following is not None else 0)
+        left = target is not None and wanted and since is not None and target.readiness.desired > most
+        settled = left and since is not None and self.now >= self.settled_at(since)
+        return (ScaleTarget(wanted if short else most),) if short or settled else ()
 
     def release_autoscaler(self) -> tuple[Action, ...]:
         """A target that has pods is its autoscaler's own again; one that has none stays without."""

@@ -1,139 +1,29 @@
-"""From nothing to a primary that serves, and from rest to a rollout that runs."""
+"""From rest to a rollout that runs."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
-from canary.api.analysis import HookType, Severity
+from canary.api.analysis import HookType, Severity, Webhook
 from canary.api.status import Phase
-from canary.rollout import bake, messages
-from canary.rollout.capacity import floor_at_rest, guarded, revive, settle
+from canary.rollout import approvals, bake, gates, holds, messages, steps
+from canary.rollout.capacity import floor_at_rest, guarded, remake, revive, settle
 from canary.rollout.data_plane import follow_routes
 from canary.rollout.deadlines import deadline
 from canary.rollout.decision import (
-    Action,
     Alert,
-    CopyToPrimary,
     Decision,
     Event,
-    KeepApexService,
-    KeepVersionServices,
-    RestorePrimary,
-    ScalePrimary,
 )
-from canary.rollout.situation import PRIMARY_NOT_READY, Situation, replicas_wanted, warning
+from canary.rollout.facts import HookAnswer, HookQuestion
+from canary.rollout.groups import WAITING_FOR_GROUP
+from canary.rollout.initial import begin_initializing
+from canary.rollout.runs import until_asked
+from canary.rollout.situation import PRIMARY_NOT_READY, Situation, warning
+
+_UNDER_WAY = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
 
 NOBODY_ELSE = "the canary has traffic that is not its own, and the primary no ready pods to take it back"
-
-
-def initialise(s: Situation) -> Decision:
-    """Stand a primary beside the target, lead traffic to it once it is ready, and put the target to sleep."""
-    target = s.facts.target
-    if target is None:
-        return s.stay("the target does not exist")
-    primary = s.facts.primary
-    making: tuple[Action, ...] = ()
-    # A primary that serves users is never overwritten here: it may hold what was promoted before the Canary was made
-    # anew. One that no route leads to yet may be stuck with a revision that was mended since.
-    serves = s.primary_serving and (s.facts.split is not None or s.primary_ready)
-    wanted = _wanted(s, target.revision)
-    if primary is None or (primary.revision != wanted and not serves):
-        making = (CopyToPrimary(wanted) if wanted == target.revision else RestorePrimary(wanted),)
-    elif primary.revision == wanted and primary.readiness.desired < replicas_wanted(target):
-        making = (ScalePrimary(replicas_wanted(target)),)
-    actions = (KeepVersionServices(), *making)
-    if s.status.phase is not Phase.INITIALIZING:
-        return replace(begin_initializing(s, "initialization starts"), actions=actions, wake=s.now)
-    if making or not s.primary_ready:
-        why = messages.pending(primary.readiness) if primary is not None else "the primary is made"
-        until = deadline(s)
-        waits = wanted != target.revision and s.changed and s.now < until
-        return s.stay(why, actions=actions, wake=until if waits else None)
-    return _take_over(s, actions)
-
-
-def _wanted(s: Situation, revision: str) -> str:
-    """The revision that the primary is made of: what was promoted before, where that is kept; else the target's.
-
-    Where what was promoted does not get ready any more, a revision that came since may mend it.
-    """
-    stuck = s.status.phase is Phase.INITIALIZING and s.now >= deadline(s)
-    return revision if not s.kept or (stuck and s.changed) else s.kept
-
-
-def _judged(s: Situation) -> bool:
-    """Whether the target still runs what has failed, and the primary is what was promoted before."""
-    status, target, primary = s.status, s.facts.target, s.facts.primary
-    failed = status.last_applied_spec not in ("", status.last_promoted_spec)
-    if target is None or primary is None or not failed:
-        return False
-    return (target.revision, primary.revision) == (status.last_applied_spec, status.last_promoted_spec)
-
-
-def _take_over(s: Situation, actions: tuple[Action, ...]) -> Decision:
-    """The primary is ready: traffic first, and a moment later the target's pods go."""
-    s = guarded(s)
-    actions = (*actions, *s.keep_all_on_primary())
-    moved = s.status.traffic_removed_time
-    if moved is None:
-        return Decision(
-            status=s.evolve(traffic_removed_time=s.now),
-            reason="the primary is ready and takes the traffic",
-            first=(KeepVersionServices(), KeepApexService()),
-            actions=actions,
-            wake=s.now + s.facts.settle,
-        )
-    if (behind := follow_routes(s, moved, actions)) is not None:
-        return behind
-    target, primary = s.facts.target, s.facts.primary
-    configs = dict(target.configs) if target is not None else {}
-    revision = (primary.revision if primary is not None else "") or (target.revision if target is not None else "")
-    if _judged(s):
-        return Decision(
-            status=s.evolve(
-                phase=Phase.FAILED,
-                reason="Reinitialized",
-                traffic_removed_time=None,
-                primary_replicas=floor_at_rest(s),
-            ),
-            reason="the primary is made again of what was promoted",
-            actions=(*actions, *s.let_go()),
-            events=(Event(f"{s.canary.primary_name}.{s.canary.namespace} is made again of what was promoted"),),
-        )
-    return Decision(
-        status=s.evolve(
-            phase=Phase.INITIALIZED,
-            reason="Initialized",
-            canary_weight=0,
-            primary_replicas=floor_at_rest(s),
-            failed_checks=0,
-            iterations=0,
-            last_applied_spec=revision,
-            last_promoted_spec=revision,
-            tracked_configs=configs,
-            traffic_removed_time=None,
-        ),
-        reason="initialization is done",
-        actions=(*actions, *s.let_go()),
-        events=(Event(f"Initialization done! {s.full_name}"),),
-        alerts=(
-            Alert(
-                f"New {s.canary.spec.target_ref.kind} detected, initialization completed.",
-                Severity.INFO,
-                details=True,
-            ),
-        ),
-    )
-
-
-def begin_initializing(s: Situation, why: str) -> Decision:
-    """Make a primary, whatever there was before."""
-    status = s.evolve(
-        phase=Phase.INITIALIZING,
-        reason="Initializing",
-        message="",
-        last_progress_time=s.now,
-        traffic_removed_time=None,
-    )
-    return Decision(status=status, reason=why)
 
 
 def rest(s: Situation) -> Decision:
@@ -146,26 +36,36 @@ def rest(s: Situation) -> Decision:
         return s.stay(NOBODY_ELSE, actions=revive(s))
     if s.reverted:
         return revert(s)
-    if s.changed or s.retry_asked:
-        return start(s)
-    tidied = _tidy(s)
-    return bake.look_after(s, tidied) if tidied.status == s.status else tidied
+    return _look_after(s, start(s) if s.changed or s.retry_asked else _tidy(s))
+
+
+def _look_after(s: Situation, decision: Decision) -> Decision:
+    """Where nothing is done, look at what is promoted, if that is to be looked at.
+
+    What serves everybody is looked at to its end: no wait of the next version is a reason not to.
+    """
+    if decision.status != s.status:
+        waits = decision.status.is_baking and decision.status.phase is Phase.WAITING
+        return replace(decision, wake=s.now) if waits else decision
+    return decision if decision.asks else bake.look_after(s, decision)
 
 
 def waiting(s: Situation) -> Decision:
     """A new revision waits for its approval, unless it is taken back before."""
+    if s.facts.primary is None and s.facts.partitions is None:
+        why = "the primary is gone and is made again"
+        return s.stay(why, actions=remake(s)) if s.kept else begin_initializing(s, why)
     if not s.primary_can_take_over:
         return s.stay(NOBODY_ELSE, actions=revive(s))
     if s.reverted:
         return revert(s)
+    if s.status.traffic_removed_time is not None and s.status.reason in holds.HOLDS and s.facts.partitions is None:
+        return _tidy(s)  # of a rollout that has ended by the one that waits
     if s.changed or s.retry_asked:
-        return start(s)
+        return _look_after(s, start(s))
     promoted = s.status.last_applied_spec == s.status.last_promoted_spec
-    return Decision(
-        status=s.evolve(phase=Phase.SUCCEEDED if promoted else Phase.FAILED, reason="Reverted"),
-        reason="the revision that waited was taken back",
-        actions=s.keep_all_on_primary(),
-    )
+    status = s.evolve(phase=Phase.SUCCEEDED if promoted else Phase.FAILED, reason="Reverted")
+    return Decision(status, "the revision that waited was taken back", s.keep_all_on_primary())
 
 
 def _tidy(s: Situation) -> Decision:
@@ -215,34 +115,104 @@ def revert(s: Situation) -> Decision:
 
 def start(s: Situation) -> Decision:
     """A new revision: once it is allowed to, its pods start."""
+    if (said := by_people(s)) is not None:
+        return said
+    if (hold := next(holds.before_start(s), None)) is not None:
+        return holds.wait(s, hold)
+    queued = holds.queued_before(s)
     hooks = s.hooks(HookType.CONFIRM_ROLLOUT)
-    due = s.due(s.status.last_check_time or s.now, s.canary.analysis_interval)
-    if s.status.phase == Phase.WAITING and s.now < due:
+    if queued and (taken_back := _taken_back(s, hooks)) is not None:
+        return taken_back
+    if queued and next(holds.queue(s), None) is not None:
+        return _in_turn(s, ())
+    due = s.due(s.status.last_check_time or s.now, until_asked(s))
+    approving = s.status.phase is Phase.WAITING and s.status.reason not in holds.HOLDS
+    if approving and s.now < due:
         return s.stay("waiting for approval", wake=due)
-    if s.unanswered(hooks):
-        return s.stay("asking whether the rollout may start", asks=tuple(hooks), actions=s.keep_all_on_primary())
+    if (budgeted := holds.budget_at_start(s)) is not None:
+        return budgeted
+    if queued:
+        return _in_turn(s, ())
+    asked = gates.asked_outside(hooks)
+    if s.unanswered(asked):
+        return s.stay("asking whether the rollout may start", asks=asked, actions=s.keep_all_on_primary())
+    passed: list[Event] = []
     for question, hook in hooks.items():
-        answer = s.approved(question)
+        answer = gates.said_by(s, question, hook)
         if not answer.approved:
-            first = s.status.phase != Phase.WAITING
-            alert = Alert(messages.GATE_ALERTS[hook.type], Severity.WARN)
-            return Decision(
-                status=s.evolve(
-                    phase=Phase.WAITING,
-                    reason="WaitingForApproval",
-                    message=f"{hook.name}: {answer.message}",
-                    last_check_time=s.now,
-                    canary_weight=0,
-                    iterations=0,
-                    failed_checks=0,
-                ),
-                reason=f"the rollout waits for {hook.name}",
-                events=(messages.refused(s.canary, hook, answer.message),) if first else (),
-                alerts=(alert,) if first and not hook.mute_alert else (),
-                wake=s.now + s.canary.analysis_interval,
-            )
-    passed = tuple(event for hook in hooks.values() if (event := messages.passed(hook)) is not None)
+            return _wait_to_start(s, hook, answer)
+        event = messages.passed(hook, answer.message)
+        passed += [event] if event is not None else []
+    # What waits for its group comes here at each pass: that its gates are open is told once.
+    return _in_turn(s, () if s.status.reason == WAITING_FOR_GROUP else tuple(passed))
+
+
+def by_people(s: Situation) -> Decision | None:
+    """What has come of gates that people open: it is stored first, and they may not want it rolled out."""
+    if (news := approvals.news(s)) is not None:
+        return news
+    return decline(s, refused, approvals.REJECTED) if (refused := approvals.refusal(s)) else None
+
+
+def _taken_back(s: Situation, hooks: Mapping[HookQuestion, Webhook]) -> Decision | None:
+    """People may think anew for as long as a rollout waits for its turn: nothing was done yet by their word.
+
+    What others have answered stands: they are not asked at each look for a day.
+    """
+    for question, hook in hooks.items():
+        if approvals.approval_of(hook) is not None and not (answer := gates.said_by(s, question, hook)).approved:
+            return _wait_to_start(s, hook, answer)
+    return None
+
+
+def _in_turn(s: Situation, passed: tuple[Event, ...]) -> Decision:
+    """Nothing stands in the way but others that are rolled out: it begins when it is its turn."""
+    if (hold := next(iter((*holds.group(s), *holds.queue(s))), None)) is not None:
+        waiting_so = holds.wait(s, hold)
+        return replace(waiting_so, events=(*passed, *waiting_so.events))
     return begin(s, events=(*passed, Event(s.starting)))
+
+
+def _wait_to_start(s: Situation, hook: Webhook, answer: HookAnswer) -> Decision:
+    """The revision waits, without a deadline."""
+    reason = gates.reason_of(answer)
+    waits = s.status.phase == Phase.WAITING and s.status.reason == reason
+    events, alerts = gates.told_of(s, hook, answer) if gates.first_told(s, hook, waits=waits) else ((), ())
+    return Decision(
+        status=s.evolve(
+            phase=Phase.WAITING,
+            reason=reason,
+            message=f"{hook.name}: {answer.message}",
+            checks=gates.kept_of(s, hook, answer) or s.status.checks,
+            last_check_time=s.now,
+            canary_weight=0,
+            iterations=0,
+            failed_checks=0,
+            approvals=gates.remembering(s, hook),
+        ),
+        reason=f"the rollout waits for {hook.name}",
+        events=events,
+        alerts=alerts,
+        wake=s.now + s.canary.analysis_interval,
+    )
+
+
+def decline(s: Situation, why: str, reason: str) -> Decision:
+    """A version that waits for its approval is not to be rolled out."""
+    target = s.facts.target
+    if target is None or not s.primary_can_take_over:
+        return s.stay(why, actions=s.keep_all_on_primary())
+    status = s.evolve(
+        phase=Phase.FAILED,
+        reason=reason,
+        message=why,
+        last_applied_spec=target.revision,
+        last_retry=s.retry,  # another try that was asked for is answered by that
+        tracked_configs=dict(target.configs),
+        canary_weight=0,
+        iterations=0,
+    )
+    return Decision(status, why, s.keep_all_on_primary(), (warning(f"{s.target_name} is not rolled out, {why}"),))
 
 
 def begin(s: Situation, *, events: tuple[Event, ...], in_place: bool = False) -> Decision:
@@ -260,6 +230,9 @@ def begin(s: Situation, *, events: tuple[Event, ...], in_place: bool = False) ->
     # A revision may come in the moment in which the one before is promoted: that is kept first, to be put back.
     routes = s.keep_services() if in_place else s.keep_all_on_primary()
     actions = (*routes, *s.wake())
+    if s.canary.wants_baseline and s.facts.weighted:
+        beside = f"Scaling up {s.baseline_name} beside {s.target_name}, of what is promoted, to compare the two"
+        events = (*events, Event(beside))
     return Decision(
         first=bake.keep_promoted(s),
         status=s.evolve(
@@ -274,10 +247,13 @@ def begin(s: Situation, *, events: tuple[Event, ...], in_place: bool = False) ->
             tracked_configs=dict(target.configs),
             last_check_time=None,
             last_progress_time=s.now,
+            rollout_start_time=_alone_until(s),
             analysis_start_time=s.now if in_place else None,
+            **(steps.begun_now(s) if in_place else steps.none_begun()),
             off_share_weight=None,
             traffic_removed_time=None,
             checks=(),
+            failure_counts=(),
         ),
         reason="a new revision is rolled out",
         actions=actions,
@@ -294,6 +270,8 @@ def restart(s: Situation) -> Decision:
     stands: it may be what mends the primary.
     """
     told = Event(f"New revision detected! Restarting analysis for {s.target_name}")
+    if s.primary_can_take_over and s.primary_serving and (hold := next(holds.before_start(s), None)) is not None:
+        return holds.wait_anew(guarded(s), hold)
     if s.primary_can_take_over:
         return begin(s, events=(told,))
     why = "a new revision waits; the primary has no ready pods to take the traffic"
@@ -309,3 +287,9 @@ def restart(s: Situation) -> Decision:
     if s.now < until:
         return s.stay(why, actions=revive(s), wake=until)
     return begin(s, events=(told,), in_place=True)
+
+
+def _alone_until(s: Situation) -> datetime:
+    """When what is promoted last ran alone: a rollout that follows on another has that one's pods before it."""
+    before = s.status.rollout_start_time
+    return before if before is not None and s.status.phase in _UNDER_WAY else s.now

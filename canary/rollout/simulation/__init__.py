@@ -5,7 +5,7 @@
 
 from canary.rollout.simulation.failures import Conflict, Crash, Denied, NotSettlingError, Unavailable
 from canary.rollout.simulation.pods import PodWorld
-from canary.rollout.simulation.responders import said_for
+from canary.rollout.simulation.responders import HEALTHY_PART, OF_TIME, healthy, reading_of, said_for, slow_from
 from canary.rollout.simulation.safety import SafeWorld, UnsafeError, found_wanting
 from canary.rollout.simulation.scenario import (
     Annotate,
@@ -34,6 +34,8 @@ from canary.rollout.simulation.timeline import Entry, Timeline
 from canary.rollout.simulation.world import World
 
 __all__ = [
+    "HEALTHY_PART",
+    "OF_TIME",
     "Annotate",
     "Blind",
     "Change",
@@ -67,5 +69,8 @@ __all__ = [
     "Window",
     "World",
     "found_wanting",
+    "healthy",
+    "reading_of",
     "said_for",
+    "slow_from",
 ]

@@ -61,3 +61,10 @@ def unseen(scenario: Scenario, now: datetime, clock: timedelta) -> Iterator[Unse
         if inside((each.window,), now - scenario.start):
             since = scenario.start + each.window.start + clock
             yield Unseen(each.kind, since, each.forbidden, each.workload, "watch broke off")
+
+
+def collect(cluster: Cluster) -> None:
+    """What belongs to a Canary that is gone goes with it; a baseline also where the primary outlives it."""
+    if not cluster.orphaned and cluster.version_services:
+        cluster.primary = None
+    cluster.baseline = None

@@ -40,7 +40,8 @@ class Arrivals:
         canary = 0.0 if astray else shares[Side.CANARY]
         came = self.scenario.requests * (until - now).total_seconds()
         before = self._counted[-1][1]
-        shared = {Side.CANARY: canary, Side.PRIMARY: 1 - canary}
+        fresh = shares[Side.BASELINE]
+        shared = {Side.CANARY: canary, Side.PRIMARY: 1 - canary - fresh, Side.BASELINE: fresh}
         self._counted.append((until, {side: before[side] + came * share for side, share in shared.items()}))
 
     def came(self, side: Side, since: datetime, now: datetime) -> float:

@@ -1,7 +1,8 @@
-"""A model of what a controller acts on: two workloads with pods, the users' Service, and a route."""
+"""A model of what a controller acts on: the workloads with their pods, the users' Service, and a route."""
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple, assert_never
 
@@ -13,11 +14,15 @@ from canary.rollout.decision import (
     Adopt,
     CopyToPrimary,
     DeletePod,
+    DropBaseline,
     DropFinalizer,
+    DropVotes,
+    EndRuns,
     HandBack,
     HoldFinalizer,
     KeepApexService,
     KeepAutoscaler,
+    KeepBaseline,
     KeepRevision,
     KeepVersionServices,
     LeaveRoutes,
@@ -31,9 +36,15 @@ from canary.rollout.decision import (
     SetPartition,
     WakeAutoscaler,
 )
+from canary.rollout.facts import Workload
 from canary.rollout.simulation.deployment import Deployment, Pods
 from canary.rollout.simulation.scenario import ClusterChange, Deploy, Drift, Forget, Kill, Remove, Scale, Scenario, Side
 from canary.rollout.simulation.statefulset import Spec, StatefulSet
+
+
+def _given(split: Split) -> tuple[int, int]:
+    """What a route gives to others than the primary."""
+    return split.canary, split.baseline
 
 
 class _Way(NamedTuple):
@@ -66,6 +77,9 @@ class Cluster:
             )
         )
         self.primary: Deployment | None = None
+        self.baseline: Deployment | None = None
+        self.beside = ""
+        """For which rollout the baseline was made."""
         self.split: Split | None = None
         self.managed = False
         """Whether the users' Service leads where the route and the primary are, and no longer to the target."""
@@ -87,17 +101,18 @@ class Cluster:
         vars(other).update(_led=list(self._led))
         other.target = None if self.target is None else self.target.twin()
         other.primary = None if self.primary is None else self.primary.twin()
+        other.baseline = None if self.baseline is None else self.baseline.twin()
         return other
 
     def settle(self, now: datetime) -> None:
         """Let time have its effect on pods."""
-        for each in (self.target, self.primary):
+        for each in (self.target, self.primary, self.baseline):
             if each is not None:
                 each.settle(now)
 
     def next_change(self, now: datetime) -> datetime | None:
         """When pods next become ready, or the gateway says that it has taken its route."""
-        changes = [each.next_change(now) for each in (self.target, self.primary) if each is not None]
+        changes = [each.next_change(now) for each in map(self.side, Side) if each is not None]
         changes += [self.taken_at] if self.taken_at is not None and self.taken_at > now else []
         return min((each for each in changes if each is not None), default=None)
 
@@ -108,8 +123,14 @@ class Cluster:
         return self._led[-1][0] + tells if self._led and tells is not None else None
 
     def side(self, side: Side) -> Deployment | StatefulSet | None:
-        """One of the two workloads."""
-        return self.target if side is Side.CANARY else self.primary
+        """One of the workloads."""
+        match side:
+            case Side.CANARY:
+                return self.target
+            case Side.PRIMARY:
+                return self.primary
+            case Side.BASELINE:
+                return self.baseline
 
     def shares(self, now: datetime) -> Mapping[Side, float]:
         """The share of requests that each side is given, 0 to 1."""
@@ -126,9 +147,7 @@ class Cluster:
         if (old.provider, old.service.name) == (new.provider, new.service.name):
             return
         before = self._way
-        self.former = max(
-            (each for each in (self.former, self.split) if each), key=lambda each: each.canary, default=None
-        )
+        self.former = max((each for each in (self.former, self.split) if each), key=_given, default=None)
         self.split = None
         self._remember(before, now)
 
@@ -138,13 +157,14 @@ class Cluster:
 
     def _divided(self, way: "_Way", now: datetime) -> Mapping[Side, float]:
         if not way.managed:
-            return {Side.CANARY: 1.0, Side.PRIMARY: 0.0}
-        split = max(way.split or ALL_PRIMARY, way.former or ALL_PRIMARY, key=lambda each: each.canary)
+            return {Side.CANARY: 1.0, Side.PRIMARY: 0.0, Side.BASELINE: 0.0}
+        split = max(way.split or ALL_PRIMARY, way.former or ALL_PRIMARY, key=_given)
         if self.scenario.canary.analysis.replica_ratio and 0 < split.canary < TOTAL_WEIGHT:
             ready = {side: self._ready(side, now) for side in Side}
             return {side: count / max(1, sum(ready.values())) for side, count in ready.items()}
         part = split.canary / TOTAL_WEIGHT * (self.scenario.matching / 100 if split.matched else 1)
-        return {Side.CANARY: part, Side.PRIMARY: 1 - part}
+        fresh = split.baseline / TOTAL_WEIGHT
+        return {Side.CANARY: part, Side.PRIMARY: 1 - part - fresh, Side.BASELINE: fresh}
 
     def served(self, now: datetime) -> dict[str, float]:
         """The share of requests that each revision answers; under the empty name, what nobody answers."""
@@ -196,11 +216,10 @@ class Cluster:
                 return self._revise(action, now)
             case RollPrimary(followed):
                 return self._roll(followed)
-            case ScalePrimary(replicas) | ScaleTarget(replicas):
-                workload = self.primary if isinstance(action, ScalePrimary) else self.target
-                return self._scale(workload, replicas, now)
-            case KeepAutoscaler() | RestAutoscaler() | WakeAutoscaler() | Adopt():
-                return False  # nothing scales by itself here, and nobody owns fields
+            case KeepBaseline() | DropBaseline() | ScalePrimary() | ScaleTarget():
+                return self._size(action, now)
+            case KeepAutoscaler() | RestAutoscaler() | WakeAutoscaler() | Adopt() | EndRuns() | DropVotes():
+                return False  # nothing scales by itself here, nobody owns fields, no Job is run; votes are the world's
             case Route() | LeaveRoutes():
                 return self._lead(action)
             case HandBack():
@@ -232,10 +251,8 @@ class Cluster:
             case Kill(side, back_after):
                 if (workload := self.side(side)) is not None:
                     workload.kill(now, back_after)
-            case Remove(Side.CANARY):
-                self.target = None
-            case Remove():
-                self.primary = None
+            case Remove(side):
+                setattr(self, "target" if side is Side.CANARY else side.value, None)
             case Forget():
                 self.kept = frozenset()
             case Scale(side, replicas):
@@ -248,6 +265,32 @@ class Cluster:
                 self.split = split if self.scenario.weighted else self.split
             case _:
                 assert_never(change)
+
+    def _size(self, action: KeepBaseline | DropBaseline | ScalePrimary | ScaleTarget, now: datetime) -> bool:
+        match action:
+            case KeepBaseline():
+                return self._keep_baseline(action, now)
+            case DropBaseline():
+                changed, self.baseline = self.baseline is not None, None
+                return changed
+        return self._scale(self.primary if isinstance(action, ScalePrimary) else self.target, action.replicas, now)
+
+    def _keep_baseline(self, action: KeepBaseline, now: datetime) -> bool:
+        if self.primary is None:
+            msg = "there is no primary to make a baseline of"
+            raise Refused(msg)
+        if self.baseline is None:
+            self.baseline = Deployment(self.scenario, Side.BASELINE, self.primary.revision, 0)
+        before = (self.beside, self.baseline.revision, self.baseline.desired)
+        self.beside = action.revision
+        self.baseline.deploy(self.primary.revision, now)
+        if self.baseline.desired != action.replicas:
+            self.baseline.scale(action.replicas, now)
+        return before != (self.beside, self.baseline.revision, self.baseline.desired)
+
+    def observe_baseline(self, now: datetime) -> Workload | None:
+        """What a controller sees of the baseline."""
+        return None if self.baseline is None else replace(self.baseline.observe(now), revision=self.beside)
 
     def partitions(self, now: datetime) -> Partitions | None:
         """What a controller sees of pods that are replaced in place."""

@@ -27,7 +27,7 @@ class Deployment:
 
     Args:
         scenario: how each revision behaves.
-        side: which of the two it is.
+        side: which of the workloads it is.
         revision: what it runs, or is becoming.
         desired: how many pods it should have.
         pods: what it has.
@@ -69,6 +69,8 @@ class Deployment:
         if missing > 0:
             version = self.scenario.version(self.revision)
             delay = version.ready_after if version.fits_primary or self.side is Side.CANARY else None
+            if self.side is Side.BASELINE:
+                delay = self.scenario.baseline_after
             if self.side is Side.PRIMARY and self.scenario.canary.targets_knative:
                 delay = timedelta(0)  # the Revision that is promoted serves already
             self.pods.append(Pods(self.revision, missing, None if delay is None else now + delay))
@@ -120,4 +122,5 @@ class Deployment:
     def observe(self, now: datetime) -> Workload:
         """What a controller sees of it."""
         configs = dict(self.scenario.version(self.revision).configs)
-        return Workload(self.revision, self.readiness(now), configs, self.followed)
+        images = {"app": f"app:{self.revision}"}
+        return Workload(self.revision, self.readiness(now), configs, self.followed, images)

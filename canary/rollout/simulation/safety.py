@@ -2,18 +2,21 @@
 
 import math
 from collections.abc import Mapping
+from datetime import datetime
 
 from canary.api.analysis import HookType, Metric, NoDataPolicy
 from canary.api.canary import Canary
-from canary.api.status import Phase
+from canary.api.status import CanaryStatus, PastRollout, Phase, RolloutStatus
 from canary.api.traffic import ALL_PRIMARY
 from canary.rollout.decide import decide
 from canary.rollout.decision import Action, Decision, DeletePod
 from canary.rollout.facts import Facts, HookAnswer, HookQuestion, MetricQuestion
+from canary.rollout.history import UNDER_WAY
 from canary.rollout.simulation.scenario import Scenario, Side
 from canary.rollout.simulation.world import World
+from canary.rollout.status_conditions import hindered
 from metrics.question import Number
-from metrics.reading import Compared, Reading, Said, Unread
+from metrics.reading import Compared, Reading, Said, Sampled, Unread
 
 NOT_OURS = frozenset({Phase.EMPTY, Phase.INITIALIZING, Phase.TERMINATING})
 """Phases in which traffic is as it was found."""
@@ -31,6 +34,7 @@ class SafeWorld(World):
       which reach them for as long as the data plane has not followed the route.
     - What is stored says how traffic is divided, save where nothing can be done about it.
     - What is told is stored, so that it is told once.
+    - A rollout is remembered while it is under way, and once when it has ended.
     - The same facts lead to the same decision.
 
     Args:
@@ -68,9 +72,11 @@ class SafeWorld(World):
     def _collect(self) -> None:
         before = self._who_serves()
         super()._collect()
-        after, reached = self._who_serves(), self.cluster.reaching(self.now)[Side.PRIMARY]
-        if reached and before[Side.PRIMARY] and not after[Side.PRIMARY] and after[Side.CANARY]:
+        after, reached = self._who_serves(), self.cluster.reaching(self.now)
+        if reached[Side.PRIMARY] and before[Side.PRIMARY] and not after[Side.PRIMARY] and after[Side.CANARY]:
             self.unsafe("the primary goes with the Canary, away from requests")
+        if reached[Side.BASELINE] and before[Side.BASELINE] and not after[Side.BASELINE] and any(after.values()):
+            self.unsafe("the baseline goes with the Canary, away from requests")
 
     def _before_deletion(self, action: DeletePod) -> None:
         seen, target = self.cluster.partitions(self.now), self.cluster.target
@@ -93,8 +99,9 @@ class SafeWorld(World):
     def after_store(self, canary: Canary, decision: Decision) -> None:
         """Look at what the status says."""
         super().after_store(canary, decision)
+        self._look_back(canary.status, decision.status)
         routed = (self.cluster.split or ALL_PRIMARY).canary
-        stopped = canary.spec.suspend or decision.status.condition("Stalled") is not None
+        stopped = canary.spec.suspend or hindered(decision.status) is not None
         ours = self.cluster.managed and not stopped and decision.status.phase not in NOT_OURS
         could = ours and self._who_serves()[Side.PRIMARY]
         before = canary.status
@@ -102,22 +109,39 @@ class SafeWorld(World):
         now = decision.status
         seen = before.replace(
             observed_generation=now.observed_generation, conditions=now.conditions, outbox=now.outbox, told=now.told
-        )
+        ).replace(rollout=now.rollout, history=now.history)
         if decision.status != seen and could and decision.status.canary_weight != routed:
             self.unsafe(f"the status says {decision.status.canary_weight} %, the route {routed} %")
 
+    def _look_back(self, before: CanaryStatus, after: CanaryStatus) -> None:
+        known, now = [_name(each) for each in before.history], [_name(each) for each in after.history]
+        ended = before.rollout is not None and (after.rollout is None or _name(after.rollout) != _name(before.rollout))
+        expected = [_name(before.rollout), *known] if before.rollout is not None and ended else known
+        if now != expected[: len(now)] or (expected and not now):
+            self.unsafe(f"{expected} have ended, and {now} are remembered")
+        # What waits to begin waits on where what is promoted fails meanwhile.
+        waits = after.phase is Phase.FAILED and _waits(after)
+        if (after.rollout is not None) != (after.phase in UNDER_WAY or waits) and after != before:
+            self.unsafe(f"in phase {after.phase} the rollout under way is {after.rollout}")
+
     def _who_serves(self) -> dict[Side, bool]:
-        target, primary = self.cluster.target, self.cluster.primary
-        return {
-            Side.CANARY: target is not None and target.serving(self.now),
-            Side.PRIMARY: primary is not None and primary.serving(self.now),
-        }
+        found = ((side, self.cluster.side(side)) for side in Side)
+        return {side: workload is not None and workload.serving(self.now) for side, workload in found}
 
     def unsafe(self, what: str) -> None:
         """Stop, as a rule was broken."""
         status = self.canary.status
         msg = f"after {self.now - self.scenario.start}, {status.phase or 'new'} at {status.canary_weight} %: {what}"
         raise UnsafeError(msg)
+
+
+def _waits(status: CanaryStatus) -> bool:
+    return status.rollout is not None and status.rollout.revision != status.last_applied_spec
+
+
+def _name(rollout: RolloutStatus | PastRollout) -> tuple[str, datetime]:
+    """What tells one rollout from another."""
+    return rollout.revision, rollout.started
 
 
 def found_wanting(canary: Canary, facts: Facts, *, begun: bool = True) -> bool:
@@ -143,7 +167,7 @@ def found_wanting(canary: Canary, facts: Facts, *, begun: bool = True) -> bool:
 
 
 def _speaks_against(metric: Metric, said: Said) -> bool:
-    if metric.dry_run or isinstance(said, Compared):
+    if metric.dry_run or isinstance(said, Compared | Sampled):
         return False
     if isinstance(said, Unread):
         return True

@@ -9,15 +9,17 @@ from canary.api.analysis import HookType
 from canary.api.canary import Canary, CanarySpec
 from canary.api.status import Verdict
 from canary.api.traffic import Split
+from canary.rollout.facts import Undecided
 
 NOW = timedelta(0)
 
 
 class Side(StrEnum):
-    """One of the two workloads."""
+    """One of the workloads: the two versions', and the fresh copy of the primary that a canary may be compared with."""
 
     PRIMARY = "primary"
     CANARY = "canary"
+    BASELINE = "baseline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Reading:
         weight: percent of requests that the canary must have for it.
         verdict: what is said instead of judging the value.
         message: the verdict in words.
+        others: the numbers of further series.
+        requests: how many it is taken over; None for as many as are needed.
     """
 
     value: float | None = None
@@ -41,6 +45,8 @@ class Reading:
     side: Side | None = None
     verdict: Verdict | None = None
     message: str = ""
+    others: tuple[float, ...] = ()
+    requests: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class Reply:
         start: from when on, since the start of the scenario.
         end: until when; None is for good.
         message: its reason when it does not approve.
+        undecided: why it says neither yes nor no, as gates may; None where it does.
     """
 
     approved: bool
@@ -83,6 +90,7 @@ class Reply:
     start: timedelta = NOW
     end: timedelta | None = None
     message: str = "unexpected status 403"
+    undecided: Undecided | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +245,9 @@ class Scenario:
         astray: when requests of the canary's share go to the primary.
         weighted: whether the router can divide traffic by weight.
         in_place: whether the target is rolled out pod by pod, without a primary, as a StatefulSet is.
+        resumes: whether somebody resumes a rollout at once whose step waits for a person.
         replicas: what the target is scaled to at the start.
+        baseline_after: how long a baseline's pods take until they are ready; None is never.
         matching: percent of requests that the spec's `match` fits, where the canary gets those only.
         limit: when the story ends, if it is not over before.
         start: the time at its start.
@@ -260,7 +270,9 @@ class Scenario:
     astray: tuple[Window, ...] = ()
     weighted: bool = True
     in_place: bool = False
+    resumes: bool = False
     replicas: int = 2
+    baseline_after: timedelta | None = timedelta(seconds=5)
     matching: int = 10
     limit: timedelta = timedelta(days=1)
     start: datetime = datetime(2026, 1, 1, tzinfo=UTC)

@@ -223,4 +223,4 @@ class StatefulSet:
 
     def observe(self, now: datetime) -> Workload:
         """What a controller sees of it."""
-        return Workload(self.revision, self.readiness(now))
+        return Workload(self.revision, self.readiness(now), images={"app": f"app:{self.revision}"})

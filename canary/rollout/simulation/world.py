@@ -19,18 +19,19 @@ from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT
 from canary.rollout.decide import AT_WORK, decide
 from canary.rollout.decision import Action, Decision
 from canary.rollout.deletion import FINALIZER
-from canary.rollout.facts import Answer, Facts, MetricQuestion, Question, TrafficQuestion
+from canary.rollout.facts import Answer, BudgetQuestion, Facts, MetricQuestion, Question, TrafficQuestion
 from canary.rollout.refusals import Refusals
-from canary.rollout.simulation.apiserver import hear, permit, reach, unseen
+from canary.rollout.simulation.apiserver import collect, hear, permit, reach, unseen
 from canary.rollout.simulation.arrivals import Arrivals
 from canary.rollout.simulation.audience import Audience
 from canary.rollout.simulation.cluster import Cluster, Refused
 from canary.rollout.simulation.failures import Conflict, Crash, Denied, NotSettlingError, Unavailable
 from canary.rollout.simulation.questions import Questions
 from canary.rollout.simulation.recorder import Told, entry, post_rollout
-from canary.rollout.simulation.responders import Since, answer, loaded
+from canary.rollout.simulation.responders import Since, ample, answer, loaded
 from canary.rollout.simulation.scenario import Annotate, Change, Delete, Edit, Scenario, SetClock, Side
 from canary.rollout.simulation.timeline import Entry, Timeline
+from canary.rollout.simulation.voters import annotated, cleared, voted
 
 MOST_PASSES = 30
 """Passes at one moment; a rollout that needs more would never settle."""
@@ -89,8 +90,7 @@ class World:
             if (workload := other.cluster.side(side)) is not None:
                 workload.scenario = scenario
         other.entries, other.served = list(self.entries), dict(self.served)
-        later = (each for each in scenario.changes if scenario.start + each.at > self.now)
-        changes = sorted(later, key=lambda each: each.at)
+        changes = sorted((x for x in scenario.changes if scenario.start + x.at > self.now), key=lambda each: each.at)
         vars(other).update(_questions=copy.copy(self._questions), _changes=changes, _since=dict(self._since))
         vars(other).update(_refusals=copy.copy(self._refusals), audience=copy.copy(self.audience))
         return other
@@ -170,6 +170,7 @@ class World:
         """
         for _ in range(MOST_PASSES):
             self._questions.receive(self.now, self.answer)
+            self.canary = voted(self.scenario, self.canary, self.now - self.scenario.start)
             if self.gone or not self.pass_once():
                 return
         msg = f"{MOST_PASSES} passes at {self.now - self.scenario.start}: {self.entries[-1].reason}"
@@ -178,8 +179,7 @@ class World:
     def pass_once(self) -> bool:
         """Observe, decide, act, record: once. Whether the next pass is due at once."""
         self.passes += 1
-        canary, version = self.canary, self._version
-        facts = self.facts()
+        canary, version, facts = self.canary, self._version, self.facts()
         decision = decide(canary, facts)
         self._refusals.heed(canary, decision, facts.now)
         try:
@@ -237,7 +237,9 @@ class World:
             settle=self.scenario.settle,
             unsettled="the gateway has not yet seen the route" if taken is not None and now < taken else "",
             caught_up=taken + self.clock if taken is not None and now >= taken else None,
-            left=cluster.former.canary if cluster.former is not None else 0,
+            left=cluster.former.canary + cluster.former.baseline if cluster.former is not None else 0,
+            baseline=cluster.observe_baseline(now),
+            baseline_left=cluster.baseline is not None,
             partitions=cluster.partitions(now),
             weighted=self.scenario.weighted,
             countable=self.scenario.requests > 0,
@@ -256,6 +258,8 @@ class World:
 
     def answer(self, question: Question) -> Answer:
         """What the outside world says to a question now."""
+        if isinstance(question, BudgetQuestion):
+            return ample(self.canary, self.now)
         if isinstance(question, TrafficQuestion):
             return self.arrivals.answer(question.since - self.clock, self.now, self.canary.analysis_interval)
         side = Side.PRIMARY if isinstance(question, MetricQuestion) and question.primary else Side.CANARY
@@ -277,8 +281,7 @@ class World:
 
     def restart(self) -> None:
         """Another controller takes over: what was asked is lost."""
-        self._questions = Questions()
-        self._refusals = Refusals()
+        self._questions, self._refusals = Questions(), Refusals()
         self.audience.told = 0
         self._wake = self.now
         self._note("the controller starts")
@@ -294,9 +297,7 @@ class World:
                 metadata = self.canary.metadata.replace(generation=self.canary.metadata.generation + 1)
                 self._touch(self.canary.replace(spec=spec, metadata=metadata))
             case Annotate(key, value):
-                metadata = self.canary.metadata
-                metadata = metadata.replace(annotations={**metadata.annotations, key: value})
-                self._touch(self.canary.replace(metadata=metadata))
+                self._touch(annotated(self.canary, {**self.canary.metadata.annotations, key: value}))
             case Delete():
                 self._delete()
             case SetClock(by):
@@ -320,8 +321,8 @@ class World:
     def _collect(self) -> None:
         """What belongs to a Canary goes with it."""
         self.gone = self.canary.metadata.deletion_timestamp is not None and not self.cluster.finalizer
-        if self.gone and not self.cluster.orphaned and self.cluster.version_services:
-            self.cluster.primary = None
+        if self.gone:
+            collect(self.cluster)
 
     def _find_problems(self) -> tuple[Problem, ...]:
         generation = self.canary.metadata.generation
@@ -350,6 +351,7 @@ class World:
         self.before_action(action, index)
         permit(self.scenario, self.cluster, action, self.now)
         changed = self.cluster.do(action, self.now)
+        self.canary = cleared(self.canary, action)
         self.after_action(action, wrote=changed)
         held = (FINALIZER,) if self.cluster.finalizer else ()
         if held != self.canary.metadata.finalizers:

@@ -33,9 +33,17 @@ def further(*ports: Changes, **fields: Any) -> Changes:
 
 HTTP_ROUTE = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "name": "x"}
 CONFIG_REFS = [{"kind": "Secret", "name": "x", "mode": mode} for mode in ("follow", "ignore")]
+HOOK = "spec.analysis.webhooks.0"
+HEADERS, SECRET_REF = "spec.analysis.webhooks.0.headers", "spec.analysis.webhooks.0.secretRef"
 RANGE = "spec.analysis.metrics.0.thresholdRange"
 COUNTED: Changes = {"spec.analysis.stepWeight": 0, "spec.analysis.maxWeight": 0}
 """Without what shifts weights."""
+
+
+def people(own: Changes | None = None, **approval: Any) -> Changes:
+    """A webhook of which people say yes or no."""
+    return {"name": "qa", "type": "confirm-promotion", "gate": {"approval": approval}, **(own or {})}
+
 
 BAD: list[tuple[str, Changes, str, str]] = [
     ("kubernetes", {"spec.targetRef.name": ""}, "spec.targetRef.name", "name the workload"),
@@ -198,6 +206,61 @@ BAD: list[tuple[str, Changes, str, str]] = [
     ("traefik", {"spec.analysis.webhooks.0.url": "http://x:p/"}, "spec.analysis.webhooks[0].url", "http://"),
     ("traefik", {"spec.analysis.webhooks.0.timeout": "0s"}, "spec.analysis.webhooks[0].timeout", "10s"),
     ("traefik", {"spec.analysis.webhooks.0.retries": -1}, "spec.analysis.webhooks[0].retries", "0 or more"),
+    ("traefik", {HEADERS: {"X Team": ["a"]}}, "spec.analysis.webhooks[0].headers", "X-Team"),
+    ("traefik", {HEADERS: {"Webhook-Id": ["a"]}}, "spec.analysis.webhooks[0].headers.Webhook-Id", "take it out"),
+    ("traefik", {HEADERS: {"te": ["a"]}}, "spec.analysis.webhooks[0].headers.te", "take it out"),
+    ("traefik", {HEADERS: {"X-Team": ["a", "b\nc"]}}, "spec.analysis.webhooks[0].headers.X-Team", "on one line"),
+    (
+        "traefik",
+        {HOOK: {"name": "x", "gate": {"job": {}}, "url": "http://x.test/"}},
+        "spec.analysis.webhooks[0].url",
+        "take out url, or gate",
+    ),
+    ("traefik", {HOOK: {"name": "x", "gate": {}}}, "spec.analysis.webhooks[0].gate", "set one of job"),
+    ("traefik", {HOOK: people({"type": "rollout"})}, "spec.analysis.webhooks[0].gate.approval", "confirm-promotion"),
+    ("traefik", {HOOK: people({"timeout": "1h"})}, "spec.analysis.webhooks[0].timeout", "gate.approval.timeout"),
+    *(
+        ("traefik", {HOOK: people(**approval)}, f"spec.analysis.webhooks[0].gate.approval.{field}", remedy)
+        for approval, field, remedy in (
+            ({"approvers": ["a", "a"]}, "approvers", "each name once"),
+            ({"approvers": ["a", ""]}, "approvers", "each name once"),
+            ({"approvers": ["a"], "minApprovals": 2}, "minApprovals", "name more approvers"),
+            ({"minApprovals": 0}, "minApprovals", "1 or more"),
+            ({"minApprovals": 21}, "minApprovals", "20 or less"),
+            ({"timeout": "0s"}, "timeout", "24h"),
+            ({"timeout": "9000h"}, "timeout", "8760h"),
+            ({"onTimeout": "approve"}, "onTimeout", "write timeout"),
+        )
+    ),
+    (
+        "traefik",
+        {HOOK: {"name": "x", "gate": {"job": {}}, "headers": {"X-Team": ["a"]}}},
+        "spec.analysis.webhooks[0].headers",
+        "take it out",
+    ),
+    (
+        "traefik",
+        {HOOK: {"name": "x", "gate": {"job": {}}, "retries": 2}},
+        "spec.analysis.webhooks[0].retries",
+        "take it out",
+    ),
+    *(
+        (
+            "traefik",
+            {HOOK: {"name": "x", "type": kind, "gate": {"job": {}}}},
+            "spec.analysis.webhooks[0].gate",
+            "set url, or",
+        )
+        for kind in ("rollback", "post-rollout", "event")
+    ),
+    (
+        "traefik",
+        {HOOK: {"name": "x", "gate": {"job": {}}}, "spec.analysis.webhooks.1": {"name": "x", "gate": {"job": {}}}},
+        "spec.analysis.webhooks[1].name",
+        "that no other has",
+    ),
+    ("traefik", {HOOK: people(), "spec.analysis.webhooks.1": people()}, "spec.analysis.webhooks[1].name", "no other"),
+    ("traefik", {SECRET_REF: {"name": ""}}, "spec.analysis.webhooks[0].secretRef.name", "name the Secret"),
     (
         "traefik",
         {"spec.analysis.alerts": [{"name": "x", "providerRef": {"name": ""}}]},
@@ -286,8 +349,10 @@ GOOD: list[tuple[str, Changes]] = [
     ("traefik", {RANGE: {"min": 1, "max": 1}}),
     ("traefik", {RANGE: {"max": 1}}),
     ("traefik", {"spec.analysis.webhooks.1.name": "load-test"}),
+    ("traefik", {HOOK: {"name": "x", "gate": {"job": {}}}}),
     ("traefik", {"spec.analysis.webhooks.0.url": "HTTPS://user:secret@loadtester.test:8443/x?y=z"}),
     ("traefik", {"spec.analysis.webhooks.0.url": "http://[::1]:8080/"}),
+    ("traefik", {HEADERS: {"X-Team": ["a", "b"]}, SECRET_REF: {"name": "keys"}}),
     ("traefik", {"spec.analysis.sessionAffinity": {"cookieName": "a", "primaryCookieName": "b"}}),
     ("traefik", {"spec.analysis.sessionAffinity": {"cookieName": "a"}}),
 ]

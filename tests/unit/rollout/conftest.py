@@ -16,7 +16,7 @@ METRICS = [
 def _canary(*, spec: Mapping[str, Any] | None = None, **analysis: Any) -> Canary:
     """A Canary of stepWeight 10 up to 50 with an interval of a minute; arguments change fields of the analysis."""
     given: dict[str, Any] = {"interval": "1m", "threshold": 2, "metrics": METRICS, **analysis}
-    if not {"iterations", "stepWeights"} & given.keys():
+    if not {"iterations", "stepWeights", "steps"} & given.keys():
         given = {"stepWeight": 10, "maxWeight": 50, **given}
     return parse_canary(
         {

@@ -92,3 +92,12 @@ CLOSED = (Reply(approved=False, end=timedelta(seconds=250)),)
 def gated(kind: str) -> dict[str, Any]:
     """An analysis that waits for a hook of this type."""
     return {**ONCE, "webhooks": [{"name": "gate", "type": kind, "url": "http://l.test/"}]}
+
+
+SILENT = (Reply(approved=False),)
+
+
+def asked(kind: str, **approval: Any) -> dict[str, Any]:
+    """An analysis that waits for two people of three."""
+    people = {"approvers": ["alice", "bob", "eve"], "minApprovals": 2, **approval}
+    return {**ONCE, "webhooks": [{"name": "gate", "type": kind, "gate": {"approval": people}}]}

@@ -93,7 +93,7 @@ class Revisions(Cluster):
 
     def shares(self, now: datetime) -> Mapping[Side, float]:
         promoted = self.traffic.get(self.primary.revision, 0) / 100 if self.primary is not None else 0.0
-        return {Side.CANARY: 1 - promoted, Side.PRIMARY: promoted}
+        return {Side.CANARY: 1 - promoted, Side.PRIMARY: promoted, Side.BASELINE: 0.0}
 
     def reaching(self, now: datetime) -> Mapping[Side, float]:
         return self.shares(now)

@@ -32,6 +32,7 @@ from canary.rollout.simulation import (
     Version,
 )
 from canary.rollout.simulation.statefulset import StatefulSet
+from tests.unit.rollout.any_order import GO_ON, orders
 
 Make = Callable[..., Canary]
 Story = Callable[..., Scenario]
@@ -71,7 +72,7 @@ def specified(make: Make, analysis: dict[str, Any], **spec: Any) -> Canary:
 
 @st.composite
 def changes(draw: st.DrawFn, make: Make) -> Change:
-    kind = draw(st.integers(0, 9))
+    kind = draw(st.integers(0, 10))
     if kind <= 2:
         return Deploy(draw(st.sampled_from(["v1", "v2", "v3"])))
     if kind <= 4:
@@ -85,7 +86,7 @@ def changes(draw: st.DrawFn, make: Make) -> Change:
         return SetClock(timedelta(seconds=draw(st.sampled_from([-4000, -90, -1, 1, 90, 4000]))))
     if kind == 8:
         return Scale(Side.CANARY, draw(st.sampled_from([0, 1, 2, 5])))
-    return Remove(Side.CANARY)
+    return draw(orders) if kind == 9 else Remove(Side.CANARY)
 
 
 @st.composite
@@ -117,7 +118,7 @@ def test_every_rollout_ends_and_no_pod_is_left_of_what_failed(canary: Make, stor
     """
     scenario = data.draw(stories(canary, story))
     good = specified(canary, {**data.draw(analyses), "onFailure": "rollback"}).spec
-    end: list[Change] = [Edit(good), Scale(Side.CANARY, 3), Deploy("v9"), Kill(Side.CANARY, timedelta(0))]
+    end: list[Change] = [GO_ON, Edit(good), Scale(Side.CANARY, 3), Deploy("v9"), Kill(Side.CANARY, timedelta(0))]
     world = PodWorld(replace(scenario, changes=(*scenario.changes, *(Scheduled(TROUBLE, change) for change in end))))
     line = world.run()
 

@@ -10,7 +10,7 @@ import pytest
 from canary.api.analysis import HookType
 from canary.api.canary import Canary
 from canary.api.partitions import NO_POD
-from canary.api.status import Phase
+from canary.api.status import Outcome, Phase
 from canary.api.traffic import Split
 from canary.rollout.decision import Ending
 from canary.rollout.simulation import (
@@ -275,7 +275,7 @@ class TestBack:
         played = play(V2, fields=fields, webhooks=[hook("rollback")], spec={"progressDeadlineSeconds": 3600})
 
         assert played.pods == "v1 v1 v1"
-        assert played.line.status.message == "manual webhook invoked"
+        assert played.line.status.message == "manual webhook invoked: hook"
 
     def test_held_pods_stay_until_another_try_is_asked_for(self, play: Play) -> None:
         held = play(V2, fields={"versions": BAD, "limit": timedelta(hours=1)}, threshold=1, onFailure="hold")
@@ -336,6 +336,9 @@ class TestWhatElseHappens:
 
         assert played.pods == "v2 v2 v2"
         assert (played.line.status.phase, played.line.status.reason) == (Phase.SUCCEEDED, "NoWayBack")
+        (entry,) = played.line.status.history
+        assert entry.outcome is Outcome.PROMOTED_UNCHECKED
+        assert "; all pods of app.prod run the revision that failed" in entry.cause
 
     def test_a_suspended_rollout_stands_still_and_goes_on(self, play: Play, canary: Make) -> None:
         suspended = specified(canary, {"suspend": True}).spec

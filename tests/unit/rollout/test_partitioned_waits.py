@@ -136,4 +136,4 @@ def test_a_rollback_hook_is_asked_before_the_first_pod_is_updated(canary: Make, 
 
     assert len(asked) == 1
     assert decision.status.phase is Phase.FAILED
-    assert decision.status.message == "manual webhook invoked"
+    assert decision.status.message == "manual webhook invoked: hook"

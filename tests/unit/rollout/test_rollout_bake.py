@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -208,7 +209,7 @@ class TestBad:
         world.scenario = world.cluster.scenario = story(
             world.canary, versions={"v1": Version(fits_primary=False), "v2": turning_bad()}
         )
-        for side in Side:
+        for side in (Side.PRIMARY, Side.CANARY):
             workload = world.cluster.side(side)
             assert workload is not None
             workload.scenario = world.scenario
@@ -395,3 +396,46 @@ class TestSuperseded:
 
         assert line.status.phase is Phase.SUCCEEDED
         assert line.weights[-1] == 0
+
+
+GATED: dict[str, Any] = {
+    **QUICK,
+    "webhooks": [{"name": "qa", "type": "confirm-rollout", "url": "http://gate.test/"}],
+}
+
+
+class TestWhileTheNextOneWaits:
+    """What serves everybody is looked at to its end, whatever a newer revision waits for."""
+
+    def closed_for_v3(self, story: Story, made: Canary, **more: Any) -> SafeWorld:
+        replies = (Reply(approved=False, start=timedelta(seconds=250)),)
+        return SafeWorld(story(made, V2, (250, Deploy("v3")), replies=replies, latency=AT_ONCE, **more))
+
+    def test_a_version_that_turns_bad_is_put_back_though_the_next_waits_for_approval(
+        self, canary: Make, story: Story
+    ) -> None:
+        world = self.closed_for_v3(story, canary(**GATED), versions={"v2": turning_bad(200)})
+        line = world.run(timedelta(hours=1))
+        assert primary_of(world) == "v1"
+        assert (line.status.phase, line.status.reason) == (Phase.WAITING, "WaitingForApproval")
+        assert line.status.rollout is not None
+        assert line.status.rollout.revision == "v3"
+        assert [(each.revision, each.outcome.value) for each in line.status.history] == [("v2", "BakeFailed")]
+
+    def test_its_bake_ends_as_ever_and_the_next_one_waits_on(self, canary: Make, story: Story) -> None:
+        world = self.closed_for_v3(story, canary(**GATED))
+        line = world.run(timedelta(hours=1))
+        assert line.status.bake is None
+        assert (line.status.phase, line.status.message.partition(":")[0]) == (Phase.WAITING, "qa")
+        told = [event.message for entry in line.entries for event in entry.events]
+        assert told.count("Bake of app.prod completed") == 1
+
+    @pytest.mark.field("status.bake.lastCheckTime")
+    def test_both_are_asked_at_their_own_intervals(self, canary: Make, story: Story) -> None:
+        """Neither look puts the other off, and nothing is looked at more often for there being two."""
+        world = self.closed_for_v3(story, canary(**GATED))
+        line = world.run(timedelta(minutes=11))
+        seconds = [each.at.total_seconds() for each in line.entries if each.reason.startswith("the promoted version:")]
+        assert [later - earlier for earlier, later in pairwise(seconds)] == [60.0] * (len(seconds) - 1)
+        assert len(seconds) >= 7
+        assert line.passes < 100

@@ -12,7 +12,7 @@ from canary.rollout.decision import Ending
 from canary.rollout.simulation import Deploy, Kill, Reading, SafeWorld, Scenario, Side, Timeline, Version, Window
 
 V2 = (60, Deploy("v2"))
-RATE = "request-success-rate"
+RATE, DURATION = "request-success-rate", "request-duration"
 SECOND = timedelta(seconds=1)
 
 Make = Callable[..., Canary]
@@ -125,6 +125,44 @@ def test_other_metrics_are_judged_beside(canary: Make, play: Play) -> None:
 
     assert line.endings == (Ending.FAILED,)
     assert line.weights == (0, 10, 0)
+
+
+def timed(**fields: Any) -> dict[str, Any]:
+    return {"metrics": [{"name": DURATION, "compareTo": "primary", **fields}]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "milliseconds", "ending"),
+    [
+        ({}, 90, Ending.PROMOTED),
+        ({}, 300, Ending.FAILED),
+        ({"thresholdRange": {"max": 500}}, 300, Ending.PROMOTED),
+        ({"thresholdRange": {"max": 500}}, 600, Ending.FAILED),
+    ],
+)
+def test_a_version_that_is_slower_goes_at_once_and_is_told_with_the_bound(
+    canary: Make, play: Play, fields: dict[str, Any], milliseconds: float, ending: Ending
+) -> None:
+    slow = {"v2": Version(readings=(Reading(milliseconds, DURATION),))}
+    line = play(canary(**timed(**fields)), V2, versions=slow)
+
+    assert line.endings == (ending,)
+    (check,) = line.status.checks
+    assert (check.name, check.value) == (DURATION, 100.0 if ending is Ending.FAILED else 0.0)
+    assert check.threshold == "primary 0 and 0.1"
+    bound = 500 if fields else 100
+    assert f"{DURATION} above {bound} ms {check.value:g} % (" in check.message
+
+
+def test_errors_and_latency_share_one_promise(canary: Make, play: Play) -> None:
+    both = [*compared(tolerance=1)["metrics"], *timed(tolerance=1)["metrics"]]
+    line = play(canary(metrics=both, advance="onEvidence"), V2)
+
+    assert line.endings == (Ending.PROMOTED,)
+    assert {(each.name, each.verdict) for each in line.status.checks} == {
+        (RATE, Verdict.PASS),
+        (DURATION, Verdict.PASS),
+    }
 
 
 def test_a_promoted_version_has_nobody_to_be_compared_with(canary: Make, play: Play) -> None:

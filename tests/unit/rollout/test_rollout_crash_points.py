@@ -12,6 +12,7 @@ import pytest
 
 from canary.api.canary import Canary
 from canary.api.traffic import Split
+from canary.rollout.facts import Undecided
 from canary.rollout.simulation import (
     Annotate,
     Conflict,
@@ -39,9 +40,11 @@ from tests.unit.rollout.faulty_world import (
     NEVER,
     ONCE,
     QUICK,
+    SILENT,
     V2,
     FaultyWorld,
     Recording,
+    asked,
     gated,
 )
 
@@ -64,6 +67,13 @@ def end_of(world: SafeWorld) -> dict[str, Any]:
         "orphaned": cluster.orphaned,
         "promoted": status.last_promoted_spec,
         "applied": status.last_applied_spec,
+        "under way": status.rollout and (status.rollout.revision, status.rollout.highest_weight),
+        "history": [(each.revision, each.outcome, each.highest_weight) for each in status.history],
+        "approved": [
+            (gate.gate, gate.state, [vote.by for vote in gate.votes])
+            for each in status.history
+            for gate in each.approvals
+        ],
         **{side: workload and (workload.revision, workload.desired) for side, workload in sides.items()},
         "in place": cluster.partitions(world.now),
         "runs": cluster.target and cluster.target.ready_by_revision(world.now),
@@ -81,6 +91,14 @@ def faults(recording: Recording) -> Iterator[tuple[int, type[Exception]]]:
 MATCH = [{"headers": {"x-canary": {"exact": "yes"}}}]
 TURNING = {"v2": Version(readings=(Reading(1.0, side=Side.PRIMARY, after=timedelta(seconds=100)),))}
 REVERT = {"revertOnDeletion": True}
+GATES: list[dict[str, Any]] = [
+    {"name": kind, "type": kind, "timeout": "1h", "gate": {"trivy": {}}}
+    for kind in ("pre-rollout", "rollout", "confirm-promotion")
+]
+
+
+def undecided(why: Undecided, end: float) -> Reply:
+    return Reply(approved=False, message="to come", undecided=why, end=timedelta(seconds=end))
 
 
 # Analysis, changes, and what else the scenario has.
@@ -88,9 +106,23 @@ SCENARIOS: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
     "good": (QUICK, (V2,), {}),
     "bad": ({**QUICK, "threshold": 1}, (V2,), {"versions": BAD}),
     "bad twice": (QUICK, (V2,), {"versions": BAD}),
+    "gates that run": ({**QUICK, "webhooks": [*GATES]}, (V2,), {"replies": (undecided(Undecided.WAITING, 200),)}),
+    "gates that can't be asked": (
+        {**QUICK, "webhooks": [*GATES]},
+        (V2,),
+        {"replies": (undecided(Undecided.UNAVAILABLE, 200),)},
+    ),
     "never ready": (ONCE, (V2,), {"versions": NEVER}),
     "superseded": (QUICK, (V2, (140, Deploy("v3"))), {}),
     "superseded in promotion": (QUICK, (V2, (187, Deploy("v3"))), {}),
+    "aborted": (QUICK, (V2, (140, Annotate("flagger.app/order", "abort by=mia"))), {}),
+    "promoted by order": (QUICK, (V2, (70, Annotate("flagger.app/order", "promote by=mia"))), {}),
+    "begun anew by order": (QUICK, (V2, (140, Annotate("flagger.app/order", "restart by=mia"))), {}),
+    "paused": (
+        QUICK,
+        (V2, (140, Annotate("flagger.app/pause", "by mia")), (400, Annotate("flagger.app/pause", ""))),
+        {},
+    ),
     "reverted": (QUICK, (V2, (140, Deploy("v1"))), {}),
     "blue/green": ({"iterations": 2}, (V2,), {}),
     "blue/green without weights": ({"iterations": 2}, (V2,), {"weighted": False}),
@@ -127,6 +159,13 @@ SCENARIOS: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
     "confirm-rollout": (gated("confirm-rollout"), (V2,), {"replies": CLOSED}),
     "confirm-traffic-increase": (gated("confirm-traffic-increase"), (V2,), {"replies": CLOSED}),
     "confirm-promotion": (gated("confirm-promotion"), (V2,), {"replies": CLOSED}),
+    "people before each step": (asked("confirm-traffic-increase"), (V2,), {}),
+    "people who don't answer": (asked("confirm-promotion", timeout="3m"), (V2,), {"replies": SILENT}),
+    "people who don't answer before it starts": (
+        asked("confirm-rollout", timeout="3m", onTimeout="approve"),
+        (V2,),
+        {"replies": SILENT},
+    ),
     "rollback hook": (gated("rollback"), (V2,), {"replies": (Reply(approved=True, start=timedelta(seconds=130)),)}),
     "metrics down": (ONCE, (V2,), {"metrics_down": (Window(timedelta(seconds=100), timedelta(seconds=300)),)}),
     "canary dies": ({**ONCE, "threshold": 3}, (V2, (100, Kill(Side.CANARY))), {}),
@@ -170,6 +209,51 @@ SCENARIOS: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
     ),
 }
 
+BESIDE: dict[str, Any] = {**QUICK, "metrics": [{"name": "request-success-rate", "compareTo": "baseline"}]}
+
+SCENARIOS |= {
+    "beside a baseline": (BESIDE, (V2,), {}),
+    "beside a baseline, bad": ({**BESIDE, "threshold": 1}, (V2,), {"versions": BAD}),
+    "beside a baseline, superseded": (BESIDE, (V2, (140, Deploy("v3"))), {}),
+    "beside a baseline that dies": (BESIDE, (V2, (100, Kill(Side.BASELINE, timedelta(seconds=20)))), {}),
+    "beside a baseline that is not ready": (BESIDE, (V2,), {"baseline_after": None}),
+    "beside a baseline, deleted": (BESIDE, (V2, (140, Delete())), {}),
+    "beside a baseline, deleted with revert": ({**BESIDE, "spec": REVERT}, (V2, (140, Delete())), {}),
+    "beside a baseline, target removed": (BESIDE, (V2, (140, Remove(Side.CANARY))), {}),
+    "beside a baseline, aborted": (BESIDE, (V2, (140, Annotate("flagger.app/order", "abort by=mia"))), {}),
+}
+
+WRITTEN: dict[str, Any] = {
+    "steps": [
+        {"scale": {"replicas": 2}},
+        {"header": {"match": MATCH}},
+        {"pause": {}},
+        {"weight": 30},
+        {"scale": {"matchTraffic": True}},
+        {"pause": {"duration": "90s"}},
+        {"gate": {"name": "qa"}},
+        {"header": {}},
+        {"weight": 60},
+        {"analysis": {"looks": 2}},
+    ],
+    "webhooks": [{"name": "qa", "type": "confirm-traffic-increase", "url": "http://l.test/"}],
+    "threshold": 1,
+}
+GO_ON = (180, Annotate("flagger.app/order", "resume revision=v2 by=mia"))
+FOUR: dict[str, Any] = {"replicas": 4}
+
+SCENARIOS |= {
+    "written steps": (WRITTEN, (V2, GO_ON), {**FOUR, "replies": (Reply(approved=False, end=timedelta(seconds=400)),)}),
+    "written steps, bad": (WRITTEN, (V2, GO_ON), {**FOUR, "versions": BAD}),
+    "written steps, superseded": (
+        {"steps": [WRITTEN["steps"][1], *WRITTEN["steps"][5:6], {"weight": 60}]},
+        (V2, (160, Deploy("v3"))),
+        FOUR,
+    ),
+    "written steps, aborted": (WRITTEN, (V2, (300, Annotate("flagger.app/order", "abort by=mia"))), FOUR),
+    "written steps, mirrored": ({"steps": [{"mirror": {"weight": 50}}, {"pause": {"duration": "90s"}}]}, (V2,), FOUR),
+}
+
 IN_PLACE = {"targetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "app"}, "service": {}}
 PODS: dict[str, Any] = {"in_place": True, "replicas": 3}
 EACH: dict[str, Any] = {"stepWeight": 1, "maxWeight": 100, "spec": IN_PLACE}
@@ -201,6 +285,7 @@ SCENARIOS |= {
         (V2, (900, Deploy("v3"))),
         {**PODS, **LOST, "replicas": 3},
     ),
+    "pods with people": ({**EACH, **asked("confirm-traffic-increase")}, (V2,), PODS),
     "pods deleted": (EACH, (V2, (140, Delete())), PODS),
     "pods deleted with revert": ({**EACH, "spec": {**IN_PLACE, **REVERT}}, (V2, (140, Delete())), PODS),
     "pods deleted at rest": (EACH, (V2, (600, Delete())), PODS),

@@ -43,6 +43,7 @@ edits: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "heldSince": times,
         "trafficRemovedTime": times,
         "analysisStartTime": times,
+        "rolloutStartTime": times,
         "lastTransitionTime": times,
         "reason": st.sampled_from(["Analysing", "WaitingForPods", "RollingBack", "NoData", "Held", "Suspended", 5]),
     },

@@ -30,6 +30,7 @@ from canary.rollout.simulation import (
     Version,
     Window,
 )
+from canary.rollout.status_conditions import hindered
 
 Make = Callable[..., Canary]
 Play = Callable[..., Timeline]
@@ -79,7 +80,7 @@ class TestRefused:
         at_failure = [message for at, message in told(line) if at == failed.total_seconds()]
         assert any("Failed checks threshold reached" in each for each in at_failure)
         assert any("Canary is stalled while the new version has 20 % of the traffic" in each for each in at_failure)
-        assert line.status.condition("Stalled") is None
+        assert hindered(line.status) is None
 
     def test_a_step_that_is_refused_waits_and_is_looked_at_meanwhile(self, canary: Make, play: Play) -> None:
         """A version that turns bad while its next step is refused is taken back by its checks, not by the deadline."""
@@ -100,7 +101,7 @@ class TestRefused:
         line = play(canary(), V2, denied=denied(100, 250, "Route"))
 
         assert line.status.phase is Phase.SUCCEEDED
-        assert line.status.condition("Stalled") is None
+        assert hindered(line.status) is None
 
     def test_a_promotion_that_is_refused_keeps_its_share_and_calls_people(self, canary: Make, play: Play) -> None:
         line = play(canary(), V2, denied=denied(100, 5000, "CopyToPrimary"), limit=LONG)
@@ -184,7 +185,7 @@ class TestPodless:
         )
         assert sum(self.QUOTA in each for each in line.events) == 1
         assert line.status.phase is Phase.FAILED
-        assert line.status.condition("Stalled") is None
+        assert hindered(line.status) is None
 
     def test_a_primary_that_gets_none_is_told_at_initialization(self, canary: Make, story: Story) -> None:
         versions = {"v1": Version(ready_after=None, refused=self.QUOTA)}
@@ -230,7 +231,7 @@ class TestUnseen:
         line = play(canary(), V2, blind=(Blind("secrets", between(150, 400)),))
 
         assert line.status.phase is Phase.SUCCEEDED
-        assert line.status.condition("Stalled") is None
+        assert hindered(line.status) is None
 
     def test_pods_that_can_not_be_seen_are_not_given_up_by_the_deadline(self, canary: Make, play: Play) -> None:
         blind = (Blind("deployments", between(70, 900), workload=True),)
@@ -298,9 +299,9 @@ class HearingWorld(SafeWorld):
     def pass_once(self) -> bool:
         again = super().pass_once()
         status, split = self.canary.status, self.cluster.split
-        stalled = status.condition("Stalled") is not None
+        stalled = hindered(status) is not None
         if stalled:
-            message = status.condition("Stalled")
+            message = hindered(status)
             assert message is not None
             events = [each.message for entry in self.entries for each in entry.events]
             pending = [each.message for notice in status.outbox for each in notice.events]
@@ -351,7 +352,7 @@ def test_whatever_is_refused_unseen_or_lost_ends_as_it_would_have(
     assert line.status.canary_weight == 0
     assert world.cluster.split is not None
     assert world.cluster.split.canary == 0
-    assert line.status.condition("Stalled") is None
+    assert hindered(line.status) is None
     if bad:
         assert line.status.phase is Phase.FAILED
     endings = [entry.ending for entry in line.entries if entry.ending is not None]

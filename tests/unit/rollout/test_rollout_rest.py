@@ -26,6 +26,7 @@ from canary.rollout.simulation import (
     Timeline,
     Version,
 )
+from canary.rollout.status_conditions import hindered
 
 V2 = (60, Deploy("v2"))
 MINUTE = timedelta(minutes=1)
@@ -94,7 +95,7 @@ class TestInitialization:
 
         assert "spec.targetRef: the target does not exist; create it" in line.events
         assert line.status.phase is Phase.INITIALIZED
-        assert line.status.condition("Stalled") is None
+        assert hindered(line.status) is None
 
     def test_a_primary_made_again_starts_with_a_pod_though_the_target_sleeps(self, canary: Make, story: Story) -> None:
         world = SafeWorld(story(canary(), (100, Remove(Side.PRIMARY))))
@@ -233,7 +234,7 @@ class TestInvalid:
         line = play(canary(stepWeight=0), (100, Edit(canary().spec)), (200, Deploy("v2")))
 
         assert line.status.phase is Phase.SUCCEEDED
-        assert line.status.condition("Stalled") is None
+        assert hindered(line.status) is None
         assert line.status.observed_generation == 2
 
     def test_a_rollout_under_way_stays_where_it_is_and_goes_on(self, canary: Make, play: Play) -> None:

@@ -13,6 +13,7 @@ from canary.api.status import CanaryStatus, Phase
 from canary.api.traffic import ALL_PRIMARY, Readiness, Split
 from canary.rollout.decide import decide
 from canary.rollout.facts import Facts, Workload
+from canary.rollout.status_conditions import hindered
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -58,7 +59,7 @@ def test_traffic_that_nobody_can_take_back_from_the_canary_is_told_once_and_unti
     again = decide(made.replace(status=first.status), facts(now=NOW + MINUTE))
     assert (again.events, again.alerts) == ((), ())
     mended = decide(made.replace(status=first.status), facts(primary=Workload("v2", READY)))
-    assert mended.status.condition("Stalled") is None
+    assert hindered(mended.status) is None
 
 
 def test_so_is_a_target_that_is_set_back_in_mid_rollout(canary: Make) -> None:
@@ -82,9 +83,9 @@ def test_initialization_that_does_not_get_on_is_told_after_the_deadline(canary: 
     at = decide(made, replace(seen, now=NOW + 5 * MINUTE))
     later = decide(made.replace(status=at.status), replace(seen, now=NOW + 60 * MINUTE))
 
-    assert before.status.condition("Stalled") is None
+    assert hindered(before.status) is None
     assert before.wake == NOW + 5 * MINUTE
-    assert at.status.condition("Stalled") is not None
+    assert hindered(at.status) is not None
     assert len(at.events) == 1
     assert later.events == ()
     assert bool(at.alerts) is in_place, "people are called where two versions serve"
