@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from canary.cli.failures import CommandError
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from _typeshed import SupportsWrite
+
+    from outbound.destinations import Network
 
 _MOST_DIGITS: Final = 12
 MOST_PORT: Final = 65_535
@@ -65,6 +69,17 @@ def address(text: str) -> str:
     return text
 
 
+def networks(text: str) -> "tuple[Network, ...]":
+    """Reads networks and addresses, with commas between them."""
+    from outbound.destinations import network  # noqa: PLC0415 - help has no time for it
+
+    try:
+        return tuple(network(each) for each in text.split(",") if each.strip())
+    except ValueError as error:
+        msg = f"{error}; write networks or addresses, such as 10.0.0.0/8,192.0.2.7"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
 def traffic_provider(text: str) -> str:
     """Reads the name of a traffic provider."""
     from canary.routers.registry import supported  # noqa: PLC0415 - help has no time for it
@@ -73,6 +88,28 @@ def traffic_provider(text: str) -> str:
         msg = f"traffic provider {_quoted(text)} is not supported; write one of {', '.join(supported())}"
         raise argparse.ArgumentTypeError(msg)
     return text
+
+
+def spans(text: str) -> "dict[str, timedelta]":
+    """Durations by the name of a provider; the one without a name is for all others."""
+    from canary.api.durations import REMEDY, parse_duration  # noqa: PLC0415
+    from canary.routers.registry import supported  # noqa: PLC0415
+
+    spans: dict[str, timedelta] = {}
+    for part in (word.strip() for word in text.split(",") if word.strip()):
+        provider, _, span = part.rpartition("=")
+        if provider and provider not in supported():
+            msg = f"traffic provider {provider} is not supported; write one of {', '.join(supported())}"
+            raise argparse.ArgumentTypeError(msg)
+        try:
+            spans[provider] = parse_duration(span)
+        except ValueError as error:
+            msg = f"{error}; {REMEDY}"
+            raise argparse.ArgumentTypeError(msg) from error
+        if spans[provider] < parse_duration("0s"):
+            msg = f"{span} is negative; {REMEDY}"
+            raise argparse.ArgumentTypeError(msg)
+    return spans
 
 
 def annotations_prefix(text: str) -> str:

@@ -17,7 +17,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="try a spec's metric checks on recorded data",
         description="Play rollouts over what Prometheus has recorded, with the controller's own decisions: how often "
         "a healthy time would have been rolled back, by which metric, what thresholds the data supports, and how much "
-        "traffic it takes to tell. Nothing is changed anywhere.",
+        "traffic it takes to tell. Nothing is changed anywhere. Example: canary backtest -f canary.yaml "
+        "--prometheus http://localhost:9090",
         epilog="exit codes: 0 done; 1 more rolled back than --fail-above; 2 something is wrong with what was given, or "
         "with Prometheus, or --fail-above has no rollout to judge",
     )
@@ -54,6 +55,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     told.add_argument("-o", "--output", choices=OUTPUTS, default="table", help="form of the result (default: table)")
     told.add_argument("--picture", type=Path, metavar="FILE", help="write the picture there too")
     told.add_argument("--fail-above", type=_percent, metavar="PERCENT", help="exit with 1 if more are rolled back")
+    told.add_argument("--seed", type=int, default=1, metavar="NUMBER", help="of pretend rollouts (default: 1)")
     told.add_argument("-q", "--quiet", action="store_true", help="show no progress")
 
 

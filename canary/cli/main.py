@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _main([*arguments], lambda: None)
     sys.unraisablehook = _unraisable
     gc.set_threshold(*_GARBAGE)
+    gc.disable()  # until the command's own modules are to be loaded, and `canary run` until those are
     code = _main(sys.argv[1:], _end_quietly)
     _end_quietly()
     return code
@@ -63,7 +64,7 @@ def _main(words: list[str], interrupted: Callable[[], None]) -> int:
         if code == INTERRUPTED:
             interrupted()
         command = error.command if isinstance(error, CommandError) else ""
-        _tell(command or " ".join(["canary", *(word for word in words[:1] if not word.startswith("-"))]), lines)
+        tell(command or " ".join(["canary", *(word for word in words[:1] if not word.startswith("-"))]), lines)
         _give_up_output()
     return code
 
@@ -83,6 +84,7 @@ def _run(words: list[str]) -> int:
         options = parse(words)
     except SystemExit as shown:  # help, or the version
         return shown.code if isinstance(shown.code, int) else DONE
+    gc.enable()
     code: int = options.run(options)
     return code
 
@@ -117,7 +119,7 @@ def _named(filename: object) -> bool:
     return isinstance(filename, str | bytes | os.PathLike) and bool(filename)
 
 
-def _tell(command: str, lines: Sequence[str]) -> None:
+def tell(command: str, lines: Sequence[str]) -> None:
     """Say it on standard error, as long as somebody can be told."""
     try:
         for line in lines:

@@ -6,7 +6,23 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from canary.cli import backtest_command, rehearse_command, run_command, sandbox_command
+from canary.cli import (
+    backtest_command,
+    cluster_commands,
+    completion_command,
+    convert_command,
+    diff_command,
+    gate_commands,
+    init_command,
+    lint_command,
+    order_commands,
+    rehearse_command,
+    report_command,
+    run_command,
+    sandbox_command,
+    undo_command,
+    wait_command,
+)
 from canary.cli.arguments import Parser
 from canary.cli.failures import CommandError
 
@@ -26,7 +42,23 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"canary {version('canary-controller')}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for command in (run_command, rehearse_command, backtest_command, sandbox_command):
+    for command in (
+        run_command,
+        cluster_commands,
+        order_commands,
+        undo_command,
+        gate_commands,
+        wait_command,
+        report_command,
+        diff_command,
+        init_command,
+        convert_command,
+        lint_command,
+        rehearse_command,
+        backtest_command,
+        sandbox_command,
+        completion_command,
+    ):
         command.add(commands)
     options, unknown = parser.parse_known_args(double_dashes(words))
     if unknown:

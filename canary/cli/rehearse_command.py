@@ -26,7 +26,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "rehearse",
         help="see what a rollout will do, before it does it",
         description="Play rollouts of Canaries in virtual time: the real decisions, with no cluster. "
-        "Exit code 0: as expected; 1: otherwise than expected; 2: a spec can't run, or a file can't be used.",
+        "Example: canary rehearse -f canary.yaml",
+        epilog="exit codes: 0 as expected; 1 otherwise than expected; 2 a spec can't run, or a file can't be used",
     )
     parser.set_defaults(run=run)
     parser.add_argument(

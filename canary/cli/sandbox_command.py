@@ -29,7 +29,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "sandbox",
         help="run a cluster on this machine, to try things on",
         description="A real Kubernetes control plane, pods as processes, Traefik, Prometheus, the load tester and the"
-        " controller on this machine, in a network of their own. Linux only; no root, no containers.",
+        " controller on this machine, in a network of their own. Linux only; no root, no containers."
+        " Example: canary sandbox demo",
         epilog="exit codes: 0 done; 1 no sandbox runs, or it could not be started; 2 what was given can't be used; of"
         " exec: the command's own",
     )

@@ -1,13 +1,16 @@
 """From recorded values to a report: no I/O, the same values give the same report."""
 
 import math
+from array import array
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from canary.api.analysis import REQUEST_SUCCESS_RATE
-from canary.cli.backtest.gather import Gathered
+from canary.api.analysis import REQUEST_SUCCESS_RATE, Metric, Series
+from canary.cli.backtest.counting import compared_metric
+from canary.cli.backtest.gather import Gathered, Progress
 from canary.cli.backtest.inputs import Subject
 from canary.cli.backtest.policy import PASS, End, Looks, Policy
+from canary.cli.backtest.pretend import NUMBER, Judged, judged
 from canary.cli.backtest.recording import Recorded, span
 from canary.cli.backtest.replay import Blame, Episode, Replay, blamed_metrics, replay, verdicts, worst
 from canary.cli.backtest.report import Coverage, Failure, Gap, MetricReport, Report, Suggestion
@@ -22,23 +25,37 @@ from metrics.wire import place
 LITTLE = timedelta(days=1)
 """Data that shows no daily rhythm."""
 
+_WHICH = {
+    Series.EVERY: "The worst of an answer counts",
+    Series.LAST: "The last of an answer counts",
+    Series.FIRST: "The first of an answer counts",
+    Series.MIN: "The least of an answer counts",
+    Series.MAX: "The greatest of an answer counts",
+    Series.SUM: "Their sum counts",
+}
+
 QUANTILES = (0.0, 0.01, 0.05, 0.5, 0.95, 0.99, 1.0)
 
 
-def assess(subject: Subject, gathered: Gathered, address: str) -> Report:
+def assess(subject: Subject, gathered: Gathered, address: str, *, seed: int, progress: Progress) -> Report:
     """Play rollouts over what is recorded, and say what came of it.
 
     Args:
         subject: the Canary.
         gathered: what is recorded of it; something is.
         address: base URL of the Prometheus.
+        seed: where the chances of pretend rollouts come from.
+        progress: is told how far it is.
     """
     canary, grid = subject.canary, gathered.grid
     within = span(gathered.recorded)
     recorded = gathered.recorded[within.start : within.stop]
     policy = Policy(canary, weighted=subject.weighted)
     thresholds = [Threshold(metric.limits.min, metric.limits.max) for metric in canary.analysis.metrics]
-    values = [None if each is None else each.values[within.start : within.stop] for each in gathered.metrics]
+    values = [
+        None if each is None else _enough(metric, each.values, gathered.requests)[within.start : within.stop]
+        for metric, each in zip(canary.analysis.metrics, gathered.metrics, strict=True)
+    ]
 
     def play(accepted: Sequence[Threshold | None]) -> Replay:
         said = [
@@ -49,11 +66,12 @@ def assess(subject: Subject, gathered: Gathered, address: str) -> Report:
 
     played = play(thresholds)
     supports = [
-        None if data is None else Support(metric, data, policy.steps, canary.threshold)
+        None if data is None or not _shares(metric) else Support(metric, data, policy.steps, canary.threshold)
         for metric, data in zip(canary.analysis.metrics, values, strict=True)
     ]
     suggested = together(supports, lambda each: play(each).failed_share)
     found, why_not = _traffic(subject, gathered)
+    said, not_said = _judged(subject, gathered, seed, progress)
     return Report(
         canary=canary.name,
         namespace=canary.namespace,
@@ -81,8 +99,23 @@ def assess(subject: Subject, gathered: Gathered, address: str) -> Report:
         ),
         traffic=found,
         no_traffic=why_not,
+        judged=said,
+        not_judged=not_said,
         notes=tuple(_notes(subject, gathered)),
     )
+
+
+def _enough(metric: Metric, values: Sequence[float], requests: Sequence[float] | None) -> Sequence[float]:
+    """The values that are taken over enough requests."""
+    if not metric.least_requests or requests is None:
+        return values
+    least = metric.least_requests / metric.interval.total_seconds()
+    return array("d", (value if rate >= least else math.nan for value, rate in zip(values, requests, strict=True)))
+
+
+def _shares(metric: Metric) -> bool:
+    """Whether its failed checks count for the threshold, each by itself, as the limits that are suggested assume."""
+    return not (metric.is_counted or metric.critical or metric.dry_run)
 
 
 def _metric(
@@ -177,6 +210,19 @@ def _traffic(subject: Subject, gathered: Gathered) -> tuple[Traffic | None, str]
     return None, "that is known for the built-in request-success-rate only, whose requests can be counted"
 
 
+def _judged(subject: Subject, gathered: Gathered, seed: int, progress: Progress) -> tuple[Judged | None, str]:
+    """What the judge would have done, or why that can't be said."""
+    metric = compared_metric(subject.canary)
+    if metric is None:
+        compared = any(each.compare_to is not None for each in subject.canary.analysis.metrics)
+        return None, f"of comparisons only {REQUEST_SUCCESS_RATE} with the primary's is judged here" if compared else ""
+    if gathered.counted is None:
+        return None, f"no requests are counted that {metric.name} could be compared by"
+    told = progress.begin("pretend rollouts", NUMBER)
+    found = judged(subject.canary, metric, gathered.counted, weighted=subject.weighted, seed=seed, told=told)
+    return (None, found) if isinstance(found, str) else (found, "")
+
+
 def _notes(subject: Subject, gathered: Gathered) -> Iterator[str]:
     canary = subject.canary
     if gathered.workload is not Workload.CANARY:
@@ -184,22 +230,13 @@ def _notes(subject: Subject, gathered: Gathered) -> Iterator[str]:
             "A canary gets a share of these requests: its numbers scatter more than those here, "
             "the less traffic the more."
         )
-    for index, metric in enumerate(canary.analysis.metrics):
-        recorded = gathered.metrics[index]
-        if recorded is not None and recorded.series > 1:
-            yield (
-                f"The query of {metric.name} gives {recorded.series} series. The worst of an answer counts; "
-                "aggregate them, such as with sum, where one of them may be bad."
-            )
-        if recorded is not None and metric.interval > canary.analysis_interval:
-            yield (
-                f"Looks at {metric.name} overlap: each goes back {written(metric.interval)}, a new one comes every "
-                f"{written(canary.analysis_interval)}. One incident fails several in a row."
-            )
-        if index in gathered.shared:
-            yield f"The query of {metric.name} names no workload: it says the same of canary and primary."
+    for index, recorded in enumerate(gathered.metrics):
+        if recorded is not None:
+            yield from _metric_notes(subject, gathered, index, recorded)
     if sum(gathered.recorded) * gathered.grid.step < LITTLE:
         yield "Less than a day is recorded: what holds for other hours and days may be different."
+    if canary.analysis.conditions:
+        yield "The spec's conditions are taken as true."
     if canary.analysis.webhooks:
         yield "The spec's webhooks are taken as approving."
     if canary.spec.suspend:
@@ -209,3 +246,23 @@ def _notes(subject: Subject, gathered: Gathered) -> Iterator[str]:
             "Prometheus has no series `up`, so that a time without any value counts as a time in which it did not "
             "record."
         )
+
+
+def _metric_notes(subject: Subject, gathered: Gathered, index: int, recorded: Recorded) -> Iterator[str]:
+    canary, metric = subject.canary, subject.canary.analysis.metrics[index]
+    if recorded.series > 1:
+        yield (
+            f"The query of {metric.name} gives {recorded.series} series. {_WHICH[metric.series]}; "
+            "aggregate them, such as with sum, where one of them may be bad."
+        )
+    if metric.interval > canary.analysis_interval:
+        yield (
+            f"Looks at {metric.name} overlap: each goes back {written(metric.interval)}, a new one comes every "
+            f"{written(canary.analysis_interval)}. One incident fails several in a row."
+        )
+    if metric.least_requests and gathered.workload is not Workload.CANARY:
+        yield f"The minSamples of {metric.name} are held against these requests; a canary has its share of them."
+    if not _shares(metric):
+        yield f"No limit is suggested for {metric.name}: its failed checks do not count for the threshold alone."
+    if index in gathered.shared:
+        yield f"The query of {metric.name} names no workload: it says the same of canary and primary."

@@ -16,6 +16,7 @@ percent among them with 95 % (Wilks, Annals of Mathematical Statistics 12, 1941,
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 
 ALPHA = 0.01
 """Probability with which a healthy version may fail one look."""
@@ -36,6 +37,7 @@ _RUN = 12
 numbers do by luck."""
 
 _NEGLIGIBLE = 1e-18
+_FEW = 32
 
 
 def tail(least: int, requests: int, rate: float) -> float:
@@ -165,3 +167,38 @@ def health(success: Sequence[float], requests: Sequence[float]) -> Health | None
     least = min(3 / total, 1.0)
     # Less than one failed request is what is left of dividing: none failed.
     return Health(failed / total, bound=False) if failed >= 0.5 else Health(least, bound=True)
+
+
+def wilson(found: int, tried: int) -> tuple[float, float]:
+    """The 95 % interval of a share of which so many of so many are known.
+
+    Wilson's (Journal of the American Statistical Association 22, 1927, p. 209), which holds for shares near 0, too.
+    """
+    share, square = found / tried, _NORMAL**2 / tried
+    middle = (share + square / 2) / (1 + square)
+    half = math.sqrt(square * (share * (1 - share) + square / 4)) / (1 + square)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+_NORMAL = 1.959964
+"""The 97.5th percentile of the normal distribution."""
+
+
+def binomial(number: int, share: float, chance: Random) -> int:
+    """How many of so many come true by chance, each with this probability: exactly, in few draws.
+
+    By order statistics: the median of uniform numbers follows a beta distribution, and tells which half is left (L.
+    Devroye, Non-Uniform Random Variate Generation, 1986, X.4.3).
+    """
+    found = 0
+    while number > _FEW and 0 < share < 1:
+        below = 1 + number // 2
+        middle = chance.betavariate(below, number + 1 - below)
+        if middle >= share:
+            number, share = below - 1, share / middle
+        else:
+            found += below
+            number, share = number - below, (share - middle) / (1 - middle)
+    if share <= 0:
+        return found
+    return found + (number if share >= 1 else sum(chance.random() < share for _ in range(number)))

@@ -10,17 +10,19 @@ from math import isnan
 from typing import Protocol
 
 from canary.api.analysis import Metric
+from canary.cli.backtest.counting import COUNTED, Counted, compared_metric, count, grid_of
 from canary.cli.backtest.grid import Grid
 from canary.cli.backtest.inputs import InputError, Subject
 from canary.cli.backtest.recording import FetchError, Recorded, Server, fetch
 from canary.cli.backtest.when import span
 from canary.cli.backtest.workload import ORDER, Workload, choose, rewrite_for
-from canary.controller.ask.metric_questions import Asking, Rewrite, model_of, question_of
+from canary.controller.ask.metric_questions import Asking, model_of, question_of
 from metrics import builtin, templates
 from metrics.errors import MisconfiguredError
 from metrics.question import Question
 from metrics.threshold import Threshold
 from metrics.verdict import written
+from metrics.versions import Rewrite
 
 SAMPLES = 300
 """Looks at which it is found out beforehand whose data there is."""
@@ -89,6 +91,7 @@ class Gathered:
         requests: requests a second; None where the spec has no built-in metric.
         recorded: by look, whether anything at all is recorded.
         certain: whether Prometheus's own record of its scrapes says so, and not the metrics alone.
+        counted: what was counted for comparisons; None where nothing was, or the spec compares nothing.
     """
 
     grid: Grid
@@ -100,6 +103,7 @@ class Gathered:
     requests: array[float] | None
     recorded: tuple[bool, ...]
     certain: bool
+    counted: Counted | None = None
 
 
 async def gather(
@@ -128,7 +132,8 @@ async def gather(
     whose = workload or _whose(candidates, sampled)
     questions = candidates[whose]
     metrics = [await _fetch(server, each, grid, sampled, progress) for each in questions]
-    if not any(each is not None and each.found for each in metrics):
+    counted = await _counted(subject, access, server, grid, workload, progress)
+    if not any(each is not None and each.found for each in metrics) and counted is None:
         raise NothingRecordedError
     requests = await _requests(subject, access, server, grid, whose, progress)
     scrapes = await _scrapes(subject, access, server, grid, progress)
@@ -149,6 +154,7 @@ async def gather(
         requests=requests,
         recorded=recorded,
         certain=any(not isnan(value) for value in scrapes),
+        counted=counted,
     )
 
 
@@ -222,6 +228,21 @@ async def _requests(
         text, model = rewrite(text, model)
     question = access.ask(REQUESTS, templates.render(text, model), metric.interval)
     return (await fetch(server, question, grid, told=progress.begin(REQUESTS, grid.looks))).values
+
+
+async def _counted(
+    subject: Subject, access: Access, server: Server, grid: Grid, workload: Workload | None, progress: Progress
+) -> Counted | None:
+    """What comparisons would rest on."""
+    if compared_metric(subject.canary) is None:
+        return None
+    looks = grid_of(grid.start, grid.end, subject.canary.analysis_interval)
+    told = progress.begin(COUNTED, looks.looks)
+
+    def ask(name: str, query: str) -> Question:
+        return access.ask(name, query, looks.step)
+
+    return await count(subject, ask, server, looks, workload, told)
 
 
 async def _scrapes(subject: Subject, access: Access, server: Server, grid: Grid, progress: Progress) -> array[float]:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from canary.api.analysis import Metric
+from canary.api.analysis import CompareTo, Metric
 from canary.api.canary import Canary, parse_canary
 from canary.api.meta import GROUP
-from canary.api.metrictemplate import MetricTemplate, parse_metric_template
+from canary.api.metrictemplate import JOB, MetricTemplate, parse_metric_template
 from canary.api.problems import InvalidResource, Problem
 from canary.cli.failures import CommandError
 from canary.cli.rehearse.reading import UnreadableError, documents, text_of, text_of_input
@@ -15,6 +15,13 @@ from canary.cli.rehearse.refusals import is_weighted, problems_of
 from canary.cli.rehearse.stream import Neighbours, Stream
 
 PROMETHEUS = "prometheus"
+
+_OTHERS = {
+    CompareTo.PRIMARY: "the primary's at the time",
+    CompareTo.BASELINE: "a baseline's, of which nothing is recorded",
+    CompareTo.PREVIOUS: "the time before a rollout",
+}
+"""What a metric is compared with."""
 
 
 class InputError(CommandError):
@@ -50,8 +57,10 @@ class Subject:
     def skipped(self, metric: Metric) -> str:
         """Why a metric is not played; empty where it is."""
         if metric.compare_to is not None:
-            return "it is compared with the primary's at the time: taken as passing"
+            return f"it is compared with {_OTHERS[metric.compare_to]}: taken as passing here, see the judge"
         kind = self.kind(metric)
+        if kind == JOB:
+            return "a Job answers it: taken as passing"
         return "" if kind == PROMETHEUS else f"it asks {kind}, not Prometheus: taken as passing"
 
 

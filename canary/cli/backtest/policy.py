@@ -7,7 +7,7 @@ What a look does to a rollout hangs on where the rollout stands and on what its 
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 
 from canary.api.analysis import NoDataPolicy, UnavailablePolicy
@@ -19,7 +19,7 @@ from canary.rollout.decide import decide
 from canary.rollout.decision import Decision
 from canary.rollout.facts import Answer, Facts, MetricQuestion, Question, Workload
 from canary.rollout.plan import plan_of
-from canary.rollout.simulation import said_for
+from canary.rollout.simulation import reading_of, said_for
 from metrics.reading import Reading
 
 VERDICTS = (Verdict.PASS, Verdict.FAIL, Verdict.NO_DATA, Verdict.UNAVAILABLE)
@@ -104,13 +104,15 @@ class Policy:
             webhooks=(),
             step_weight_rollback=0,
             bake=None,
-            # Comparisons are taken as passing, by their numbers as by the clock.
+            # Comparisons are taken as passing, by their numbers as by the clock; so are conditions.
             metrics=tuple(each.replace(compare_to=None) for each in canary.analysis.metrics),
+            conditions=(),
         )
         changes = {"analysis": analysis, "canary_analysis": None, "suspend": False, "revert_on_deletion": False}
         metadata = Metadata(name=canary.name, namespace=canary.namespace, generation=1)
         self._canary = canary.replace(spec=canary.spec.replace(**changes), metadata=metadata)
         self._weighted = weighted
+        self._delay = max((each.initial_delay for each in analysis.metrics), default=timedelta(0))
         self._plan = plan_of(self._canary, weighted=weighted)
         self._states: dict[CanaryStatus, int] = {}
         self._known: list[CanaryStatus] = []
@@ -151,11 +153,13 @@ class Policy:
     def _step(self, status: CanaryStatus, verdicts: Verdicts) -> _Step:
         """Ask `decide` what a look does, an interval after the last one."""
         now = _BEGINNING + self._canary.analysis_interval if status.last_check_time else _BEGINNING
-        decision = self._decide(status, now, verdicts)
+        decision, asked = self._decide(status, now, verdicts)
         after = decision.status
-        failed = self._failing(verdicts) if after.failed_checks > status.failed_checks else 0
+        counted = after.failed_checks > status.failed_checks or _own(after) > _own(status)
+        failed = self._failing(verdicts) & asked if counted else 0
         if after.phase is Phase.FAILED:
-            reached = after.failed_checks >= self._canary.threshold
+            # Of a metric that has its own limit, or is critical, fewer are enough.
+            reached = bool(failed) or after.failed_checks >= self._canary.threshold
             return _Step(0, End.FAILED_CHECKS if reached else End.DEADLINE, 0, failed)
         if after.phase is not Phase.PROGRESSING:
             return _Step(0, End.PROMOTED, 0, failed)
@@ -163,7 +167,8 @@ class Policy:
         # A deadline may end a hold between two looks; the data has none in between, so it ends at the next one.
         return _Step(self._state(after, now), None, max(1, -(-wait // self._canary.analysis_interval)), failed)
 
-    def _decide(self, status: CanaryStatus, now: datetime, verdicts: Verdicts) -> Decision:
+    def _decide(self, status: CanaryStatus, now: datetime, verdicts: Verdicts) -> tuple[Decision, int]:
+        """What is decided, and which metrics were asked for it."""
         canary = self._canary.replace(status=status)
         split = self._plan.current(status).split if self._weighted else ALL_PRIMARY
         answers: dict[Question, Answer] = {}
@@ -178,7 +183,8 @@ class Policy:
             )
             decision = decide(canary, facts)
             if not decision.asks:
-                return decision
+                asked = {each.index for each in answers if isinstance(each, MetricQuestion)}
+                return decision, sum(1 << index for index in asked)
             answers = {each: self._answer(each, verdicts, now) for each in decision.asks}
         raise AssertionError(decision.reason)
 
@@ -186,21 +192,27 @@ class Policy:
         if not isinstance(question, MetricQuestion):
             raise TypeError(question)
         metric = self._canary.analysis.metrics[question.index]
-        said = said_for(metric, VERDICTS[verdicts[question.index]])
-        return Reading(said=said, interval=metric.interval, time=now)
+        return reading_of(metric, said_for(metric, VERDICTS[verdicts[question.index]]), now)
 
     def _state(self, status: CanaryStatus, now: datetime) -> int:
         """A number for where a rollout stands, the same whenever it stands there."""
         ago = now - (status.last_progress_time or now)
         held = _BEGINNING - (now - status.held_since) if status.held_since is not None else None
+        begun = status.analysis_start_time
+        # Beyond the longest delay nothing hangs on it.
+        age = min(now - begun, self._delay) if begun is not None else None
         bare = status.replace(
             last_check_time=_BEGINNING,
             last_progress_time=_BEGINNING - ago,
             held_since=held,
+            analysis_start_time=_BEGINNING - age if age is not None else None,
             last_transition_time=None,
             conditions=(),
             checks=(),
             message="",
+            rollout=None,
+            history=(),
+            outbox=(),
         )
         number = self._states.setdefault(bare, len(self._states))
         if number == len(self._known):
@@ -213,9 +225,15 @@ class Policy:
         )
 
     def _holding(self, verdicts: Verdicts) -> int:
-        return _bits(
+        """What holds a rollout: no data, or failures that count for nothing."""
+        return self._failing(verdicts) | _bits(
             each == NO_DATA and not counts_as_failed(self._canary, index, each) for index, each in enumerate(verdicts)
         )
+
+
+def _own(status: CanaryStatus) -> int:
+    """Failed checks that count for limits of their own."""
+    return sum(each.failed for each in status.failure_counts)
 
 
 def _bits(flags: Iterable[bool]) -> int:
@@ -225,6 +243,8 @@ def _bits(flags: Iterable[bool]) -> int:
 def counts_as_failed(canary: Canary, index: int, verdict: int) -> bool:
     """Whether a verdict of a metric is a failed check, by the metric's own policy."""
     metric = canary.analysis.metrics[index]
+    if metric.dry_run:
+        return False
     if verdict == NO_DATA:
         return metric.no_data is NoDataPolicy.FAIL
     if verdict == UNAVAILABLE:

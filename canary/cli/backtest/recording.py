@@ -14,7 +14,6 @@ from canary.cli.backtest.grid import Grid
 from metrics.errors import EmptyRangeError, ProviderError, QueryError, TimedOutError, TooLargeError
 from metrics.question import Question
 from metrics.ranges import Series
-from metrics.threshold import Threshold
 
 MOST_POINTS = 11_000
 """Values that Prometheus gives for one series at most."""
@@ -80,7 +79,7 @@ class Recorded:
 
     Args:
         values: by look; NaN is none.
-        series: how many series the query gave; of several the worst counts, as in the controller.
+        series: how many series the query gave; which of several counts is the spec's to say, as in the controller.
     """
 
     values: array[float]
@@ -138,21 +137,32 @@ def _first(errors: BaseExceptionGroup[FetchError]) -> FetchError:
 
 
 async def _fill(server: Server, question: Question, grid: Grid, looks: range, values: array[float]) -> int:
-    """Put the values of a stretch in their places, in halves where it is too much at once; the number of series."""
+    """Put the values of a stretch in their places; the number of series."""
+    parts = await parts_of(server, question, grid, looks)
+    for found in parts:
+        _place(found, grid, values, question)
+    return max((len(found) for found in parts), default=0)
+
+
+async def parts_of(server: Server, question: Question, grid: Grid, looks: range) -> list[list[Series]]:
+    """The series of a stretch, in order of time, in halves where it is too much at once.
+
+    Raises:
+        FetchError: there is no usable answer.
+    """
     try:
         found = await server.ask(
             question, start=grid.at(looks[0]), end=grid.at(looks[-1]), step=grid.step, deadline=server.deadline
         )
     except EmptyRangeError:
-        return 0
+        return []
     except ProviderError as error:
         if len(looks) <= _smallest(error):
             raise FetchError(question, error) from error
         middle = len(looks) // 2
-        halves = [await _fill(server, question, grid, half, values) for half in (looks[:middle], looks[middle:])]
-        return max(halves)
-    _place(found, grid, values, question.threshold)
-    return len(found)
+        halves = [await parts_of(server, question, grid, half) for half in (looks[:middle], looks[middle:])]
+        return [part for half in halves for part in half]
+    return [found]
 
 
 def _smallest(error: ProviderError) -> float:
@@ -165,15 +175,15 @@ def _smallest(error: ProviderError) -> float:
     return math.inf
 
 
-def _place(found: Iterable[Series], grid: Grid, values: array[float], threshold: Threshold) -> None:
-    """Of several series the worst value at a look counts, as in an answer to the controller."""
+def _place(found: Iterable[Series], grid: Grid, values: array[float], question: Question) -> None:
+    """Of several series that value at a look counts which does in an answer to the controller."""
     start, step = grid.start.timestamp(), grid.step.total_seconds()
     for series in found:
         for moment, value in series.points:
             look = round((moment.timestamp() - start) / step)
             if 0 <= look < len(values):
                 before = values[look]
-                values[look] = value if math.isnan(before) else threshold.worst((before, value))
+                values[look] = value if math.isnan(before) else question.counts.of((before, value), question.threshold)
 
 
 def span(recorded: Sequence[bool]) -> range:

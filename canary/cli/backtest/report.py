@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from canary.cli.backtest.pretend import Judged
 from canary.cli.backtest.replay import Blame
 from canary.cli.backtest.support import Limit
 from canary.cli.backtest.traffic import Traffic
@@ -133,6 +134,8 @@ class Report:
         suggestions: by the part that may fail.
         traffic: how far the traffic reaches; None where that isn't known.
         no_traffic: why it isn't known.
+        judged: what the judge would have done; None where the spec compares nothing, or that can't be said.
+        not_judged: why it can't be said; empty where it can, or the spec compares nothing.
         notes: what else there is to know, in sentences.
     """
 
@@ -157,6 +160,8 @@ class Report:
     suggestions: tuple[Suggestion, ...]
     traffic: Traffic | None
     no_traffic: str
+    judged: Judged | None
+    not_judged: str
     notes: tuple[str, ...]
 
     @property

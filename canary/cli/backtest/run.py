@@ -53,11 +53,11 @@ def backtest(arguments: argparse.Namespace) -> int:
     try:
         with shown(quiet=arguments.quiet) as progress:
             gathered = asyncio.run(_gather(subject, access, grid, workload, progress, arguments.timeout))
+            report = assess(subject, gathered, access.address, seed=arguments.seed, progress=progress)
     except FetchError as error:
         raise InputError(_explain(error, access)) from error
     except NothingRecordedError as error:
         raise InputError(_nothing(grid, access, arguments.workload)) from error
-    report = assess(subject, gathered, access.address)
     _tell(arguments, report, gathered)
     if arguments.fail_above is None:
         return DONE

@@ -1,10 +1,12 @@
 """A report for people: what would have been rolled back, why, and what follows from it."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from canary.cli.backtest.chance import ALPHA, BETA, PERCENTILE_REQUESTS
+from canary.cli.backtest.columns import columns, percent
+from canary.cli.backtest.judge_table import judge_lines
 from canary.cli.backtest.report import Failure, Gap, MetricReport, Report
 from canary.cli.backtest.traffic import Traffic
 from canary.cli.backtest.when import stamp, written
@@ -28,7 +30,10 @@ WHOSE = {
 
 def table(report: Report) -> str:
     """The report as text."""
-    parts = (_head(report), _metrics(report), _failures(report), _limits(report), _traffic(report), _notes(report))
+    parts = (
+        *(_head(report), _metrics(report), _failures(report), judge_lines(report)),
+        *(_limits(report), _traffic(report), _notes(report)),
+    )
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
 
 
@@ -42,19 +47,6 @@ def verdict(report: Report) -> str:
         f"Of {report.starts:,} rollouts, one begun at every look, {report.rolled_back:,} would have been rolled back "
         f"({percent(report.share)})."
     )
-
-
-def percent(share: float) -> str:
-    """A share, 0 to 1, as a percentage that is 0 or 100 only where it is exactly so."""
-    if share in (0, 1):
-        return f"{share * 100:.0f} %"
-    if share < 0.0001:
-        return "< 0.01 %"
-    if share > 0.9999:
-        return "> 99.99 %"
-    if share < 0.1:
-        return f"{share * 100:.2g} %"
-    return f"{share * 100:.{1 if share < 0.99 else 2}f}".removesuffix(".0") + " %"
 
 
 def _head(report: Report) -> Iterator[str]:
@@ -253,18 +245,3 @@ def number(value: float, unit: str) -> str:
     if not math.isfinite(value) or value == 0:
         return f"{plain(value)}{unit}"
     return f"{plain(float(f'{value:.4g}'))}{unit}"
-
-
-def columns(rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> Iterator[str]:
-    """Rows under each other; the first is the head. A row that is too short is written out as far as it goes."""
-    listed = list(rows)
-    count = max(len(row) for row in listed)
-    whole = [row for row in listed if len(row) == count]
-    widths = [max(len(row[index]) for row in whole) for index in range(count)]
-    widths[0] = max(len(row[0]) for row in listed)
-    for row in listed:
-        cells = (
-            cell.rjust(widths[index]) if index in right and len(row) == count else cell.ljust(widths[index])
-            for index, cell in enumerate(row)
-        )
-        yield "  ".join(cells).rstrip()

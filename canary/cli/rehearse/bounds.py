@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 
-from canary.api.analysis import Advance, HookType, NoDataPolicy, UnavailablePolicy, Webhook
+from canary.api.analysis import GATES, Advance, HookType, NoDataPolicy, UnavailablePolicy, Webhook
 from canary.api.canary import Canary
-from canary.cli.rehearse.builtin import GATES
 from canary.cli.rehearse.staging import Stage
 from canary.cli.rehearse.story import NOTHING
+from canary.rollout.approvals import approval_of
 from canary.rollout.glance import time_between
 from canary.rollout.plan import Plan, plan_of
 
@@ -39,24 +39,26 @@ def bounds_of(canary: Canary, stage: Stage) -> Bounds:
     """How long a rollout of this Canary can take, where the new version stands beside the old one."""
     judged = not canary.skip_analysis
     plan = plan_of(canary, weighted=stage.weighted, replicas=stage.replicas)
-    steps, back = (len(plan.steps), _steps_back(canary, plan)) if judged else (0, 0)
+    back = _steps_back(canary, plan) if judged else 0
     ready, interval, deadline = stage.ready_after, canary.analysis_interval, canary.progress_deadline
     ending = back * interval + stage.settle
     grown = _grown(plan) if judged else 0
     step = min(interval, time_between(canary)) if canary.analysis.advance is Advance.EVIDENCE else interval
-    shortest = ready + steps * step + grown * ready + ready + ending
+    steady = plan.least(step) if judged else NOTHING
+    shortest = ready + steady + grown * ready + ready + ending
     longest = _patience(canary, HookType.CONFIRM_ROLLOUT) + deadline + deadline + ending
     if judged:
         hold = canary.patience if _can_hold(canary) else NOTHING
-        longest += steps * (interval + hold) + (canary.threshold - 1) * (interval + hold)
-        longest += grown * (deadline + hold) + _asked(canary, steps + grown)
+        longest += plan.least(interval) + plan.looks * hold + (canary.threshold - 1) * (interval + hold)
+        longest += grown * (deadline + hold) + _asked(canary, plan.looks + grown)
     return Bounds(shortest, longest, gates_of(canary))
 
 
 def gates_of(canary: Canary) -> tuple[str, ...]:
     """The webhooks that make rollouts wait without a deadline, by name."""
     gates = (HookType.CONFIRM_ROLLOUT,) if canary.skip_analysis else GATES
-    return tuple(hook.name for gate in gates for hook in canary.hooks(gate))
+    hooks = (hook for gate in gates for hook in canary.hooks(gate))
+    return tuple(hook.name for hook in hooks if (asks := approval_of(hook)) is None or asks.timeout is None)
 
 
 def _asked(canary: Canary, steps: int) -> timedelta:
@@ -71,10 +73,10 @@ def _asked(canary: Canary, steps: int) -> timedelta:
 
 
 def _can_hold(canary: Canary) -> bool:
-    """Whether a metric can hold a step by saying nothing."""
-    return any(
-        metric.no_data is NoDataPolicy.HOLD or metric.unavailable is UnavailablePolicy.HOLD
-        for metric in canary.analysis.metrics
+    """Whether a check can hold a step by saying nothing, or nothing that counts."""
+    return any(hook.gate is not None for hook in canary.analysis.webhooks) or any(
+        check.no_data is NoDataPolicy.HOLD or check.unavailable is UnavailablePolicy.HOLD or check.is_counted
+        for check in (*canary.analysis.metrics, *canary.analysis.conditions)
     )
 
 
@@ -88,16 +90,18 @@ def _steps_back(canary: Canary, plan: Plan) -> int:
 
 def _grown(plan: Plan) -> int:
     """How many steps wait for pods that the step before did not have."""
-    pods = [step.count.pods for step in plan.steps if step.count is not None]
+    pods = [step.replicas for step in plan.steps if step.replicas]
     return sum(after > before for before, after in pairwise(pods))
 
 
 def _patience(canary: Canary, *types: HookType) -> timedelta:
     """How long it can take until all webhooks of these types, asked side by side, have answered."""
-    return max((_time_limit(hook) for type_ in types for hook in canary.hooks(type_)), default=NOTHING)
+    return max((_time_limit(canary, hook) for type_ in types for hook in canary.hooks(type_)), default=NOTHING)
 
 
-def _time_limit(hook: Webhook) -> timedelta:
+def _time_limit(canary: Canary, hook: Webhook) -> timedelta:
+    if (asks := approval_of(hook)) is not None:
+        return asks.timeout or NOTHING
     retries = max(hook.retries, 0)
     waits = sum((min(FIRST_WAIT * 2**retry, LONGEST_WAIT) for retry in range(retries)), NOTHING)
-    return hook.timeout * (retries + 1) + waits
+    return canary.time_for(hook) * (retries + 1) + waits

@@ -2,11 +2,8 @@
 
 from typing import Final
 
-from canary.api.analysis import HookType
+from canary.api.analysis import GATES
 from canary.cli.rehearse.story import NEW, Behaviour, Happening, Outage, Part, Saying, Story, Stretch, Times
-
-GATES: Final = (HookType.CONFIRM_ROLLOUT, HookType.CONFIRM_TRAFFIC_INCREASE, HookType.CONFIRM_PROMOTION)
-"""Webhooks by which people say when a rollout goes on."""
 
 HEALTHY: Final = "healthy"
 

@@ -16,6 +16,7 @@ from canary.rollout.decision import Ending, EventType
 from canary.rollout.facts import Answer, Question
 from canary.rollout.gates import WAITING_FOR_APPROVAL
 from canary.rollout.look import WAITING_FOR_PODS
+from canary.rollout.orders import PAUSED
 from canary.rollout.simulation import Deploy, Entry, Scenario, World
 from canary.rollout.situation import HELD, PRIMARY_NOT_READY
 
@@ -52,6 +53,7 @@ OVER = frozenset({Outcome.PROMOTED, Outcome.ROLLED_BACK, Outcome.REVERTED})
 WAITS = {
     WAITING_FOR_APPROVAL: Outcome.WAITING,
     SUSPENDED: Outcome.SUSPENDED,
+    PAUSED: Outcome.SUSPENDED,
     PRIMARY_NOT_READY: Outcome.HELD,
     HELD: Outcome.HELD,
 }

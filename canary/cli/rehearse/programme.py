@@ -6,17 +6,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from canary.api.analysis import GATES
 from canary.api.canary import Canary
-from canary.api.problems import Problem
+from canary.api.problems import Problem, together
 from canary.cli.rehearse.bounds import Bounds, bounds_of, gates_of
-from canary.cli.rehearse.builtin import BY_NAME, GATES, HEALTHY
+from canary.cli.rehearse.builtin import BY_NAME, HEALTHY
+from canary.cli.rehearse.conditions import playable
 from canary.cli.rehearse.expectations import Expectation, failures, stories_in
 from canary.cli.rehearse.gathering import Beside, Found, Trouble, gather
 from canary.cli.rehearse.play import Rehearsal, Theatre
-from canary.cli.rehearse.refusals import is_weighted, problems_of, settle_of, unaskable
-from canary.cli.rehearse.specs import SUFFIXES, Refusal, Spec, specs_in, stream_of, together
+from canary.cli.rehearse.refusals import is_weighted, problems_of, settle_of
+from canary.cli.rehearse.specs import SUFFIXES, Refusal, Spec, specs_in, stream_of
 from canary.cli.rehearse.staging import REPLICAS, Stage
 from canary.cli.rehearse.story import NEW, NOTHING, READY_AFTER, Story
+from canary.controller.written import unaskable
 from canary.rollout.plan import Plan, plan_of
 from canary.rollout.simulation import NotSettlingError
 from canary.routers.registry import provider_of
@@ -177,9 +180,10 @@ def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Repor
         settle=settle_of(canary, provider),
         ready_after=_ready_after(canary, own, settings),
         replicas=settings.replicas or spec.replicas or REPLICAS,
-        unaskable=unaskable(spec, provider),
+        unaskable=unaskable(spec.canary, spec.beside, provider),
     )
-    theatre = Theatre(canary, stage)
+    played, left_out = playable(canary)
+    theatre = Theatre(played, stage)
     seen, untold = [], []
     for story, expectation in _stories(own, settings).values():
         pointless = _pointless(canary, story)
@@ -201,7 +205,7 @@ def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Repor
         plan=plan_of(canary, weighted=stage.weighted, replicas=stage.replicas),
         stage=stage,
         bounds=_bounds(canary, stage, theatre),
-        notes=() if provider_of(canary, provider) else (NO_PROVIDER,),
+        notes=(*(() if provider_of(canary, provider) else (NO_PROVIDER,)), *left_out),
         warnings=tuple(_warnings(canary, stage)),
         seen=tuple(seen),
         failures=tuple(untold),

@@ -1,22 +1,15 @@
 """What the controller would say of a spec before it does anything, as far as that can be told without a cluster."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
 from canary.api.canary import Canary
-from canary.api.metrictemplate import parse_metric_template
 from canary.api.problems import Problem
-from canary.cli.rehearse.specs import Spec
-from canary.controller.ask.metric_questions import Asking, question_of
 from canary.controller.lookup import Lookup
 from canary.controller.options import Options
 from canary.controller.problems import problems
-from canary.kube.types import METRIC_TEMPLATE
 from canary.routers.base import Granularity
 from canary.routers.registry import ALL, router_of
-from metrics.errors import MisconfiguredError
-from metrics.templates import TemplateError
 
 ANY_PROVIDER: Final = "in force"
 """What the rules are told where neither the spec nor the command line names a provider: a name that none has."""
@@ -47,24 +40,3 @@ def settle_of(canary: Canary, provider: str) -> timedelta:
     """How long the data plane is given to follow; one that is not known is taken for the slowest that is."""
     router = router_of(canary, provider)
     return max(each.settle for each in ALL) if router is None else router.settle
-
-
-def unaskable(spec: Spec, provider: str) -> Mapping[str, str]:
-    """The metrics that the controller could not ask for, by name, with the reason; it would hold at each of them.
-
-    A MetricTemplate that is in none of the files is taken to be in the cluster, and to be good.
-    """
-    found: dict[str, str] = {}
-    canary = spec.canary
-    for metric in () if canary.skip_analysis else canary.analysis.metrics:
-        ref, template = metric.template_ref, None
-        if ref is not None:
-            raw = spec.beside.find(METRIC_TEMPLATE, ref.namespace or canary.namespace, ref.name)
-            template = parse_metric_template(raw) if isinstance(raw, dict) else None
-        if (ref is not None and template is None) or (metric.is_built_in and not provider):
-            continue
-        try:
-            question_of(canary, metric, Asking(provider=provider, server="http://prometheus", template=template))
-        except (MisconfiguredError, TemplateError) as error:
-            found[metric.name] = str(error)
-    return found

@@ -104,6 +104,9 @@ def plan_in_words(report: Report) -> str:
     interval = duration_text(canary.analysis_interval)
     if canary.in_place and report.stage is not None:
         return f"{report.stage.replicas} pods, one after the other, steps of {interval}"
+    if plan.written:
+        least = format_duration(plan.least(canary.analysis_interval))
+        return f"{plan.written} steps, {least} at least: {', '.join(map(str, canary.analysis.steps))}"
     if not plan.iterations:
         weights = ", ".join(str(step.split.canary) for step in plan.steps)
         return f"{len(plan.steps)} steps of {interval}: {weights} %"

@@ -8,9 +8,10 @@ from typing import Any, Final
 from canary.api import strict
 from canary.api.canary import Canary, parse_canary
 from canary.api.meta import Metadata
-from canary.api.problems import InvalidResource, Problem
+from canary.api.problems import InvalidResource, Problem, together
 from canary.cli.rehearse.documents import Document
 from canary.cli.rehearse.stream import DEFAULT_NAMESPACE, Neighbours, Stream, name_in, namespace_in
+from canary.controller.written import of_alert_provider
 from canary.workloads.registry import target_for
 
 STDIN: Final = "-"
@@ -113,6 +114,8 @@ def _spec(document: Document, where: str, stream: Stream) -> Iterator[Spec | Ref
     name, kind = f"{namespace_in(raw)}/{name_in(raw)}", str(raw.get("kind") or "?")
     refused = [Problem(each.field, "is written twice", "keep one of the two") for each in document.repeated]
     refused += strict.problems(raw)
+    if kind == "AlertProvider":
+        refused = list(together(refused, of_alert_provider(raw)))
     if kind != "Canary":
         if refused:
             yield Refusal(where, name, tuple(refused), document, kind)
@@ -127,10 +130,3 @@ def _spec(document: Document, where: str, stream: Stream) -> Iterator[Spec | Ref
     fresh = Metadata(name=canary.metadata.name, namespace=namespace, generation=1)
     made = Canary(metadata=fresh, spec=canary.spec)
     yield Spec(where, made, document, Neighbours(stream, where, made), tuple(refused))
-
-
-def together(refused: Iterable[Problem], found: Iterable[Problem]) -> tuple[Problem, ...]:
-    """What the API server refuses and what is found besides: of a field, what is found has the better words."""
-    better = tuple(found)
-    named = {each.field for each in better}
-    return (*(each for each in refused if each.field not in named), *better)

@@ -5,7 +5,6 @@ is taken for one that notices: it breaks its limit where more than one percent o
 speaks of time, as request-duration would. Where that is not so, the story gives the metric's value by name.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -28,8 +27,11 @@ from canary.cli.rehearse.story import (
     Story,
     Stretch,
 )
+from canary.rollout.orders import ORDER_ANNOTATION, PAUSE_ANNOTATION
 from canary.rollout.plan import plan_of
 from canary.rollout.simulation import (
+    HEALTHY_PART,
+    OF_TIME,
     Annotate,
     Change,
     Deploy,
@@ -43,6 +45,7 @@ from canary.rollout.simulation import (
     Side,
     Version,
     Window,
+    slow_from,
 )
 from canary.rollout.situation import RETRY_ANNOTATION
 
@@ -60,11 +63,7 @@ PATIENCE: Final = timedelta(minutes=5)
 NOTICED: Final = 1.0
 """Percent of failed requests that a metric of a team's own puts up with."""
 
-HEALTHY_PART: Final = 0.6
-"""What part of a latency's limit a healthy version takes."""
-
 MILLISECOND: Final = timedelta(milliseconds=1)
-_OF_TIME = re.compile(r"latenc|duration|response.?time|seconds|millis|(^|[^a-z])(ms|p\d\d+)([^a-z]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +129,7 @@ def scenario_of(canary: Canary, story: Story, stage: Stage) -> Scenario:
         settle=stage.settle,
         weighted=stage.weighted,
         in_place=canary.in_place,
+        resumes=True,
         replicas=stage.replicas,
         start=START,
         limit=BEGINNING + _limit(story, pace),
@@ -165,6 +165,10 @@ def change_of(canary: Canary, happening: Happening) -> Change:
         return Drift(Split(canary=happening.route))
     if happening.retry:
         return Annotate(RETRY_ANNOTATION, str(happening.at))
+    if happening.order is not None:
+        return Annotate(ORDER_ANNOTATION, f"{happening.order} at={happening.at}")
+    if happening.pause is not None:
+        return Annotate(PAUSE_ANNOTATION, "by somebody" if happening.pause else "")
     return Edit(canary.spec.replace(suspend=bool(happening.suspend)))
 
 
@@ -199,8 +203,8 @@ def _value(metric: Metric, stretch: Stretch) -> float | None:
         return None
     if metric.name == REQUEST_SUCCESS_RATE:
         return TOTAL_WEIGHT - stretch.errors
-    top = metric.limits.max
-    if top is not None and _OF_TIME.search(metric.name):
+    top = metric.limits.max if metric.compare_to is None else slow_from(metric)
+    if top is not None and OF_TIME.search(metric.name):
         if isinstance(stretch.latency, timedelta):
             return stretch.latency / MILLISECOND
         return top * HEALTHY_PART * stretch.latency.factor

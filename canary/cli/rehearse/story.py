@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, model_validator
 
@@ -155,7 +155,7 @@ class Side(StrEnum):
 
 
 class Happening(Written):
-    """Something that somebody does: one of deploy, kill, route, suspend and retry."""
+    """Something that somebody does: one of deploy, kill, route, suspend, retry, pause and order."""
 
     at: Moment
     """When, since the new version was deployed."""
@@ -171,12 +171,17 @@ class Happening(Written):
     """Whether the Canary is suspended, or goes on."""
     retry: bool = False
     """Whether somebody asks for another try of a version that has failed."""
+    pause: bool | None = None
+    """Whether somebody pauses the rollout, or lets it go on."""
+    order: Literal["promote", "abort", "restart"] | None = None
+    """What somebody orders."""
 
     @model_validator(mode="after")
     def _one(self) -> "Happening":
-        said = (self.deploy != "", self.kill is not None, self.route is not None, self.suspend is not None, self.retry)
-        if sum(said) != 1:
-            raise wrong("says what happens not exactly once", "write one of deploy, kill, route, suspend and retry")
+        told = (self.kill, self.route, self.suspend, self.pause, self.order)
+        if sum(each is not None for each in told) + (self.deploy != "") + self.retry != 1:
+            names = "deploy, kill, route, suspend, retry, pause and order"
+            raise wrong("says what happens not exactly once", f"write one of {names}")
         return self
 
     @property
@@ -190,6 +195,10 @@ class Happening(Written):
             return f"somebody else routes {self.route} % to the canary"
         if self.retry:
             return "another try is asked for"
+        if self.order is not None:
+            return f"somebody orders: {self.order}"
+        if self.pause is not None:
+            return "somebody pauses the rollout" if self.pause else "somebody lets the rollout go on"
         return "the Canary is suspended" if self.suspend else "the Canary goes on"
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
+from canary.cli.rehearse.plausible import is_plausible
 from canary.controller.lookup import Configuration, Found, Gap
 from canary.controller.observe.foreign import namesakes
 from canary.controller.observe.index import Claims
@@ -81,7 +82,7 @@ class Stream:
                 together = named and mapping(raw.get("metadata")).get("namespace")
                 claims = self._claims["" if together else where]
                 claims.take(Change(Key(namespace, name), None, _in_namespace(raw)))
-            elif _is_whole(raw):
+            if _is_whole(raw) and is_plausible(dict(raw)):
                 self._objects[group, kind, namespace, name].append((where, raw))
 
     def find(self, where: str, resource: Resource, namespace: str, name: str) -> Found:

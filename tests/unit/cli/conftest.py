@@ -1,14 +1,18 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from canary.api.canary import Canary, parse_canary
+from canary.cli.main import main
 from canary.cli.rehearse.play import Rehearsal, Theatre
 from canary.cli.rehearse.reading import model_of
 from canary.cli.rehearse.staging import Stage
 from canary.cli.rehearse.story import Story
+from tests.unit.cli.canaries_server import CanariesServer, Run, served
 
 METRICS = [
     {"name": "request-success-rate", "thresholdRange": {"min": 99}, "interval": "1m"},
@@ -71,3 +75,34 @@ def gate() -> Callable[..., dict[str, Any]]:
 def play() -> Callable[..., Rehearsal]:
     """Plays a story, as a model or as it is written, in the rollout of a Canary."""
     return _play
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """Commands silence the log of their process, which here goes on to other tests."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[CanariesServer]:
+    """An API server of Canaries, which a kubeconfig in the test's folder names."""
+    with served(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def run(
+    server: CanariesServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    """Runs commands against that server."""
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+
+    def run(*words: str) -> tuple[int, list[str]]:
+        code = main([*words])
+        seen = capsys.readouterr()
+        return code, (seen.out + seen.err).splitlines()
+
+    return run

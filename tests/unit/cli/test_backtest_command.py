@@ -371,7 +371,7 @@ def test_comparisons_are_left_out_and_named(
     spec.write_text(spec.read_text().replace(limited, "{name: request-success-rate, compareTo: primary}"))
     assert backtest(*FROM_TO, "-q", "-o", "json") == 0
     rate = json.loads(capsys.readouterr().out)["metrics"][0]
-    assert rate["skipped"] == "it is compared with the primary's at the time: taken as passing"
+    assert rate["skipped"] == "it is compared with the primary's at the time: taken as passing here, see the judge"
     assert asked
 
 

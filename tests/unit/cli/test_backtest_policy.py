@@ -167,3 +167,20 @@ def test_sliding_counts_every_start_and_gathers_those_rolled_back_into_stretches
     assert found.blame[0].alone == first.starts == found.failed
     assert found.blame[1].part == second.starts == found.ends[End.DEADLINE]
     assert found.rolled_back == first.starts + second.starts
+
+
+def test_where_a_rollout_stands_does_not_hang_on_how_it_came_there() -> None:
+    """What is told and remembered on the way is no part of it: a week of looks needs few decisions.
+
+    There are as many as steps, by failed checks, and by whether the last look failed.
+    """
+    made = Policy(canary(), weighted=True)
+    for failing in range(2**8):
+        state = made._first.state
+        for look in range(8):
+            verdicts = (FAIL if failing >> look & 1 else PASS, PASS)
+            step = made._steps.get((state, verdicts)) or made._learn(state, verdicts)
+            if step.end is not None:
+                break
+            state = step.state
+    assert len(made._known) <= 2 * made.steps * (made.longest - made.steps + 1)

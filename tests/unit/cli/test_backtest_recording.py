@@ -1,7 +1,7 @@
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +11,7 @@ from canary.cli.backtest.recording import CHUNK, MOST_POINTS, SMALLEST, FetchErr
 from metrics.errors import EmptyRangeError, ProviderError, QueryError, TimedOutError, TooLargeError, UnauthorizedError
 from metrics.question import Question
 from metrics.ranges import Point, Series
+from metrics.threshold import Series as Counting
 from metrics.threshold import Threshold
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -118,6 +119,20 @@ async def test_of_many_series_the_worst_one_counts_and_stretches_are_smaller() -
     recorded = await fetched(prometheus, Grid(START, MINUTE, 600), series=400)
     assert (recorded.series, recorded.values[7]) == (400, 7)
     assert max(prometheus.sizes) == 250
+
+
+@pytest.mark.parametrize(
+    ("counts", "value"), [("every", 3.0), ("last", 2.0), ("first", 3.0), ("min", 2.0), ("sum", 5.0)]
+)
+async def test_of_several_series_the_one_of_the_spec_counts(counts: str, value: float) -> None:
+    async def ask(
+        question: Question, *, start: datetime, end: datetime, step: timedelta, deadline: float
+    ) -> list[Series]:
+        return [Series({"series": name}, (Point(START, each),)) for name, each in (("a", 3.0), ("b", 2.0))]
+
+    question = replace(QUESTION, counts=Counting(counts))
+    recorded = await fetch(Server(ask), question, Grid(START, MINUTE, 1))
+    assert list(recorded.values) == [value]
 
 
 async def test_a_look_that_only_a_later_series_has_is_filled_by_it() -> None:

@@ -190,3 +190,17 @@ def test_a_version_that_is_not_judged_waits_for_pods_only(canary: Make, play: Pl
 
     assert bounds_of(made, STAGE).shortest == 11 * SECOND == seen.took
     assert bounds_of(made, STAGE).longest == 601 * SECOND
+
+
+def test_people_are_waited_for_as_long_as_their_approval_says(canary: Make) -> None:
+    """One that ends by a timeout is no wait without a deadline."""
+    people = [
+        {"name": name, "type": "confirm-promotion", "gate": {"approval": approval}}
+        for name, approval in (("ends", {"timeout": "5h", "onTimeout": "approve"}), ("waits", {}))
+    ]
+    alone = bounds_of(canary(), STAGE)
+    bounds = bounds_of(canary(webhooks=people), STAGE)
+    assert bounds.gates == ("waits",)
+    assert alone.longest is not None
+    assert bounds.longest is not None
+    assert bounds.longest - alone.longest >= timedelta(hours=5)

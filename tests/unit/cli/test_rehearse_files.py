@@ -55,7 +55,7 @@ def _problems(document: object, folder: Path) -> str:
         ),
         (
             {"name": "a", "changes": [{"at": "1m"}]},
-            "changes[0]: says what happens not exactly once; write one of deploy, kill, route, suspend and retry",
+            "changes[0]: says what happens not exactly once; write one of deploy, kill, route, suspend, retry, pause",
         ),
         (
             {"name": "a", "changes": [{"at": "-1m", "suspend": True}]},
@@ -193,8 +193,8 @@ def test_a_template_that_no_server_takes_is_a_refusal_of_its_own() -> None:
     assert isinstance(refusal, Refusal)
     assert (refusal.kind, refusal.name) == ("MetricTemplate", "default/errors")
     assert [str(problem) for problem in refusal.problems] == [
-        "spec.query: is missing; set spec.query",
         "spec.qeury: unknown field; did you mean query?",
+        "spec.query: is missing; set spec.query",
     ]
 
 

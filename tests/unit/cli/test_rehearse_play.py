@@ -56,6 +56,15 @@ def test_stories_of_the_program_end_as_they_say(
     assert (seen.outcome, seen.weights, seen.took, seen.bad_requests) == (outcome, weights, took * SECOND, bad)
 
 
+@pytest.mark.parametrize("limits", [{}, {"thresholdRange": {"max": 500}}])
+@pytest.mark.parametrize(("name", "outcome"), [("healthy", Outcome.PROMOTED), ("latency-doubles", Outcome.ROLLED_BACK)])
+def test_latency_that_is_compared_is_played(
+    canary: Make, play: Play, name: str, outcome: Outcome, limits: dict[str, Any]
+) -> None:
+    compared = {"name": "request-duration", "compareTo": "primary", **limits}
+    assert play(canary(metrics=[compared]), BY_NAME[name]).outcome is outcome
+
+
 def test_a_closed_gate_is_waited_for_without_end(canary: Make, play: Play, gate: Gate) -> None:
     seen = play(canary(webhooks=[gate()]), BY_NAME["gate-never-opens"])
 
@@ -138,6 +147,15 @@ def test_a_suspended_rollout_stays_where_it_is(canary: Make, play: Play) -> None
     seen = play(canary(), {"changes": [{"at": "90s", "suspend": True}]})
 
     assert (seen.outcome, seen.took, seen.weights) == (Outcome.SUSPENDED, None, (0, 10, 20))
+
+
+def test_what_people_order_is_played(canary: Make, play: Play) -> None:
+    assert play(canary(), {"changes": [{"at": "90s", "pause": True}]}).outcome is Outcome.SUSPENDED
+    assert play(canary(), {"changes": [{"at": "90s", "order": "abort"}]}).outcome is Outcome.ROLLED_BACK
+    changes = [{"at": "90s", "order": "promote"}]
+    ordered, whole = play(canary(), {"changes": changes}), play(canary(), {})
+    assert ordered.outcome is whole.outcome is Outcome.PROMOTED
+    assert len(ordered.weights) < len(whole.weights)
 
 
 def test_a_suspended_rollout_goes_on_when_it_is_let(canary: Make, play: Play) -> None:

@@ -12,34 +12,12 @@ import pytest
 import yaml
 
 from canary.cli.main import main
+from tests.unit.cli.specs import CANARY, TEMPLATE
 
 Raw = dict[str, Any]
 Out = pytest.CaptureFixture[str]
 Rehearse = Callable[..., tuple[int, list[str]]]
 
-CANARY = """\
-apiVersion: flagger.app/v1beta1
-kind: Canary
-metadata: {name: shop, namespace: prod}
-spec:
-  provider: traefik
-  targetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}
-  service: {port: 80}
-  analysis:
-    interval: 1m
-    threshold: 3
-    stepWeight: 50
-    metrics:
-    - {name: errors, templateRef: {name: errors}, thresholdRange: {max: 1}}
-"""
-TEMPLATE = """\
-apiVersion: flagger.app/v1beta1
-kind: MetricTemplate
-metadata: {name: errors, namespace: prod}
-spec:
-  provider: {type: prometheus, address: "http://prometheus:9090"}
-  query: sum(rate(errors{app="{{ target }}"}[{{ interval }}]))
-"""
 DEPLOYMENT = """\
 apiVersion: apps/v1
 kind: Deployment
@@ -253,6 +231,29 @@ def test_what_canaries_use_is_held_against_its_schema_too(rehearse: Rehearse) ->
     assert lines[-1].startswith(
         "REFUSED   chat.yaml:4:21  AlertProvider default/chat: spec.adress: unknown field; did you m"
     )
+
+
+WEBHOOK = """apiVersion: flagger.app/v1beta1
+kind: AlertProvider
+metadata: {name: pager}
+spec:
+  type: webhook
+  address: https://pager.example.com/
+  body: |
+    {"summary": "{{ text }}", "of": "{{ canary }}"}
+"""
+
+
+def test_the_template_of_a_webhook_is_tried(rehearse: Rehearse) -> None:
+    code, lines = rehearse("folder", canary=CANARY, pager=WEBHOOK)
+    assert code == 2
+    assert lines[-1].startswith(
+        "REFUSED   pager.yaml:7:3  AlertProvider default/pager: spec.body: line 1, column 37: canary isn't defined; "
+    )
+
+    code, lines = rehearse("folder", canary=CANARY, pager=WEBHOOK.replace("{{ canary }}", "{{ name }}"))
+    assert code == 0
+    assert not any(line.startswith("REFUSED") for line in lines)
 
 
 HELM = CANARY.replace("name: shop, namespace", "name: {{ .Values.name }}, namespace")

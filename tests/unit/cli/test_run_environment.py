@@ -48,10 +48,11 @@ def test_without_variables_and_flags_nobody_is_told() -> None:
 
 
 @pytest.mark.parametrize("flag", sorted(run_command.ENVIRONMENT))
-def test_a_flag_counts_before_its_variable(flag: str) -> None:
-    other = "https://another.example"
+def test_a_variable_counts_before_its_flag_as_in_flagger(flag: str) -> None:
+    other, variable = "https://another.example", run_command.ENVIRONMENT[flag]
     given = f"--{flag.replace('_', '-')}={other}"
-    assert told(options(FLAGGERS, given)) == {**FLAGGERS, run_command.ENVIRONMENT[flag]: other}
+    assert told(options(FLAGGERS, given)) == FLAGGERS
+    assert told(options({**FLAGGERS, variable: ""}, given)) == {**FLAGGERS, variable: other}
 
 
 def test_the_line_end_of_a_secret_that_was_made_from_a_file_does_not_count() -> None:

@@ -11,7 +11,21 @@ from typing import Any
 
 import pytest
 
-from canary.cli import backtest_command, rehearse_command, run_command
+from canary.cli import (
+    backtest_command,
+    cluster_commands,
+    convert_command,
+    diff_command,
+    gate_commands,
+    init_command,
+    lint_command,
+    order_commands,
+    rehearse_command,
+    report_command,
+    run_command,
+    undo_command,
+    wait_command,
+)
 from canary.cli.arguments import Parser
 from canary.cli.main import main
 from canary.controller import logs
@@ -152,6 +166,62 @@ def test_rehearse_never_fails_by_a_flag(flag: str, capsys: Out) -> None:
     for value in VALUES:
         assert main(["rehearse", "-f", "none.yaml", f"{flag}={value}"]) == 2
         assert 0 < len("".join(capsys.readouterr()).splitlines()) <= SEVERAL
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("command", ["get", "abort", "init", "approve", "report", "diff", "undo"])
+def test_what_asks_a_cluster_says_what_is_wrong_with_a_kubeconfig(
+    kind: str, command: str, tmp_path: Path, capsys: Out
+) -> None:
+    told = ends([command, "shop", "--kubeconfig", FILES[kind](tmp_path)], 2, capsys)
+    assert told.startswith(f"canary {command}: ")
+
+
+@pytest.mark.parametrize(
+    ("add", "command"),
+    [
+        *((cluster_commands.add, each) for each in ("get", "explain", "history")),
+        *((order_commands.add, each) for each in ("promote", "pause")),
+        (gate_commands.add, "approve"),
+        (wait_command.add, "wait"),
+        (init_command.add, "init"),
+        (report_command.add, "report"),
+        (undo_command.add, "undo"),
+        (convert_command.add, "convert"),
+        (lint_command.add, "lint"),
+    ],
+)
+def test_the_others_never_fail_by_a_flag(add: Callable[..., None], command: str, capsys: Out) -> None:
+    """At the latest they end because there is no kubeconfig, or no file."""
+    for flag in options_of(add, command):
+        for value in VALUES:
+            ends([command, "none.yaml", f"{flag}={value}"], 2, capsys)
+
+
+def test_diff_never_fails_by_a_flag(capsys: Out) -> None:
+    """At the latest it ends because there is no kubeconfig, or no file."""
+    for flag in options_of(diff_command.add, "diff"):
+        for value in VALUES:
+            ends(["diff", f"{flag}={value}", *([] if flag == "--filename" else ["shop"])], 2, capsys)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_diff_says_what_is_wrong_with_a_file(kind: str, tmp_path: Path, capsys: Out) -> None:
+    ends(["diff", "-f", FILES[kind](tmp_path)], 2, capsys)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_convert_says_what_is_wrong_with_a_file(kind: str, tmp_path: Path, capsys: Out) -> None:
+    told = ends(["convert", FILES[kind](tmp_path)], 2, capsys, most=SEVERAL)
+    assert all(line.startswith("canary convert: ") for line in told.splitlines())
+
+
+@pytest.mark.parametrize("verb", ["list", "open", "close", "link"])
+def test_gates_never_fail_by_a_flag(verb: str, capsys: Out) -> None:
+    """At the latest they end because there is no kubeconfig."""
+    for flag in options_of(gate_commands.add, "gate", verb):
+        for value in VALUES:
+            ends(["gate", verb, "none.yaml", f"{flag}={value}"], 2, capsys)
 
 
 @pytest.mark.parametrize("flag", options_of(backtest_command.add, "backtest"))

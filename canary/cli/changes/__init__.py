@@ -1,0 +1,1 @@
+"""What a file, a promotion or a way back would change in a cluster, as unified diffs."""

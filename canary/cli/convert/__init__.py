@@ -1,0 +1,1 @@
+"""Argo Rollouts' objects as Canaries, MetricTemplates and Deployments, and in words what has no counterpart."""
