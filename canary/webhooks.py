@@ -9,22 +9,28 @@ here:
 - A redirect is followed only within the hook's own origin (such as to a trailing slash), with the same method and
   body. Anywhere else it rejects: the payload may carry tokens, and a POST that turns into a GET of a page that
   answers 200 would approve without having asked anything.
+
+Each call has an id, the same for all its tries and after a crash, and the time of the try; a key in the hook's Secret
+signs both with the body (`outbound.signature`).
 """
 
 import asyncio
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from canary.api.addresses import is_web_address
 from canary.api.analysis import MAX_HOOK_RETRIES, MAX_HOOK_TIMEOUT, HookType, Webhook
 from canary.api.canary import Canary
+from outbound import access, signature
 from outbound.connections import Connections, Manner
 from outbound.errors import CannotAskError, OutboundError, TooLateError, UntrustedError
-from outbound.message import Request, Response
+from outbound.message import Headers, Request, Response
 
 Json: TypeAlias = dict[str, Any]
 
@@ -36,6 +42,9 @@ FIRST_WAIT = timedelta(seconds=1)
 
 LONGEST_WAIT = timedelta(seconds=30)
 """No wait between attempts is longer, whatever a Retry-After header asks for."""
+
+LONGEST_REST = timedelta(minutes=10)
+"""No gate is left alone for longer before it is asked anew, whatever a Retry-After header asks for."""
 
 BODY_LIMIT = 1024
 """Bytes of an answer that are kept: enough for a reason, short enough for an event."""
@@ -101,6 +110,21 @@ def _identity(canary: Canary, hook: Webhook, phase: str, checksum: str) -> Json:
     }
 
 
+def message_id(canary: Canary, hook: Webhook, *moment: object) -> str:
+    """Return the id of what a hook is asked or told at a moment: another one for each hook, moment and Canary.
+
+    It is made of what is stored, so that whoever goes on after a crash comes to the same one.
+
+    Args:
+        canary: whose hook it is.
+        hook: the hook.
+        moment: what tells this call from all others of the hook.
+    """
+    who = (canary.metadata.uid, hook.type.value, hook.name, hook.url, sorted(hook.metadata.items()))
+    told = json.dumps([*who, *map(str, moment)])
+    return f"canary_{sha256(told.encode()).hexdigest()[:32]}"
+
+
 def checksum(canary: Canary) -> str:
     """Return a short name for one configuration of the deployed resources, from the status.
 
@@ -152,15 +176,18 @@ class Rejected:
     Args:
         status: its HTTP status.
         body: the beginning of its answer, without surrounding blanks; empty where it said nothing.
+        rest: for how long it asks to be left alone, None where it doesn't.
     """
 
     status: int
     body: str = ""
+    rest: timedelta | None = None
 
     @property
     def message(self) -> str:
         """The outcome in words."""
-        return f"answered {self.status}: {self.body}" if self.body else f"answered {self.status}"
+        said = f"answered {self.status}: {self.body}" if self.body else f"answered {self.status}"
+        return f"{said} (it asks to be left alone for {self.rest.total_seconds():.0f} s)" if self.rest else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +216,10 @@ class Attempt:
     Args:
         outcome: what the call comes to if this was the last try.
         again: whether another try may come to something else.
-        retry_after: the wait that the receiver asked for, None where it didn't.
     """
 
     outcome: Outcome
     again: bool = False
-    retry_after: timedelta | None = None
 
 
 def wait_before(retry: int, asked: timedelta | None) -> timedelta:
@@ -204,26 +229,31 @@ def wait_before(retry: int, asked: timedelta | None) -> timedelta:
     return min(FIRST_WAIT * (1 << min(retry, 10)), LONGEST_WAIT)
 
 
-def judge(answer: Response) -> Attempt:
-    """Return what an answer comes to."""
+def judge(answer: Response, now: datetime) -> Attempt:
+    """Return what an answer that comes now comes to."""
     status = answer.status
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return Attempt(Approved(status))
     if answer.leads_to:
         return Attempt(Rejected(status, f"a redirect to {answer.leads_to}, which is not followed"))
     names_wait = status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-    retry_after = _seconds(answer.headers.get("retry-after")) if names_wait else None
+    rest = _rest(answer.headers.get("retry-after", ""), now) if names_wait else None
     again = status == HTTPStatus.TOO_MANY_REQUESTS or (
         status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
     )
-    return Attempt(Rejected(status, answer.text.strip()), again, retry_after)
+    return Attempt(Rejected(status, answer.text.strip(), rest), again)
 
 
-def _seconds(header: str | None) -> timedelta | None:
-    """Return a Retry-After header in seconds; the form with a date counts as not given."""
-    if header is None or not (header.isascii() and header.isdigit()):
+def _rest(header: str, now: datetime) -> timedelta | None:
+    """Return a Retry-After header, seconds or a date, as the time from now on; what is neither counts as not given."""
+    if header.isascii() and header.isdigit():
+        return min(timedelta(seconds=int(header[:9])), LONGEST_REST)
+    try:
+        until = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
         return None
-    return timedelta(seconds=min(int(header[:9]), LONGEST_WAIT.seconds))
+    rest = until.replace(tzinfo=until.tzinfo or UTC) - now
+    return min(max(rest, timedelta(0)), LONGEST_REST)
 
 
 # --- Sending ------------------------------------------------------------------------------------------------
@@ -235,7 +265,15 @@ def event_hooks(hooks: Sequence[Webhook], default: Webhook | None) -> Sequence[W
     return own or ([default] if default else [])
 
 
-async def call(connections: Connections, hook: Webhook, body: Json) -> Outcome:
+async def call(
+    connections: Connections,
+    hook: Webhook,
+    body: Json,
+    *,
+    message: str = "",
+    secret: Mapping[str, str] | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Outcome:
     """Call a hook, again where that may help, and return what came of it; never raises for outside trouble.
 
     It takes at most (retries + 1) times the hook's timeout, the waits between the tries, and for each try the wait for
@@ -246,28 +284,72 @@ async def call(connections: Connections, hook: Webhook, body: Json) -> Outcome:
         hook: address, timeout of one try (10 s where not given, `MAX_HOOK_TIMEOUT` at most), number of retries
             (`MAX_HOOK_RETRIES` at most).
         body: from `payload` or `event_payload`.
+        message: from `message_id`; empty for a call without an id.
+        secret: contents of the Secret that the hook names; None where it names none.
+        now: the clock.
     """
     if not is_web_address(hook.url):
         return Unreachable("its url is not an http or https address")
-    request = Request(
+    try:
+        asked = _request(hook, body, secret)
+        keys = signature.keys_of(secret[signature.KEY]) if secret and signature.KEY in secret else ()
+    except CannotAskError as error:
+        return Unreachable(str(error))
+    hidden = tuple((secret or {}).values())
+    limit = min(hook.timeout or DEFAULT_TIMEOUT, MAX_HOOK_TIMEOUT)
+    retries = min(max(hook.retries, 0), MAX_HOOK_RETRIES)
+    for retry in range(retries + 1):
+        at = now()
+        named = signature.headers(message, asked.body or b"", at, keys) if message else ()
+        attempt = await _attempt(connections, replace(asked, headers=(*asked.headers, *named)), limit, now)
+        if retry == retries or not attempt.again:
+            break
+        rest = attempt.outcome.rest if isinstance(attempt.outcome, Rejected) else None
+        await asyncio.sleep(wait_before(retry, rest).total_seconds())
+    return _without(hidden, attempt.outcome)
+
+
+def _request(hook: Webhook, body: Json, secret: Mapping[str, str] | None) -> Request:
+    """What is sent at each try; of headers that come several times the Secret's counts, then the hook's own.
+
+    Raises:
+        CannotAskError: nothing in the Secret is for a webhook.
+    """
+    way, rest = access.unfold(secret or {})
+    own = access.authorization(rest)
+    if secret is not None and not (own or way != access.Access() or signature.KEY in rest):
+        raise CannotAskError(f"its Secret has no key that a webhook needs, such as token or {signature.KEY}")
+    named = tuple((name, value) for name, values in hook.headers.items() for value in values)
+    headers: Headers = (("Content-Type", "application/json"),)
+    for further in (named, own, way.headers):
+        taken = {name.lower() for name, _ in further}
+        headers = (*(each for each in headers if each[0].lower() not in taken), *further)
+    return Request(
         "POST",
         hook.url,
-        headers=(("Content-Type", "application/json"),),
+        headers=tuple(each for each in headers if each[0].lower() not in signature.NAMES),
         body=json.dumps(body, separators=(",", ":")).encode(),
         insecure=hook.disable_tls,
+        proxy=way.proxy,
+        tls=way.tls,
     )
-    limit = min(hook.timeout or DEFAULT_TIMEOUT, MAX_HOOK_TIMEOUT)
-    for retry in range(min(max(hook.retries, 0), MAX_HOOK_RETRIES)):
-        attempt = await _attempt(connections, request, limit)
-        if not attempt.again:
-            return attempt.outcome
-        await asyncio.sleep(wait_before(retry, attempt.retry_after).total_seconds())
-    return (await _attempt(connections, request, limit)).outcome
 
 
-async def _attempt(connections: Connections, request: Request, limit: timedelta) -> Attempt:
+def _without(hidden: Sequence[str], outcome: Outcome) -> Outcome:
+    """The outcome without what the Secret holds: a receiver may repeat what it was sent."""
+    match outcome:
+        case Rejected(body=body):
+            return replace(outcome, body=access.blotted(hidden, body))
+        case Unreachable(reason=reason):
+            return Unreachable(access.blotted(hidden, reason))
+    return outcome
+
+
+async def _attempt(
+    connections: Connections, request: Request, limit: timedelta, now: Callable[[], datetime]
+) -> Attempt:
     try:
-        return judge(await connections.send(request, limit.total_seconds()))
+        return judge(await connections.send(request, limit.total_seconds()), now())
     except TooLateError:
         return Attempt(Unreachable(f"not within {limit.total_seconds():g}s"), again=True)
     except OutboundError as error:

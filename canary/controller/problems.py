@@ -5,6 +5,8 @@ Pure: what there is around the Canary is looked up, and what nobody can know is 
 
 from collections.abc import Callable, Iterable, Iterator
 
+from canary.alerts import problems as alerts
+from canary.api.analysis import CompareTo
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.requirements import RETIRED
@@ -14,11 +16,16 @@ from canary.controller.ask import metric_templates
 from canary.controller.lookup import Configuration, Found, Gap, Lookup
 from canary.controller.observe.conflicts import rerouted, taken
 from canary.controller.observe.rivals import rival_problems
+from canary.controller.observe.rollouts import depends_on
 from canary.controller.observe.routes import glanced, made_for, not_installed
 from canary.controller.options import Options
-from canary.kube.types import METRIC_TEMPLATE, SERVICE, Json, ObjectRef, Resource
-from canary.routers.base import Provider
-from canary.routers.registry import provider_of, router_of
+from canary.gates import registry as gates
+from canary.kube.types import CANARY, METRIC_TEMPLATE, SERVICE, Json, ObjectRef, Resource
+from canary.rollout import delays
+from canary.rollout.dependencies import circle
+from canary.routers import steps
+from canary.routers.base import Granularity, Provider
+from canary.routers.registry import ALL, provider_of, router_of
 from canary.routers.registry import supported as supported_providers
 from canary.workloads import autoscalers, config_sync, configs, ports
 from canary.workloads.autoscalers import AUTOSCALERS
@@ -61,11 +68,13 @@ def problems(canary: Canary, lookup: Lookup, options: Options, remember: Remembe
         found += _of_target(canary, kind, lookup, options, remember, needed=resting)
     configuration = lookup.configuration(canary)
     if resting:
+        found += _of_dependencies(canary, lookup, options)
         found += _of_surroundings(canary, lookup, configuration, options, remember)
     found += (*lookup.strangers(canary), *configs.problems(configuration.copied))
     found += rival_problems(lambda *place: _object(lookup.find(*place)), lookup.claims, canary)
     found += _of_autoscaler(canary, lookup, needed=resting)
     found += _of_templates(canary, lookup, options, remember)
+    found += () if options.cross_namespace_refs else gates.astray(canary)
     return tuple(found)
 
 
@@ -77,11 +86,26 @@ def of_spec(canary: Canary, default: str) -> Iterator[Problem]:
         default: the controller's own traffic provider.
     """
     provider, router = provider_of(canary, default), router_of(canary, default)
-    yield from spec_problems(canary, provider)
-    if canary.analysis.comparisons and not canary.skip_analysis and not counted(provider):
-        where = f"{canary.analysis_field}.metrics[{canary.analysis.comparisons[0]}].compareTo"
+    written = spec_problems(canary, provider)
+    yield from written
+    yield from alerts.of_links(canary)
+    yield from gates.problems(canary)
+    metrics = canary.analysis.metrics
+    beside = [at for at in canary.analysis.comparisons if metrics[at].compare_to is CompareTo.PRIMARY]
+    fresh = [at for at, each in enumerate(metrics) if each.compare_to is CompareTo.BASELINE]
+    if fresh and not canary.skip_analysis and router is not None and not router.baseline:
+        where = f"{canary.analysis_field}.metrics[{fresh[0]}].compareTo"
+        whose = "to routes of others" if canary.spec.route_refs else f"with provider {provider}"
+        can = ", ".join(sorted({each.family for each in ALL if each.baseline}))
+        message = f"{whose} no third Service gets a share of the requests, as a baseline takes it"
+        yield Problem(where, message, f"write another of primary and previous, or set provider to one of {can}")
+    if beside and not canary.skip_analysis and not counted(provider):
+        where = f"{canary.analysis_field}.metrics[{beside[0]}].compareTo"
         message = f"with provider {provider} nobody counts the requests of the two versions apart"
-        yield Problem(where, message, "take it out, and set thresholdRange")
+        yield Problem(where, message, "write previous, or take it out, and set thresholdRange")
+    if not written and not canary.skip_analysis:
+        # Of a spec that can't be there is no plan.
+        yield from delays.problems(canary, weighted=router is None or router.weights is not Granularity.NONE)
     if router is None:
         field = "spec.provider" if canary.spec.provider else "--mesh-provider"
         message = f"traffic provider {provider} is not supported"
@@ -89,6 +113,7 @@ def of_spec(canary: Canary, default: str) -> Iterator[Problem]:
         yield Problem(field, message, way_out or f"write one of {', '.join(supported_providers())}")
     else:
         yield from router.problems(canary)
+        yield from steps.problems(canary, router)
 
 
 def _written(canary: Canary) -> tuple[object, ...]:
@@ -156,6 +181,24 @@ def _of_surroundings(
         yield from config_sync.problems(canary, configuration.read, tracking=options.track_configs)
 
 
+def _of_dependencies(canary: Canary, lookup: Lookup, options: Options) -> Iterator[Problem]:
+    """Canaries that wait for one another would never begin."""
+    field = "spec.scheduling.dependsOn"
+    for index, ref in enumerate(canary.spec.scheduling.depends_on):
+        elsewhere = ref.namespace not in ("", canary.namespace)
+        if elsewhere and not options.cross_namespace_refs:
+            message = f"Canary {ref.name} is in {ref.namespace}, and references to other namespaces are switched off"
+            yield Problem(f"{field}[{index}].namespace", message, "name one of this namespace")
+
+    def named_by(key: str) -> tuple[str, ...]:
+        found = lookup.find(CANARY, *key.split("/", 1))
+        return depends_on(found) if isinstance(found, dict) else ()
+
+    if canary.spec.scheduling.depends_on and (way := circle(canary.key, named_by)):
+        message = f"{' depends on '.join(way)}, so that none of them would ever begin"
+        yield Problem(field, message, "take one of these out")
+
+
 def _conflicts(canary: Canary, there: Iterable[tuple[ObjectRef, Found]]) -> Iterator[Problem]:
     """Services and routes under the names that it needs, whose users are others'."""
     found = [(ref, obj) for ref, obj in there if isinstance(obj, dict)]
@@ -182,15 +225,16 @@ def _of_autoscaler(canary: Canary, lookup: Lookup, *, needed: bool) -> tuple[Pro
 
 
 def _of_templates(canary: Canary, lookup: Lookup, options: Options, remember: Remember) -> tuple[Problem, ...]:
-    refs = [metric.template_ref for metric in canary.analysis.metrics if metric.template_ref is not None]
-    if not refs:
+    places = metric_templates.places(canary)
+    if not places:
         return ()
-    places = [(ref.namespace or canary.namespace, ref.name) for ref in refs]
     there = {place: lookup.find(METRIC_TEMPLATE, *place) for place in places}
 
     def find() -> tuple[Problem, ...]:
         by_place = lambda *place: there[place]  # noqa: E731
-        return tuple(metric_templates.problems(canary, by_place, cross_namespace=options.cross_namespace_refs))
+        allowed = options.cross_namespace_refs
+        metrics = metric_templates.problems(canary, by_place, cross_namespace=allowed)
+        return (*metrics, *metric_templates.budget_problems(canary, by_place, cross_namespace=allowed))
 
     return remember("templates", (canary.spec, there), find)
 

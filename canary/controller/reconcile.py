@@ -12,7 +12,7 @@ import structlog
 from canary.api.canary import Canary
 from canary.api.problems import InvalidResource
 from canary.controller import unreadable
-from canary.controller.act.actor import Actor
+from canary.controller.act.actor import Actor, EndBuild
 from canary.controller.ask.checks import OpenChecks
 from canary.controller.clock import Clock
 from canary.controller.configs import ConfigReader
@@ -26,6 +26,7 @@ from canary.controller.outcome import Kind, Outcome, outcome_of
 from canary.controller.record.recorder import Recorder
 from canary.controller.seldom import Seldom
 from canary.controller.telemetry import Telemetry
+from canary.controller.tracer import Tracer
 from canary.kube.client import KubeClient
 from canary.kube.errors import Conflict, KubeError, NotLeading
 from canary.kube.memo import Memo
@@ -64,6 +65,8 @@ class Reconciler:
         telemetry: the controller's metrics.
         options: the controller's settings.
         now: the clock.
+        end_build: ends a build of Jenkins.
+        tracer: traces rollouts.
     """
 
     def __init__(
@@ -77,7 +80,11 @@ class Reconciler:
         telemetry: Telemetry,
         options: Options,
         now: Clock,
+        end_build: EndBuild,
+        tracer: Tracer,
     ) -> None:
+        self._tracer = tracer
+        self._end_build = end_build
         self._client = client
         self._caches = caches
         self._queue = queue
@@ -89,6 +96,7 @@ class Reconciler:
         self._now = now
         self._configs = ConfigReader(client, caches)
         index.let_go = self._configs.forget
+        index.rollouts.whole = recorder.statuses.whole
         self._observer = Observer(client, caches, self._configs, index, options, recorder.statuses)
         self._applied: Memo[bool] = Memo(_APPLIED)
         self._contest = Contest()
@@ -96,7 +104,7 @@ class Reconciler:
         self._made: Memo[tuple[Json, ...]] = Memo(_APPLIED)
         self._refusals: dict[str, Refusals] = {}
         self._looking: dict[str, float] = {}
-        self._invalid: dict[str, str] = {}
+        self._invalid: dict[str, tuple[int, str]] = {}
 
     async def run(self) -> None:
         """Work until cancelled, on as many Canaries at once as the options say."""
@@ -115,6 +123,8 @@ class Reconciler:
                 self._telemetry.passed(outcome.kind, timedelta(seconds=time.monotonic() - began))
             finally:
                 self._queue.done(key)
+                for other in self._index.rollouts.passed(key):
+                    self._queue.add(other)
 
     async def _safely(self, key: str) -> Outcome:
         """One pass; whatever goes wrong in it concerns this Canary alone."""
@@ -190,6 +200,8 @@ class Reconciler:
         became = Told(refusals.facts(seen.canary, now), self._contest.undone(key, _loop_time()), *heard)
         facts = self._observer.facts(seen, now, self._board.answers(key), became)
         decision = decide(seen.canary, replace(facts, clock_set=self._now.set_at(now)))
+        current = facts.target is None or facts.target.revision == decision.status.last_applied_spec
+        self._index.rollouts.decided(key, decision.status.phase, current=current)
         refusals.heed(seen.canary, decision, now)
         if not refusals:
             self._refusals.pop(key, None)
@@ -197,6 +209,8 @@ class Reconciler:
         log.debug(decision.reason, canary=key, actions=[type(each).__name__ for each in decision.done])
         # What is written belongs to the status that will be stored: a route carries the cookies of its own step.
         told = seen.canary.replace(status=decision.status)
+        # Of a rollout that ends with this decision, the stored status still tells.
+        about = told if told.status.rollout is not None else seen.canary
         actor = Actor(
             self._client,
             self._caches,
@@ -205,9 +219,10 @@ class Reconciler:
             replace(seen, canary=told),
             self._applied,
             self._made,
+            self._end_build,
         )
         for action in decision.protect:
-            if (error := await self._do(actor, action, key, refusals, urgent=True)) is not None:
+            if (error := await self._do(actor, action, about, refusals, urgent=True)) is not None:
                 return _before_told(error, refusals.quiet_until(seen.canary), self._now())
         stored = await self._recorder.store(actor.raw, seen.canary, decision)
         if stored is not actor.raw:
@@ -216,7 +231,7 @@ class Reconciler:
             self._recorder.tell(stored, told)
         self._board.ask(seen.canary, decision.asks)
         for action in decision.upkeep:
-            if await self._do(actor, action, key, refusals, urgent=False) is not None:
+            if await self._do(actor, action, about, refusals, urgent=False) is not None:
                 self._queue.add(key)
         moved = (stored is not raw or actor.writes > 0) and not _has_looked(seen.canary, decision, now)
         undone = self._contest.note(key, actor.applied, _loop_time())
@@ -226,16 +241,26 @@ class Reconciler:
         kind = Kind.MOVED if moved else Kind.DONE
         if undone and over is not None:
             kind = Kind.CONTESTED
+        if kind is Kind.DONE and not wakes and not decision.asks:
+            self._rest(key)
         return Outcome(kind, decision.reason, min(wakes, default=None))
 
-    async def _do(self, actor: Actor, action: Action, key: str, refusals: Refusals, *, urgent: bool) -> Outcome | None:
+    def _rest(self, key: str) -> None:
+        """Nothing is to be done before something changes: what was found out is not kept till then."""
+        self._observer.rest(key)
+        for apex in (True, False):
+            self._made.drop((key, apex))
+
+    async def _do(
+        self, actor: Actor, action: Action, canary: Canary, refusals: Refusals, *, urgent: bool
+    ) -> Outcome | None:
         """Do one action. What is not done is a fact of the next decision; None where it is done.
 
         Raises:
             Conflict: somebody else was quicker, so that all is to be looked at again.
             NotLeading: another controller acts now.
         """
-        writes = actor.writes
+        writes, key, began = actor.writes, canary.key, self._now()
         try:
             await actor.do(action)
         except (Conflict, NotLeading):
@@ -245,9 +270,12 @@ class Reconciler:
             if outcome.kind is Kind.BUG:
                 log.exception("an action failed by a bug", canary=key, action=type(action).__name__)
             answered = outcome.kind is not Kind.RETRY
+            self._tracer.did(canary, f"write {type(action).__name__}", began, outcome.reason)
             refusals.add(action, outcome.reason, self._now(), answered=answered, urgent=urgent)
             self._refusals[key] = refusals
             return replace(outcome, kind=Kind.WITHHELD) if answered else outcome
+        if actor.writes > writes:
+            self._tracer.did(canary, f"write {type(action).__name__}", began)
         if refusals:
             refusals.remove(action, wrote=actor.writes > writes)
             if not refusals:
@@ -275,9 +303,10 @@ class Reconciler:
         if raw is None:
             return
         self._telemetry.unreadable(key)
-        if self._invalid.get(key) == message:
+        said = (raw["metadata"].get("generation", 0), message)
+        if self._invalid.get(key) == said:
             return
-        self._invalid[key] = message
+        self._invalid[key] = said
         try:
             await self._recorder.complain(raw, reason, message)
         except KubeError as error:

@@ -6,25 +6,31 @@ import os
 import signal
 import socket
 import uuid
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import structlog
 
 from canary.alerts.send import Sender
-from canary.controller.ask.asker import Asker
+from canary.controller.ask.builds import BUILDS, Builds
 from canary.controller.ask.checks import OpenChecks
+from canary.controller.ask.hooks import Hooks
+from canary.controller.ask.later import LaterAsker
 from canary.controller.clock import Clock
 from canary.controller.observe.caches import Caches
 from canary.controller.observe.index import Index, ref_to
 from canary.controller.observe.needs import prepare
-from canary.controller.options import Options
+from canary.controller.observe.rollouts import Rollouts
+from canary.controller.options import Options, VoteSettings
 from canary.controller.reconcile import ACTING, Reconciler, key_of
 from canary.controller.record.alerts import Alerter
 from canary.controller.record.courier import Courier
 from canary.controller.record.recorder import Recorder
 from canary.controller.server import Server
 from canary.controller.telemetry import Telemetry
+from canary.controller.tracer import Tracer
 from canary.kube.client import KubeClient
 from canary.kube.events import EventRecorder
 from canary.kube.leader import LeaderElector
@@ -37,6 +43,10 @@ from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.registry import WORKLOADS
 from metrics.connections import QUESTIONS
 from outbound.connections import Connections
+
+if TYPE_CHECKING:
+    from canary.admission.serving import AdmissionService
+    from canary.controller.otlp import Exporter
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +65,7 @@ LEASE = "flagger-leader-election"
 _STILL_KNOWN = 5.0
 """Seconds for which what Canaries need, as a process that waits to lead found it, is taken for what they need."""
 
-_GARBAGE = (25_000, 10, 10)
+GARBAGE = (25_000, 10, 10)
 """How many objects more than before are made before circles are looked for among them; Python's own is 700."""
 
 REST_SECONDS = 0.1
@@ -72,7 +82,8 @@ async def run(options: Options) -> None:
     # Of what a pass makes next to nothing is in circles: looking for them seldom costs no memory, and less time. What
     # is loaded by now stays: passes don't wait for a look at all of it.
     gc.freeze()
-    gc.set_threshold(*_GARBAGE)
+    gc.enable()
+    gc.set_threshold(*GARBAGE)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -88,6 +99,22 @@ async def run(options: Options) -> None:
         log.info("stopped")
 
 
+async def _taking_votes(
+    settings: VoteSettings, client: KubeClient, namespace: str | None
+) -> Callable[[], Awaitable[None]]:
+    """Begin to take votes; what is returned ends it.
+
+    Raises:
+        ListenError: the port is taken, or the address is none of this machine's.
+    """
+    # Here and not above: most controllers take none.
+    from canary.controller.votes.server import VoteServer  # noqa: PLC0415 - most controllers do without
+
+    server = VoteServer.of(settings, client, namespace)
+    await server.start()
+    return server.close
+
+
 class Controller:
     """One controller process.
 
@@ -99,7 +126,7 @@ class Controller:
         self._options = options
         self._identity = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
         self._queue: WorkQueue[str] = WorkQueue(rest=REST_SECONDS)
-        self._index = Index()
+        self._index = Index(Rollouts(options.max_rollouts))
         self._prepared = float("-inf")
         self._telemetry = Telemetry(version("canary-controller"), options.mesh_provider)
 
@@ -118,13 +145,25 @@ class Controller:
                 wake=self._queue.add,
             )
             prepared = asyncio.Event()
+            admission = await self._admission(client, stack)
             server = Server(
-                options.address, options.port, self._telemetry, ready=prepared.is_set, refresh=self._refresh
+                options.address,
+                options.port,
+                self._telemetry,
+                ready=lambda: prepared.is_set() and (admission is None or admission.is_ready),
+                refresh=self._refresh,
             )
             await server.start()
             stack.push_async_callback(server.close)
+            if options.votes is not None:
+                # Each replica takes votes, whichever leads: they stand on the Canary.
+                stack.push_async_callback(await _taking_votes(options.votes, client, options.namespace))
+            elector = self._elector(client)
             async with asyncio.TaskGroup() as group:
                 group.create_task(caches.run(), name="caches")
+                if admission is not None:
+                    group.create_task(admission.run(), name="admission")
+                ahead = group.create_task(elector.read_ahead(), name="lease") if elector is not None else None
                 await prepare(caches, self._index, options)
                 log.info("caches are complete", canaries=caches.count(CANARY))
                 log.info(
@@ -134,14 +173,32 @@ class Controller:
                 )
                 prepared.set()
                 self._prepared = asyncio.get_running_loop().time()
-                group.create_task(self._lead(client, caches), name="lead")
+                if ahead is not None:
+                    await ahead
+                group.create_task(self._lead(elector, client, caches), name="lead")
 
-    async def _lead(self, client: KubeClient, caches: Caches) -> None:
-        """Work for as long as the lease is held; without an election, always."""
+    async def _admission(self, client: KubeClient, stack: AsyncExitStack) -> "AdmissionService | None":
+        """What answers the API server, listening; None where nothing is to."""
+        settings = self._options.admission
+        if settings is None:
+            return None
+        from canary.admission.serving import AdmissionService  # noqa: PLC0415 - most controllers do without
+
+        service = AdmissionService(settings, self._options, client, self._telemetry)
+        await service.start()
+        stack.push_async_callback(service.close)
+        return service
+
+    def _elector(self, client: KubeClient) -> LeaderElector | None:
         if not self._options.leader_election:
+            return None
+        return LeaderElector(client, self._options.lease_namespace, LEASE, self._identity)
+
+    async def _lead(self, elector: LeaderElector | None, client: KubeClient, caches: Caches) -> None:
+        """Work for as long as the lease is held; without an election, always."""
+        if elector is None:
             await self._work(client, caches)
             return
-        elector = LeaderElector(client, self._options.lease_namespace, LEASE, self._identity)
         guarded = client.guarded(elector.remaining)
         await elector.run(lambda: self._work(guarded, caches))
 
@@ -151,23 +208,38 @@ class Controller:
         async with AsyncExitStack() as stack:
             self._telemetry.leader.set(1)
             stack.callback(self._telemetry.stand_by)
-            hooks = await stack.enter_async_context(Connections(HOOKS))
+            allowed = options.destinations
+            tracer = Tracer(self._exporter(stack), clock)
+            hooks = await stack.enter_async_context(Connections(HOOKS, destinations=allowed))
             # Apart, as a hook may take hours: no question waits for one.
-            servers = await stack.enter_async_context(Connections(QUESTIONS))
+            servers = await stack.enter_async_context(Connections(QUESTIONS, destinations=allowed))
+            builds = Builds(client, await stack.enter_async_context(Connections(BUILDS, destinations=allowed)))
             events = EventRecorder(client, COMPONENT, instance=self._identity)
-            sender = await stack.enter_async_context(Sender())
+            sender = await stack.enter_async_context(Sender(destinations=allowed))
             alerter = Alerter(client, caches, sender, options)
             board = OpenChecks(
-                Asker(client, caches, options, hooks, servers, clock),
+                LaterAsker(lambda asker: asker(client, caches, options, hooks, servers, clock, builds)),
                 self._queue.urge,
                 failed=lambda _question: self._telemetry.question_failed(),
+                tracer=tracer,
             )
             stack.push_async_callback(board.close)
-            courier = Courier(events, alerter, self._telemetry, hooks, options, clock, self._queue.add)
-            recorder = Recorder(client, caches, courier, self._telemetry, clock)
+            telling = Hooks(client, hooks, clock)
+            courier = Courier(events, alerter, self._telemetry, telling, options, clock, self._queue.add, tracer)
+            recorder = Recorder(client, caches, courier, self._telemetry, clock, tracer)
             stack.push_async_callback(recorder.close)
             reconciler = Reconciler(
-                client, caches, self._queue, self._index, board, recorder, self._telemetry, options, clock
+                client,
+                caches,
+                self._queue,
+                self._index,
+                board,
+                recorder,
+                self._telemetry,
+                options,
+                clock,
+                builds.end,
+                tracer,
             )
             if asyncio.get_running_loop().time() > self._prepared + _STILL_KNOWN:
                 await prepare(caches, self._index, options)
@@ -176,6 +248,16 @@ class Controller:
                 group.create_task(events.run(), name="events")
                 group.create_task(reconciler.run(), name="reconciler")
 
+    def _exporter(self, stack: AsyncExitStack) -> "Exporter | None":
+        """What takes spans, where somebody has asked for them."""
+        if not self._options.traces:
+            return None
+        from canary.controller.otlp import Exporter  # noqa: PLC0415 - it is wanted by few
+
+        exporter = Exporter(self._options.traces, version("canary-controller"))
+        stack.push_async_callback(exporter.close)
+        return exporter
+
     def _changed(self, resource: Resource, change: Change[Json]) -> None:
         """Wake the Canaries that a change concerns, save one that has just made it.
 
@@ -183,6 +265,7 @@ class Controller:
         """
         if resource is CANARY:
             concerned = {f"{change.key.namespace}/{change.key.name}", *self._index.claims.take(change)}
+            concerned |= self._index.rollouts.take(change)
         else:
             concerned = set(self._index.concerned(ref_to(resource, change.key.namespace, change.key.name)))
         if resource is CANARY or (resource in ROUTES and resource not in WORKLOADS):

@@ -1,23 +1,18 @@
 """`/healthz`, `/readyz` and `/metrics`, for the kubelet and for Prometheus."""
 
-import asyncio
-import os
 from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from canary.controller.listening import Listener
 from canary.controller.telemetry import Telemetry
 from inbound.connections import Connections
 
 MOST = 512
 """Connections at most: for each one more, the one that has been quiet for longest is closed. It is several times what
 the event loop takes in before it reads again, so that a crowd that comes at once pushes out none that has a request."""
-
-
-class ListenError(Exception):
-    """The address or the port can't be listened on; the text says why."""
 
 
 class Server:
@@ -40,8 +35,6 @@ class Server:
         ready: Callable[[], bool],
         refresh: Callable[[], None],
     ) -> None:
-        self._address = address or None
-        self._port = port
         self._telemetry = telemetry
         self._ready = ready
         self._refresh = refresh
@@ -50,8 +43,9 @@ class Server:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
-        self._runner = web.AppRunner(app, access_log=None)
-        self._server: asyncio.Server | None = None
+        flags = f"--address {address} --port {port}" if address else f"--port {port}"
+        runner = web.AppRunner(app, access_log=None)
+        self._listener = Listener(runner, self.connections.over, address, port, flags)
 
     async def start(self) -> None:
         """Begin to listen.
@@ -59,22 +53,11 @@ class Server:
         Raises:
             ListenError: the port is taken, or the address is none of this machine's.
         """
-        await self._runner.setup()
-        assert self._runner.server is not None, "it is set up"  # noqa: S101
-        protocols = self.connections.over(self._runner.server)
-        loop = asyncio.get_running_loop()
-        try:
-            self._server = await loop.create_server(protocols, self._address, self._port, reuse_address=True)
-        except (OSError, ValueError) as error:  # of a name that no resolver can be asked for
-            await self._runner.cleanup()
-            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno and error.errno > 0 else ""
-            raise ListenError(reason or getattr(error, "strerror", "") or str(error)) from error
+        await self._listener.start()
 
     async def close(self) -> None:
         """Stop listening."""
-        if self._server is not None:
-            self._server.close()
-        await self._runner.cleanup()
+        await self._listener.close()
 
     @web.middleware
     async def _touch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -87,7 +70,7 @@ class Server:
     async def _readyz(self, _: web.Request) -> web.Response:
         if self._ready():
             return web.Response(text="OK\n")
-        return web.Response(status=503, text="waiting for the API server\n")
+        return web.Response(status=503, text="waiting for the API server, or for a certificate of admission\n")
 
     async def _metrics(self, _: web.Request) -> web.Response:
         self._refresh()

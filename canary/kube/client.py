@@ -1,6 +1,6 @@
 """Raw-JSON access to the Kubernetes API: no models, one deadline a request, typed errors."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from canary.kube.connection import Connection, open_connection
 from canary.kube.errors import Unreachable
 from canary.kube.served import ServedVersions
 from canary.kube.transport import JSON, Query, Request, Transport
-from canary.kube.types import Json, Resource, name_of, namespace_of
+from canary.kube.types import Json, Resource, mapping, name_of, namespace_of
 
 FIELD_MANAGER = "canary-controller"
 DEADLINE = 10.0
@@ -62,6 +62,7 @@ class KubeClient:
         context: str | None = None,
         *,
         user_agent: str = FIELD_MANAGER,
+        deadline: float = DEADLINE,
     ) -> AsyncIterator["KubeClient"]:
         """Connect by kubeconfig, or as the pod's service account without one; closed at the end.
 
@@ -70,9 +71,14 @@ class KubeClient:
         """
         connection = await open_connection(kubeconfig, context)
         try:
-            yield cls(connection, user_agent=user_agent)
+            yield cls(connection, user_agent=user_agent, deadline=deadline)
         finally:
             await connection.close()
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that whoever connected has named: the context's, or the pod's own; `default` otherwise."""
+        return self._transport.connection.namespace or "default"
 
     def guarded(self, may_write: Callable[[], float]) -> "KubeClient":
         """Make a client on the same connection that writes only while ``may_write()`` gives seconds to do so.
@@ -188,6 +194,7 @@ class KubeClient:
         patch: Json,
         *,
         subresource: str | None = None,
+        field_manager: str = FIELD_MANAGER,
         deadline: float | None = None,
     ) -> Json:
         """JSON merge patch; guarded against lost updates where ``metadata.resourceVersion`` is in it.
@@ -197,7 +204,8 @@ class KubeClient:
             NotFound: There is none of that name.
         """
         path = self.path(resource, namespace, name, subresource)
-        request = Request("PATCH", path, _WRITE, patch, content_type=_MERGE, deadline=deadline)
+        query = {**_WRITE, "fieldManager": field_manager}
+        request = Request("PATCH", path, query, patch, content_type=_MERGE, deadline=deadline)
         return await self._object(request, resource, name)
 
     async def scale(self, resource: Resource, namespace: str, name: str, replicas: int) -> Json:
@@ -245,6 +253,39 @@ class KubeClient:
         if uid is not None:
             options["preconditions"] = {"uid": uid}
         return await self._send(Request("DELETE", self.path(resource, namespace, name), body=options))
+
+    async def user(self) -> str:
+        """The name under which the server knows us; empty where it doesn't say."""
+        review: Json = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        answer = await self._send(Request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body=review))
+        return str(mapping(mapping(answer.get("status")).get("userInfo")).get("username") or "")
+
+    async def reviewed(self, token: str, audiences: Sequence[str] = (), *, deadline: float | None = None) -> Json:
+        """Whose a token is, in the words of the server: the status of a TokenReview.
+
+        Args:
+            token: the token, of somebody else.
+            audiences: for whom it must have been made; none for the server itself.
+            deadline: seconds that it may take.
+        """
+        spec: Json = {"token": token} | ({"audiences": list(audiences)} if audiences else {})
+        review: Json = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec}
+        path = "/apis/authentication.k8s.io/v1/tokenreviews"
+        return mapping((await self._send(Request("POST", path, body=review, deadline=deadline))).get("status"))
+
+    async def may(self, user: Json, attributes: Json, *, deadline: float | None = None) -> bool:
+        """Whether somebody else may do something.
+
+        Args:
+            user: who, in the words of a SubjectAccessReview: `user`, `groups`, `uid`, `extra`.
+            attributes: what, as its `resourceAttributes`.
+            deadline: seconds that it may take.
+        """
+        spec: Json = {**user, "resourceAttributes": attributes}
+        review: Json = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        answer = await self._send(Request("POST", path, body=review, deadline=deadline))
+        return mapping(answer.get("status")).get("allowed") is True
 
     async def page(self, path: str, query: Query | None = None, *, accept: str = JSON) -> Json:
         """Read any path of the API in the representation asked for, such as one page of a list."""

@@ -59,11 +59,13 @@ class Connection:
         session: The session; closed by `close`.
         configuration: The library's configuration: address and credentials.
         renew: Loads credentials anew at once, where they can be.
+        namespace: The namespace that the kubeconfig's context names, or the pod's own; empty where nobody says.
     """
 
     session: aiohttp.ClientSession
     configuration: Configuration
     renew: Callable[[], Awaitable[bool]]
+    namespace: str = ""
     _base: str = field(init=False)
     _options: dict[str, str] = field(init=False)
 
@@ -117,6 +119,8 @@ class Connection:
 # before leaves its socket open. In seconds.
 _GOODBYE = 0.1
 
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
 # Deadlines are set around whole exchanges, by the client and the watches.
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
 
@@ -134,7 +138,7 @@ async def open_connection(kubeconfig: Path | None = None, context: str | None = 
     configuration = library.new_configuration()
     if kubeconfig is None and context is None and os.environ.get(_IN_CLUSTER):
         library.load_incluster(configuration)
-        return Connection(library.open_session(configuration), configuration, _cannot_renew)
+        return Connection(library.open_session(configuration), configuration, _cannot_renew, _own_namespace())
     path = _kubeconfig_path(kubeconfig)
     try:
         loader = await library.load_kubeconfig(configuration, path, context)
@@ -143,7 +147,13 @@ async def open_connection(kubeconfig: Path | None = None, context: str | None = 
         raise
     except Exception as error:  # of YAML, TLS, a plugin, the system: the library lets out whatever comes
         raise ConfigError(f"{path}: {_why_unusable(error)}") from error
-    return Connection(session, configuration, _Reload(loader, configuration).at_once)
+    renew = _Reload(loader, configuration).at_once
+    return Connection(session, configuration, renew, library.namespace_of(loader))
+
+
+def _own_namespace() -> str:
+    """The namespace of the pod that this runs in."""
+    return _SERVICE_ACCOUNT.read_text(encoding="utf-8").strip() if _SERVICE_ACCOUNT.is_file() else ""
 
 
 def _why_unusable(error: Exception) -> str:

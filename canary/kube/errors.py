@@ -25,7 +25,7 @@ from typing import Any
 
 from canary.kube.decode import decode
 
-# Refusals quote what was sent, so those of Secrets are cut to their reason.
+# Refusals quote what was sent, so those of Secrets and of others' tokens are cut to their reason.
 _SENDING = frozenset({"POST", "PUT", "PATCH"})
 _MESSAGE_LIMIT = 500
 _CAUSES_LIMIT = 20
@@ -227,7 +227,7 @@ def _retry_after(headers: Mapping[str, str], answer: Mapping[str, Any]) -> float
 
 
 def _is_secret(path: str) -> bool:
-    return "/secrets/" in path or path.endswith("/secrets")
+    return "/secrets/" in path or path.endswith(("/secrets", "/tokenreviews"))
 
 
 def _trim(text: str) -> str:

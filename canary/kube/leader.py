@@ -6,7 +6,7 @@ is judged by how long it hasn't changed before our own eyes, never by its timest
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
@@ -184,6 +184,15 @@ class LeaderElector:
         Made for `KubeClient.guarded`.
         """
         return max(0.0, self._valid_until - _now())
+
+    async def read_ahead(self) -> None:
+        """Read the lease while what `run` is to lead is prepared, so that one question less stands before it.
+
+        What can't be read is read by `run`; what somebody writes meanwhile is seen when it is written.
+        """
+        with suppress(Exception):
+            self._lease = await self._read()
+            self._observe(self._lease)
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Run ``lead`` whenever this process leads, until it returns or raises.

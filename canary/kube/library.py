@@ -51,13 +51,22 @@ class Configuration(Protocol):
 class Loader(Protocol):
     """What we use of the library's kubeconfig loader."""
 
+    @property
+    def current_context(self) -> object:
+        """The context that is used: its name, and what it names."""
+
     async def load_and_set(self, client_configuration: Configuration) -> None:
         """Load credentials, anew where they expired, and put them into the configuration."""
+
+
+_UNUSED = "urllib3"
+"""28 modules for one function of the configuration that nobody calls: passwords are put into a header elsewhere."""
 
 
 def _load() -> tuple[ModuleType, ...]:
     if _ROOT in sys.modules:
         return tuple(importlib.import_module(name) for name in _USED)
+    unused = sys.modules.setdefault(_UNUSED, ModuleType(_UNUSED))
     try:
         client = [_bare_package(name) for name in (_ROOT, _CLIENT)][-1]
         configuration = importlib.import_module(_USED[0])
@@ -65,6 +74,8 @@ def _load() -> tuple[ModuleType, ...]:
         vars(client).update(Configuration=configuration.Configuration, ApiClient=None)
         return tuple(importlib.import_module(name) for name in _USED)
     finally:
+        if not hasattr(unused, "__path__"):
+            del sys.modules[_UNUSED]
         for name in [name for name in sys.modules if name == _ROOT or name.startswith(f"{_ROOT}.")]:
             del sys.modules[name]
 
@@ -87,6 +98,13 @@ ConfigError = cast("type[Exception]", _exception.ConfigException)
 def new_configuration(host: str = "") -> Configuration:
     """Make an empty configuration, for the API server at ``host`` where given."""
     return cast("Configuration", _configuration.Configuration(host=host or None))
+
+
+def namespace_of(loader: Loader) -> str:
+    """The namespace that the context names which is used; empty where it names none."""
+    context = loader.current_context
+    named = context.get("context") if isinstance(context, dict) else None
+    return str(named.get("namespace") or "") if isinstance(named, dict) else ""
 
 
 def load_incluster(configuration: Configuration) -> None:

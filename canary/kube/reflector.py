@@ -76,7 +76,7 @@ class Reflector:
         self._timing = timing
         # Where to resume; None where a full list is needed.
         self._version: str | None = None
-        self._streams_lists = True
+        self._streams_lists: bool | None = None
         # Failures in a row: without any answer, with one, and with one that makes no sense.
         self._unanswered = 0
         self._failures = 0
@@ -118,6 +118,8 @@ class Reflector:
         """List where needed, then watch until the watch ends."""
         if self._version is None:
             self._sink.begin_list()
+            if self._streams_lists is None:
+                self._streams_lists = self._client.served.streams_lists
             if not self._streams_lists:
                 await self._list()
         await self._watch()
@@ -286,7 +288,7 @@ class Reflector:
                 log.debug("watch is taken up again", path=self._path, reason=error.message)
                 return self._timing.resume * self._timing.random.random()
         if self._version is None and self._streams_lists and _cannot_stream_lists(error):
-            self._streams_lists = False
+            self._streams_lists = self._client.served.streams_lists = False
             return 0.0
         if isinstance(error, NotFound):
             resource = self._source.resource

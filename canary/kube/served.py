@@ -1,4 +1,4 @@
-"""In which version the API server serves a kind that it may serve in one of several."""
+"""How the API server serves kinds: in which of several versions, and whether it streams whole lists."""
 
 from canary.kube.types import Resource
 
@@ -8,10 +8,15 @@ class ServedVersions:
 
     A kind is watched before anything of it is written, so that the watch finds out. Elsewhere it keeps the version that
     it is known by.
+
+    Attributes:
+        streams_lists: Whether it sends a whole list as part of a watch, as far as is known: where it can't for one kind
+            (an etcd before 3.5.13, or a feature gate), it is not asked to for the kinds that are followed later.
     """
 
     def __init__(self) -> None:
         self._found: dict[Resource, int] = {}
+        self.streams_lists = True
 
     def of(self, resource: Resource) -> str:
         """The version in which to ask for a kind."""

@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import structlog
 
+from canary.kube.memo import Texts
 from canary.kube.types import Json
 
 log = structlog.get_logger(__name__)
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 # More than any number in etcd has.
 _DIGITS = 25
+_TEXTS = Texts(20_000)
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -275,9 +277,8 @@ def _object_version(obj: Json) -> int:
 def trim(obj: Json, held: Json | None = None) -> Json:
     """Drop what nobody here reads: who manages which field, and kubectl's copy of the object.
 
-    What is as it was in the version that is held is taken from there: mostly a status changes alone. Field names are
-    the same from object to object: shared, an object takes less memory. Values aren't: an interned string lives for
-    ever in some versions of Python, and there is no end of times and versions.
+    What is as it was in the version that is held is taken from there: mostly a status changes alone. Field names and
+    most short values are the same from object to object: shared, an object takes less memory.
     """
     metadata: Json = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
     annotations = metadata.get("annotations")
@@ -291,7 +292,9 @@ def trim(obj: Json, held: Json | None = None) -> Json:
 
 
 def _shared(value: Any) -> Any:
-    """Copy a JSON value with one copy of each field name in the whole process."""
+    """Copy a JSON value with one copy of each field name, and mostly one of each short text, in the whole process."""
+    if isinstance(value, str):
+        return _TEXTS.one(value)
     if isinstance(value, dict):
         return {sys.intern(key): _shared(field) for key, field in value.items()}
     if isinstance(value, list):

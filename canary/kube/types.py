@@ -93,6 +93,7 @@ REPLICA_SET = Resource("apps", "v1", "replicasets", "ReplicaSet")
 CONTROLLER_REVISION = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 HORIZONTAL_POD_AUTOSCALER = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 SCALED_OBJECT = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject")
+JOB = Resource("batch", "v1", "jobs", "Job")
 LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 CANARY = Resource("flagger.app", "v1beta1", "canaries", "Canary")
@@ -112,6 +113,12 @@ ROUTE_TABLE = Resource("gateway.solo.io", "v1", "routetables", "RouteTable")
 UPSTREAM = Resource("gloo.solo.io", "v1", "upstreams", "Upstream")
 INGRESS = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
 ROUTE = Resource("route.openshift.io", "v1", "routes", "Route")
+APPLICATION = Resource("argoproj.io", "v1alpha1", "applications", "Application")
+HELM_RELEASE = Resource("helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease", earlier=("v2beta2", "v2beta1"))
+KUSTOMIZATION = Resource("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization", earlier=("v1beta2",))
+VULNERABILITY_REPORT = Resource("aquasecurity.github.io", "v1alpha1", "vulnerabilityreports", "VulnerabilityReport")
+PIPELINE_RUN = Resource("tekton.dev", "v1", "pipelineruns", "PipelineRun", earlier=("v1beta1",))
+TASK_RUN = Resource("tekton.dev", "v1", "taskruns", "TaskRun", earlier=("v1beta1",))
 TCP_ROUTE = Resource("gateway.networking.k8s.io", "v1", "tcproutes", "TCPRoute", earlier=("v1alpha2",))
 TLS_ROUTE = Resource("gateway.networking.k8s.io", "v1", "tlsroutes", "TLSRoute", earlier=("v1alpha3", "v1alpha2"))
 TRAEFIK_SERVICE = Resource("traefik.io", "v1alpha1", "traefikservices", "TraefikService")
@@ -136,6 +143,7 @@ RESOURCES: tuple[Resource, ...] = (
     CONTROLLER_REVISION,
     HORIZONTAL_POD_AUTOSCALER,
     SCALED_OBJECT,
+    JOB,
     LEASE,
     ENDPOINT_SLICE,
     CANARY,
@@ -150,6 +158,12 @@ RESOURCES: tuple[Resource, ...] = (
     HTTP_ROUTE,
     KNATIVE_REVISION,
     KNATIVE_SERVICE,
+    APPLICATION,
+    HELM_RELEASE,
+    KUSTOMIZATION,
+    VULNERABILITY_REPORT,
+    PIPELINE_RUN,
+    TASK_RUN,
     MESH_HTTP_ROUTE,
     ROUTE_TABLE,
     UPSTREAM,

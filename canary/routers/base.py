@@ -1,6 +1,6 @@
 """What a traffic provider is, and what providers have in common."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -14,7 +14,7 @@ from canary.api.problems import Problem
 from canary.api.service import ServicePort
 from canary.api.traffic import Split
 from canary.kube.types import Json, ObjectRef, Resource, mapping
-from canary.routers.route_kind import RouteKind, share
+from canary.routers.route_kind import RouteKind
 
 Observed = Mapping[ObjectRef, Json]
 """Objects that exist, by where they are."""
@@ -141,6 +141,7 @@ class Provider:
         routes: the kinds of object that lead users to the versions, and are made beside these, each with how that is
             read and ended when a spec names it no more; none where Services alone do.
         sources: the kinds of others that it reads besides.
+        baseline: whether a third Service can get a share by weight: fresh pods to compare the canary with.
     """
 
     names: tuple[str, ...]
@@ -159,6 +160,7 @@ class Provider:
     problems: Callable[[Canary], tuple[Problem, ...]]
     routes: Mapping[Resource, RouteKind] = field(default_factory=dict)
     sources: tuple[Resource, ...] = ()
+    baseline: bool = False
 
     @property
     def family(self) -> str:
@@ -326,23 +328,9 @@ def together(splits: Iterable[Split | None]) -> Split | None:
     first, *others = splits
     if first is None:
         return None
-    return max((first, *(each for each in others if each is not None)), key=lambda split: split.canary)
-
-
-def by_rules(canary: Canary, weights: Sequence[Mapping[str, int]]) -> tuple[int, bool] | None:
-    """What the rules of a route say by the weights that each gives to Services.
-
-    Returns:
-        The canary's percent, and whether that is of chosen requests; None where the rules lead elsewhere.
-    """
-    ours = {canary.service_primary_name, canary.service_canary_name}
-    if not weights or not all(found and found.keys() <= ours for found in weights):
-        return None
-    first, *rest = weights
-    if len(rest) > 1 or any(canary.service_canary_name in found for found in rest):
-        return None
-    percent = share(first.get(canary.service_canary_name, 0), first.get(canary.service_primary_name, 0))
-    return None if percent is None else (percent, bool(rest))
+    return max(
+        (first, *(each for each in others if each is not None)), key=lambda split: (split.canary, split.baseline)
+    )
 
 
 def route_metadata(canary: Canary, name: str, existing: Json | None, *, owned: bool = True) -> Json:

@@ -4,6 +4,7 @@ Ours is its list of routes, which is one value to the API server. A canary witho
 weight of 0, as Envoy asks nobody of that weight.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from canary.api.canary import Canary
@@ -25,7 +26,8 @@ from canary.routers.base import (
     together,
     written,
 )
-from canary.routers.route_kind import Lists, lists, share
+from canary.routers.route_kind import Lists, lists
+from canary.routers.shares import by_weights, weights_of
 
 CONTOUR_FOLLOWS = timedelta(seconds=2)
 """How long requests may go on as before after an HTTPProxy has changed.
@@ -104,7 +106,7 @@ def _split_of(canary: Canary, proxy: Json) -> Split | None:
         return None
     (split,) = led
     matched = len(set(found)) > 1 or routes[0].get("conditions") in httpproxy.analysis_conditions(canary)
-    return Split(split.canary, split.mirror, matched=matched)
+    return replace(split, matched=matched)
 
 
 def _split_of_route(canary: Canary, route: Json) -> Split | None:
@@ -119,9 +121,8 @@ def _split_of_route(canary: Canary, route: Json) -> Split | None:
     if not any(weights.values()):
         # Contour divides evenly where nobody has a weight.
         weights = dict.fromkeys(weights, 1)
-    primary = weights.pop(canary.service_primary_name, 0)
-    percent = share(weights.pop(canary.service_canary_name, 0), primary)
-    return None if weights or percent is None else Split(percent, mirror)
+    ours = by_weights(canary, weights) if weights.keys() <= weights_of(canary, Split(1, baseline=1)).keys() else None
+    return None if ours is None else replace(ours, mirror=mirror)
 
 
 def not_taken(ref: ObjectRef, proxy: Json) -> str:
@@ -143,10 +144,7 @@ def not_taken(ref: ObjectRef, proxy: Json) -> str:
 
 
 def _routes(canary: Canary, port: ServicePort, split: Split) -> list[Json]:
-    weighted = [
-        _service(canary, canary.service_primary_name, port, split.primary),
-        _service(canary, canary.service_canary_name, port, split.canary),
-    ]
+    weighted = [_service(canary, name, port, weight) for name, weight in weights_of(canary, split).items()]
     if split.mirror:
         # A weight of 0 would be all of them.
         weighted.append({"name": canary.service_canary_name, "port": port.port, "mirror": True, "weight": split.mirror})
@@ -214,6 +212,7 @@ CONTOUR = Provider(
     hand_back=_hand_back,
     unsettled=_unsettled,
     settle=CONTOUR_FOLLOWS,
+    baseline=True,
     weights=Granularity.PERCENT,
     fields=BY_WEIGHT
     | {

@@ -4,6 +4,8 @@ Ours are the route's parents, host names and rules, each of which is one value t
 add to the route are taken off again; labels and annotations of others stay.
 """
 
+from dataclasses import replace
+
 from canary.api.canary import Canary
 from canary.api.problems import Problem
 from canary.api.service import GRPC, TCP, TLS, ListenerReference, ServicePort
@@ -30,7 +32,6 @@ from canary.routers.base import (
     Observed,
     Provider,
     always,
-    by_rules,
     need_conditions,
     refused,
     routed_ports,
@@ -38,6 +39,7 @@ from canary.routers.base import (
     written,
 )
 from canary.routers.route_kind import Lists, lists, summed
+from canary.routers.shares import by_rules, weights_of
 
 _FIELDS = BY_WEIGHT | {
     "service.timeout",
@@ -135,10 +137,7 @@ def _split_of(canary: Canary, route: Json) -> Split | None:
     found = items(mapping(route.get("spec")).get("rules"))
     rules = affinity.weighted_rule(canary, found)
     said = by_rules(canary, [summed(items(rule.get("backendRefs"))) for rule in rules])
-    if said is None:
-        return None
-    percent, matched = said
-    return Split(percent, _mirrored(rules[0], canary.service_canary_name), matched=matched)
+    return None if said is None else replace(said, mirror=_mirrored(rules[0], canary.service_canary_name))
 
 
 def not_taken(route: Json, ref: ObjectRef, gateways: set[str]) -> str:
@@ -162,7 +161,7 @@ def not_taken(route: Json, ref: ObjectRef, gateways: set[str]) -> str:
 def _rules(canary: Canary, port: ServicePort, split: Split) -> list[Json]:
     if port.is_of_connections:
         # Whatever is chosen by its requests can't be told from the rest.
-        return [_rule(canary, port, _weighted_backends(canary, port, Split(0 if split.matched else split.canary)))]
+        return [_rule(canary, port, _weighted_backends(canary, port, Split(0) if split.matched else split))]
     weighted = _rule(canary, port, _weighted_backends(canary, port, split), mirror=split.mirror)
     if not split.matched:
         return [*_ahead(canary, port, split), *affinity.sticky_rules(canary, split, weighted)]
@@ -218,10 +217,7 @@ def _rule(canary: Canary, port: ServicePort, backends: list[Json], *, mirror: in
 
 
 def _weighted_backends(canary: Canary, port: ServicePort, split: Split) -> list[Json]:
-    return [
-        _backend(canary.service_primary_name, port, split.primary),
-        _backend(canary.service_canary_name, port, split.canary),
-    ]
+    return [_backend(name, port, weight) for name, weight in weights_of(canary, split).items()]
 
 
 def _backend(name: str, port: ServicePort, weight: int) -> Json:
@@ -271,4 +267,5 @@ GATEWAY_API = Provider(
     problems=_problems,
     routes=dict.fromkeys((HTTP_ROUTE, GRPC_ROUTE, TCP_ROUTE, TLS_ROUTE), ROUTE.kind),
     sources=(GATEWAY, GATEWAY_CLASS),
+    baseline=True,
 )

@@ -15,12 +15,13 @@ PILOT_ENABLE_STATUS was set; it was at times behind for good, and stayed as it w
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
-from canary.api.traffic import TOTAL_WEIGHT, Split
+from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT, Split
 from canary.kube.types import DESTINATION_RULE, VIRTUAL_SERVICE, Json, ObjectRef, items, mapping
 from canary.routers import istio_limits, istio_rules
 from canary.routers.base import (
@@ -32,9 +33,11 @@ from canary.routers.base import (
     need_conditions,
     owner,
     refused,
+    together,
     written,
 )
-from canary.routers.route_kind import BESIDE, Lists, RouteKind, share
+from canary.routers.route_kind import BESIDE, Lists, RouteKind
+from canary.routers.shares import by_weights
 
 ISTIO_FOLLOWS: Final = timedelta(seconds=12)
 """How long requests may go on as before after a VirtualService has changed.
@@ -89,16 +92,16 @@ def _split(canary: Canary, observed: Observed) -> Split | None:
     http = [rule for rule in items(spec.get("http")) if not istio_rules.is_for_chosen(canary, rule)]
     rules = [*http, *items(spec.get("tcp"))]
     weights = [_weights(rule) for rule in rules]
-    name, ours = canary.service_canary_name, set(_versions(canary))
+    name, ours = canary.service_canary_name, {*_versions(canary), canary.service_baseline_name}
     if not rules or not all(found and found.keys() <= ours for found in weights):
         return None
-    shares = [share(found.get(name, 0), found.get(canary.service_primary_name, 0)) for found in weights]
-    known = [each for each in shares if each is not None]
-    if len(known) < len(shares):
+    shares = [by_weights(canary, found) for found in weights]
+    if not all(shares):
         return None
+    greatest = together(shares) or ALL_PRIMARY
     mirrored = max((_mirrored(rule, name) for rule in http), default=0)
     chosen = any(name not in found for found in weights[: len(http)])
-    return Split(max(known), mirrored, matched=bool(max(known)) and chosen)
+    return replace(greatest, mirror=mirrored, matched=bool(greatest.canary) and chosen)
 
 
 def _hand_back(canary: Canary, observed: Observed) -> tuple[Apply, ...]:
@@ -107,7 +110,14 @@ def _hand_back(canary: Canary, observed: Observed) -> tuple[Apply, ...]:
 
 def _problems(canary: Canary) -> tuple[Problem, ...]:
     """The fields of the spec, and the words in them, that Istio can't honour."""
-    return (*refused(canary, ISTIO), *istio_limits.problems(canary))
+    return (*refused(canary, ISTIO), *istio_limits.problems(canary), *_baseline_problems(canary))
+
+
+def _baseline_problems(canary: Canary) -> Iterator[Problem]:
+    """A baseline is called as the canary is only where neither needs a DestinationRule, as it gets none."""
+    if canary.wants_baseline and canary.spec.service.traffic_policy is not None:
+        message = "the DestinationRules that it is written to are of primary and canary, and a metric has a baseline"
+        yield Problem("spec.service.trafficPolicy", message, "take it out, or write compareTo: primary")
 
 
 def _versions(canary: Canary) -> tuple[str, str]:
@@ -219,4 +229,5 @@ ISTIO: Final = Provider(
             past_versions=lambda route: _ROUTES.past_versions(_plain(route)),
         ),
     },
+    baseline=True,
 )

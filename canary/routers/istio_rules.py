@@ -11,6 +11,7 @@ from canary.kube.types import Json, items, mapping
 from canary.routers import affinity
 from canary.routers.base import always
 from canary.routers.istio_entrances import MESH, Entrance, entrances, within
+from canary.routers.shares import weights_of
 
 CONNECTION: Final = ("port", "gateways", "sourceLabels", "sourceNamespace")
 """What of a condition can be told of a connection, without a look at requests."""
@@ -31,7 +32,7 @@ def rules(canary: Canary, split: Split) -> Json:
     tcp: list[Json] = []
     for way in entrances(canary):
         if way.is_tcp:
-            tcp += _tcp(canary, way, _weighted(canary, way, Split(0 if split.matched else split.canary)))
+            tcp += _tcp(canary, way, _weighted(canary, way, Split(0) if split.matched else split))
         else:
             http += _http(canary, way, split)
     return _present(http=http, tcp=tcp)
@@ -93,7 +94,7 @@ def merged(route: Json, chosen: AnalysisMatch) -> Json:
 
 
 def _http(canary: Canary, way: Entrance, split: Split) -> list[Json]:
-    weighted = _weighted(canary, way, Split(split.canary))
+    weighted = _weighted(canary, way, split)
     common = service_matches(canary)
     if split.matched:
         whole = [_to(way, canary.service_primary_name, TOTAL_WEIGHT)]
@@ -141,10 +142,7 @@ def _tcp(canary: Canary, way: Entrance, destinations: list[Json]) -> list[Json]:
 
 
 def _weighted(canary: Canary, way: Entrance, split: Split) -> list[Json]:
-    return [
-        _to(way, canary.service_primary_name, split.primary),
-        _to(way, canary.service_canary_name, split.canary),
-    ]
+    return [_to(way, name, weight) for name, weight in weights_of(canary, split).items()]
 
 
 def _to(way: Entrance, service: str, weight: int) -> Json:

@@ -6,6 +6,7 @@ whoever offers the Service, and so for callers of every namespace. The canary st
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from canary.api.canary import Canary
@@ -20,7 +21,6 @@ from canary.routers.base import (
     Granularity,
     Observed,
     Provider,
-    by_rules,
     need_conditions,
     refused,
     route_metadata,
@@ -30,6 +30,7 @@ from canary.routers.base import (
     together,
 )
 from canary.routers.route_kind import Lists, lists, summed
+from canary.routers.shares import by_rules, weights_of
 
 KUMA_FOLLOWS = timedelta(seconds=5)
 """How long requests may go on as before after a MeshHTTPRoute has changed.
@@ -109,10 +110,8 @@ def _split_of(canary: Canary, route: Json) -> Split | None:
     """How one MeshHTTPRoute divides requests; None where it doesn't exist or leads elsewhere."""
     rules = [rule for to in items(mapping(route.get("spec")).get("to")) for rule in items(to.get("rules"))]
     weights = [summed(items(mapping(rule.get("default")).get("backendRefs")), _name) for rule in rules]
-    if (said := by_rules(canary, weights)) is None:
-        return None
-    percent, matched = said
-    return Split(percent, _mirrored(canary, rules[0]), matched=matched)
+    said = by_rules(canary, weights)
+    return None if said is None else replace(said, mirror=_mirrored(canary, rules[0]))
 
 
 def _mirrored(canary: Canary, rule: Json) -> int:
@@ -132,10 +131,7 @@ def _percent(percentage: object) -> int:
 
 def _rules(canary: Canary, port: ServicePort, split: Split) -> list[Json]:
     everybody = matches.service_matches(canary)
-    weighted = [
-        _backend(canary, canary.service_primary_name, port, split.primary),
-        _backend(canary, canary.service_canary_name, port, split.canary),
-    ]
+    weighted = [_backend(canary, name, port, weight) for name, weight in weights_of(canary, split).items()]
     mirror = _mirror(canary.service_canary_name, canary.namespace, port.port)
     copies = [{**mirror, "requestMirror": {**mirror["requestMirror"], "percentage": split.mirror}}] * bool(split.mirror)
     if not split.matched:
@@ -230,6 +226,7 @@ KUMA = Provider(
     split=_split,
     hand_back=_hand_back,
     settle=KUMA_FOLLOWS,
+    baseline=True,
     weights=Granularity.PERCENT,
     fields=BY_WEIGHT
     | {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from canary.api.traffic import TOTAL_WEIGHT
 from canary.kube.types import Json, mapping
 
-PRIMARY, CANARY = "-primary", "-canary"
+PRIMARY, CANARY, BASELINE = "-primary", "-canary", "-baseline"
 """How the names of the versions' Services end."""
 
 
@@ -21,7 +21,7 @@ class RouteKind:
 
     Args:
         leads_to: the names of the Services that a route leads to, or copies requests to.
-        share: the greatest percent of requests that any part of a route gives to a canary.
+        share: the greatest percent of requests that any part of a route gives to a canary and its baseline.
         without_canary: the merge patch that has a route lead to the primary alone.
         past_versions: the merge patch that has a route lead to the Service that users call, as the versions' own are
             to go.
@@ -118,9 +118,15 @@ class Lists:
     def _share(self, spec: Json) -> int:
         shares = [0]
         for backends in self.backends(spec):
-            weights = {end: sum(map(self.weight, self._ending(backends, end))) for end in (PRIMARY, CANARY)}
-            shares.append(share(weights[CANARY], weights[PRIMARY]) or 0)
+            passing = [*self._ending(backends, CANARY), *self._baselines(backends)]
+            primary = sum(map(self.weight, self._ending(backends, PRIMARY)))
+            shares.append(share(sum(map(self.weight, passing)), primary) or 0)
         return max(shares)
+
+    def _baselines(self, backends: list[Json]) -> list[Json]:
+        """Those that stand beside the primary of the same application; another may be called so."""
+        stems = {self.name(each).removesuffix(PRIMARY) for each in self._ending(backends, PRIMARY)}
+        return [each for each in self._ending(backends, BASELINE) if self.name(each).removesuffix(BASELINE) in stems]
 
     def _ending(self, backends: list[Json], end: str) -> list[Json]:
         return [each for each in backends if self.name(each).endswith(end) and not self.copied(each)]
@@ -137,7 +143,7 @@ class Lists:
         """All requests for the primary; the canary is kept among the backends where it may be without any."""
         canaries = self._ending(backends, CANARY)
         copies = [each for each in backends if self.copied(each) and not self.name(each).endswith(CANARY)]
-        if not canaries:
+        if not canaries and not self._baselines(backends):
             return [*self._answering(backends), *copies]
         known = {self.name(each) for each in backends}
         made = [self.named(each, self.name(each).removesuffix(CANARY) + PRIMARY) for each in canaries]

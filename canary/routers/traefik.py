@@ -1,8 +1,8 @@
 """Traefik: a weighted TraefikService for each port, which the users' IngressRoute names.
 
 Ours is the list of weighted services; stickiness and the like, set by others on the same object, stay. The list is one
-value to the API server. The canary is on it only while it gets requests: Traefik drops a weighted service whole when it
-can't resolve one of its parts.
+value to the API server. Canary and baseline are on it only while they get requests: Traefik drops a
+weighted service whole when it can't resolve one of its parts.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,8 @@ from canary.routers.base import (
     together,
     written,
 )
-from canary.routers.route_kind import Lists, lists, share, summed
+from canary.routers.route_kind import Lists, lists, summed
+from canary.routers.shares import by_weights, weights_of
 
 
 def _makes(canary: Canary) -> tuple[ObjectRef, ...]:
@@ -39,9 +40,9 @@ def _plan(canary: Canary, split: Split, observed: Observed) -> tuple[Apply, ...]
         ValueError: the split mirrors or matches requests.
     """
     need_weights_alone("Traefik's weighted services", split)
-    weights = {canary.service_primary_name: split.primary}
-    if split.canary:
-        weights[canary.service_canary_name] = split.canary
+    weights = weights_of(canary, split)
+    if not split.canary:
+        del weights[canary.service_canary_name]
     return _manifests(canary, weights, observed, owned=True)
 
 
@@ -60,9 +61,7 @@ def _problems(canary: Canary) -> tuple[Problem, ...]:
 def _split_of(canary: Canary, route: Json) -> Split | None:
     """How one TraefikService divides requests; None where it doesn't exist or leads elsewhere."""
     weights = summed(items(_weighted(mapping(route.get("spec"))).get("services")))
-    primary = weights.pop(canary.service_primary_name, 0)
-    percent = share(weights.pop(canary.service_canary_name, 0), primary)
-    return None if weights or percent is None else Split(canary=percent)
+    return by_weights(canary, weights) if weights.keys() <= weights_of(canary, Split(1, baseline=1)).keys() else None
 
 
 def _weighted(spec: Json) -> Json:
@@ -112,4 +111,5 @@ TRAEFIK = Provider(
     fields=BY_WEIGHT | {"service.ports"},
     problems=_problems,
     routes={TRAEFIK_SERVICE: SERVICES.kind},
+    baseline=True,
 )

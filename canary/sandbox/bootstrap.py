@@ -26,15 +26,16 @@ async def prepare(client: KubeClient, namespaces: Sequence[str], gateways: Seque
     names = dict.fromkeys([*namespaces, *(gateway.namespace for gateway in gateways)])
     await asyncio.gather(*(_apply(client, NAMESPACE, {"metadata": {"name": name}}, until) for name in names))
     files = dict.fromkeys(file for gateway in gateways for file in gateway.schemas)
-    await install(client, [definition for file in files for definition in _definitions(file)], until)
+    await install(client, [definition for file in files for definition in definitions(file)], until)
     for gateway in gateways:
         for resource, obj in gateway.objects:
             await _apply(client, resource, obj, until)
 
 
-def _definitions(file: str) -> list[Json]:
-    definitions: list[Json] = json.loads((_MANIFESTS / file).read_text())
-    return definitions
+def definitions(file: str) -> list[Json]:
+    """The CustomResourceDefinitions of a file among the package's manifests."""
+    found: list[Json] = json.loads((_MANIFESTS / file).read_text())
+    return found
 
 
 async def _apply(client: KubeClient, resource: Resource, obj: Json, until: Until) -> None:

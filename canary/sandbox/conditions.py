@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import httpx
 
+from canary.kube.errors import Unreachable
+
 T = TypeVar("T")
 
 Condition = Callable[[], Awaitable[bool]]
@@ -59,7 +61,7 @@ async def eventually(ask: Callable[[], Awaitable[T]], accept: Callable[[T], bool
     """Ask again and again until the answer is accepted; the answer.
 
     Args:
-        ask: gets the answer.
+        ask: gets the answer; that none came from the API server is no end of it.
         accept: whether it is the one waited for.
         within: seconds.
 
@@ -69,9 +71,15 @@ async def eventually(ask: Callable[[], Awaitable[T]], accept: Callable[[T], bool
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within
     while True:
-        answer = await ask()
-        if accept(answer):
-            return answer
+        try:
+            answer = await ask()
+        except Unreachable as error:
+            # An API server that has too much to do for a moment, as its machine has.
+            last = str(error)
+        else:
+            if accept(answer):
+                return answer
+            last = repr(answer)
         if loop.time() > deadline:
-            raise AssertionError(f"not within {within:g} s; last answer: {answer!r}")
+            raise AssertionError(f"not within {within:g} s; last answer: {last}")
         await asyncio.sleep(0.1)

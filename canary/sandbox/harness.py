@@ -11,10 +11,11 @@ import yaml
 
 from canary.kube.backoff import Backoff
 from canary.kube.client import KubeClient
+from canary.kube.diff import covers
 from canary.kube.errors import KubeError
 from canary.kube.source import WatchTiming
 from canary.kube.store import Change
-from canary.kube.types import CANARY, DEPLOYMENT, EVENT, TRAEFIK_SERVICE, Json, Resource, resource_of
+from canary.kube.types import CANARY, DEPLOYMENT, EVENT, TRAEFIK_SERVICE, Json, Resource, name_of, resource_of
 from canary.kube.watch import WatchCache
 from canary.sandbox import addresses
 from canary.sandbox.cluster import Cluster
@@ -23,6 +24,9 @@ from canary.sandbox.process import Part
 
 _AT_ONCE = WatchTiming(backoff=Backoff(first=0.05, cap=0.2))
 """Back before anybody else after an outage, so that no state is missed."""
+
+_DEADLINE = 60.0
+"""Seconds that an answer of the API server may take: a large definition, beside other work, takes more than ten."""
 
 CRD = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
 INGRESS_ROUTE = Resource("traefik.io", "v1alpha1", "ingressroutes", "IngressRoute")
@@ -154,7 +158,7 @@ class Rig:
     @asynccontextmanager
     async def on(cls, cluster: Cluster, namespace: str) -> AsyncIterator["Rig"]:
         """Use a running cluster, with the administrator's rights."""
-        async with KubeClient.connect(cluster.kubeconfig, user_agent=AUTHOR) as client:
+        async with KubeClient.connect(cluster.kubeconfig, user_agent=AUTHOR, deadline=_DEADLINE) as client:
             yield cls(cluster, client, namespace)
 
     async def install(self, *manifests: Path) -> None:
@@ -164,14 +168,17 @@ class Rig:
                 if obj["kind"] != CRD.kind:
                     await self.apply(obj)
                     continue
-                await self.client.apply(CRD, obj, field_manager=AUTHOR)
+                # To write a large definition takes the API server seconds, also where nothing changes.
+                existing = await self.client.find(CRD, None, name_of(obj))
+                if existing is None or not covers(existing, obj):
+                    await self.client.apply(CRD, obj, field_manager=AUTHOR)
                 await self._served(obj)
 
     async def _served(self, definition: Json) -> None:
         spec = definition["spec"]
         version = next(each["name"] for each in spec["versions"] if each["served"])
         resource = Resource(spec["group"], version, spec["names"]["plural"], spec["names"]["kind"])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(_DEADLINE):
             while True:
                 try:
                     await self.client.list(resource, limit=1)

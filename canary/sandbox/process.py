@@ -14,6 +14,8 @@ from typing import IO
 from canary.sandbox.conditions import Condition, always
 
 _POLL_SECONDS = 0.03
+_READY_WITHIN = 90.0
+"""Seconds that a part may take to start: beside other work, half a minute has been too little."""
 _TAIL_LINES = 25
 
 
@@ -103,7 +105,7 @@ class Part:
         if not expected.is_set() and self.on_crash is not None:
             self.on_crash(PartFailed(self.name, _ending(status), self.log))
 
-    async def start(self, timeout: float = 30) -> None:  # noqa: ASYNC109 - in seconds, for the whole start
+    async def start(self, timeout: float = _READY_WITHIN) -> None:  # noqa: ASYNC109 - in seconds, for the whole start
         """Start it and wait until it is ready.
 
         Raises:
@@ -112,7 +114,7 @@ class Part:
         self.launch()
         await self.wait_ready(timeout)
 
-    async def wait_ready(self, timeout: float = 30) -> None:  # noqa: ASYNC109 - in seconds
+    async def wait_ready(self, timeout: float = _READY_WITHIN) -> None:  # noqa: ASYNC109 - in seconds
         """Wait until a launched part is ready.
 
         Raises:

@@ -166,17 +166,17 @@ class Scenario:
 
         await eventually(ending, lambda count: count == 0)
 
-    async def ended(self) -> str:
+    async def ended(self, *, within: float = ROLLOUT_SECONDS) -> str:
         """Wait for the end of a rollout that has begun, until its pods are gone: the phase that it ended in."""
-        phase = await self.phase(*ENDED)
+        phase = await self.phase(*ENDED, within=within)
         await self.asleep()
         return phase
 
-    async def roll_out(self, version: str, **changes: object) -> str:
+    async def roll_out(self, version: str, *, within: float = ROLLOUT_SECONDS, **changes: object) -> str:
         """Apply a version and wait for the end of its rollout: the phase that it ended in."""
         await self.deploy(version, **changes)
         await self.phase("Progressing")
-        return await self.ended()
+        return await self.ended(within=within)
 
     @property
     def weights(self) -> Sequence[int]:

@@ -80,6 +80,9 @@ class InPlace(Protocol):
     def updated_pods(self, target: Json) -> str:
         """A regular expression for the names of the pods from the partition on."""
 
+    def all_pods(self, target: Json) -> str:
+        """A regular expression for the names of its pods."""
+
 
 class Versions(Protocol):
     """A kind of workload that keeps each of its versions as an object of its own, and makes these by itself."""
@@ -225,6 +228,14 @@ def made_of(workload: Json | None) -> tuple[object, ...]:
     if workload is None:
         return ()
     return name_of(workload), workload.get("spec"), labels_of(workload), annotations_of(workload), owners_of(workload)
+
+
+def images_of(workload: Json | None) -> dict[str, str]:
+    """The image of each container of a workload's pods, or of a version that is an object of its own."""
+    spec = mapping((workload or {}).get("spec"))
+    pods = mapping(mapping(spec.get("template")).get("spec")) or spec
+    named = ((str(each.get("name") or ""), each.get("image")) for each in items(pods.get("containers")))
+    return {name: image for name, image in named if isinstance(image, str)}
 
 
 def labels_of(obj: Json) -> dict[str, str]:

@@ -150,7 +150,8 @@ class PodTemplates(ABC):
     def selector_label(self, target: Json, rules: Rules) -> SelectorLabel | None:
         """The label that tells this target's pods from the primary's: the first allowed that it selects by."""
         selected = mapping(mapping(mapping(target.get("spec")).get("selector")).get("matchLabels"))
-        return next((SelectorLabel(key, selected[key]) for key in rules.selector_labels if key in selected), None)
+        known = (key for key in rules.selector_labels if isinstance(selected.get(key), str))
+        return next((SelectorLabel(key, selected[key]) for key in known), None)
 
     def essence(self, primary: Json) -> Json:
         """The part of a primary's spec that makes its pods what they are."""
@@ -223,6 +224,9 @@ class PodTemplates(ABC):
             )
             remedy = f"shorten the value of that label in spec.selector.matchLabels of {name}"
             return (Problem("spec.targetRef", message, remedy),)
+        if canary.wants_baseline and len(label.value) + len("-baseline") > LABEL_VALUE_LIMIT:
+            message = f"the baseline's label {label.key} would be longer than {LABEL_VALUE_LIMIT} characters"
+            return (Problem("spec.targetRef", message, f"shorten its value in {name}, or write compareTo: primary"),)
         return ()
 
 

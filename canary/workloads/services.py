@@ -55,6 +55,19 @@ def versions(
     return leading, follower
 
 
+def beside(
+    canary: Canary, label: SelectorLabel, selector: Mapping[str, str], template: Json, observed: Mapping[str, Json]
+) -> Json:
+    """The manifest to apply for `NAME-baseline`, which leads to pods of the promoted version beside the canary.
+
+    It has what the spec adds to the canary's Service, so that both are called alike.
+    """
+    name = canary.service_baseline_name
+    manifest = _manifest(canary, name, canary.spec.service.canary, label, template, observed)
+    manifest["spec"]["selector"] = dict(selector)
+    return manifest
+
+
 def apex(
     canary: Canary,
     label: SelectorLabel,

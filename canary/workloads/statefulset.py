@@ -1,6 +1,5 @@
 """StatefulSets as targets: pods with a name and volumes of their own, rolled out in place by their number."""
 
-import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
@@ -18,7 +17,7 @@ _REVISION_LABEL = "controller-revision-hash"
 """On a pod: the name of the ControllerRevision that it was made from."""
 
 _ROLLING = "RollingUpdate"
-_NO_POD = "[^\\s\\S]"
+_NO_POD = "[^-.0-9a-z]"
 """A regular expression that no name matches."""
 
 
@@ -120,7 +119,11 @@ class StatefulSet(Uncopied):
         """A regular expression for the names of the pods from the partition on."""
         first, start = self._partition(target), _start(target)
         ordinals = "|".join(str(start + index) for index in range(first, self.replicas(target)))
-        return f"{re.escape(name_of(target))}-({ordinals})" if ordinals else _NO_POD
+        return f"{_literal(name_of(target))}-({ordinals})" if ordinals else _NO_POD
+
+    def all_pods(self, target: Json) -> str:
+        """A regular expression for the names of its pods."""
+        return f"{_literal(name_of(target))}-[0-9]+"
 
     def _partition(self, target: Json) -> int:
         strategy = mapping(mapping(target.get("spec")).get("updateStrategy"))
@@ -164,3 +167,8 @@ def _requirement(expression: Json) -> str:
     values = ",".join(expression.get("values") or ())
     words = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": f"{key}"}
     return words.get(str(operator), f"!{key}")
+
+
+def _literal(name: str) -> str:
+    """A name in a regular expression within a query, where a backslash would have to be doubled."""
+    return name.replace(".", "[.]")

@@ -1,11 +1,15 @@
 """Act: do what was decided, in order, writing only what is not so already."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import assert_never
 
+from canary.api.canary import Canary
 from canary.api.traffic import Split
+from canary.controller.act import itself
+from canary.controller.act.baseline import stand_baseline
 from canary.controller.act.config_copies import apply_copy
 from canary.controller.act.owned_objects import is_owner, owned_objects
 from canary.controller.act.partitions import replace_pods
@@ -16,23 +20,29 @@ from canary.controller.observe.caches import Caches
 from canary.controller.observe.former_routes import handed_back
 from canary.controller.observe.routes import observed
 from canary.controller.observe.surroundings import Surroundings
+from canary.gates.jenkins import PLURAL as BUILDS
+from canary.gates.registry import RUN
 from canary.kube.applied import marked
 from canary.kube.client import KubeClient
 from canary.kube.diff import covers, differences
 from canary.kube.errors import Conflict, NotFound
 from canary.kube.memo import Memo
 from canary.kube.ownership import take_over
-from canary.kube.types import CANARY, SERVICE, Json, ObjectRef, Resource, name_of, namespace_of, resource_of
+from canary.kube.types import SERVICE, Json, ObjectRef, Resource, name_of, namespace_of, resource_of
 from canary.rollout.decision import (
     Action,
     Adopt,
     CopyToPrimary,
     DeletePod,
+    DropBaseline,
     DropFinalizer,
+    DropVotes,
+    EndRuns,
     HandBack,
     HoldFinalizer,
     KeepApexService,
     KeepAutoscaler,
+    KeepBaseline,
     KeepRevision,
     KeepVersionServices,
     LeaveRoutes,
@@ -46,7 +56,7 @@ from canary.rollout.decision import (
     SetPartition,
     WakeAutoscaler,
 )
-from canary.rollout.deletion import FINALIZER
+from canary.routers import steps
 from canary.routers.base import Apply, Granularity, Patch, Provider
 from canary.routers.base import Write as Planned
 from canary.workloads import config_sync, configs
@@ -65,6 +75,10 @@ class _Parts:
     target: Json
 
 
+EndBuild = Callable[[Canary, str], Awaitable[None]]
+"""Ends a build of Jenkins that was started for a Canary, by what it is known by."""
+
+
 class Actor:
     """Applies the actions of one decision.
 
@@ -76,6 +90,7 @@ class Actor:
         seen: what the decision was made on: a version that came after it is never copied.
         applied: whether an object was as desired when that was asked last.
         made: the manifests of Services, as they were made last.
+        end_build: ends a build of Jenkins; it tells itself where that can't be.
     """
 
     def __init__(
@@ -87,7 +102,9 @@ class Actor:
         seen: Surroundings,
         applied: Memo[bool],
         made: Memo[tuple[Json, ...]],
+        end_build: EndBuild,
     ) -> None:
+        self._end_build = end_build
         self._client = client
         self._caches = caches
         self._configs = configs
@@ -107,28 +124,28 @@ class Actor:
             KubeError: the API server did not do it; doing it again is safe.
         """
         match action:
-            case HoldFinalizer() | DropFinalizer():
-                await self._finalizer(hold=isinstance(action, HoldFinalizer))
+            case HoldFinalizer() | DropFinalizer() | DropVotes():
+                await self._of_itself(action)
             case KeepVersionServices() | KeepApexService():
                 await self._services(action)
             case CopyToPrimary() | RollPrimary() | KeepRevision() | RestorePrimary():
                 await self._revise(action)
             case ScalePrimary() | ScaleTarget():
                 await self._scale(action)
-            case KeepAutoscaler(floor):
-                await self._copy_autoscaler(floor)
-            case RestAutoscaler() | WakeAutoscaler():
+            case KeepBaseline() | DropBaseline():
+                await stand_baseline(self._client, self._caches, self._seen, self._rules, action, self._apply)
+            case KeepAutoscaler() | RestAutoscaler() | WakeAutoscaler():
                 await self._autoscaler(action)
             case Route() | LeaveRoutes():
                 await self._lead(action)
+            case EndRuns(names):
+                await self._end_runs(names)
             case SetPartition() | DeletePod():
                 self.writes += await replace_pods(self._client, self._caches, self._seen, action)
             case Adopt():
                 await self._adopt()
-            case HandBack():
-                await self._hand_back()
-            case Orphan():
-                await self._orphan()
+            case HandBack() | Orphan():
+                await (self._hand_back() if isinstance(action, HandBack) else self._orphan())
             case _:
                 assert_never(action)
 
@@ -138,7 +155,7 @@ class Actor:
             msg = f"{self._seen.canary.key} has no router to divide traffic with"
             raise RuntimeError(msg)
         router, canary = self._seen.router, self._seen.canary
-        for write in router.plan(canary, split, observed(router, canary, self._caches.get)):
+        for write in router.plan(steps.led(canary, split), split, observed(router, canary, self._caches.get)):
             await self._write(write)
 
     async def _write(self, write: Planned) -> None:
@@ -159,6 +176,25 @@ class Actor:
                 await self._route(split)
             case LeaveRoutes():
                 await self._leave_routes()
+
+    async def _end_runs(self, names: Iterable[str]) -> None:
+        """Side by side: a Jenkins that doesn't answer keeps none of the others running."""
+        ended = await asyncio.gather(*map(self._end_run, names), return_exceptions=True)
+        for each in ended:
+            if isinstance(each, BaseException):
+                raise each
+
+    async def _end_run(self, each: str) -> None:
+        plural, _, name = each.partition("/")
+        if plural == BUILDS:
+            await self._end_build(self._seen.canary, name)
+            return
+        kind, namespace = RUN[plural], self._seen.canary.namespace
+        with suppress(NotFound):
+            if kind.cancel is None:
+                await self._client.delete(kind.resource, namespace, name)
+            else:
+                await self._client.merge_patch(kind.resource, namespace, name, kind.cancel)
 
     async def _leave_routes(self) -> None:
         """They stay as they are but for the canary, for those who still use them; one that is gone needs nothing."""
@@ -223,16 +259,12 @@ class Actor:
         self.writes += 1
         self._caches.note(obj)
 
-    async def _finalizer(self, *, hold: bool) -> None:
-        metadata = self.raw["metadata"]
-        finalizers = [each for each in metadata.get("finalizers") or [] if each != FINALIZER]
-        if hold:
-            finalizers.append(FINALIZER)
-        if finalizers == (metadata.get("finalizers") or []):
+    async def _of_itself(self, action: HoldFinalizer | DropFinalizer | DropVotes) -> None:
+        if (written := await itself.write(self._client, self.raw, action)) is None:
             return
-        patch = {"metadata": {"finalizers": finalizers, "resourceVersion": metadata["resourceVersion"]}}
-        self.raw = await self._client.merge_patch(CANARY, metadata["namespace"], metadata["name"], patch)
-        self._wrote(self.raw)
+        if not isinstance(action, DropVotes):
+            self.raw = written
+        self._wrote(written)
 
     async def _copy(self, revision: str) -> None:
         """Configuration first: the primary's pods must find it when they start."""
@@ -299,22 +331,17 @@ class Actor:
         self._wrote(written)
         self.applied.append(Write(_words(written), str(patch), tuple(differences(existing, patch))))
 
-    async def _copy_autoscaler(self, floor: int) -> None:
-        kind, scaler = self._seen.autoscaler_kind, self._seen.autoscaler
+    async def _autoscaler(self, action: KeepAutoscaler | RestAutoscaler | WakeAutoscaler) -> None:
+        kind, scaler, canary = self._seen.autoscaler_kind, self._seen.autoscaler, self._seen.canary
         if kind is None or scaler is None:
             return
-        canary = self._seen.canary
-        existing = self._caches.get(kind.resource, canary.namespace, primary_name(name_of(scaler)))
-        await self._apply(kind.primary(scaler, canary, floor=floor, existing=existing))
-
-    async def _autoscaler(self, action: RestAutoscaler | WakeAutoscaler) -> None:
-        kind, scaler = self._seen.autoscaler_kind, self._seen.autoscaler
-        if kind is None or scaler is None:
+        if isinstance(action, KeepAutoscaler):
+            existing = self._caches.get(kind.resource, canary.namespace, primary_name(name_of(scaler)))
+            await self._apply(kind.primary(scaler, canary, floor=action.floor, existing=existing))
             return
         patch = kind.rested(scaler) if isinstance(action, RestAutoscaler) else kind.woken(scaler, held=action.held)
         if patch:
-            namespace = self._seen.canary.namespace
-            self._wrote(await self._client.merge_patch(kind.resource, namespace, name_of(scaler), patch))
+            self._wrote(await self._client.merge_patch(kind.resource, canary.namespace, name_of(scaler), patch))
             self.applied.append(Write(_words(scaler), str(patch), tuple(differences(scaler, patch))))
 
     async def _hand_back(self) -> None:

@@ -6,7 +6,7 @@ from canary.controller.configs import RESOURCE
 from canary.controller.observe.caches import Caches
 from canary.controller.observe.routes import providers_of
 from canary.controller.observe.surroundings import Surroundings
-from canary.kube.types import SERVICE, Json, Resource
+from canary.kube.types import DEPLOYMENT, SERVICE, Json, Resource
 from canary.workloads import configs
 from canary.workloads.base import name_of, owners_of, primary_name
 
@@ -35,7 +35,9 @@ def owned_objects(caches: Caches, seen: Surroundings) -> Iterator[tuple[Resource
         if not is_target or name not in (canary.target_name, canary.primary_name):
             yield SERVICE, service
     places = {ref for each in providers_of(canary, seen.provider) for ref in each.makes(canary)}
-    places |= {ref for ref in caches.owners.of(canary) if ref.resource is not SERVICE or ref.name not in seen.services}
+    # A baseline goes with its Canary, whatever else outlives it; the primary was told above.
+    others = (ref for ref in caches.owners.of(canary) if ref not in seen.baselines and ref.resource is not DEPLOYMENT)
+    places |= {ref for ref in others if ref.resource is not SERVICE or ref.name not in seen.services}
     for place in sorted(places, key=lambda place: (place.resource.kind, place.name)):
         obj = caches.get(*place)
         if obj is not None:

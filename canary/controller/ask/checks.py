@@ -9,9 +9,11 @@ from typing import assert_never
 import structlog
 
 from canary.api.canary import Canary
+from canary.controller.tracer import Noted, Tracer, silent
 from canary.kube.errors import Retryable
 from canary.rollout.facts import (
     Answer,
+    BudgetQuestion,
     HookAnswer,
     HookQuestion,
     MetricQuestion,
@@ -21,6 +23,7 @@ from canary.rollout.facts import (
     TrafficAnswer,
     TrafficQuestion,
 )
+from metrics.question import Number
 from metrics.reading import Cause, Reading, Unread
 
 log = structlog.get_logger(__name__)
@@ -43,11 +46,17 @@ class OpenChecks:
         asker: asks one question.
         answered: is told the key of a Canary for which all answers have come: no decision is made of some.
         failed: is told of each question that could not be asked by a bug of ours.
+        tracer: traces what is asked.
     """
 
     def __init__(
-        self, asker: Asker, answered: Callable[[str], None], failed: Callable[[Question], None] = lambda _: None
+        self,
+        asker: Asker,
+        answered: Callable[[str], None],
+        failed: Callable[[Question], None] = lambda _: None,
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer or silent(_now)
         self._asker = asker
         self._answered = answered
         self._failed = failed
@@ -108,7 +117,12 @@ class OpenChecks:
         """An answer in any case: a bug in asking must not keep a rollout from being decided on."""
         for tries in count():
             try:
-                return await self._asker(canary, question)
+                if not self._tracer.traces:
+                    return await self._asker(canary, question)
+                with self._tracer.span(canary, _named(canary, question)) as noted:
+                    answer = await self._asker(canary, question)
+                    _note(noted, answer)
+                return answer
             except Retryable as error:
                 log.warning("a question waits for the API server", canary=canary.key, reason=str(error))
                 await asyncio.sleep(min(2.0 ** min(tries, 10), LONGEST_WAIT))
@@ -129,13 +143,53 @@ class OpenChecks:
         return all(question in asked and asked[question].done() for question in self._wanted.get(key, ()))
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _named(canary: Canary, question: Question) -> str:
+    """What a question is called in a trace."""
+    match question:
+        case HookQuestion(index=index):
+            return f"webhook {canary.analysis.webhooks[index].name}"
+        case MetricQuestion(index=index):
+            return f"check {canary.analysis.metrics[index].name}"
+        case BudgetQuestion():
+            return "check error budget"
+        case PodsQuestion():
+            return "look at pods"
+        case TrafficQuestion():
+            return "count requests"
+        case _:
+            assert_never(question)
+
+
+def _note(noted: Noted, answer: Answer) -> None:
+    """Tell with the span what was answered; what is no answer is an error."""
+    match answer:
+        case HookAnswer(approved=approved, message=message, undecided=undecided, run=run):
+            noted.attributes |= {"webhook.approved": approved, "webhook.message": message, "webhook.run": run}
+            noted.error = "" if approved or undecided is not None else message or "not approved"
+        case Reading(said=Unread(cause=cause, reason=reason)):
+            noted.attributes["check.cause"] = cause.value
+            noted.error = reason
+        case Reading(said=Number(value=value)):
+            noted.attributes["check.value"] = value
+        case PodsAnswer(reason=reason):
+            noted.attributes["pods.reason"] = reason
+        case Reading() | TrafficAnswer():
+            pass
+        case _:
+            assert_never(answer)
+
+
 def _by_a_bug(canary: Canary, question: Question, error: Exception) -> Answer:
     """What a question comes to that could not be asked: nothing is approved and nothing is known."""
     words = f"internal error: {type(error).__name__}"
     match question:
         case HookQuestion():
             return HookAnswer(approved=False, message=words)
-        case MetricQuestion():
+        case MetricQuestion() | BudgetQuestion():
             return Reading(said=Unread(Cause.MISCONFIGURED, words), interval=timedelta(0), time=datetime.now(UTC))
         case PodsQuestion():
             return PodsAnswer("")

@@ -1,7 +1,7 @@
 """What a Canary's metric asks, as a question ready for a metrics server: pure, for the loop and the command line."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import ceil
 
@@ -11,14 +11,13 @@ from canary.api.durations import duration_text
 from canary.api.metrictemplate import MetricTemplate
 from metrics import builtin, templates
 from metrics.errors import MisconfiguredError
-from metrics.question import Question
-from metrics.threshold import UNITS, Threshold
+from metrics.question import Number, Question
+from metrics.reading import Reading, Unread
+from metrics.threshold import UNITS, Series, Threshold
+from metrics.versions import Rewrite
 
 STRAYS = "set the address in the MetricTemplate, beside them, or take metricsServer out"
 """The remedy where they would."""
-
-Rewrite = Callable[[str, templates.Model], tuple[str, templates.Model]]
-"""Turns a query template and what it is told into others, to ask about another workload than the canary."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +62,7 @@ def question_of(canary: Canary, metric: Metric, asking: Asking) -> Question:
         unit=UNITS.get(metric.name, ""),
         address=canary.spec.metrics_server or asking.server,
         series=() if metric.query else builtin.series_of(metric.name, asking.provider),
+        counts=Series(metric.series.value),
     )
 
 
@@ -90,6 +90,21 @@ def window_of(canary: Canary, metric: Metric, now: datetime, *, primary: bool = 
     if began is None:
         return metric.interval
     return min(metric.interval, timedelta(seconds=max(1, ceil((now - began).total_seconds()))))
+
+
+def taken_over(reading: Reading, rate: Reading) -> Reading:
+    """What was said of a metric, with the number of requests that it was taken over.
+
+    Args:
+        reading: what was said of it.
+        rate: what was said of the requests a second, over the same time.
+    """
+    match rate.said:
+        case Unread():
+            return replace(reading, said=rate.said)
+        case Number(value):
+            return replace(reading, requests=value * reading.interval.total_seconds())
+    return replace(reading, requests=0.0)
 
 
 def model_of(canary: Canary, metric: Metric, pods: str = "") -> templates.Model:
@@ -172,4 +187,17 @@ def _templated(canary: Canary, metric: Metric, asking: Asking, template: MetricT
         headers=tuple((name, value) for name, values in provider.headers.items() for value in values),
         insecure=provider.insecure_skip_verify,
         region=provider.region,
+        counts=Series(metric.series.value),
     )
+
+
+def is_countable(canary: Canary, provider: str) -> bool:
+    """Whether the requests of each version are counted, and the Canary says whom to ask for them.
+
+    It does so by naming a metrics server, or a metric that the controller's own is asked for. Of routes that belong to
+    others, rules may lead to one version alone: their requests have no weight.
+    """
+    if canary.spec.route_refs:
+        return False
+    asked = any(each.is_built_in or each.query for each in canary.analysis.metrics)
+    return bool(canary.spec.metrics_server or asked) and bool(builtin.counted(provider))

@@ -1,7 +1,8 @@
 """Whose series a question about a Canary asks for: the canary's, the primary's, or the workload's without a Canary.
 
 The queries of a spec ask for the canary. What tells the workloads apart is what this project and the traffic providers
-name them by: the primary's workload is the target's name with `-primary`, and Services end in `-canary` and `-primary`.
+name them by: the primary's workload is the target's name with `-primary`, a baseline's with `-baseline`, and
+Services end in `-canary`, `-primary` and `-baseline`.
 """
 
 import re
@@ -10,8 +11,8 @@ from dataclasses import replace
 from enum import StrEnum
 
 from canary.api.canary import Canary
-from canary.controller.ask.metric_questions import Rewrite
 from metrics.templates import Model
+from metrics.versions import Rewrite
 
 
 class Workload(StrEnum):
@@ -21,6 +22,8 @@ class Workload(StrEnum):
     """The queries as they are."""
     PRIMARY = "primary"
     """The workload that serves between rollouts."""
+    BASELINE = "baseline"
+    """Fresh pods of the promoted version beside the canary."""
     PLAIN = "plain"
     """Target and Service as they are before a Canary takes them over."""
 
@@ -31,7 +34,11 @@ _NAMED = re.compile(r"(?<!\{\{ route \}\}-)\{\{-?\s*(target|service|name)\s*-?\}
 _INGRESS = re.compile(r'canary(!=""|=~"\{\{ namespace \}\}-\{\{ service \}\}-canary-\{\{ ports \}\}")')
 _IN_PLACE_OF_IT = "-canary@kubernetesingressnginx"
 
-_ENDINGS: Mapping[Workload, str] = {Workload.PRIMARY: "primary", Workload.PLAIN: ""}
+_ENDINGS: Mapping[Workload, str] = {
+    Workload.PRIMARY: "primary",
+    Workload.BASELINE: "baseline",
+    Workload.PLAIN: "",
+}
 
 
 def rewrite_for(workload: Workload, canary: Canary) -> Rewrite | None:

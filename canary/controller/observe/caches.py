@@ -10,6 +10,7 @@ from functools import partial
 
 from canary.controller.observe.former_routes import INDEXED, Owners
 from canary.controller.observe.index import Ref, ref_to
+from canary.gates.registry import STARTED, WATCHED
 from canary.kube.client import KubeClient
 from canary.kube.errors import Forbidden, Unauthorized, Unreachable
 from canary.kube.store import Change, Key
@@ -43,7 +44,7 @@ WHOLE = frozenset({CANARY, METRIC_TEMPLATE, ALERT_PROVIDER})
 OWNERS = frozenset({CANARY.kind, CONTROLLER_REVISION.kind})
 """Who owns what was made for a Canary: the Canary itself, or what is kept of its primary's revisions."""
 
-LABELS = {CONTROLLER_REVISION: revisions.LABEL}
+LABELS = dict.fromkeys((CONTROLLER_REVISION, *STARTED), revisions.LABEL)
 """The label that the objects of a kind must have: there are many more, which belong to others."""
 
 
@@ -121,7 +122,15 @@ class Caches:
         # What was asked for before anybody named it.
         self._asked: set[Ref] = set()
         self._seeing_since: float | None = None
-        always = (CANARY, METRIC_TEMPLATE, ALERT_PROVIDER, SERVICE, CONTROLLER_REVISION, *(CONFIGS if configs else ()))
+        always = (
+            CANARY,
+            METRIC_TEMPLATE,
+            ALERT_PROVIDER,
+            SERVICE,
+            CONTROLLER_REVISION,
+            *WATCHED,
+            *(CONFIGS if configs else ()),
+        )
         self._client, self._namespace, self._changed = client, namespace, changed
         self._caches: dict[Resource, WatchCache[Json]] = {}
         # By API group or version, and kind: several versions may be watched of one kind.

@@ -111,13 +111,17 @@ def namesakes(
         services: the Services that are there, by name.
         tracked: `configmap/NAME` and `secret/NAME` of which the primary reads its own copies.
         autoscaler: what its autoscaler is.
-        get: finds copies of configuration and of the autoscaler.
+        get: finds copies of configuration and of the autoscaler, and what has a baseline's names.
     """
     if primary is not None:
         yield Namesake("spec.targetRef", kind.resource, primary)
     for name in (canary.service_primary_name, canary.service_canary_name):
         if name in services and services[name] is not primary:
             yield Namesake("spec.service.name", SERVICE, services[name])
+    if canary.wants_baseline:
+        for resource, name in ((kind.resource, canary.baseline_name), (SERVICE, canary.service_baseline_name)):
+            if (fresh := get(resource, canary.namespace, name)) is not None:
+                yield Namesake(f"{canary.analysis_field}.metrics", resource, fresh)
     copies = [("spec.targetRef", RESOURCE[ref.kind], ref.name) for ref in map(ConfigRef.of, tracked)]
     if autoscaler is not None and canary.spec.autoscaler_ref is not None:
         copies.append(("spec.autoscalerRef", autoscaler.resource, canary.spec.autoscaler_ref.name))

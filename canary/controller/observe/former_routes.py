@@ -5,8 +5,9 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from canary.api.canary import Canary
+from canary.gates.registry import STARTED
 from canary.kube.store import Change
-from canary.kube.types import CANARY, SERVICE, Json, ObjectRef, Resource, name_of, namespace_of
+from canary.kube.types import CANARY, DEPLOYMENT, SERVICE, Json, ObjectRef, Resource, name_of, namespace_of
 from canary.routers import former, route_refs
 from canary.routers.registry import ROUTES
 from canary.routers.route_kind import CANARY as CANARY_SUFFIX
@@ -15,8 +16,8 @@ from canary.routers.route_kind import RouteKind
 from canary.workloads.base import owners_of
 from canary.workloads.origin import APPLIED_ANNOTATION
 
-INDEXED = (SERVICE, *ROUTES)
-"""The kinds of object that users' requests go by."""
+INDEXED = (SERVICE, DEPLOYMENT, *STARTED, *ROUTES)
+"""The kinds of object that users' requests go by, and what is run for a Canary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class FormerRoute:
 
 
 class Owners:
-    """Which Services and routes were made for which Canary, whatever its spec says by now."""
+    """Which Services, routes, Deployments and Jobs were made for which Canary, whatever its spec says by now."""
 
     def __init__(self) -> None:
         self._places: dict[str, set[ObjectRef]] = defaultdict(set)
@@ -67,7 +68,7 @@ def _keys(resource: Resource, obj: Json | None) -> set[str]:
     if obj is None:
         return set()
     keys = {str(owner.get("uid")) for owner in owners_of(obj) if owner.get("kind") == CANARY.kind}
-    if resource is not SERVICE and (keys or APPLIED_ANNOTATION in (obj["metadata"].get("annotations") or {})):
+    if resource in ROUTES and (keys or APPLIED_ANNOTATION in (obj["metadata"].get("annotations") or {})):
         services = {name for kind in ROUTES.get(resource, ()) for name in kind.canaries(obj)}
         keys |= {f"{namespace_of(obj)}/{name}" for name in services}
     return keys

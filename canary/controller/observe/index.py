@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from canary.controller.observe.rollouts import Rollouts
 from canary.kube.store import Change
 from canary.kube.types import Json, Resource, mapping
 from canary.workloads.base import primary_name
@@ -25,12 +26,17 @@ def ref_to(resource: Resource, namespace: str, name: str) -> Ref:
 
 
 class Index:
-    """A relation between Canaries, by key, and the objects that they look at."""
+    """A relation between Canaries, by key, and the objects that they look at.
 
-    def __init__(self) -> None:
+    Args:
+        rollouts: where all Canaries stand.
+    """
+
+    def __init__(self, rollouts: Rollouts | None = None) -> None:
         self._objects: dict[str, frozenset[Ref]] = {}
         self._canaries: dict[Ref, set[str]] = defaultdict(set)
         self.claims = Claims()
+        self.rollouts = rollouts or Rollouts()
         self.let_go: Callable[[Ref], None] = lambda _: None
         """Is told of each object that no Canary looks at any more."""
 

@@ -1,19 +1,21 @@
 """What has to be watched for a Canary: the kinds that it needs, and the objects of them that it looks at."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import structlog
 
 from canary.api.canary import Canary, parse_canary
 from canary.api.problems import InvalidResource
+from canary.controller.ask import metric_templates
 from canary.controller.configs import RESOURCE
-from canary.controller.observe.caches import Caches
+from canary.controller.observe.caches import Caches, Freshness, KindState
 from canary.controller.observe.index import Index, Ref, ref_to
 from canary.controller.observe.kept_revisions import askable
 from canary.controller.observe.routes import providers_of
 from canary.controller.options import Options
+from canary.gates import registry as gates
 from canary.kube.types import (
     ALERT_PROVIDER,
     CANARY,
@@ -24,6 +26,7 @@ from canary.kube.types import (
     Resource,
 )
 from canary.routers import route_refs
+from canary.workloads import jobs
 from canary.workloads.autoscalers import AUTOSCALERS
 from canary.workloads.base import Target, primary_name
 from canary.workloads.configs import ConfigRef, references
@@ -31,6 +34,9 @@ from canary.workloads.registry import target_for
 from canary.workloads.revisions import config_name, configs_of, record_name
 
 log = structlog.get_logger(__name__)
+
+KNOWN = frozenset({Freshness.FRESH, Freshness.ABSENT})
+"""What is known of a kind is how it is."""
 
 
 class Needs(NamedTuple):
@@ -60,21 +66,36 @@ def of_spec(canary: Canary, mesh_provider: str) -> Needs:
     if kind is not None and kind.versions is None:
         named += [(kind.resource, canary.primary_name)]
         named += [(CONTROLLER_REVISION, record_name(canary, revision)) for revision in askable(canary)]
+    if kind is not None and canary.wants_baseline:
+        named += [(kind.resource, canary.baseline_name), (SERVICE, canary.service_baseline_name)]
     if scaler is not None and scaler_kind is not None:
         named += [(scaler_kind.resource, name) for name in (scaler.name, primary_name(scaler.name))]
     refs = {ref_to(resource, namespace, name) for resource, name in named}
     routes = [ref for each in providers_of(canary, mesh_provider) for ref in each.refs(canary)]
     routes += route_refs.remembered(canary)
     refs |= {ref_to(*ref) for ref in routes}
-    refs |= {ref_to(METRIC_TEMPLATE, where, name) for where, name in _templates(canary)}
-    kinds = {CANARY, SERVICE, *(ref.resource for ref in routes), *(resource for resource, _ in named)}
+    refs |= {ref_to(*ref) for ref in gates.refs_of(canary)}
+    refs |= {ref_to(METRIC_TEMPLATE, where, name) for where, name in metric_templates.places(canary)}
+    kinds = {
+        CANARY,
+        SERVICE,
+        *gates.kinds_of(canary),
+        *(ref.resource for ref in routes),
+        *(resource for resource, _ in named),
+    }
     if kind is not None:
         kinds.add(CONTROLLER_REVISION if kind.versions is None else kind.versions.version_resource)
-    if any(metric.template_ref is not None for metric in canary.analysis.metrics):
+    if metric_templates.places(canary):
         kinds.add(METRIC_TEMPLATE)
     if canary.analysis.alerts:
         kinds.add(ALERT_PROVIDER)
     return Needs(frozenset(kinds), frozenset(refs))
+
+
+def runs_jobs(caches: Caches, canary: Canary) -> bool:
+    """Whether one of its metrics is answered by a Job."""
+    templates = (caches.peek(METRIC_TEMPLATE, *place) for place in metric_templates.places(canary))
+    return any(each is not None and jobs.is_job(each) for each in templates)
 
 
 def of_pods(caches: Caches, canary: Canary, templates: Iterable[ConfigRef]) -> Needs:
@@ -150,6 +171,34 @@ async def _readable(caches: Caches) -> AsyncIterator[Canary]:
             continue
 
 
-def _templates(canary: Canary) -> list[tuple[str, str]]:
-    refs = (metric.template_ref for metric in canary.analysis.metrics)
-    return [(ref.namespace or canary.namespace, ref.name) for ref in refs if ref is not None]
+def of_canary(canary: Canary, kind: Target | None) -> Iterator[Resource]:
+    """The kinds without which nothing can be decided, by what the Canary is, whatever is seen.
+
+    Args:
+        canary: the Canary.
+        kind: of its target.
+    """
+    if kind is not None and kind.versions is not None:
+        yield kind.versions.version_resource
+    yield SERVICE
+    yield from (ref.resource for ref in route_refs.remembered(canary))
+    if canary.status.bake is not None:
+        yield CONTROLLER_REVISION
+
+
+def missing(
+    caches: Caches, namespace: str, refs: Iterable[ConfigRef], states: Mapping[Resource, KindState]
+) -> Iterator[str]:
+    """The configuration that pods can't do without, and that is surely not there.
+
+    Args:
+        caches: what is known of the cluster.
+        namespace: of the pods.
+        refs: what they read.
+        states: how far what is known of each kind can be relied on.
+    """
+    for each in sorted(refs):
+        resource = RESOURCE[each.kind]
+        looked = not each.optional and states[resource].freshness in KNOWN
+        if looked and not caches.is_known(resource, namespace, each.name):
+            yield each.key

@@ -1,13 +1,15 @@
 """Observe: collect what is known around one Canary into facts."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from canary.api.canary import Canary, parse_canary
 from canary.api.partitions import Partitions
 from canary.api.problems import Problem
-from canary.controller.ask.traffic import is_countable
+from canary.controller.ask.metric_questions import is_countable
 from canary.controller.configs import RESOURCE, ConfigReader, Shared
 from canary.controller.observe.caches import Caches, Freshness
 from canary.controller.observe.caught_up import CaughtUp
@@ -15,7 +17,16 @@ from canary.controller.observe.foreign import ForeignObjects
 from canary.controller.observe.former_routes import former_routes
 from canary.controller.observe.index import Index, Ref, ref_to
 from canary.controller.observe.kept_revisions import askable, kept
-from canary.controller.observe.needs import Needs, config_refs, of_pods, of_spec
+from canary.controller.observe.needs import (
+    KNOWN,
+    Needs,
+    config_refs,
+    missing,
+    of_canary,
+    of_pods,
+    of_spec,
+    runs_jobs,
+)
 from canary.controller.observe.routes import made_for, observed
 from canary.controller.observe.seen import Seen
 from canary.controller.observe.surroundings import Contents, Surroundings, Told
@@ -23,12 +34,12 @@ from canary.controller.observe.versions import versions_of
 from canary.controller.options import Options
 from canary.controller.problems import problems
 from canary.controller.status_memory import StatusMemory
+from canary.gates import registry as gates
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, NotLeading
-from canary.kube.memo import Memo, Recent
+from canary.kube.memo import Memo
 from canary.kube.types import (
-    CANARY,
-    CONTROLLER_REVISION,
+    JOB,
     METRIC_TEMPLATE,
     POD,
     SERVICE,
@@ -39,18 +50,38 @@ from canary.kube.types import (
     namespace_of,
 )
 from canary.rollout.facts import Answer, Facts, Question, Unseen, Workload
-from canary.routers import route_refs
+from canary.routers import steps
 from canary.routers.base import Granularity, Observed, Provider
 from canary.routers.registry import provider_of, router_of, settle_of
-from canary.workloads import config_sync
+from canary.workloads import baseline, config_sync
 from canary.workloads.autoscalers import AUTOSCALERS
-from canary.workloads.base import InPlace, Target, made_of, primary_name
+from canary.workloads.base import InPlace, Target, images_of, made_of, primary_name
 from canary.workloads.configs import ConfigRef
 from canary.workloads.registry import target_for
 from canary.workloads.services import is_shared
 
-KNOWN = frozenset({Freshness.FRESH, Freshness.ABSENT})
-"""What is known of a kind is how it is."""
+
+@dataclass(slots=True)
+class _Known:
+    """What was found out about one Canary, and need not be again while that stays which it was found out from."""
+
+    read: tuple[Json, Canary] | None = None
+    needs: Memo[Needs] = field(default_factory=lambda: Memo(1))
+    reads: Memo[frozenset[ConfigRef]] = field(default_factory=lambda: Memo(2))
+    found: Memo[tuple[Problem, ...]] = field(default_factory=lambda: Memo(5))
+    carried: Memo[str] = field(default_factory=lambda: Memo(1))
+
+    def parsed(self, raw: Json) -> Canary:
+        """The Canary; what of it is as it was is not read again.
+
+        Raises:
+            InvalidResource: it can't be read.
+        """
+        if self.read is not None and self.read[0] is raw:
+            return self.read[1]
+        canary = parse_canary(raw, self.read)
+        self.read = (raw, canary)
+        return canary
 
 
 class Observer:
@@ -81,20 +112,17 @@ class Observer:
         self._options = options
         self._statuses = statuses
         self._caught_up = CaughtUp()
-        self._read: Recent[str, tuple[Json, Canary]] = Recent(self._kept)
-        self._needs: Memo[Needs] = Memo(self._kept)
-        self._reads: Memo[frozenset[ConfigRef]] = Memo(lambda: 2 * self._kept())
-        self._found: Memo[tuple[Problem, ...]] = Memo(lambda: 5 * self._kept())
-        self._carried: Memo[str] = Memo(self._kept)
+        self._known: defaultdict[str, _Known] = defaultdict(_Known)
         self._foreign = ForeignObjects(client, caches)
         self._unread_since: dict[str, datetime] = {}
 
-    def _kept(self) -> int:
-        """Of how many Canaries it is kept what was found out about them: of all there are."""
-        return self._caches.count(CANARY)
+    def rest(self, key: str) -> None:
+        """Nothing is to be done about a Canary before something changes: what was found out is no longer kept."""
+        self._known.pop(key, None)
 
     def forget(self, key: str) -> None:
         """A Canary is gone."""
+        self.rest(key)
         self._unread_since.pop(key, None)
         self._caught_up.forget(key)
 
@@ -105,13 +133,12 @@ class Observer:
             InvalidResource: the Canary can't be read.
             KubeError: it names something that is there and can't be read.
         """
-        key = (namespace_of(raw), name_of(raw))
-        whole = self._statuses.whole(raw)
-        canary = self._parsed(whole)
+        known = self._known[f"{namespace_of(raw)}/{name_of(raw)}"]
+        canary = known.parsed(self._statuses.whole(raw))
         default, namespace = self._options.mesh_provider, canary.namespace
         led = (canary.status.routed_by, canary.status.route_refs)
         named = (canary.spec, canary.metadata.deletion_timestamp, askable(canary), led)
-        needs = self._needs.of(key, named, lambda: of_spec(canary, default))
+        needs = known.needs.of("", named, lambda: of_spec(canary, default))
         # Named first, then looked for: what changes from now on is known whole, and wakes the Canary again.
         self._index.add(canary.key, needs.refs)
         await self._caches.need(canary.key, needs.kinds)
@@ -121,30 +148,27 @@ class Observer:
         target = self._caches.get(kind.resource, namespace, canary.target_name) if kind else None
         versions = await versions_of(self._caches, self._index, canary, kind, target)
         primary = self._caches.get(beside.resource, namespace, canary.primary_name) if beside else versions.primary
-        refs = self._reads.of((*key, False), (kind, made_of(target)), lambda: self._refs(kind, target))
-        own_refs = self._reads.of((*key, True), (beside, made_of(primary)), lambda: self._refs(beside, primary))
+        refs = known.reads.of("target", (kind, made_of(target)), lambda: self._refs(kind, target))
+        own_refs = known.reads.of("primary", (beside, made_of(primary)), lambda: self._refs(beside, primary))
         ref = canary.spec.autoscaler_ref
         scaler_kind = AUTOSCALERS.get(ref.kind) if ref is not None else None
         routes, adjusted = made_for(canary, default), router.adjusts(canary) if router else ()
         needed = dict.fromkeys(
             (
                 *(each.resource for each in (kind, scaler_kind) if each is not None),
-                *((kind.versions.version_resource,) if kind is not None and kind.versions is not None else ()),
-                SERVICE,
+                *of_canary(canary, kind),
                 *(ref.resource for ref in routes),
                 *(ref.resource for ref in (router.refs(canary) if router else ())),
-                *(ref.resource for ref in route_refs.remembered(canary)),
                 *(RESOURCE[each.kind] for each in sorted(refs | own_refs)),
-                *((CONTROLLER_REVISION,) if canary.status.bake is not None else ()),
                 *((METRIC_TEMPLATE,) if METRIC_TEMPLATE in needs.kinds else ()),
+                *((JOB,) if runs_jobs(self._caches, canary) else ()),
             )
         )
         places = self._caches.owners.of(canary)
         copied = frozenset(ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs)
         read = of_pods(self._caches, canary, refs | own_refs | copied)
         glances, glanced = await self._glance(canary, router)
-        made = {ref_to(*place) for place in places}
-        self._index.put(canary.key, needs.refs | read.refs | versions.refs | glances | made)
+        self._index.put(canary.key, needs.refs | read.refs | versions.refs | glances | {ref_to(*at) for at in places})
         states = await self._caches.need(canary.key, (*needed, *read.kinds))
         with suppress(KubeError):  # that it could not be read is found where it is
             await self._caches.fill(read.refs)
@@ -152,6 +176,7 @@ class Observer:
         unmarked = kind is not None and primary is not None and kind.primary_revision(primary) is None
         contents = await self._contents(canary, beside, target, primary, refs, copied if unmarked else ())
         foreign = await self._foreign.find(canary, beside, primary, services, contents.configs, scaler_kind)
+        made = {place: each for place in places if (each := self._caches.peek(*place)) is not None}
         return Surroundings(
             canary=canary,
             raw=raw,
@@ -169,18 +194,14 @@ class Observer:
             autoscaler_kind=scaler_kind,
             autoscaler=self._caches.get(scaler_kind.resource, namespace, ref.name) if scaler_kind and ref else None,
             pods=contents.pods,
-            missing=tuple(
-                each.key
-                for each in sorted(refs)
-                if not each.optional
-                and states[RESOURCE[each.kind]].freshness in KNOWN
-                and not self._caches.is_known(RESOURCE[each.kind], namespace, each.name)
-            ),
+            missing=tuple(missing(self._caches, namespace, refs, states)),
             unseen={each: states[each] for each in needed if states[each].freshness not in KNOWN},
             unread=contents.unread or foreign.unread,
             foreign=foreign.problems,
             glanced=glanced,
             versions=versions,
+            baselines={place: each for place, each in made.items() if baseline.is_made_for(canary, each)},
+            running={**gates.running(made.values()), **gates.building(canary)},
         )
 
     async def _glance(self, canary: Canary, router: Provider | None) -> tuple[frozenset[Ref], Observed]:
@@ -199,19 +220,6 @@ class Observer:
             found = {ref: self._caches.peek(*ref) for ref in refs}
             seen |= {ref: obj for ref, obj in found.items() if obj is not None}
         return named, seen
-
-    def _parsed(self, raw: Json) -> Canary:
-        """The Canary; what of it is as it was is not read again.
-
-        Raises:
-            InvalidResource: it can't be read.
-        """
-        known = self._read.get(key := f"{namespace_of(raw)}/{name_of(raw)}")
-        if known is not None and known[0] is raw:
-            return known[1]
-        canary = parse_canary(raw, known)
-        self._read.put(key, (raw, canary))
-        return canary
 
     async def _contents(
         self,
@@ -268,7 +276,8 @@ class Observer:
             target = self._target(kind, seen.target, seen)
         if kind is not None and seen.primary is not None:
             revision, reads = self._primary_revision(kind, seen.primary, seen), config_sync.followed_by(seen.primary)
-            primary = Workload(revision, kind.readiness(seen.primary), followed=reads)
+            images = images_of(seen.primary)
+            primary = Workload(revision, kind.readiness(seen.primary), followed=reads, images=images)
         if kind is not None and kind.in_place is not None:
             partitions = kind.in_place.partitions(seen.target, seen.pods, now) if seen.target else Partitions()
         unsettled = router.unsettled(seen.canary, seen.routes) if router else ""
@@ -277,8 +286,10 @@ class Observer:
             now=now,
             target=target,
             primary=primary,
+            baseline=seen.baseline,
+            baseline_left=bool(seen.baselines),
             provider=router.names[0] if router and router.routes else "",
-            split=router.split(seen.canary, seen.routes) if router else None,
+            split=steps.seen(router, seen.canary, seen.routes) if router else None,
             settle=settle,
             unsettled=unsettled,
             caught_up=self._caught_up.at(seen.canary.key, unsettled, now, settle),
@@ -304,16 +315,22 @@ class Observer:
             contested=told.contested,
             told=told.number,
             called=told.called,
+            running=seen.running,
+            freezes=self._options.freezes,
+            group=self._index.rollouts.group(seen.canary.key),
+            dependencies=self._index.rollouts.dependencies(seen.canary.key),
+            turn=self._index.rollouts.turn(seen.canary.key, now),
         )
 
     def _target(self, kind: Target, target: Json, seen: Surroundings) -> Workload | None:
         """The version that is deployed; None where there is none yet."""
         if kind.versions is not None:
             latest = seen.versions.latest
-            return Workload(latest, kind.readiness(seen.versions.there.get(latest, {}))) if latest else None
+            version = seen.versions.there.get(latest, {})
+            return Workload(latest, kind.readiness(version), images=images_of(version)) if latest else None
         # Of contents that can't be read nobody knows whether they have changed: nothing begins by that.
         revision = seen.canary.status.last_applied_spec if seen.unread else self._carries(kind, target, seen)
-        return Workload(revision, kind.readiness(target), dict(seen.configs))
+        return Workload(revision, kind.readiness(target), dict(seen.configs), images=images_of(target))
 
     def _unseen(self, seen: Surroundings, now: datetime) -> tuple[Unseen, ...]:
         found = []
@@ -345,7 +362,7 @@ class Observer:
     def _carries(self, kind: Target, target: Json, seen: Surroundings) -> str:
         """The revision that a primary made of the target would carry."""
         given = (made_of(target), seen.configs)
-        return self._carried.of(seen.canary.key, given, lambda: kind.carried(target, seen.configs))
+        return self._known[seen.canary.key].carried.of("", given, lambda: kind.carried(target, seen.configs))
 
     def _returnable(self, seen: Surroundings) -> bool:
         """Whether users can be led back to the target: kind and provider are known, and its pods can be told."""
@@ -363,8 +380,8 @@ class Observer:
         return True
 
     def _problems(self, seen: Surroundings) -> tuple[Problem, ...]:
-        key, around = seen.canary.key, Seen(seen, self._caches, self._index.claims)
-        return problems(seen.canary, around, self._options, lambda part, *found: self._found.of((key, part), *found))
+        found, around = self._known[seen.canary.key].found, Seen(seen, self._caches, self._index.claims)
+        return problems(seen.canary, around, self._options, found.of)
 
 
 def _workloads(kind: Target) -> tuple[Resource, ...]:

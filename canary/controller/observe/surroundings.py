@@ -9,10 +9,11 @@ from canary.controller.configs import Shared
 from canary.controller.observe.caches import KindState
 from canary.controller.observe.former_routes import FormerRoute
 from canary.controller.observe.versions import SeenVersions
-from canary.kube.types import Json, Resource
+from canary.kube.types import DEPLOYMENT, SERVICE, Json, ObjectRef, Resource
 from canary.rollout.decision import Action
-from canary.rollout.facts import Refusal
+from canary.rollout.facts import Refusal, Workload
 from canary.routers.base import Observed, Provider
+from canary.workloads import baseline
 from canary.workloads.autoscalers import Autoscaler
 from canary.workloads.base import Target
 
@@ -61,6 +62,8 @@ class Surroundings:
         unread: why contents of its configuration could not be read; empty where they could.
         versions: the versions of a target that keeps each of them as an object of its own.
         foreign: what is wrong with objects of others that have the names of what is made for it.
+        baselines: what was made as a baseline for it, whatever its spec says by now.
+        running: its Jobs that have not ended, each with the moment of the rollout that it answers for.
     """
 
     canary: Canary
@@ -85,6 +88,18 @@ class Surroundings:
     foreign: tuple[Problem, ...] = ()
     glanced: Observed = field(default_factory=dict)
     versions: SeenVersions = field(default_factory=SeenVersions)
+    running: Mapping[str, str] = field(default_factory=dict)
+    baselines: Observed = field(default_factory=dict)
+
+    @property
+    def baseline(self) -> Workload | None:
+        """The baseline by the names of the spec; None where it is not there, or no Service leads to it."""
+        canary, found = self.canary, self.baselines
+        service = found.get(ObjectRef(SERVICE, canary.namespace, canary.service_baseline_name))
+        workload = found.get(ObjectRef(DEPLOYMENT, canary.namespace, canary.baseline_name))
+        if self.kind is None or service is None or workload is None:
+            return None
+        return Workload(baseline.revision_of(workload), self.kind.readiness(workload))
 
 
 @dataclass(frozen=True, slots=True)

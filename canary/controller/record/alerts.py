@@ -2,15 +2,18 @@
 
 import asyncio
 import traceback
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeAlias
 
 import structlog
 
 from canary.alerts.alert import Alert as Message
-from canary.alerts.alert import Destination, Misconfigured, alert_about, destination, recipients
+from canary.alerts.alert import Destination, Misconfigured, destination, links_for, recipients
+from canary.alerts.said import alert_about
 from canary.alerts.send import NotSent, Outcome, Sender, Sent
+from canary.alerts.templates import with_links
 from canary.api.alertprovider import parse_alert_provider
 from canary.api.canary import Canary
 from canary.api.meta import NamespacedName
@@ -27,7 +30,10 @@ log = structlog.get_logger(__name__)
 
 
 DEADLINE = timedelta(seconds=30)
-"""How long an alert may take to go out, to all messengers and with all tries."""
+"""How long an alert may take to reach a messenger, with the tries that follow each other at once."""
+
+Addressee: TypeAlias = NamespacedName | Destination
+"""Who is told: an AlertProvider, or one of the controller's own messengers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +41,28 @@ class Missed:
     """A messenger that has not taken an alert.
 
     Args:
+        who: which one.
         rules: the names that the spec gives to the alerts that it tells; empty for the controller's own messengers.
         reason: why, in words, without secrets.
         passing: whether a later try may do better.
+        rest: for how long it asks to be left alone.
     """
 
+    who: Addressee
     rules: tuple[str, ...]
     reason: str
     passing: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """How far an alert has come.
-
-    Args:
-        sent: how many messengers have taken it.
-        missed: those that have not.
-    """
-
-    sent: int
-    missed: tuple[Missed, ...] = ()
+    rest: timedelta = timedelta(0)
 
     @property
-    def done(self) -> bool:
-        """Whether it is not to be sent again: somebody has it, who would be told twice, or nobody ever will."""
-        return self.sent > 0 or not any(each.passing for each in self.missed)
+    def name(self) -> str:
+        """Who it is, in words without secrets."""
+        return name_of(self.who)
+
+
+def name_of(who: Addressee) -> str:
+    """Who is told, in words without secrets."""
+    return f"AlertProvider {who.name}" if isinstance(who, NamespacedName) else who.type
 
 
 class Alerter:
@@ -79,17 +81,16 @@ class Alerter:
         self._sender = sender
         self._options = options
 
-    def anybody(self, canary: Canary, alert: Alert) -> bool:
-        """Whether anybody wants to hear of it."""
+    def addressees(self, canary: Canary, alert: Alert) -> tuple[Addressee, ...]:
+        """Who wants to hear of it."""
         told = recipients(canary, alert.severity)
-        return bool(told.providers or (told.default and self._options.messengers))
+        return self._options.messengers if told.default else told.providers
 
-    async def send(self, canary: Canary, alert: Alert) -> Delivery:
-        """Tell those who want to hear of it, side by side, within `DEADLINE`; never raises for outside trouble.
+    async def send(self, canary: Canary, alert: Alert, who: Addressee) -> Missed | None:
+        """Tell one of them, within `DEADLINE`; None where it has it. Never raises for outside trouble.
 
-        What keeps one of them from hearing goes into the log, and keeps none of the others.
+        What keeps it from hearing goes into the log.
         """
-        told = recipients(canary, alert.severity)
         message = alert_about(
             canary,
             alert.message,
@@ -98,34 +99,27 @@ class Alerter:
             details=alert.details,
             checks=canary.status.checks,
         )
-        messengers = self._options.messengers if told.default else ()
-        outcomes = await asyncio.gather(
-            *(self._provider(canary, ref, message) for ref in told.providers),
-            *(self._deliver(each, message) for each in messengers),
+        outcome = await _in_time(self._tell(canary, alert, message, who))
+        if isinstance(outcome, Sent):
+            return None
+        missed = _missed(canary, who, outcome)
+        log.error(
+            "alert can't be sent",
+            canary=canary.key,
+            alert=alert.message,
+            rules=list(missed.rules),
+            reason=missed.reason,
         )
-        rules = (*(names_of(canary, ref) for ref in told.providers), *(() for _ in messengers))
-        missed = tuple(_missed(outcomes, rules))
-        for each in missed:
-            log.error(
-                "alert can't be sent",
-                canary=canary.key,
-                alert=alert.message,
-                rules=list(each.rules),
-                reason=each.reason,
-            )
-        return Delivery(sum(isinstance(each, Sent) for each in outcomes), missed)
+        return missed
 
-    async def _provider(self, canary: Canary, ref: NamespacedName, message: Message) -> Outcome:
-        """Tell an AlertProvider."""
-        return await _in_time(self._find_and_deliver(canary, ref, message))
-
-    async def _deliver(self, to: Destination, message: Message) -> Outcome:
-        """Tell one of the controller's own messengers."""
-        return await _in_time(self._sender.send(message, to))
-
-    async def _find_and_deliver(self, canary: Canary, ref: NamespacedName, message: Message) -> Outcome:
-        found = await self._destination(canary, ref)
-        return await self._sender.send(message, found) if isinstance(found, Destination) else found
+    async def _tell(self, canary: Canary, alert: Alert, message: Message, who: Addressee) -> Outcome:
+        if isinstance(who, Destination):
+            return await self._sender.send(with_links(message, self._options.links), who)
+        found = await self._destination(canary, who)
+        if not isinstance(found, Destination):
+            return found
+        links = {**self._options.links, **links_for(canary, who, alert.severity)}
+        return await self._sender.send(with_links(message, links), found)
 
     async def _destination(self, canary: Canary, ref: NamespacedName) -> Destination | Misconfigured | NotSent:
         namespace = ref.namespace or canary.namespace
@@ -163,10 +157,11 @@ async def _in_time(sending: Coroutine[None, None, Outcome]) -> Outcome:
         return NotSent(f"internal error: {type(error).__name__}")
 
 
-def _missed(outcomes: Sequence[Outcome], rules: Sequence[tuple[str, ...]]) -> Iterator[Missed]:
-    for outcome, names in zip(outcomes, rules, strict=True):
-        if not isinstance(outcome, Sent):
-            yield Missed(names, outcome.reason, isinstance(outcome, NotSent) and outcome.passing)
+def _missed(canary: Canary, who: Addressee, outcome: NotSent | Misconfigured) -> Missed:
+    rules = names_of(canary, who) if isinstance(who, NamespacedName) else ()
+    if isinstance(outcome, NotSent):
+        return Missed(who, rules, outcome.reason, outcome.passing, outcome.rest)
+    return Missed(who, rules, outcome.reason, passing=False)
 
 
 def names_of(canary: Canary, ref: NamespacedName) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ decision hears of as a fact and takes it out of the status.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -17,15 +17,16 @@ from canary.api.analysis import HookType, Webhook
 from canary.api.canary import Canary
 from canary.api.meta import utc
 from canary.api.status import Notice, Phase
+from canary.controller.ask.hooks import Hooks
 from canary.controller.options import Options
-from canary.controller.record.alerts import Alerter
+from canary.controller.record.alerts import Addressee, Alerter, Missed, name_of
 from canary.controller.telemetry import Telemetry
+from canary.controller.tracer import Tracer, silent
 from canary.kube.events import EventRecorder
 from canary.kube.types import Json
 from canary.rollout import messages
 from canary.rollout.decision import Alert, Ending, Event, EventType
 from canary.rollout.outbox import alerts_of, ending_of, events_of, told_of
-from outbound.connections import Connections
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +39,7 @@ EVENTS_LAST = timedelta(hours=1)
 """How long an API server keeps events, unless it is told otherwise: one of before would be told anew."""
 
 AGAIN_SECONDS = (30.0, 60.0, 120.0, 240.0)
-"""How long an alert that no messenger takes waits for its next try."""
+"""How long an alert that a messenger does not take waits for its next try."""
 
 
 class Courier:
@@ -48,10 +49,11 @@ class Courier:
         events: takes Kubernetes events.
         alerter: takes alerts.
         telemetry: the controller's metrics.
-        hooks: connections for event and post-rollout webhooks.
+        hooks: calls event and post-rollout webhooks.
         options: the controller's settings.
         now: the clock.
         delivered: is told the key of a Canary whose notice others have heard of, which took a while.
+        tracer: traces what is told.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class Courier:
         events: EventRecorder,
         alerter: Alerter,
         telemetry: Telemetry,
-        hooks: Connections,
+        hooks: Hooks,
         options: Options,
         now: Callable[[], datetime],
         delivered: Callable[[str], None],
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer or silent(now)
         self._events = events
         self._alerter = alerter
         self._telemetry = telemetry
@@ -78,6 +82,8 @@ class Courier:
         self._last_called: dict[str, int] = {}
         self._open: dict[str, dict[int, asyncio.Task[None]]] = {}
         self._last_call: dict[tuple[str, str, str], asyncio.Task[None]] = {}
+        # Alerts on their way to messengers that were away.
+        self._late: set[asyncio.Task[bool]] = set()
 
     def told(self, canary: Canary) -> int:
         """The number of the last notice of a Canary that was told, as far as this process knows; 0 for none."""
@@ -113,10 +119,10 @@ class Courier:
 
     async def close(self) -> None:
         """Wait for what is on its way, for a while; the rest is told by whoever reads the status next."""
-        tasks = [task for each in self._open.values() for task in each.values()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
-        tasks += self._last_call.values()
+        telling = [task for each in self._open.values() for task in each.values()]
+        if telling:
+            await asyncio.wait(telling, timeout=DRAIN_SECONDS)
+        tasks: list[asyncio.Task[None] | asyncio.Task[bool]] = [*telling, *self._last_call.values(), *self._late]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -130,10 +136,14 @@ class Courier:
         if ending is not None:
             self._telemetry.ended(told, ending)
         calls = [
-            *(self._alert(told, each) for each in alerts_of(notice) if self._alerter.anybody(told, each)),
-            *(self._post_rollout(raw, told, hook, ending) for hook in _post_rollout_hooks(told, ending)),
+            *(
+                self._alert(raw, told, each, to, notice.time)
+                for each in alerts_of(notice)
+                if (to := self._alerter.addressees(told, each))
+            ),
+            *(self._post_rollout(raw, told, hook, notice) for hook in _post_rollout_hooks(told, ending)),
         ]
-        work = [*self._event_hooks(told, events), *calls]
+        work = [*self._event_hooks(told, events, notice), *calls]
         if not work:
             return  # told already: there is nothing to wait for
         self._last_called[key] = notice.number
@@ -141,66 +151,113 @@ class Courier:
         self._open.setdefault(key, {})[notice.number] = task
         task.add_done_callback(lambda done: self._ended(key, notice.number, done))
 
-    async def _alert(self, canary: Canary, alert: Alert) -> None:
-        """Send an alert until somebody has it; where all messengers are away for long, it is given up."""
-        for wait in AGAIN_SECONDS:
-            if (await self._alerter.send(canary, alert)).done:
-                return
-            await asyncio.sleep(wait)
-        await self._alerter.send(canary, alert)
+    async def _alert(self, raw: Json, canary: Canary, alert: Alert, to: Sequence[Addressee], at: datetime) -> None:
+        """Tell everybody, until all were tried and somebody has it, or nobody ever will.
 
-    def _event_hooks(self, canary: Canary, events: tuple[Event, ...]) -> Iterable[Coroutine[None, None, object]]:
+        Those that are away while others have it are told beside, for some minutes: the notice counts as told, so that
+        no restart calls the others twice.
+        """
+        tried = await asyncio.gather(*(self._tried(raw, canary, alert, who, at) for who in to))
+        away = [each for each in tried if isinstance(each, asyncio.Task)]
+        if True in tried:
+            return
+        for each in asyncio.as_completed(away):
+            if await each:
+                return
+
+    async def _tried(
+        self, raw: Json, canary: Canary, alert: Alert, who: Addressee, at: datetime
+    ) -> "bool | asyncio.Task[bool]":
+        """Whether a messenger has it; where it is away, what goes on trying."""
+        with self._tracer.span(canary, f"alert {name_of(who)}", at) as noted:
+            missed = await self._alerter.send(canary, alert, who)
+            noted.error = missed.reason if missed is not None else ""
+        if missed is None:
+            return True
+        if not missed.passing:
+            return self._lost(raw, canary, missed)
+        task = asyncio.create_task(self._try_again(raw, canary, alert, missed), name=f"tell {canary.key} later")
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        return task
+
+    async def _try_again(self, raw: Json, canary: Canary, alert: Alert, missed: Missed) -> bool:
+        for seconds in AGAIN_SECONDS:
+            await asyncio.sleep(max(seconds, missed.rest.total_seconds()))
+            found = await self._alerter.send(canary, alert, missed.who)
+            if found is None:
+                return True
+            missed = found
+            if not missed.passing:
+                break
+        return self._lost(raw, canary, missed)
+
+    def _lost(self, raw: Json, canary: Canary, missed: Missed) -> bool:
+        message = f"Alert to {missed.name} can't be sent: {missed.reason}"
+        self._record(raw, Event(message, EventType.WARNING), canary.status.phase.value)
+        return False
+
+    def _event_hooks(
+        self, canary: Canary, events: tuple[Event, ...], notice: Notice
+    ) -> Iterable[Coroutine[None, None, object]]:
         """One call after the other for each receiver, after those that are under way."""
         for hook in webhooks.event_hooks(canary.analysis.webhooks, self._default_hook) if events else ():
             place = (canary.metadata.uid, hook.name, hook.url)
-            bodies = [self._event_body(canary, hook, event) for event in events]
+            # Body and id hang on nothing but what is stored: one that is told again is known by its receiver.
+            told = [
+                (_event_body(canary, hook, event, notice.time), _id(canary, hook, notice, index, event.message))
+                for index, event in enumerate(events)
+            ]
             call = asyncio.create_task(
-                self._call_in_turn(hook, bodies, self._last_call.get(place)), name=f"event hook {hook.name}"
+                self._call_in_turn(canary, hook, told, self._last_call.get(place), notice.time),
+                name=f"event hook {hook.name}",
             )
             self._last_call[place] = call
             call.add_done_callback(partial(self._called, place))
             yield _wait_for(call)
 
-    def _event_body(self, canary: Canary, hook: Webhook, event: Event) -> Json:
-        return webhooks.event_payload(
-            canary,
-            hook,
-            canary.status.phase,
-            webhooks.checksum(canary),
-            message=event.message,
-            event_type=event.type.value,
-            now=self._now(),
-        )
-
-    async def _call_in_turn(self, hook: Webhook, bodies: list[Json], before: asyncio.Task[None] | None) -> None:
+    async def _call_in_turn(
+        self,
+        canary: Canary,
+        hook: Webhook,
+        told: list[tuple[Json, str]],
+        before: asyncio.Task[None] | None,
+        at: datetime,
+    ) -> None:
         if before is not None:
             await asyncio.wait([before])
-        for body in bodies:
-            outcome = await webhooks.call(self._hooks, hook, body)
+        for body, message in told:
+            outcome = await self._told(canary, hook, body, message, at)
             if not isinstance(outcome, webhooks.Approved):
                 log.warning("event webhook failed", hook=hook.name, reason=outcome.message)
+
+    async def _told(self, canary: Canary, hook: Webhook, body: Json, message: str, at: datetime) -> webhooks.Outcome:
+        with self._tracer.span(canary, f"webhook {hook.name}", at) as noted:
+            outcome = await self._hooks.tell(canary, hook, body, message)
+            noted.attributes["webhook.message"] = outcome.message
+            noted.error = "" if isinstance(outcome, webhooks.Approved) else outcome.message
+        return outcome
 
     def _called(self, place: tuple[str, str, str], call: asyncio.Task[None]) -> None:
         if self._last_call.get(place) is call:
             del self._last_call[place]
 
-    async def _post_rollout(self, raw: Json, canary: Canary, hook: Webhook, ending: Ending | None) -> None:
-        phase = Phase.FAILED if ending is Ending.FAILED else Phase.SUCCEEDED
-        outcome = await webhooks.call(
-            self._hooks, hook, webhooks.payload(canary, hook, phase, webhooks.checksum(canary))
-        )
+    async def _post_rollout(self, raw: Json, canary: Canary, hook: Webhook, notice: Notice) -> None:
+        phase = Phase.FAILED if ending_of(notice) is Ending.FAILED else Phase.SUCCEEDED
+        body = webhooks.payload(canary, hook, phase, webhooks.checksum(canary))
+        outcome = await self._told(canary, hook, body, _id(canary, hook, notice), notice.time)
         approved = isinstance(outcome, webhooks.Approved)
         event = messages.passed(hook) if approved else messages.refused(canary, hook, outcome.message)
         if event is not None:
             self._record(raw, event, phase.value)
-            await asyncio.gather(*self._event_hooks(canary, (event,)))
+            await asyncio.gather(*self._event_hooks(canary, (event,), notice))
 
     def _record(self, raw: Json, event: Event, phase: str, at: datetime | None = None) -> None:
         metadata = raw["metadata"]
         write = log.warning if event.type is EventType.WARNING else log.info
-        write(event.message, canary=f"{metadata['name']}.{metadata['namespace']}", phase=phase)
+        write(event.told, canary=f"{metadata['name']}.{metadata['namespace']}", phase=phase)
         moment = utc(at).timestamp() if at is not None else None
-        self._events.record(raw, type=event.type.value, reason=EVENT_REASON, message=event.message, at=moment)
+        self._events.record(raw, type=event.type.value, reason=EVENT_REASON, message=event.told, at=moment)
 
     def _ended(self, key: str, number: int, task: asyncio.Task[None]) -> None:
         if task.cancelled():
@@ -213,6 +270,22 @@ class Courier:
             self._open.pop(key, None)
         if self._taken.get(key) == number:
             self._delivered(key)
+
+
+def _event_body(canary: Canary, hook: Webhook, event: Event, at: datetime) -> Json:
+    return webhooks.event_payload(
+        canary,
+        hook,
+        canary.status.phase,
+        webhooks.checksum(canary),
+        message=event.told,
+        event_type=event.type.value,
+        now=at,
+    )
+
+
+def _id(canary: Canary, hook: Webhook, notice: Notice, *what: object) -> str:
+    return webhooks.message_id(canary, hook, notice.number, utc(notice.time).isoformat(), *what)
 
 
 def _post_rollout_hooks(canary: Canary, ending: Ending | None) -> tuple[Webhook, ...]:

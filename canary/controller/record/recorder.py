@@ -8,18 +8,19 @@ from datetime import datetime
 import structlog
 
 from canary.api.canary import Canary, parse_canary
-from canary.api.meta import Condition, ConditionStatus
+from canary.api.meta import Condition
 from canary.api.problems import InvalidResource
 from canary.controller.observe.caches import Caches
 from canary.controller.record.courier import Courier
 from canary.controller.status_memory import StatusMemory, advice
 from canary.controller.telemetry import Telemetry
+from canary.controller.tracer import Tracer, silent
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError
 from canary.kube.types import CANARY, Json
 from canary.rollout.decision import Decision
-from canary.rollout.hindrances import STALLED
 from canary.rollout.outbox import told_of
+from canary.rollout.status_conditions import FOR_KSTATUS, stalled
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ class Recorder:
         courier: tells.
         telemetry: the controller's metrics.
         now: the clock.
+        tracer: traces rollouts.
 
     Attributes:
         statuses: what the API server does not keep of the statuses that are stored.
@@ -48,7 +50,9 @@ class Recorder:
         courier: Courier,
         telemetry: Telemetry,
         now: Callable[[], datetime],
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer or silent(now)
         self._client = client
         self._caches = caches
         self._courier = courier
@@ -67,7 +71,9 @@ class Recorder:
         if decision.status == canary.status:
             return raw
         status = decision.status.to_json()
-        stored = await self._patch(raw, merge_patch(raw.get("status") or {}, status))
+        about = canary.replace(status=decision.status) if decision.status.rollout is not None else canary
+        with self._tracer.span(about, "write status"):
+            stored = await self._patch(raw, merge_patch(raw.get("status") or {}, status))
         if fields := self.statuses.keep(stored, status):
             self._advise(stored, canary, advice(fields))
         return stored
@@ -89,6 +95,7 @@ class Recorder:
             canary: the same, read.
         """
         self._telemetry.observe(canary, canary.status)
+        self._tracer.observe(canary)
         self._courier.take(raw, canary)
 
     def called(self, canary: Canary) -> bool:
@@ -112,22 +119,27 @@ class Recorder:
         """
         known = raw.get("status")
         status: Json = known if isinstance(known, dict) else {}
+        generation = raw["metadata"].get("generation")
         said = status.get("conditions") or ()
-        conditions = [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
-        kept = [each for each in conditions if each.get("type") != STALLED]
-        stalled = Condition(type=STALLED, status=ConditionStatus.TRUE, reason=reason, message=message)
-        if any(stalled.to_json().items() <= each.items() for each in conditions):
-            return
+        before = [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
         when = self._now()
-        stalled = stalled.replace(last_update_time=when, last_transition_time=when)
-        self._courier.warn(raw, message)
+        conditions = [_said(before, each, when) for each in stalled(reason, message)]
+        # Of a status that another controller has left, what tells that it is not ours stays absent.
+        ours = "observedGeneration" in status or not status.get("phase")
+        observed = {"observedGeneration": generation} if ours and generation is not None else {}
+        if all(each in before for each in conditions) and observed.items() <= status.items():
+            return
+        if conditions[-1] not in before:
+            self._courier.warn(raw, message)
+        kept = [each for each in before if each.get("type") not in FOR_KSTATUS]
         # Health checks of others, as Argo CD's, end in an error where one of these is missing.
         missing = {name: value for name, value in (("phase", ""), ("canaryWeight", 0)) if name not in status}
-        await self._patch(raw, {**missing, "conditions": [*kept, stalled.to_json()]})
+        await self._patch(raw, {**missing, **observed, "conditions": [*kept, *conditions]})
 
     def forget(self, key: str) -> None:
         """A Canary is gone: what is kept of it goes too."""
         self.statuses.forget(key)
+        self._tracer.forget(key)
         self._advised.discard(key)
         self._courier.forget(key)
 
@@ -156,6 +168,13 @@ class Recorder:
         return await self._client.merge_patch(
             CANARY, metadata["namespace"], metadata["name"], patch, subresource="status"
         )
+
+
+def _said(before: list[Json], condition: Condition, now: datetime) -> Json:
+    """A condition, with the times of before where it was said before."""
+    said = condition.to_json()
+    known = next((each for each in before if said.items() <= each.items()), None)
+    return known or condition.replace(last_update_time=now, last_transition_time=now).to_json()
 
 
 def merge_patch(before: Json, after: Json) -> Json:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from canary.kube.store import Change
 from canary.kube.types import CANARY, EVENT, Json
 from canary.kube.watch import WatchCache
-from canary.sandbox.demo.story import Act, Frame, Objects, Told, frame
+from canary.sandbox.demo.story import Act, Frame, Objects, Told, brief, frame
 from canary.sandbox.harness import Rig, weight_of
 from canary.sandbox.scenario import Scenario
 from canary.sandbox.traffic import Answer, Traffic
@@ -86,4 +86,4 @@ class Board:
     def _hear(self, change: Change[Json]) -> None:
         event = change.new
         if event is not None and event["involvedObject"].get("kind") == CANARY.kind:
-            self.events.append(Told(self.now, str(event["message"]), event["type"] == "Warning"))
+            self.events.append(Told(self.now, brief(str(event["message"])), event["type"] == "Warning"))

@@ -1,5 +1,6 @@
 """How the demonstration stands at a moment, as a value that can be shown. No I/O, no clock."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -61,6 +62,11 @@ class Row:
     rate: float
     lately: Load
     overall: Load
+
+
+def brief(message: str) -> str:
+    """What an event tells, without the interval, query and time that stand behind it: there is one line for it."""
+    return re.sub(r" \((over|since|query) [^\n]*\)$", "", message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ _NAME = "istio-ingressgateway"
 _SELECTOR = {"istio": "ingressgateway"}
 _HOST = addresses.ISTIO
 _PORTS = {"http": 80, "app": 9898}
+TCP_LISTENER, TCP_PORT = "tcp", 9000
+"""Of the Gateway of Gateway API alone: takes connections, by TCPRoutes."""
+_OPEN = {**_PORTS, TCP_LISTENER: TCP_PORT}
 _OWN_PORT = 8180
 _MONITORING_PORT = 15014
 
@@ -78,7 +81,7 @@ _MESH: Json = {
 
 
 def _objects() -> tuple[tuple[Resource, Json], ...]:
-    ports = [{"name": name, "port": port, "targetPort": port} for name, port in _PORTS.items()]
+    ports = [{"name": name, "port": port, "targetPort": port} for name, port in _OPEN.items()]
     servers = [
         {"port": {"number": port, "name": name, "protocol": "HTTP"}, "hosts": ["*"]} for name, port in _PORTS.items()
     ]
@@ -101,7 +104,7 @@ def _endpoints() -> Json:
         "metadata": {"name": _NAME, "namespace": NAMESPACE, "labels": labels},
         "addressType": "IPv4",
         "endpoints": [{"addresses": [_HOST], "conditions": {"ready": True}}],
-        "ports": [{"name": name, "port": port} for name, port in _PORTS.items()],
+        "ports": [{"name": name, "port": port} for name, port in _OPEN.items()],
     }
 
 
@@ -109,7 +112,10 @@ def _gateway_api() -> tuple[tuple[Resource, Json], ...]:
     """The Gateway of the Envoy that is there already, for which istiod is to deploy none."""
     gateway_class, (resource, gateway) = gateway_api("istio", NAMESPACE, "istio.io/gateway-controller", _PORTS)
     service = {"type": "Hostname", "value": f"{_NAME}.{NAMESPACE}.svc.cluster.local"}
-    own = {**gateway, "spec": {**gateway["spec"], "addresses": [service]}}
+    everybody = {"namespaces": {"from": "All"}}
+    tcp = {"name": TCP_LISTENER, "port": TCP_PORT, "protocol": "TCP", "allowedRoutes": everybody}
+    spec = {**gateway["spec"], "addresses": [service], "listeners": [*gateway["spec"]["listeners"], tcp]}
+    own = {**gateway, "spec": spec}
     return gateway_class, (resource, own)
 
 
@@ -195,7 +201,7 @@ ISTIO = Gateway(
             f"http://{_HOST}:{envoys.ADMIN_PORT}/ready",
         ),
     ),
-    schemas=("istio-crds.json", "gateway-api-crds.json"),
+    schemas=("istio-crds.json", "gateway-api-crds.json", "tcp-route-crds.json"),
     objects=_objects(),
     files={"mesh.json": json.dumps(_MESH), "envoy.json": json.dumps(_bootstrap(), indent=1)},
     scraping=(envoys.scraping("istio", _HOST),),

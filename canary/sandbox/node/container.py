@@ -19,6 +19,8 @@ _CONFIGURE_AGAIN_SECONDS = 1.0
 _FORGIVEN_AFTER_SECONDS = 600.0
 _LAST_BACKOFF_SECONDS = 60.0
 _PR_SET_PDEATHSIG = 1
+_MESSAGE_PATH = "/dev/termination-log"
+_MESSAGE_BYTES, _LOG_BYTES = 4096, 2048
 _libc = ctypes.CDLL(None)
 
 
@@ -96,8 +98,17 @@ class Container:
         self._process = None
         self.state.started = self.state.ready = False
         code = status if status >= 0 else 128 - status
-        self._now(Terminated(code, "Completed" if code == 0 else "Error", since, timestamp()))
+        reason = "Completed" if code == 0 else "Error"
+        self._now(Terminated(code, reason, since, timestamp(), self._last_message(code)))
         return code
+
+    def _last_message(self, code: int) -> str:
+        """What it has left in its file, under `POD_DIR`; else, where its spec says so and it failed, its log's end."""
+        path = str(self.spec.get("terminationMessagePath") or _MESSAGE_PATH).lstrip("/")
+        told = _end_of(self.folder / path, _MESSAGE_BYTES)
+        if told or code == 0 or self.spec.get("terminationMessagePolicy") != "FallbackToLogsOnError":
+            return told
+        return _end_of(self.log, _LOG_BYTES)
 
     async def _pull(self) -> images.Program:
         arguments = [str(argument) for argument in self.spec.get("args", [])]
@@ -246,6 +257,14 @@ class Container:
     def _now(self, state: Waiting | Running | Terminated) -> None:
         self.state.now = state
         self.changed()
+
+
+def _end_of(path: Path, size: int) -> str:
+    """The last bytes of a file as text; empty where there is none."""
+    try:
+        return path.read_bytes()[-size:].decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _kill_group(process: Process) -> None:

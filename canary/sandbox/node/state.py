@@ -35,6 +35,7 @@ class Terminated:
     reason: str
     since: str
     until: str
+    message: str = ""
 
 
 @dataclass(slots=True)
@@ -68,8 +69,9 @@ def _state(state: Waiting | Running | Terminated) -> Json:
         return {"waiting": {"reason": state.reason} | ({"message": state.message} if state.message else {})}
     if isinstance(state, Running):
         return {"running": {"startedAt": state.since}}
+    told = {"message": state.message} if state.message else {}
     times = {"startedAt": state.since, "finishedAt": state.until}
-    return {"terminated": {"exitCode": state.status, "reason": state.reason, **times}}
+    return {"terminated": {"exitCode": state.status, "reason": state.reason, **told, **times}}
 
 
 Phase = Literal["Pending", "Running", "Succeeded", "Failed"]

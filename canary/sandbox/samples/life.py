@@ -43,6 +43,7 @@ class Faults:
         error_rate: share of what is done that fails, from 0 to 1.
         latency: what everything takes longer.
         after: age from which on these two show.
+        until: age from which on they don't any more, as of a program that is cold at first.
         ready_after: age at which the program is ready.
         started: when its age was 0, by the monotonic clock.
     """
@@ -51,6 +52,7 @@ class Faults:
     latency: float = 0.0
     after: float = 0.0
     ready_after: float = 0.0
+    until: float = float("inf")
     started: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -61,7 +63,8 @@ class Faults:
             ValueError: a variable holds no number.
         """
         rate = float(os.environ.get("FAULT_ERROR_RATE") or 0)
-        return cls(rate, seconds("FAULT_LATENCY"), seconds("FAULT_AFTER"), seconds("READY_DELAY"))
+        until = seconds("FAULT_UNTIL", float("inf"))
+        return cls(rate, seconds("FAULT_LATENCY"), seconds("FAULT_AFTER"), seconds("READY_DELAY"), until)
 
     @property
     def ready(self) -> bool:
@@ -70,7 +73,7 @@ class Faults:
 
     async def strike(self) -> bool:
         """Take the time that one piece of work takes longer; whether it is to fail."""
-        if time.monotonic() - self.started < self.after:
+        if not self.after <= time.monotonic() - self.started < self.until:
             return False
         if self.latency:
             await asyncio.sleep(self.latency)

@@ -10,6 +10,7 @@ Environment:
     FAULT_ERROR_RATE: share of the requests answered with FAULT_STATUS (500), from 0 to 1.
     FAULT_LATENCY: seconds that every answer takes longer.
     FAULT_AFTER: seconds after the start from which on the two faults above show.
+    FAULT_UNTIL: seconds after the start from which on they don't any more.
     CRASH_AFTER: seconds after the start at which it exits with status 1.
     READY_DELAY: seconds after the start until it is ready; `never` is possible.
     START_DELAY: seconds until it listens at all.

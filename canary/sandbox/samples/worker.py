@@ -13,6 +13,7 @@ Environment:
     FAULT_ERROR_RATE: share of the jobs that fail, from 0 to 1.
     FAULT_LATENCY: seconds that every job takes longer.
     FAULT_AFTER: seconds after the start from which on the two faults above show.
+    FAULT_UNTIL: seconds after the start from which on they don't any more.
     CRASH_AFTER: seconds after the start at which it exits with status 1.
     READY_DELAY: seconds after the start until it is ready; `never` is possible.
     START_DELAY: seconds until it does anything at all.

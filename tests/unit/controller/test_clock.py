@@ -12,11 +12,12 @@ from canary.api.canary import Canary, parse_canary
 from canary.api.status import Phase
 from canary.controller.clock import Clock
 from canary.rollout.facts import Facts
-from canary.rollout.simulation import Deploy, Reading, SafeWorld, Scenario, Scheduled, SetClock, Version, Window
+from canary.rollout.simulation import Deploy, Reading, Reply, SafeWorld, Scenario, Scheduled, SetClock, Version, Window
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 
 
 @dataclass
@@ -153,3 +154,17 @@ def test_a_version_that_would_be_taken_back_has_its_time_at_most_once_more_for_e
     assert failed is not None
     assert failed >= 360 * SECOND
     assert failed <= 500 * SECOND + len(jumps) * 430 * SECOND
+
+
+@pytest.mark.parametrize("by", [HOUR, -HOUR])
+@pytest.mark.parametrize("kind", ["confirm-rollout", "confirm-traffic-increase", "confirm-promotion"])
+def test_people_have_the_time_that_they_were_given_however_the_clock_is_set(kind: str, by: timedelta) -> None:
+    gate = {"name": "qa", "type": kind, "gate": {"approval": {"timeout": "30m"}}}
+    asked = canary(analysis={"interval": "1m", "threshold": 5, "stepWeight": 50, "webhooks": [gate]})
+    nobody = (Reply(approved=False),)
+    world = ClockedWorld(replace(story(Version(), (600 * SECOND, by)), canary=asked, replies=nobody))
+    for minutes in (9, 29):
+        world.run(minutes * MINUTE)
+        assert world.canary.status.reason == "WaitingForApproval"
+    world.run(42 * MINUTE)
+    assert world.canary.status.reason != "WaitingForApproval"

@@ -8,6 +8,7 @@ from canary.api.canary import parse_canary
 from canary.api.meta import JsonObject
 from canary.api.status import CheckStatus, Verdict
 from canary.controller.ask.asker import Asker
+from canary.controller.ask.builds import Builds
 from canary.controller.observe.caches import Caches
 from canary.controller.options import Options
 from canary.kube.client import KubeClient
@@ -64,7 +65,15 @@ async def answered(kind: str, query: str, api: Api, *, anywhere: bool = True) ->
     canary = parse_canary(CANARY)
     nobody = Manner(total=1, per_host=1, largest=1)
     async with Connections(nobody) as outside:
-        asker = Asker(client, caches, Options(cross_namespace_refs=anywhere), outside, outside, lambda: NOW)
+        asker = Asker(
+            client,
+            caches,
+            Options(cross_namespace_refs=anywhere),
+            outside,
+            outside,
+            lambda: NOW,
+            Builds(client, outside),
+        )
         answer = await asker(canary, MetricQuestion("look", 0))
     assert isinstance(answer, Reading)
     return check_of(canary.analysis.metrics[0], answer)

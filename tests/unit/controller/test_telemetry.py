@@ -19,6 +19,7 @@ PER_CANARY = (
     "canary_controller_stalled",
     "canary_controller_rollout",
     "canary_controller_unavailable_checks",
+    "canary_controller_check",
 )
 
 
@@ -108,6 +109,44 @@ def test_when_a_rollout_moved_is_shown_while_there_is_one() -> None:
         assert value(telemetry, "canary_controller_rollout_interval_seconds") == (None if rests else 60), phase
 
 
+def test_why_a_rollout_stands_where_it_does_is_one_series_while_there_is_one() -> None:
+    telemetry, subject = Telemetry("1", "traefik"), canary()
+
+    def reasons(phase: Phase, reason: str) -> list[str]:
+        telemetry.observe(subject, subject.status.replace(phase=phase, reason=reason))
+        return [each for each in series(telemetry) if each.startswith("canary_controller_rollout_reason")]
+
+    shown = 'canary_controller_rollout_reason{{name="app",namespace="prod",reason="{}"}} 1.0'.format
+    assert reasons(Phase.PROGRESSING, "Analysing") == [shown("Analysing")]
+    assert reasons(Phase.WAITING_PROMOTION, "WaitingForApproval") == [shown("WaitingForApproval")]
+    assert reasons(Phase.PROGRESSING, "") == []
+    assert reasons(Phase.PROGRESSING, "Held") == [shown("Held")]
+    assert reasons(Phase.SUCCEEDED, "Succeeded") == []
+    assert reasons(Phase.FAILED, "Held") == [shown("Held")], "one that failed after its promotion, too"
+
+
+def test_what_comes_late_of_a_canary_that_is_gone_leaves_nothing() -> None:
+    telemetry, subject = Telemetry("1", "traefik"), canary()
+    lived(telemetry, subject)
+    telemetry.forget("prod/app")
+
+    telemetry.looked(subject, timedelta(seconds=1))
+    telemetry.ended(subject, Ending.FAILED)
+
+    assert series(telemetry) == []
+
+
+def test_no_metric_of_whichever_name_keeps_a_series_of_a_canary_that_is_gone() -> None:
+    """Not by a list of names: whatever is added to the controller's metrics is held to it, too."""
+    telemetry = Telemetry("1", "traefik")
+    before = {(each.name, *each.labels.items()) for every in telemetry.registry.collect() for each in every.samples}
+    lived(telemetry, canary())
+    telemetry.unreadable("prod/app")
+    telemetry.forget("prod/app")
+    after = {(each.name, *each.labels.items()) for every in telemetry.registry.collect() for each in every.samples}
+    assert after == before
+
+
 def test_what_stands_in_a_canary_s_way_is_shown_while_it_does() -> None:
     telemetry, subject = Telemetry("1", "traefik"), canary()
     stalled = Condition(type="Stalled", status=ConditionStatus.TRUE, reason="Invalid", message="no")
@@ -143,6 +182,46 @@ def test_checks_without_an_answer_are_counted_while_there_are_looks() -> None:
     ):
         telemetry.observe(subject, subject.status.replace(phase=phase, checks=checks, bake=bake))
         assert value(telemetry, "canary_controller_unavailable_checks") == shown
+
+
+def test_what_checks_have_said_last_is_shown_and_nothing_of_those_that_say_nothing_any_more() -> None:
+    """Each metric's number, its bounds and its verdict; a webhook has a verdict alone, and that while it fails."""
+    metrics = [
+        {"name": "errors", "query": "x", "thresholdRange": {"min": 1, "max": 5}},
+        {"name": "request-success-rate", "compareTo": "primary"},
+    ]
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}
+    spec = {"targetRef": target, "analysis": {"metrics": metrics}}
+    subject = parse_canary({"metadata": {"name": "app", "namespace": "prod"}, "spec": spec})
+    failed = CheckStatus(name="errors", verdict=Verdict.FAIL, value=7.0)
+    compared = CheckStatus(name="request-success-rate", verdict=Verdict.PASS, value=99.5, threshold="primary")
+    hook = CheckStatus(name="hook", verdict=Verdict.FAIL)
+    telemetry = Telemetry("1", "traefik")
+
+    def shown() -> dict[str, float]:
+        lines = (line for line in series(telemetry) if line.startswith("canary_controller_check"))
+        found = (line.removeprefix("canary_controller_check_").rpartition(" ") for line in lines)
+        return {name.replace('name="app",namespace="prod"', ""): float(value) for name, _, value in found}
+
+    telemetry.observe(subject, subject.status.replace(checks=(failed, compared, hook)))
+    assert shown() == {
+        'verdict{metric="errors",}': 1,
+        'value{metric="errors",}': 7,
+        'threshold{bound="min",metric="errors",}': 1,
+        'threshold{bound="max",metric="errors",}': 5,
+        'verdict{metric="request-success-rate",}': 0,
+        'value{metric="request-success-rate",}': 99.5,
+        'verdict{metric="hook",}': 1,
+    }
+    unavailable = CheckStatus(name="errors", verdict=Verdict.UNAVAILABLE)
+    telemetry.observe(subject, subject.status.replace(checks=(unavailable,)))
+    assert shown().keys() == {
+        'verdict{metric="errors",}',
+        'threshold{bound="min",metric="errors",}',
+        'threshold{bound="max",metric="errors",}',
+    }
+    telemetry.observe(subject, subject.status.replace(checks=()))
+    assert shown() == {}
 
 
 def test_what_the_metrics_of_its_traffic_are_found_by_is_shown_as_the_spec_has_it_now() -> None:

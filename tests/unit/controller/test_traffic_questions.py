@@ -8,7 +8,9 @@ import pytest
 
 from canary.api.canary import Canary, parse_canary
 from canary.controller.ask.asker import Asker
-from canary.controller.ask.traffic import counts_of, is_countable, traffic_question
+from canary.controller.ask.builds import Builds
+from canary.controller.ask.metric_questions import is_countable
+from canary.controller.ask.traffic import counts_of, traffic_question
 from canary.controller.observe.caches import Caches
 from canary.controller.options import Options
 from canary.kube.client import KubeClient
@@ -104,7 +106,7 @@ class Prometheus:
 async def answered(server: Prometheus) -> object:
     client, caches = cast("KubeClient", None), cast("Caches", None)
     async with Connections(QUESTIONS, server) as servers:
-        asker = Asker(client, caches, Options(), servers, servers, lambda: NOW)
+        asker = Asker(client, caches, Options(), servers, servers, lambda: NOW, Builds(client, servers))
         return await asker(canary(RATE), TrafficQuestion("look", NOW - 54 * SECOND))
 
 

@@ -61,7 +61,7 @@ async def test_without_the_right_to_revisions_nothing_is_promoted_and_the_right_
     assert (api.status()["phase"], api.status()["lastPromotedSpec"]) == ("Failed", FIRST)
 
     api.forbidden = False
-    await eventually(lambda: not api.condition("Stalled"), 600, api.status)
+    await eventually(lambda: api.condition("Stalled").get("reason") == "RolloutFailed", 600, api.status)
     await asyncio.sleep(600)
     assert api.writes == [], "it stands as it should"
     assert api.status()["phase"] == "Failed"

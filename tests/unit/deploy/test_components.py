@@ -46,9 +46,12 @@ def test_a_network_policy_is_about_the_controllers_pods(deploy: Path, controller
 
 
 def test_prometheus_alone_may_reach_the_port_that_is_served(deploy: Path, controller: Json) -> None:
+    """At admission, where that is on, everybody may: nobody can say where an API server calls from."""
     spec = added(deploy, "network-policy")["spec"]
     assert spec["policyTypes"] == ["Ingress"], "what goes out is another component's"
-    (rule,) = spec["ingress"]
+    rule, admission = spec["ingress"]
+    assert admission == {"ports": [{"port": "admission", "protocol": "TCP"}]}
+    assert "admission" not in ports(controller)
     assert {each["port"] for each in rule["ports"]} == ports(controller)
     (peer,) = rule["from"]
     (server,) = [arg for arg in arguments(controller) if arg.startswith("--metrics-server=")]

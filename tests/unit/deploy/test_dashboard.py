@@ -1,22 +1,22 @@
-"""The Grafana dashboard, and the helper that reads its queries."""
+"""The Grafana dashboards, and the helper that reads their queries."""
 
 import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.grafana.queries import UnknownVariableError, queries
+from deploy.grafana.queries import DASHBOARDS, UnknownVariableError, main, queries
+from deploy.grafana.queries import dashboard as dashboard_of
 from metrics.builtin import TRAFFIC, Requests
 from metrics.templates import Model, render
 
 Json = dict[str, Any]
 
 TRAEFIK = {"traefik_service_requests_total", "traefik_service_request_duration_seconds_bucket"}
-VARIABLES = {"namespace": "test", "name": "my-app", "service": "web", "ports": "(9898|http)"}
+VARIABLES = {"namespace": "test", "name": "my-app", "service": "web", "ports": "(9898|http)", "job": "canary"}
 
 MODEL = Model(
     name="my-app",
@@ -37,9 +37,15 @@ TRAFFIC_ROWS = {
 
 
 @pytest.fixture(scope="module")
-def dashboard(deploy: Path) -> Json:
-    document: Json = json.loads((deploy / "grafana/canary.json").read_text())
-    return document
+def dashboard() -> Json:
+    """The one of one Canary."""
+    return dashboard_of("canary.json")
+
+
+@pytest.fixture(scope="module", params=DASHBOARDS)
+def each(request: pytest.FixtureRequest) -> Json:
+    """Every one of them."""
+    return dashboard_of(str(request.param))
 
 
 PANELS: dict[str, Callable[[Requests], str]] = {
@@ -91,11 +97,40 @@ def test_queries_that_fill_variables_are_read_as_the_series_that_they_look_at() 
     assert found == [("$ns", 'a{b="1", c="d"}'), ("$other", "query_result(e)")]
 
 
-def test_every_series_that_the_dashboard_shows_is_exported(dashboard: Json, exported: frozenset[str]) -> None:
-    found = queries(dashboard, VARIABLES)
-    shown = {name for _, query in found for name in re.findall(r"\b(?:flagger|canary|traefik)_\w+", query)}
+def test_every_series_that_a_dashboard_shows_is_exported(each: Json, exported: frozenset[str]) -> None:
+    found = queries(each, VARIABLES)
+    shown = {name for _, query in found for name in re.findall(r"\b(?:flagger|canary|traefik|process)_\w+", query)}
+    assert len(shown) > 5
     assert shown <= exported | TRAEFIK
-    assert shown >= TRAEFIK
+
+
+def test_every_series_of_the_controller_is_shown_somewhere(exported: frozenset[str]) -> None:
+    shown = " ".join(query for name in DASHBOARDS for _, query in queries(dashboard_of(name), VARIABLES))
+    numbers = {name for name in exported if not name.endswith(("_sum", "_count")) and not name.startswith("process_")}
+    # The limits of a check are in the status; the dashboards show what was measured, and the verdict. Nobody asks
+    # admission but where it is installed.
+    assert {name for name in numbers if name not in shown} <= {
+        "canary_controller_admission_reviews_total",
+        "canary_controller_check_value",
+        "canary_controller_check_threshold",
+    }
+
+
+def test_dashboards_lead_to_each_other() -> None:
+    boards = [dashboard_of(name) for name in DASHBOARDS]
+    assert len({each["uid"] for each in boards}) == len({each["title"] for each in boards}) == len(boards)
+    for each in boards:
+        (link,) = each["links"]
+        assert set(link["tags"]) <= set(each["tags"])
+    (uid,) = {each["uid"] for each in boards if each["title"] == "Canaries: one of them"}
+    assert f"/d/{uid}?var-namespace=" in json.dumps(dashboard_of("fleet.json"))
+
+
+def test_its_queries_are_printed_for_whoever_tries_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet.json", "namespace=test"]) == 0
+    assert "# Under way\ncount(max by (namespace, name)" in capsys.readouterr().out
+    assert main(["namespace=test"]) == 2
+    assert "fleet.json|canary.json|controller.json NAME=VALUE" in capsys.readouterr().err
 
 
 def asked(dashboard: Json, row: str) -> dict[str, list[str]]:
@@ -149,8 +184,8 @@ def test_counters_are_shown_as_increases_since_they_begin_anew_with_each_control
         assert "[9h]" in shown[title]
 
 
-def test_panels_have_ids_and_places_of_their_own(dashboard: Json) -> None:
-    panels = dashboard["panels"]
+def test_panels_have_ids_and_places_of_their_own(each: Json) -> None:
+    panels = each["panels"]
     ids = [each["id"] for panel in panels for each in (panel, *panel.get("panels", ()))]
     assert len({*ids}) == len(ids)
     cells = [
@@ -163,8 +198,8 @@ def test_panels_have_ids_and_places_of_their_own(dashboard: Json) -> None:
     assert all(column < 24 for column, _ in cells)
 
 
-def test_every_query_goes_to_the_data_source_that_the_reader_picks(dashboard: Json) -> None:
-    shown = [each for each in dashboard["panels"] if each["type"] != "row"]
-    targets = [target for each in shown for target in each["targets"]]
-    assert all(each["description"] and each["targets"] for each in shown)
-    assert {each["datasource"]["uid"] for each in (*shown, *targets)} == {"${datasource}"}
+def test_every_query_goes_to_the_data_source_that_the_reader_picks(each: Json) -> None:
+    shown = [panel for panel in each["panels"] if panel["type"] != "row"]
+    targets = [target for panel in shown for target in panel["targets"]]
+    assert all(panel["description"] and panel["targets"] for panel in shown)
+    assert {asked["datasource"]["uid"] for asked in (*shown, *targets)} == {"${datasource}"}

@@ -7,14 +7,14 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
-MODULES = {"pyyaml": "yaml", "python-jsonpath": "jsonpath"}
+MODULES = {"pyyaml": "yaml", "python-jsonpath": "jsonpath", "python-dateutil": "dateutil"}
 """The module of each package that is not called like it."""
 PART_OF = {"pydantic_core": "pydantic"}
 OURS = {"canary", "metrics", "outbound", "inbound", "loadtest"}
 BY_NAME = {"kubernetes_asyncio"}
 """Loaded by a text, not by an import."""
-WHERE_THERE_IS_ONE = {"rich", "cryptography", "jsonpath"}
-"""Used where an extra is installed: bars on a terminal, the signature of a Google service account, JSONPaths."""
+WHERE_THERE_IS_ONE = {"rich", "cryptography", "jsonpath", "cel_expr_python", "opentelemetry"}
+"""Used where an extra is installed: bars on a terminal, Google's signatures, JSONPaths, CEL, traces."""
 
 
 def declared(root: Path) -> set[str]:
@@ -49,4 +49,4 @@ def test_the_controller_loads_no_second_http_client() -> None:
     code = "import sys, canary.controller.run, canary.cli.main; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "aiohttp" in loaded
-    assert not {"httpx", "requests", "pytest"} & set(loaded)
+    assert not {"httpx", "requests", "pytest", "opentelemetry"} & set(loaded)

@@ -45,8 +45,9 @@ def values(steps: list[Step], name: str) -> list[str]:
 
 
 def test_every_stage_stands_on_a_version_that_is_named(steps: list[Step]) -> None:
-    versions = dict(value.split("=", 1) for value in values(steps, "ARG"))
-    images = [re.sub(r"\$\{(\w+)\}", lambda match: versions[match[1]], value) for value in values(steps, "FROM")]
+    versions = dict(value.split("=", 1) for value in values(steps, "ARG") if "=" in value)
+    bases = [value.removeprefix("--platform=$BUILDPLATFORM ") for value in values(steps, "FROM")]
+    images = [re.sub(r"\$\{(\w+)\}", lambda match: versions[match[1]], base) for base in bases]
     assert len([image for image in images if image.startswith("python:")]) == 2
     for image in images:
         assert re.match(r"python:3\.\d+(\.\d+)?-slim-\w+\b|golang:1\.\d+\.\d+-\w+@", image), (
@@ -92,13 +93,50 @@ def test_whatever_is_installed_from_outside_is_pinned_by_hash(steps: list[Step])
 
 def test_the_load_testers_image_has_the_real_programs_on_path(deploy: Path) -> None:
     """For hooks, for a shell, and for `kubectl exec`."""
-    last_stage = (deploy / "docker/loadtest.Dockerfile").read_text().rpartition("\nFROM ")[2]
+    text = (deploy / "docker/loadtest.Dockerfile").read_text()
+    last_stage = text.rpartition("\nFROM ")[2]
     (packages,) = re.findall(r"apt-get install --yes --no-install-recommends (.*) \\", last_stage)
-    assert {"curl", "jq"} <= set(packages.split())
-    assert "COPY --from=hey /usr/local/bin/hey /usr/local/bin/hey" in last_stage
+    assert {"bats", "curl", "jq", "wrk"} <= set(packages.split())
+    assert "COPY --from=programs /programs/ /usr/local/bin/" in last_stage
+    built = set(re.findall(r"-o /programs/(\w+) ", text))
+    assert built == {"ghz", "grpc_health_probe", "helm", "hey", "k6"}
+    page = (deploy.parent / "docs/load-tester.md").read_text()
+    assert all(f"`{program}`" in page for program in built | set(packages.split()) - {"ca-certificates"})
 
 
-@pytest.mark.parametrize("name", ["run", "build"])
+def test_every_go_program_is_of_a_module_that_pins_it_and_all_it_needs(deploy: Path, root: Path) -> None:
+    text = (deploy / "docker/loadtest.Dockerfile").read_text()
+    for module, package in re.findall(r"go build -C (\S+) -o \S+ (\S+)", text):
+        homes = [root / "canary/sandbox/gobuild" / module, deploy / "docker/go" / module]
+        (home,) = (each for each in homes if each.exists())
+        required = re.findall(r"^(?:require |\t)(\S+) (v\S+)", (home / "go.mod").read_text(), re.MULTILINE)
+        sums = (home / "go.sum").read_text()
+        assert any(package.startswith(name) for name, _ in required)
+        assert all(f"{name} {version}/go.mod h1:" in sums for name, version in required)
+        assert f'"{package}"' in (home / "tools.go").read_text()
+
+
+def test_each_image_is_built_with_the_list_of_its_packages_in_it(steps: list[Step], root: Path) -> None:
+    """By the command that `make sbom` gives, on the environment that is copied into the image."""
+    (command,) = (run for run in values(steps, "RUN") if "cyclonedx-py" in run)
+    words = command.split()
+    (home,) = (value.split()[1] for value in values(steps, "COPY") if value.startswith("--from=build"))
+    assert words[-2:] == [f"{home}/sbom.cdx.json", f"{home}/bin/python"]
+    made = re.findall(
+        r"cyclonedx-py (.*?)--output-file", (root / "Makefile").read_text().replace("\\\n", ""), re.DOTALL
+    )
+    assert [each.split() for each in made] == [words[1 : words.index("--output-file")]]
+
+
+def test_nothing_is_of_one_kind_of_processor(text: str, root: Path) -> None:
+    """Both images are built for amd64 and arm64: Go programs for the one that is asked for, packages as wheels."""
+    assert not re.search(r"amd64|x86_64|arm64|aarch64", text)
+    for line in re.findall(r"^FROM .*golang.*$(?:\n.*)*?^WORKDIR", text, re.MULTILINE):
+        assert "GOARCH=$TARGETARCH" in line
+        assert "--platform=$BUILDPLATFORM" in line
+
+
+@pytest.mark.parametrize("name", ["run", "run-traces", "sbom", "build"])
 def test_the_pins_name_no_package_index(root: Path, name: str) -> None:
     pins = (root / f"requirements/{name}.txt").read_text()
     assert not re.search(r"https?://|^\s*-[-if]?", re.sub(r"--hash=\S+", "", pins), re.MULTILINE)
@@ -111,15 +149,15 @@ def test_the_image_runs_exactly_what_the_tests_ran_with(root: Path) -> None:
         lines = (root / f"requirements/{name}.txt").read_text()
         return set(re.findall(r"^([\w.-]+)==(\S+)", lines, re.MULTILINE))
 
-    assert pins("run") <= pins("test")
+    assert pins("run") < pins("run-traces") <= pins("test")
 
 
-def test_the_controller_brings_one_http_client_and_twenty_six_packages_at_most(root: Path) -> None:
+def test_the_controller_brings_one_http_client_and_twenty_seven_packages_at_most(root: Path) -> None:
     names = re.findall(r"^([\w.-]+)==", (root / "requirements/run.txt").read_text(), re.MULTILINE)
     assert "aiohttp" in names
     assert not {"httpx", "requests", "prometheus-api-client", "sniffio"} & set(names)
-    # Three of them (cryptography, and what it stands on) sign with the keys of Google's service accounts.
-    assert len(names) <= 26
+    # Three (cryptography, and what it stands on) sign with the keys of Google's service accounts; one judges CEL.
+    assert len(names) <= 27
 
 
 def test_no_index_is_written_into_the_image(text: str) -> None:

@@ -10,6 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from canary.cli import run_command
 from canary.controller.telemetry import Telemetry
+from outbound.destinations import REFUSED
 
 
 @pytest.fixture(scope="module", params=["from-flagger", "install", "metrics"])
@@ -64,6 +65,28 @@ def test_every_flag_that_the_installation_page_lists_exists_with_that_default(
         for flag in re.findall(r"--([\w-]+)", flags):
             value = defaults[flag.replace("-", "_")]
             assert default.strip("`") == (str(value).lower() if isinstance(value, bool) else value or default)
+
+
+def test_every_line_of_the_page_on_security_names_a_test_that_shows_it(root: Path) -> None:
+    page = (root / "docs/security.md").read_text()
+    rows = [row for row in page.partition("| shown by |")[2].partition("\n\n")[0].splitlines() if " | " in row]
+    assert len(rows) > 15
+    assert [row for row in rows if not re.fullmatch(r"\| [^|]+ \|( `[^`|]+\.py`,?)+ \|", row)] == []
+    named = re.findall(r"`((?:unit|cluster|e2e)/[\w/]+\.py)`", page)
+    assert [
+        each for each in named if not re.search(r"^\s*(async )?def test_", text_of(root / "tests" / each), re.MULTILINE)
+    ] == []
+
+
+def text_of(path: Path) -> str:
+    """Empty where there is no such file."""
+    return path.read_text() if path.exists() else ""
+
+
+def test_every_network_that_is_denied_by_default_is_told(root: Path) -> None:
+    page = (root / "docs/security.md").read_text()
+    names = [str(each[0]) if each.num_addresses == 1 else str(each) for each in REFUSED]
+    assert [each for each in names if f"`{each}`" not in page] == []
 
 
 def test_the_metrics_page_lists_exactly_what_is_exported_with_its_labels(root: Path) -> None:

@@ -104,6 +104,19 @@ def test_the_namespace_is_not_that_of_flaggers_own_manifests(deploy: Path) -> No
     assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
+@pytest.mark.parametrize("name", ["controller", "loadtester"])
+def test_pods_are_nobodys_have_no_powers_and_write_where_they_are_told_to_alone(deploy: Path, name: str) -> None:
+    pod = load(deploy / "kustomize" / name / "deployment.yaml")["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for each in [*pod.get("initContainers", []), *pod["containers"]]:
+        assert each["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
 def test_probes_and_annotations_lead_to_what_the_controller_serves(controller: Json) -> None:
     pod = controller["spec"]["template"]
     probes = {name: container(controller)[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}

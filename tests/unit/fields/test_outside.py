@@ -14,12 +14,15 @@ from structlog.testing import capture_logs
 from canary import webhooks
 from canary.alerts import alert as alerting
 from canary.alerts import registry
-from canary.alerts.alert import Destination, alert_about, destination
+from canary.alerts.alert import Destination, destination
+from canary.alerts.said import alert_about
 from canary.alerts.send import Sender
 from canary.api.alertprovider import parse_alert_provider
 from canary.api.analysis import Severity
 from canary.api.canary import Canary
 from canary.controller.ask.asker import Asker
+from canary.controller.ask.builds import Builds
+from canary.controller.ask.hooks import Hooks
 from canary.controller.observe.caches import FRESH, NONE_THERE, Caches, KindState
 from canary.controller.options import Options
 from canary.controller.record.alerts import Alerter
@@ -90,7 +93,7 @@ async def answered(canary: Canary, objects: Objects) -> tuple[Reading, list[Requ
     outside = Outside({"status": "success", "data": {"resultType": "scalar", "result": [0, "42"]}})
     client, caches = cast("KubeClient", Readable(objects)), cast("Caches", Known(objects))
     async with Connections(HOOKS, outside) as hooks, Connections(QUESTIONS, outside) as servers:
-        asker = Asker(client, caches, Options(), hooks, servers, lambda: NOW)
+        asker = Asker(client, caches, Options(), hooks, servers, lambda: NOW, Builds(client, servers))
         answer = await asker(canary, MetricQuestion("look", 0))
     assert isinstance(answer, Reading)
     return answer, outside.requests
@@ -212,6 +215,24 @@ async def test_a_webhook_may_have_any_certificate(make: Make, field: str) -> Non
         assert outside.requests[0].insecure is insecure
 
 
+@pytest.mark.parametrize("field", [f"{GATE}.headers"])
+async def test_a_webhook_is_called_with_headers(make: Make, field: str) -> None:
+    for changes, sent in (({field: {"X-Team": ["a", "b"]}}, ["a", "b"]), ({}, [])):
+        outside = Outside()
+        await called(make({**HOOK, **changes}), outside)
+        assert [value for name, value in outside.requests[0].headers if name == "X-Team"] == sent
+
+
+@pytest.mark.parametrize("field", [f"{GATE}.secretRef.name"])
+async def test_a_webhook_is_called_with_what_its_secret_holds(make: Make, field: str) -> None:
+    client = cast("KubeClient", Readable({(SECRET, "shop", "keys"): secret(token="abc")}))
+    for changes, sent in (({field: "keys"}, "Bearer abc"), ({}, None)):
+        outside, canary = Outside(), make({**HOOK, **changes})
+        async with Connections(HOOKS, outside) as hooks:
+            await Hooks(client, hooks, lambda: NOW).ask(canary, canary.analysis.webhooks[0], {}, "canary_1")
+        assert dict(outside.requests[0].headers).get("Authorization") == sent
+
+
 # --- Messengers ---------------------------------------------------------------------------------------------
 
 ALERT = "spec.analysis.alerts[]"
@@ -228,7 +249,9 @@ async def alerted(canary: Canary, objects: Objects, status: int = 200) -> list[R
     outside = Outside(status=status)
     client, caches = cast("KubeClient", Readable(objects)), cast("Caches", Known(objects))
     async with Sender(outside) as sender:
-        await Alerter(client, caches, sender, Options()).send(canary, TOLD)
+        alerter = Alerter(client, caches, sender, Options())
+        for who in alerter.addressees(canary, TOLD):
+            await alerter.send(canary, TOLD, who)
     return outside.requests
 
 
@@ -290,6 +313,37 @@ async def test_a_messenger_is_spoken_to_so(
         assert (read(request) == expected) is as_said
 
 
+WEBHOOK: Json = {
+    "metadata": {"name": "team", "namespace": "shop"},
+    "spec": {"type": "webhook", "address": "http://hook.test/"},
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "read", "expected"),
+    [
+        ("AlertProvider.spec.body", '{"a": "{{ text }}"}', body, {"a": "Canary failed"}),
+        ("AlertProvider.spec.headers", {"x": ["b"]}, lambda request: dict(request.headers).get("x"), "b"),
+    ],
+)
+async def test_a_webhook_is_told_so(
+    make: Make, document: Document, field: str, value: object, read: Callable[[Request], object], expected: object
+) -> None:
+    for changes, as_said in (({field.removeprefix("AlertProvider."): value}, True), ({}, False)):
+        objects: Objects = {(ALERT_PROVIDER, "shop", "team"): document(WEBHOOK, changes)}
+        (request,) = await alerted(make(RULE), objects)
+        assert (read(request) == expected) is as_said
+
+
+@pytest.mark.parametrize("field", [f"{ALERT}.links"])
+async def test_an_alert_leads_to_pages_that_tell_more(make: Make, field: str) -> None:
+    objects: Objects = {(ALERT_PROVIDER, "shop", "team"): WEBHOOK}
+    links = {field: {"x": "https://wiki.test/{{ namespace }}/{{ name }}"}}
+    for changes, expected in ((links, [{"name": "x", "url": "https://wiki.test/shop/app"}]), ({}, [])):
+        (request,) = await alerted(make({**RULE, **changes}), objects)
+        assert body(request)["links"] == expected
+
+
 @pytest.mark.parametrize("field", ["AlertProvider.spec.proxy"])
 def test_a_messenger_is_reached_through_a_proxy(make: Make, document: Document, field: str) -> None:
     for changes, proxy in (({"spec.proxy": "http://proxy.test:3128"}, "http://proxy.test:3128"), ({}, "")):
@@ -309,6 +363,7 @@ def test_a_messenger_is_reached_through_a_proxy(make: Make, document: Document, 
         ("rocket", {"channel", "username"}),
         ("gchat", {"username"}),
         ("msteams", set()),
+        ("apprise", {"channel"}),
     ],
 )
 async def test_the_address_of_teams_and_google_chat_leads_to_one_channel(

@@ -8,6 +8,7 @@ import pytest
 from canary.api.canary import Canary
 from canary.api.metrictemplate import MetricTemplate, parse_metric_template
 from canary.controller.ask import metric_templates
+from canary.controller.ask.jobs import job_for
 from canary.controller.ask.metric_questions import Asking, question_of
 from canary.kube.types import Json
 from metrics.errors import MisconfiguredError
@@ -160,6 +161,58 @@ def test_a_region_is_asked_where_there_are_some(
     assert asked(canary, parse_metric_template(template)).region == "eu-west-1"
 
 
+JOBS: Json = {
+    "metadata": {"name": "errors", "namespace": "shop"},
+    "spec": {"provider": {"type": "job"}, "job": {"spec": {"template": {"spec": {"containers": [{"name": "a"}]}}}}},
+}
+
+
+@pytest.mark.field("MetricTemplate.spec.job")
+def test_a_job_is_as_the_template_says(make: Callable[..., Canary]) -> None:
+    canary = make({f"{METRIC}.name": "errors", f"{METRIC}.templateRef.name": "errors"})
+    job = job_for(canary, canary.analysis.metrics[0], parse_metric_template(JOBS))
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert (job["kind"], container["name"]) == ("Job", "a")
+    assert refusals(make, JOBS) == []
+
+
+POD = "spec.job.spec.template.spec"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"spec.job": None}, "spec.job: is missing"),
+        ({f"{POD}.containers": []}, f"{POD}.containers: is empty"),
+        ({f"{POD}.restartPolicy": "Always"}, f"{POD}.restartPolicy: a Job's pods end"),
+        ({"spec.job.spec.suspend": True}, "spec.job.spec.suspend: one that is suspended never ends"),
+        ({"spec.job.spec.ttlSecondsAfterFinished": 10}, "ttlSecondsAfterFinished: the Job could be gone"),
+        ({f"{POD}.containers": [{"args": ["{{ nobody }}"]}]}, f"{POD}.containers[0].args[0]: "),
+        ({"spec.query": "up"}, "spec.query: a Job is run, and no server asked"),
+        ({f"{PROVIDER.partition('.')[2]}.address": "http://a"}, "spec.provider.address: a Job is run"),
+    ],
+)
+def test_a_job_that_could_never_answer_is_refused(
+    document: Callable[..., Json], make: Callable[..., Canary], changes: Mapping[str, object], told: str
+) -> None:
+    (found,) = refusals(make, document(JOBS, changes))
+    assert told in found
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"spec.query": ""}, "spec.query: is missing"),
+        ({"spec.job": {}}, "spec.job: prometheus runs none"),
+    ],
+)
+def test_a_server_is_asked_by_a_query_and_runs_no_job(
+    document: Callable[..., Json], make: Callable[..., Canary], changes: Mapping[str, object], told: str
+) -> None:
+    (found,) = refusals(make, document(TEMPLATE, changes))
+    assert told in found
+
+
 def test_a_region_is_missed_where_there_must_be_one(document: Callable[..., Json], make: Callable[..., Canary]) -> None:
     (found,) = refusals(make, document(TEMPLATE, {"spec.provider.type": "cloudwatch"}))
     assert found.endswith("spec.provider.region: cloudwatch needs one; write one such as eu-west-1")
@@ -168,7 +221,7 @@ def test_a_region_is_missed_where_there_must_be_one(document: Callable[..., Json
 def test_a_server_that_cant_be_asked_is_refused_before_anything_is_rolled_out(
     document: Callable[..., Json], make: Callable[..., Canary]
 ) -> None:
-    (found,) = refusals(make, document(TEMPLATE, {"spec.provider.type": "kayenta"}))
+    (found,) = refusals(make, document(TEMPLATE, {"spec.provider.type": "pager"}))
     assert found.startswith("spec.analysis.metrics[0].templateRef: MetricTemplate errors in shop: spec.provider.type")
 
 

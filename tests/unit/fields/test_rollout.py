@@ -31,6 +31,14 @@ RATE: dict[str, object] = {"spec.analysis.metrics": [{"name": "request-success-r
 NO_LIMIT: dict[str, object] = {"spec.analysis.metrics": [{"name": "request-success-rate"}]}
 COMPARED: dict[str, object] = {"spec.analysis.metrics": [{"name": "request-success-rate", "compareTo": "primary"}]}
 TOLERANT: dict[str, object] = {**COMPARED, "spec.analysis.metrics[].tolerance": 1}
+LOW = 'metrics["request-success-rate"].value < 99'
+HIGH: dict[str, object] = {
+    "spec.analysis.metrics": [{"name": "request-success-rate", "threshold": 99, "dryRun": True}],
+    "spec.analysis.conditions": [{"name": "high", "expression": 'metrics["request-success-rate"].value >= 99'}],
+}
+OWN: dict[str, object] = {"spec.analysis.metrics": [{"name": "lag", "query": "lag", "threshold": 500}]}
+TWICE: dict[str, object] = {"spec.analysis.threshold": 2}
+PASSING: dict[str, object] = {"spec.analysis.metrics[].noData": "Pass"}
 HOOK: dict[str, object] = {
     "spec.analysis.webhooks[].name": "hook",
     "spec.analysis.webhooks[].url": "http://hooks.test/",
@@ -61,6 +69,10 @@ def weights(canary: Canary) -> tuple[int, ...]:
 
 def mirrored(canary: Canary) -> set[int]:
     return {each.split.mirror for each in play(canary).entries if each.split is not None}
+
+
+def baseline_shares(canary: Canary) -> set[int]:
+    return {each.split.baseline for each in play(canary).entries if each.split is not None}
 
 
 def minutes_between_steps(canary: Canary) -> int:
@@ -147,6 +159,32 @@ def quick(canary: Canary) -> bool:
     return out - begun < timedelta(minutes=1)
 
 
+def halts(canary: Canary) -> int:
+    """Looks that a bad version does not pass."""
+    return sum(each.startswith("Halt") for each in play(canary, BAD).events)
+
+
+def minutes_to_first_halt(canary: Canary) -> int:
+    entries = play(canary, BAD).entries
+    begun = next(each.at for each in entries if each.weight)
+    first = next(each.at for each in entries if any(event.message.startswith("Halt") for event in each.events))
+    return round((first - begun) / timedelta(minutes=1))
+
+
+def end_of_one_bad_pod(canary: Canary) -> Phase:
+    """Of three series the first is bad."""
+    return play(canary, Version(readings=(Reading(900.0, others=(99.5, 100.0)),))).status.phase
+
+
+def end_of_few(canary: Canary) -> Phase:
+    """A version that is bad in five requests."""
+    return play(canary, Version(readings=(Reading(1.0, requests=5),))).status.phase
+
+
+def fails_first(canary: Canary) -> str:
+    return play(canary, BAD).status.checks[-1].name
+
+
 CASES: list[tuple[str, object, Callable[[Canary], object], object, dict[str, object]]] = [
     ("spec.analysis.stepWeight", 50, weights, (0, 50, 100, 0), {}),
     ("spec.analysis.stepWeights", [1, 5, 50], weights, (0, 1, 5, 50, 0), {}),
@@ -163,6 +201,7 @@ CASES: list[tuple[str, object, Callable[[Canary], object], object, dict[str, obj
     ("spec.analysis.metrics[].noData", "Fail", end_without_data, (Phase.FAILED, "RolledBack"), {**STEPS, **RATE}),
     ("spec.analysis.metrics[].noData", "Pass", end_without_data, (Phase.SUCCEEDED, "Succeeded"), {**STEPS, **RATE}),
     ("spec.analysis.metrics[].compareTo", "primary", end_of_bad, (Phase.FAILED, "RolledBack"), {**STEPS, **NO_LIMIT}),
+    ("spec.analysis.metrics[].compareTo", "baseline", baseline_shares, {0, 25, 50}, {**STEPS, **NO_LIMIT}),
     ("spec.analysis.metrics[].tolerance", 99, end_of_bad, (Phase.SUCCEEDED, "Succeeded"), {**STEPS, **COMPARED}),
     ("spec.analysis.metrics[].minSamples", 10**9, phase, Phase.FAILED, {**STEPS, **COMPARED}),
     ("spec.analysis.falseRollback", 0.01, seconds_to_be_told, 15, {**STEPS, **COMPARED}),
@@ -170,6 +209,20 @@ CASES: list[tuple[str, object, Callable[[Canary], object], object, dict[str, obj
     ("spec.analysis.metrics[].critical", True, failed_checks, 1, {**STEPS, **RATE}),
     ("spec.analysis.metrics[].dryRun", True, end_of_bad, (Phase.SUCCEEDED, "Succeeded"), {**STEPS, **RATE}),
     ("spec.analysis.metrics[].unavailable", "Fail", end_in_outage, Phase.FAILED, {**STEPS, **RATE}),
+    ("spec.analysis.metrics[].minSamples", 10, end_of_few, Phase.SUCCEEDED, {**STEPS, **RATE, **PASSING}),
+    ("spec.analysis.metrics[].initialDelay", "2m", minutes_to_first_halt, 2, {**STEPS, **RATE}),
+    ("spec.analysis.metrics[].consecutive", 4, halts, 5, {**STEPS, **RATE}),
+    ("spec.analysis.metrics[].failureLimit", 6, halts, 7, {**STEPS, **RATE}),
+    ("spec.analysis.metrics[].series", "last", end_of_one_bad_pod, Phase.SUCCEEDED, {**STEPS, **OWN}),
+    ("spec.analysis.conditions[].name", "other", fails_first, "other", {**STEPS, **HIGH}),
+    ("spec.analysis.conditions[].expression", LOW, end_of_bad, (Phase.SUCCEEDED, "Succeeded"), {**STEPS, **HIGH}),
+    ("spec.analysis.conditions[].critical", True, failed_checks, 1, {**STEPS, **HIGH, **TWICE}),
+    ("spec.analysis.conditions[].dryRun", True, end_of_bad, (Phase.SUCCEEDED, "Succeeded"), {**STEPS, **HIGH}),
+    ("spec.analysis.conditions[].noData", "Pass", end_without_data, (Phase.SUCCEEDED, "Succeeded"), {**STEPS, **HIGH}),
+    ("spec.analysis.conditions[].unavailable", "Fail", end_in_outage, Phase.FAILED, {**STEPS, **HIGH}),
+    ("spec.analysis.conditions[].initialDelay", "2m", minutes_to_first_halt, 2, {**STEPS, **HIGH}),
+    ("spec.analysis.conditions[].consecutive", 4, halts, 5, {**STEPS, **HIGH}),
+    ("spec.analysis.conditions[].failureLimit", 6, halts, 7, {**STEPS, **HIGH}),
     ("spec.analysis.webhooks[].type", "confirm-rollout", waits, True, {**STEPS, **HOOK}),
     ("spec.analysis.webhooks[].name", "gate", named_in_events, True, {**STEPS, **HOOK}),
     ("spec.analysis.webhooks[].muteAlert", True, alerts, 0, {**STEPS, **HOOK, **ASKED_FIRST}),

@@ -30,6 +30,11 @@ WEIGHTED = {
     "spec.analysis.sessionAffinity": AFFINITY,
     "spec.analysis.metrics": [RATE],
 }
+BESIDE = {
+    "spec.analysis.stepWeight": 25,
+    "spec.analysis.maxWeight": 50,
+    "spec.analysis.metrics": [{"name": "request-success-rate", "compareTo": "baseline", "tolerance": 5}],
+}
 COUNTED = {"spec.analysis.iterations": 3}
 SCALED = {"spec.autoscalerRef": {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "app"}}
 LATE_FAILURE = Version(readings=(Reading(99.5), Reading(42.0, weight=50)), configs={"configmap/settings": "2"})
@@ -50,6 +55,8 @@ def status(canary: Canary, at: float) -> Json:
     return SafeWorld(story).run().status.to_json()
 
 
+REACHED, SINCE = "failed checks threshold reached 2", "since 2026-01-01T00:03:05Z"
+
 CASES: list[tuple[str, dict[float, object]]] = [
     ("phase", {REST: "Initialized", FIRST: "Progressing", ENDED: "Failed"}),
     ("canaryWeight", {REST: 0, FIRST: 25, SECOND: 50, ENDED: 0}),
@@ -61,6 +68,7 @@ CASES: list[tuple[str, dict[float, object]]] = [
     ("observedGeneration", {REST: 1}),
     ("lastCheckTime", {REST: None, FIRST: "2026-01-01T00:01:05.000000Z"}),
     ("lastProgressTime", {STARTED: "2026-01-01T00:01:00.000000Z", FIRST: "2026-01-01T00:01:05.000000Z"}),
+    ("rolloutStartTime", {REST: None, FIRST: "2026-01-01T00:01:00.000000Z", ENDED: "2026-01-01T00:01:00.000000Z"}),
     ("analysisStartTime", {STARTED: None, SECOND: "2026-01-01T00:01:05.000000Z"}),
     ("lastRetry", {ENDED: None, AGAIN: "1"}),
     ("reason", {REST: "Initialized", STARTED: "WaitingForPods", FIRST: "Analysing", ENDED: "RolledBack"}),
@@ -74,6 +82,32 @@ CASES: list[tuple[str, dict[float, object]]] = [
     ("checks.0.verdict", {SECOND: "Pass", ENDED: "Fail"}),
     ("checks.0.value", {SECOND: 99.5, ENDED: 42.0}),
     ("checks.0.time", {SECOND: "2026-01-01T00:02:05.100000Z"}),
+    ("checks.0.since", {SECOND: "2026-01-01T00:02:05.100000Z", ENDED: "2026-01-01T00:03:05.200000Z"}),
+    ("rollout.revision", {REST: None, FIRST: "v2", ENDED: None}),
+    ("rollout.images", {FIRST: {"app": "app:v2"}}),
+    ("rollout.changes", {FIRST: ["image of app", "configmap/settings"]}),
+    ("rollout.started", {FIRST: "2026-01-01T00:01:00.000000Z"}),
+    ("rollout.highestWeight", {STARTED: 0, FIRST: 25, SECOND: 50}),
+    ("rollout.step", {STARTED: 0, FIRST: 1, SECOND: 2}),
+    ("rollout.steps", {STARTED: 2, SECOND: 2}),
+    (
+        "rollout.earliestEnd",
+        {STARTED: None, FIRST: "2026-01-01T00:03:05.000000Z", SECOND: "2026-01-01T00:03:05.100000Z"},
+    ),
+    ("history.0.revision", {FIRST: None, ENDED: "v2"}),
+    ("history.0.images", {ENDED: {"app": "app:v2"}}),
+    ("history.0.changes", {ENDED: ["image of app", "configmap/settings"]}),
+    ("history.0.started", {ENDED: "2026-01-01T00:01:00.000000Z"}),
+    ("history.0.ended", {ENDED: "2026-01-01T00:04:05.300000Z"}),
+    ("history.0.outcome", {ENDED: "RolledBack"}),
+    ("history.0.cause", {ENDED: f"{REACHED}: request-success-rate 42% is below 99% over 1m ({SINCE})"}),
+    ("history.0.highestWeight", {ENDED: 50}),
+    ("history.0.checks.0.name", {ENDED: "request-success-rate"}),
+    ("history.0.checks.0.verdict", {ENDED: "Fail"}),
+    ("history.0.checks.0.value", {ENDED: 42.0}),
+    ("history.0.checks.0.threshold", {ENDED: ">= 99"}),
+    ("history.0.checks.0.time", {ENDED: "2026-01-01T00:04:05.300000Z"}),
+    ("history.0.checks.0.since", {ENDED: "2026-01-01T00:03:05.200000Z"}),
 ]
 
 
@@ -88,6 +122,24 @@ def test_it_tells_what_is_so(
     assert {moment: at(status(canary, moment), path) for moment in moments} == moments
 
 
+@pytest.mark.parametrize(
+    ("field", "annotation", "value"),
+    [
+        ("status.lastOrder", "flagger.app/order", "restart by=mia"),
+        ("status.paused", "flagger.app/pause", "by mia"),
+        ("status.rollout.order", "flagger.app/order", "promote by=mia"),
+    ],
+)
+def test_what_people_order_is_kept(
+    make: Callable[..., Canary], at: Callable[[Any, str], Any], field: str, annotation: str, value: str
+) -> None:
+    ordered = Scheduled(timedelta(seconds=FIRST), Annotate(annotation, value))
+    story = Scenario(canary=make(WEIGHTED), versions=VERSIONS, changes=(*STORY[:1], ordered))
+    seen = [SafeWorld(replace(story, limit=timedelta(seconds=each))).run() for each in (STARTED, FIRST + 1)]
+    told = [at(each.status.to_json(), field.removeprefix("status.")) for each in seen]
+    assert (told[0] or None, told[1]) == (None, value)
+
+
 @pytest.mark.parametrize("field", ["status.iterations"])
 def test_the_steps_of_an_analysis_without_weights_are_counted(make: Callable[..., Canary], field: str) -> None:
     canary = make(COUNTED)
@@ -99,6 +151,12 @@ def test_the_steps_of_an_analysis_without_weights_are_counted(make: Callable[...
 def test_pods_are_kept_for_a_moment_after_traffic_has_left_them(make: Callable[..., Canary], field: str) -> None:
     told = [status(make(WEIGHTED), at).get(field.removeprefix("status.")) for at in (SECOND, 245.5, ENDED)]
     assert told == [None, "2026-01-01T00:04:05.300000Z", None]
+
+
+@pytest.mark.parametrize("field", ["status.baselineRemovedTime"])
+def test_a_baseline_is_kept_for_a_moment_after_traffic_has_left_it(make: Callable[..., Canary], field: str) -> None:
+    told = [status(make(BESIDE), at).get(field.removeprefix("status.")) for at in (FIRST, 131, ENDED)]
+    assert told == [None, "2026-01-01T00:02:10.200000Z", None]
 
 
 @pytest.mark.parametrize("field", ["status.primaryReplicas"])

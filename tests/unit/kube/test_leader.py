@@ -303,3 +303,24 @@ async def test_the_right_to_act_runs_out_by_itself(server: LeaseServer, looptime
 
     assert actor.elector.remaining() == 0
     await stop(task)
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("prepared", [0.0, 40.0])
+async def test_who_read_the_lease_ahead_leads_with_one_request_less_and_never_beside_another(
+    server: LeaseServer, looptime: Any, prepared: float
+) -> None:
+    acting: set[str] = set()
+    early, late, last = (Actor(name, server, acting) for name in ("early", "late", "last"))
+    task = early.start()
+    await asyncio.sleep(1)
+    await stop(task)
+    await asyncio.gather(late.elector.read_ahead(), last.elector.read_ahead())
+    asked = len(server.requests)
+    leading = late.start()
+    await asyncio.sleep(prepared)
+    waiting = last.start()
+    await asyncio.sleep(1)
+    assert acting == {"late"}
+    assert server.requests[asked] == "PUT"
+    await stop(leading, waiting)

@@ -80,6 +80,24 @@ async def test_a_server_that_does_not_is_listed_by_pages(
     assert {asked.query["labelSelector"] for asked in api.asked} == {"app"}
 
 
+async def test_what_it_says_of_one_kind_is_taken_for_the_kinds_that_come_later(
+    api: "ApiServer", client: KubeClient
+) -> None:
+    api.refuse(422, "Invalid", "sendInitialEvents: Forbidden")
+    for number in (1, 2):
+        api.answer({"metadata": {"resourceVersion": "9"}, "items": [an_object(f"a{number}")]})
+        api.answers.append(stream(bookmark(10)))
+    first, second = (WatchCache(client, DEPLOYMENT, namespace=name, timing=FAST) for name in ("test", "other"))
+    async with running(first):
+        await first.synced.wait()
+        await until(lambda: len(api.asked) == 3)
+        async with running(second):
+            await second.synced.wait()
+            await until(lambda: len(api.asked) == 5)
+
+    assert [asked.query.get("sendInitialEvents") for asked in api.asked] == ["true", None, None, None, None]
+
+
 async def test_items_of_a_list_get_the_kind_that_they_lack(api: "ApiServer", client: KubeClient) -> None:
     api.refuse(400, "BadRequest")
     api.answer({"metadata": {"resourceVersion": "9"}, "items": [an_object("a")]})

@@ -9,7 +9,7 @@ from canary.kube.types import Json
 from canary.sandbox.demo.lines import lines
 from canary.sandbox.demo.load import Load
 from canary.sandbox.demo.screen import bar, render
-from canary.sandbox.demo.story import EVENTS_SHOWN, Act, Check, Frame, Objects, Row, Told, frame, reason_of, rows
+from canary.sandbox.demo.story import EVENTS_SHOWN, Act, Check, Frame, Objects, Row, Told, brief, frame, reason_of, rows
 from canary.sandbox.traffic import Answer
 
 NARROW, LOW = 80, 24
@@ -191,3 +191,14 @@ def test_lines_tell_events_and_what_the_versions_answered_where_the_weights_chan
 def test_lines_are_plain_ascii() -> None:
     """They go to files and to consoles of any encoding."""
     assert all(line.isascii() for line in lines(None, FRAME))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Halt app.test advancement success rate 84.20% < 99% (over 10s, query sum(rate(x[10s])) / (1))",
+        "Halt app.test advancement success rate 84.20% < 99%",
+    ],
+)
+def test_of_an_event_what_happened_is_shown(message: str) -> None:
+    assert brief(message) == "Halt app.test advancement success rate 84.20% < 99%"

@@ -67,3 +67,9 @@ def test_a_containers_state_and_the_one_before() -> None:
     assert status["state"] == {"waiting": {"reason": "CrashLoopBackOff", "message": "wait"}}
     assert status["lastState"]["terminated"]["exitCode"] == 1
     assert status["restartCount"] == 2
+
+
+def test_what_a_container_has_left_as_its_last_message_is_told() -> None:
+    state = pod(Terminated(1, "Error", "a", "b", "no such page"), policy="Never")
+    (container,) = state.as_status("t1")["containerStatuses"]
+    assert container["state"]["terminated"]["message"] == "no such page"

@@ -345,3 +345,10 @@ class TestPrimaryThatIsThere:
         before = self.primary(make_canary(), target, None)
         rules = Rules(selector_labels=("tier",))
         assert DEPLOYMENT.carries(before, target, tracked={}, copies={}, rules=rules)
+
+
+def test_a_label_without_a_value_tells_nothing_apart(make_deployment: Callable[..., Json]) -> None:
+    """As a file may have it, which no API server has looked at."""
+    target = make_deployment()
+    target["spec"]["selector"]["matchLabels"] = {"app": None}
+    assert DEPLOYMENT.selector_label(target, RULES) is None

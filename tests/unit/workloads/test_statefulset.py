@@ -139,6 +139,15 @@ class TestPods:
             assert matched is (index >= partition)
         assert pattern.fullmatch("") is None
 
+    @pytest.mark.parametrize("partition", [0, 2, NO_POD])
+    def test_are_named_without_a_backslash(self, partition: int) -> None:
+        r"""In a query it would have to be doubled: Prometheus 3 takes "db\-(0)" for an unknown escape sequence."""
+        target = stateful_set(partition=partition) | {"metadata": {"name": "shop.db-main", "namespace": "shop"}}
+        assert "\\" not in KIND.updated_pods(target) + KIND.all_pods(target)
+        assert re.fullmatch(KIND.all_pods(target), "shop.db-main-12")
+        assert not re.fullmatch(KIND.all_pods(target), "shopxdb-main-1")
+        assert bool(re.fullmatch(KIND.updated_pods(target), "shop.db-main-2")) is (partition != NO_POD)
+
 
 class TestPartition:
     def test_is_the_only_field_that_is_applied(self) -> None:
