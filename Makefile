@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NETNS := $(BIN)/python -m canary.sandbox.netns --
-# Three clusters side by side, each in a network of its own, and the files of tests divided among them: mostly they wait.
-LANES := --dist loadfile --tx "3*popen//python=$(NETNS) $(BIN)/python"
+# So many clusters side by side, each in a network of its own, and the files of tests divided among them: mostly they wait.
+# The longest files come first (tests/tools/longest_first.py).
+lanes = --dist loadfile --no-loadscope-reorder --tx "$(1)*popen//python=$(NETNS) $(BIN)/python"
 
 .DEFAULT_GOAL := help
-.PHONY: help parts flagger helm gateways more-gateways demo test test-fast test-gateways test-slow lint types unit cluster e2e bench study crds requirements clean
+.PHONY: help parts flagger helm gateways more-gateways demo test test-fast test-gateways test-slow lint types unit cluster e2e bench study plain sbom crds requirements clean
 
 help: ## Show what there is to do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,12 +38,14 @@ demo: $(VENV)/.sandbox ## Watch a good and a bad version roll out, on a real con
 # What takes one core runs beside the builds.
 test: ## Run all checks and tests but the slow ones and those of test-gateways
 	$(MAKE) --jobs=2 lint types gateways
-	$(MAKE) unit cluster e2e
+	$(MAKE) unit
+	$(MAKE) cluster
+	$(MAKE) e2e
 
 test-fast: lint types unit ## Run the checks and the pure tests
 
 test-gateways: flagger gateways more-gateways ## Run more tests behind gateways beside Traefik; Envoy Gateway and ingress-nginx
-	$(BIN)/python -m pytest tests/e2e -m gateways $(LANES)
+	$(BIN)/python -m pytest tests/e2e -m gateways $(call lanes,3)
 
 test-slow: parts ## Run the tests that take a quarter of an hour in real time
 	$(NETNS) $(BIN)/python -m pytest tests/e2e -m slow --timeout 1800
@@ -74,13 +77,13 @@ more-gateways: parts ## Build those that only test-gateways and the benchmark of
 	$(BIN)/python -m canary.sandbox.binaries envoy-gateway ingress-nginx
 
 cluster: helm gateways ## Run the tests on a real API server
-	$(BIN)/python -m pytest tests/cluster $(LANES)
+	$(BIN)/python -m pytest tests/cluster $(call lanes,3)
 
 flagger: parts ## Build the real Flagger, whose Canaries a test takes over
 	$(BIN)/python -m canary.sandbox.binaries flagger
 
 e2e: flagger gateways ## Run the tests with real gateway, Prometheus and traffic
-	$(BIN)/python -m pytest tests/e2e -m "not slow and not gateways" $(LANES)
+	$(BIN)/python -m pytest tests/e2e -m "not slow and not gateways" $(call lanes,3)
 
 bench: parts $(if $(filter speed,$(BENCH)),flagger gateways more-gateways)
 bench: ## Measure speed, requests and memory; BENCH="storm --against REV" says what, and beside which revision
@@ -90,6 +93,19 @@ study: $(VENV)/.installed ## Simulate rollouts that the judge decides, and write
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/study.txt
 	$(BIN)/python -m bench.study
 
+plain: $(VENV)/.installed ## Write the installation of each traffic provider as one plain YAML, to out/install
+	mkdir -p out/install
+	for each in $$($(BIN)/python -c 'from deploy.plain import folders; print(*folders())'); do \
+		$(BIN)/python -m deploy.plain $$each > out/install/$$each.yaml || exit 1; done
+
+sbom: ## List what a controller's image has in it (CycloneDX), as its build does
+	$(PYTHON) -m venv $(VENV)-image && $(PYTHON) -m venv $(VENV)-sbom
+	$(VENV)-image/bin/python -m pip install --quiet --require-hashes --only-binary :all: --requirement requirements/run.txt
+	$(VENV)-sbom/bin/python -m pip install --quiet --require-hashes --only-binary :all: --requirement requirements/sbom.txt
+	mkdir -p out
+	$(VENV)-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-format JSON \
+		--output-file out/sbom.cdx.json $(VENV)-image/bin/python
+
 crds: $(VENV)/.installed ## Write the CRDs from the models
 	$(BIN)/python -m canary.api.crds
 
@@ -97,13 +113,16 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 	--no-annotate
 
 requirements: ## Pin all packages anew (needs uv)
-	$(COMPILE) --extra sandbox --extra gateways --extra google --extra web --output-file requirements/test.txt pyproject.toml \
+	$(COMPILE) --extra sandbox --extra gateways --extra google --extra admission --extra web --extra cel --extra otel --output-file requirements/test.txt pyproject.toml \
 		requirements/test.in
-	$(COMPILE) --extra sandbox --extra web --constraint requirements/test.txt --output-file requirements/sandbox.txt pyproject.toml \
+	$(COMPILE) --extra sandbox --extra web --extra cel --constraint requirements/test.txt --output-file requirements/sandbox.txt pyproject.toml \
 		requirements/sandbox.in
-	$(COMPILE) --extra google --extra web --output-file requirements/run.txt pyproject.toml
+	$(COMPILE) --extra google --extra admission --extra web --extra cel --output-file requirements/run.txt pyproject.toml
+	$(COMPILE) --extra google --extra admission --extra web --extra cel --extra otel --constraint requirements/run.txt \
+		--output-file requirements/run-traces.txt pyproject.toml
 	$(COMPILE) --output-file requirements/study.txt requirements/study.in
+	$(COMPILE) --constraint requirements/test.txt --output-file requirements/sbom.txt requirements/sbom.in
 	echo 'hatchling>=1.27' | $(COMPILE) --output-file requirements/build.txt -
 
 clean: ## Remove what was built here; `canary sandbox cache --clean` removes what the user's cache folder has
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out
+	rm -rf $(VENV) $(VENV)-image $(VENV)-sbom .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out

@@ -7,6 +7,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from canary.admission.places import PLACES
+from canary.controller.options import Admission
+from canary.gates import registry
+from canary.gates.base import Known, Reading, Starting
 from canary.kube.types import Resource
 from canary.routers import route_refs
 from canary.routers.base import Provider
@@ -17,6 +21,8 @@ KUSTOMIZE = Path(__file__).with_name("kustomize")
 COMPONENTS = KUSTOMIZE / "components"
 SCHEMA = KUSTOMIZE.with_name("chart") / "values.schema.json"
 MAKES, LEADS, READS = "list, watch, create, patch", "list, watch, patch", "list, watch"
+GATES = "gates/"
+"""Where the components of gates are that have one of their own."""
 
 _COMPONENT = """\
 # Made by `python -m deploy.rights`: what traffic provider {family} takes beside what every provider does.
@@ -63,6 +69,61 @@ apiVersion: kustomize.config.k8s.io/v1alpha1
 kind: Component
 """
 
+_GATED = """\
+# Made by `python -m deploy.rights`. For gates of the kind {name}: see docs/gates.md, and who may write Canaries, before
+# you take it in.
+apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+"""
+
+_ADMISSION = """\
+# Made by `python -m deploy.rights`: to keep the certificate of admission, and to have the API server trust it. Each
+# right is to the object of that name alone.
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: {name}
+rules:
+{rules}---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {name}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {name}
+subjects:
+- kind: ServiceAccount
+  name: canary-controller
+  namespace: canary-system
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {name}
+  namespace: canary-system
+rules:
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [{name}]
+  verbs: [get, patch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {name}
+  namespace: canary-system
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {name}
+subjects:
+- kind: ServiceAccount
+  name: canary-controller
+  namespace: canary-system
+"""
+
 _CORE = '""'
 
 _OWNED: Mapping[str, tuple[str, ...]] = {
@@ -92,6 +153,11 @@ def rules_of(*providers: Provider) -> Iterator[tuple[str, tuple[str, ...], str]]
     yield from _grouped((kind for each in providers for kind in each.sources if kind not in made), READS)
 
 
+def gated() -> Mapping[str, Known]:
+    """The gates that need rights of their own, by the names of their components."""
+    return {each.component: each for each in registry.GATES.values() if each.component.startswith(GATES)}
+
+
 def written() -> Mapping[Path, str]:
     """Each file, with what it is to hold."""
     made = {kind for each in ALL for kind in each.routes if kind not in WORKLOADS}
@@ -100,10 +166,30 @@ def written() -> Mapping[Path, str]:
     return {
         **{_component(name): _COMPONENT.format(family=name) + _patch(rules_of(*of)) for name, of in needing().items()},
         **{_overlay(name): _overlaid(name, of[0].names[0]) for name, of in families().items()},
+        **{_added(name): _GATED.format(name=name.removeprefix(GATES)) + _gating(of) for name, of in gated().items()},
+        COMPONENTS / "admission/rights.yaml": _admission(Admission(0).name),
         SCHEMA: _schema(),
         COMPONENTS / "route-refs/kustomization.yaml": _LED + _patch(_grouped(route_refs.WEIGHTS, LEADS)),
         COMPONENTS / "owner-references/kustomization.yaml": _OWNERS + _patch([*owned, *routes]),
     }
+
+
+def _admission(name: str) -> str:
+    rules = "".join(
+        f"- apiGroups: [{place.resource.group}]\n  resources: [{place.resource.plural}]\n"
+        f"  resourceNames: [{place.name or name}]\n  verbs: [get, patch]\n"
+        for place in PLACES
+    )
+    return _ADMISSION.format(name=name, rules=rules)
+
+
+def _gating(gate: Known) -> str:
+    verbs = MAKES if isinstance(gate, Starting) else "list" if isinstance(gate, Reading) else READS
+    return _patch(_grouped(gate.kinds, verbs))
+
+
+def _added(component: str) -> Path:
+    return COMPONENTS / component / "kustomization.yaml"
 
 
 def _component(name: str) -> Path:
@@ -124,6 +210,10 @@ def _schema() -> str:
     document = json.loads(SCHEMA.read_text())
     document["properties"]["meshProvider"] = {"enum": ["", *supported()]}
     document["properties"]["providers"] = {"type": "array", "items": {"enum": list(supported())}}
+    document["properties"]["gates"] = {
+        "type": "array",
+        "items": {"enum": [name.removeprefix(GATES) for name in gated()]},
+    }
     return json.dumps(document, indent=2) + "\n"
 
 

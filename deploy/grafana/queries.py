@@ -1,7 +1,7 @@
 """The queries of a Grafana dashboard, as its panels send them.
 
 So that a dashboard can be tried without Grafana: by a test, or by hand against the Prometheus that it shall show, with
-`python -m deploy.grafana.queries namespace=test name=my-app`.
+`python -m deploy.grafana.queries canary.json namespace=test name=my-app`.
 """
 
 import json
@@ -15,17 +15,26 @@ from typing import Any
 Json = dict[str, Any]
 """A dashboard, or a part of one, as Grafana exports it."""
 
-DASHBOARD = Path(__file__).with_name("canary.json")
+FOLDER = Path(__file__).parent
+DASHBOARDS = ("fleet.json", "canary.json", "controller.json")
+"""The dashboards beside this file: of all Canaries, of one, and of the controller itself."""
 
 BUILT_IN: Mapping[str, str] = MappingProxyType({"__rate_interval": "1m", "__interval": "15s", "__range": "1h"})
 """Variables that Grafana itself works out from the time range and the data source."""
 
-_VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<braced>\w+)(?::\w+)?\})")
+_VARIABLE = re.compile(r"\$(?:(?P<plain>[A-Za-z_]\w*)|\{(?P<braced>\w+)(?::\w+)?\})")
+"""Not `$1`, which PromQL's own label_replace has."""
 _LABEL_VALUES = re.compile(r"label_values\((?P<series>.+),\s*\w+\)")
 
 
 class UnknownVariableError(LookupError):
     """A query has a variable that was given no value."""
+
+
+def dashboard(name: str) -> Json:
+    """A dashboard of ours, by the name of its file."""
+    document: Json = json.loads((FOLDER / name).read_text())
+    return document
 
 
 def queries(dashboard: Json, variables: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -73,9 +82,12 @@ def _filled(title: str, query: str, values: Mapping[str, str]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the queries of the dashboard beside this file, with variables given as NAME=VALUE."""
-    given = dict(argument.split("=", 1) for argument in arguments)
-    for title, query in queries(json.loads(DASHBOARD.read_text()), given):
+    """Print the queries of a dashboard beside this file, with variables given as NAME=VALUE."""
+    if not arguments or arguments[0] not in DASHBOARDS:
+        print(f"usage: python -m deploy.grafana.queries {'|'.join(DASHBOARDS)} NAME=VALUE...", file=sys.stderr)  # noqa: T201
+        return 2
+    given = dict(argument.split("=", 1) for argument in arguments[1:])
+    for title, query in queries(dashboard(arguments[0]), given):
         print(f"# {title}\n{query}")  # noqa: T201 - command line
     return 0
 

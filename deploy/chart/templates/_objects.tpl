@@ -17,16 +17,22 @@ Takes a dictionary of `file`, `root`, and `labels` to be added.
 {{- $root := .root }}
 {{- $own := dict "app.kubernetes.io/name" "canary-controller" "app.kubernetes.io/part-of" "canary-controller" }}
 {{- $_ := set $object.metadata "labels" (merge $own (.labels | default dict)) }}
-{{- if not (hasPrefix "Cluster" $object.kind) }}
+{{- if not (or (hasPrefix "Cluster" $object.kind) (hasPrefix "Validating" $object.kind) (hasPrefix "Mutating" $object.kind)) }}
 {{- $_ := set $object.metadata "namespace" $root.Release.Namespace }}
 {{- end }}
 {{- range $object.subjects }}
 {{- $_ := set . "namespace" $root.Release.Namespace }}
 {{- end }}
-{{- if and $root.Values.namespace (eq $object.kind "ClusterRoleBinding") }}
-{{- $_ := set $object "kind" "RoleBinding" }}
+{{- /* Where it works in one namespace alone, nothing of it is the cluster's: beside the role of the Lease, which has
+       the name already. */}}
+{{- if and $root.Values.namespace (hasPrefix "ClusterRole" $object.kind) (eq $object.metadata.name "canary-controller") }}
+{{- $_ := set $object "kind" (trimPrefix "Cluster" $object.kind) }}
 {{- $_ := set $object.metadata "namespace" $root.Values.namespace }}
 {{- $_ := set $object.metadata "name" "canary-controller-canaries" }}
+{{- with $object.roleRef }}
+{{- $_ := set . "kind" "Role" }}
+{{- $_ := set . "name" "canary-controller-canaries" }}
+{{- end }}
 {{- end }}
 {{- toYaml $object }}
 {{- end }}
