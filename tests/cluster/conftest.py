@@ -10,13 +10,14 @@ import pytest
 import pytest_asyncio
 
 from canary.kube.client import KubeClient
-from canary.kube.types import name_of
-from canary.sandbox.bootstrap import DEFINITION, install
+from canary.kube.types import Json, name_of
+from canary.sandbox.bootstrap import DEFINITION, definitions, install
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig
 from tests.tools.clusters import cluster, cluster_options, namespace, pytest_pyfunc_call, running_cluster
 from tests.tools.gateways import contour, istio, nginx
+from tests.tools.longest_first import pytest_collection_modifyitems, pytest_terminal_summary
 from tests.tools.two_versions import api
 
 __all__ = [
@@ -28,7 +29,10 @@ __all__ = [
     "istio",
     "namespace",
     "nginx",
+    "pipelines",
+    "pytest_collection_modifyitems",
     "pytest_pyfunc_call",
+    "pytest_terminal_summary",
     "rig",
     "running_cluster",
     "upstream",
@@ -37,7 +41,7 @@ __all__ = [
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
 SYSTEM = "canary-system"
 SCHEMAS = Path(__file__).with_name("schemas")
-PROJECTS = ("apisix", "contour", "gateway-api", "gloo", "istio", "knative", "kuma", "openshift", "smi")
+PROJECTS = ("apisix", "contour", "gloo", "istio", "knative", "kuma", "openshift", "smi")
 """Those whose definitions the sandbox doesn't have already."""
 
 
@@ -69,8 +73,21 @@ async def rig(cluster: Cluster, namespace: str, installation: Path) -> AsyncIter
 @pytest.fixture(scope="module")
 def upstream(running_cluster: Cluster) -> Iterator[None]:
     """The definitions that are not there yet, until the last test of a file: to other tests there are no such kinds."""
-    known = [each for project in PROJECTS for each in json.loads((SCHEMAS / f"{project}.json").read_text())]
+    # The sandbox has that of TCPRoutes with Istio only.
+    yield from _installed(running_cluster, [*_of(*PROJECTS), *definitions("tcp-route-crds.json")])
 
+
+@pytest.fixture(scope="module")
+def pipelines(running_cluster: Cluster) -> Iterator[None]:
+    """The definitions of what gates go by, until the last test of a file."""
+    yield from _installed(running_cluster, _of("tekton", "trivy-operator", "argocd", "flux"))
+
+
+def _of(*projects: str) -> list[Json]:
+    return [each for project in projects for each in json.loads((SCHEMAS / f"{project}.json").read_text())]
+
+
+def _installed(running_cluster: Cluster, known: list[Json]) -> Iterator[None]:
     async def put() -> list[str]:
         async with KubeClient.connect(running_cluster.kubeconfig) as client:
             there = await present(client)

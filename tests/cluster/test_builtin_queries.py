@@ -1,6 +1,5 @@
 """The built-in queries and those of the dashboard, judged by Prometheus's own engine: exact numbers, no neighbours."""
 
-import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +9,8 @@ import pytest
 import yaml
 
 from canary.sandbox import binaries
-from deploy.grafana.queries import DASHBOARD, queries
+from deploy.grafana.queries import dashboard as dashboard_of
+from deploy.grafana.queries import queries
 from metrics.builtin import TRAFFIC, query_of
 from metrics.templates import Model
 from metrics.threshold import REQUEST_DURATION, REQUEST_RATE, REQUEST_SUCCESS_RATE
@@ -182,7 +182,7 @@ def test_every_query_is_promql(tmp_path: Path, metric: str, provider: str) -> No
 
 
 def on_the_dashboard() -> Iterator[tuple[str, str]]:
-    dashboard: dict[str, Any] = json.loads(DASHBOARD.read_text())
+    dashboard: dict[str, Any] = dashboard_of("canary.json")
     return iter(queries(dashboard, {"namespace": "test", "name": "app", "service": "app", "ports": "(80|http)"}))
 
 

@@ -184,7 +184,7 @@ REFUSED: list[tuple[str, str, object, tuple[str, ...]]] = [
     ("older", "spec.canaryAnalysis.stepWeight", None, ("spec.canaryAnalysis.stepWeight is missing",)),
     ("by-slack", "spec.address", None, ("spec.address is missing", "secretRef")),
     ("by-slack", "spec.type", "pager", ("spec.type", '"slack"')),
-    ("error-rate", "spec.query", None, ("spec.query: Required value",)),
+    ("error-rate", "spec.query", None, ("spec.query is missing; set it",)),
     ("error-rate", "spec.provider.type", "sql", ("spec.provider.type", '"prometheus"')),
 ]
 

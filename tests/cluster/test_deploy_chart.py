@@ -9,6 +9,7 @@ import yaml
 
 from canary.kube.types import Json
 from canary.sandbox import binaries
+from deploy.plain import folders, objects, within
 from deploy.rights import COMPONENTS, families
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -16,11 +17,20 @@ CHART = DEPLOY / "chart"
 NAMESPACE = "canary-system"
 PROVIDERS = {name: of[0].names[0] for name, of in families().items()}
 SWITCHES = {
+    "admission": "admission.enabled=true",
     "network-policy": "networkPolicy.enabled=true",
     "network-policy-egress": "networkPolicyEgress.enabled=true",
+    "vote-policy": "votePolicy.enabled=true",
+    "votes": "votes.enabled=true",
     "owner-references": "ownerReferences.enabled=true",
+    "baselines": "baselines.enabled=true",
+    "jobs": "jobs.enabled=true",
     "metric-apis": "metricApis.enabled=true",
     "route-refs": "routeRefs.enabled=true",
+    "gates/argocd": "gates[0]=argocd",
+    "gates/flux": "gates[1]=flux",
+    "gates/tekton": "gates[2]=tekton",
+    "gates/trivy": "gates[3]=trivy",
     "pod-monitor": "podMonitor.enabled=true",
     "priority": "podPriorityClassName=system-cluster-critical",
     "prometheus-rule": "prometheusRule.enabled=true",
@@ -66,7 +76,9 @@ def test_the_chart_makes_what_the_folder_of_a_provider_makes(folder: str) -> Non
 
 
 def test_every_component_is_a_value(tmp_path: Path) -> None:
-    assert {each.partition("/")[0] for each in SWITCHES} == {each.name for each in COMPONENTS.iterdir()}
+    """But for those of the load tester, which the chart doesn't install."""
+    folders = {each.name for each in COMPONENTS.iterdir() if not each.name.startswith("loadtester-")}
+    assert {each.partition("/")[0] for each in SWITCHES} == folders
     (tmp_path / "deploy").symlink_to(DEPLOY)
     (tmp_path / "crds").symlink_to(DEPLOY.parent / "crds")
     document = {
@@ -79,12 +91,62 @@ def test_every_component_is_a_value(tmp_path: Path) -> None:
 
 
 def test_one_namespace_is_all_that_it_has_rights_in_where_it_works_in_no_other() -> None:
-    found = charted("meshProvider=traefik", "namespace=shop", namespace="mine")
-    assert "ClusterRoleBinding" not in {kind for kind, _ in found}
-    binding = found["RoleBinding", "canary-controller-canaries"]
+    found, wide = charted("meshProvider=traefik", "namespace=shop", namespace="mine"), charted("meshProvider=traefik")
+    assert not {kind for kind, _ in found if kind.startswith("Cluster")}
+    name = "canary-controller-canaries"
+    binding, role = found["RoleBinding", name], found["Role", name]
     assert (binding["metadata"]["namespace"], binding["subjects"][0]["namespace"]) == ("shop", "mine")
-    assert binding["roleRef"]["kind"] == "ClusterRole"
+    assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) == ("Role", name)
+    assert role["metadata"]["namespace"] == "shop"
+    assert role["rules"] == wide["ClusterRole", "canary-controller"]["rules"]
     assert "--namespace=shop" in container(found)["args"]
+
+
+def test_helm_finds_nothing_to_mend() -> None:
+    done = run("helm", "lint", "--strict", str(CHART), "--set", "meshProvider=traefik")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 chart(s) failed" in done.stdout + done.stderr
+
+
+def test_within_a_namespace_the_plain_yaml_is_what_the_chart_makes_for_it() -> None:
+    made = {(each["kind"], each["metadata"]["name"]): each for each in within("shop", objects(folders()["traefik"]))}
+    charts = charted("meshProvider=traefik", "namespace=shop", namespace="shop")
+    assert made.keys() == {key for key in charts if key[0] != "CustomResourceDefinition"}
+    args, other = container(made)["args"], container(charts)["args"]
+    assert sorted(args) == sorted(other)
+    container(made)["args"] = other
+    assert [key for key, each in made.items() if each != charts[key]] == []
+
+
+def test_whose_a_token_is_is_asked_of_the_cluster_wherever_it_works() -> None:
+    """Votes by HTTP alone take a right that is the cluster's."""
+    found = charted("meshProvider=traefik", "namespace=shop", "votes.enabled=true", namespace="mine")
+    assert [name for kind, name in found if kind.startswith("Cluster")] == ["canary-controller-votes"]
+    binding = found["ClusterRoleBinding", "canary-controller-votes"]
+    assert binding["subjects"][0]["namespace"] == "mine"
+    assert binding["roleRef"] == {
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": "ClusterRole",
+        "name": "system:auth-delegator",
+    }
+
+
+def test_admission_in_one_namespace_asks_about_that_one_alone() -> None:
+    found = charted("meshProvider=traefik", "namespace=shop", "admission.enabled=true", namespace="mine")
+    for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
+        (webhook,) = found[kind, "canary-controller-admission"]["webhooks"]
+        assert webhook["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "shop"}}
+        assert webhook["clientConfig"]["service"]["namespace"] == "mine"
+    (binding,) = (each for (kind, _), each in found.items() if kind == "ClusterRoleBinding")
+    assert binding["roleRef"]["name"] == "canary-controller-admission"
+    assert found["Role", "canary-controller-admission"]["metadata"]["namespace"] == "mine"
+
+
+@pytest.mark.parametrize("provider", sorted(folders()))
+def test_the_plain_yaml_of_a_provider_is_what_kustomize_makes_of_its_folder(provider: str) -> None:
+    made = {(each["kind"], each["metadata"]["name"]): each for each in objects(folders()[provider])}
+    assert made.pop(("Namespace", NAMESPACE))
+    assert made == kustomized(folders()[provider])
 
 
 def container(found: Objects) -> Json:

@@ -36,7 +36,8 @@ def gateway() -> list[Json]:
 
 def services(canary: Canary) -> list[Json]:
     """Those of the Canary, and one that gets copies."""
-    names = (canary.service_name, canary.service_primary_name, canary.service_canary_name)
+    names = [canary.service_name, canary.service_primary_name, canary.service_canary_name]
+    names += [canary.service_baseline_name] if canary.wants_baseline else []
     own = [
         {"name": each.name, "port": each.port, **({"appProtocol": each.app_protocol} if each.app_protocol else {})}
         for each in canary.spec.service.all_ports
