@@ -18,6 +18,8 @@ from canary.sandbox.prometheus import Scraping
 from deploy.rights import families, rules_of
 from tests.tools.clusters import cluster, namespace, pytest_pyfunc_call, running_cluster
 from tests.tools.gateways import contour, envoy_gateway, ingress_nginx, istio, nginx
+from tests.tools.killable import killable
+from tests.tools.longest_first import pytest_collection_modifyitems, pytest_terminal_summary
 from tests.tools.two_versions import api
 
 __all__ = [
@@ -28,9 +30,12 @@ __all__ = [
     "envoy_gateway",
     "ingress_nginx",
     "istio",
+    "killable",
     "namespace",
     "nginx",
+    "pytest_collection_modifyitems",
     "pytest_pyfunc_call",
+    "pytest_terminal_summary",
     "rig",
     "running_cluster",
     "site",

@@ -3,6 +3,7 @@
 from canary.kube.types import HTTP_ROUTE, Json
 from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import PORT, SUCCESS_RATE, Scenario, canary_of
+from tests.tools.played import the_chosen_meet_it_first
 
 GATEWAY = {"name": "traefik", "namespace": "gateway"}
 TESTER, BETA = {"X-Tester": "yes"}, "?beta=on"
@@ -18,16 +19,8 @@ def canary(scenario: Scenario) -> Json:
 async def test_the_chosen_meet_a_version_before_everybody_does(rig: Rig) -> None:
     async with Scenario.on(rig, HTTP_ROUTE) as scenario:
         await scenario.initialise(canary(scenario))
-        everybody, testers, beta = scenario.traffic(), scenario.traffic(20, headers=TESTER), scenario.traffic(20, BETA)
-        async with everybody, testers, beta:
-            await scenario.deploy("1.0.1")
-            await scenario.phase("Progressing")
-            await scenario.phase("Promoting")
-            assert set(everybody.versions()) == {"1.0.0"}
-            assert set(testers.versions()) == set(beta.versions()) == {"1.0.0", "1.0.1"}
-            assert await scenario.ended() == "Succeeded"
-        assert scenario.serving == "sample/web:1.0.1"
-        assert [str(each) for traffic in (everybody, testers, beta) for each in traffic.lost] == []
+        chosen = [scenario.traffic(20, headers=TESTER), scenario.traffic(20, BETA)]
+        await the_chosen_meet_it_first(scenario, chosen)
 
         everybody, testers = scenario.traffic(), scenario.traffic(20, headers=TESTER)
         async with everybody, testers:

@@ -1,6 +1,5 @@
 """The Canary of a well-known article rolls out, and rolls back, by itself: real gateway, Prometheus, load, hooks."""
 
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,7 +14,8 @@ from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Recording, Rig, application, ingress_route, phase_of, weight_of, without_repeats
 from canary.sandbox.traffic import Traffic
-from deploy.grafana.queries import DASHBOARD, queries
+from deploy.grafana.queries import dashboard as dashboard_of
+from deploy.grafana.queries import queries
 
 NAME, NAMESPACE = "my-app", "test"
 URL = "http://my-app.canary:9898/"
@@ -77,6 +77,17 @@ async def play(app: Rig, shortened: dict[str, str], limit: float) -> None:
         assert verdicts["request-success-rate"]["verdict"] == "Fail"
         assert verdicts["request-success-rate"]["value"] < 99
         assert verdicts["request-success-rate"]["threshold"] == ">= 99"
+        bad, good = status["history"]
+        assert [each["outcome"] for each in (bad, good)] == ["RolledBack", "Promoted"]
+        assert bad["cause"].startswith("failed checks threshold reached 5: request-success-rate ")
+        assert [image.rpartition(":")[2] for image in bad["images"].values()] == ["1.0.2"]
+        assert bad["changes"] == [f"image of {name}" for name in bad["images"]]
+        assert (bad["highestWeight"], good["highestWeight"]) == (10, STEPS[-2])
+        assert {each["type"]: each["status"] for each in status["conditions"]} == {
+            "Promoted": "False",
+            "Ready": "False",
+            "Stalled": "True",
+        }
 
 
 async def test_the_articles_canary_promotes_a_good_version_and_takes_a_bad_one_back(app: Rig) -> None:
@@ -94,17 +105,19 @@ async def test_the_articles_canary_promotes_a_good_version_and_takes_a_bad_one_b
         "Rolling back my-app.test failed checks threshold reached 5",
         "Canary failed! Scaling down my-app.test",
     }
-    await eventually(lambda: app.events(NAME), told.issubset, within=10)
+    events = await eventually(lambda: app.events(NAME), told.issubset, within=10)
+    assert any("< 99% (over " in each and "query " in each for each in events), "what a verdict rests on is told"
     await every_panel_of_the_dashboard_shows_this_rollout()
 
 
 async def every_panel_of_the_dashboard_shows_this_rollout() -> None:
     """Each query of the Grafana dashboard has a number in the Prometheus that scraped the rollout.
 
-    Save for rows that are folded up, which are about other gateways, and for how long a rollout has not moved.
+    Save for rows that are folded up, which are about other gateways, and for what is told while a rollout is under way.
     """
-    dashboard = json.loads(DASHBOARD.read_text())
-    unfolded = [{**panel, "panels": []} for panel in dashboard["panels"] if panel["title"] != "Not moved for"]
+    dashboard = dashboard_of("canary.json")
+    under_way = {"Not moved for", "Why"}
+    unfolded = [{**panel, "panels": []} for panel in dashboard["panels"] if panel["title"] not in under_way]
     async with httpx.AsyncClient(base_url=addresses.PROMETHEUS_URL, timeout=10) as prometheus:
 
         async def result(title: str, query: str) -> list[Json]:

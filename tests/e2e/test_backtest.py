@@ -292,6 +292,23 @@ def test_the_suggested_thresholds_do_what_they_say(bench: Bench, tmp_path: Path)
         assert share <= suggestion["allowed"]
 
 
+def test_what_the_judge_would_have_done_with_what_is_recorded(bench: Bench, tmp_path: Path) -> None:
+    """A thousandth of the requests fails by nothing but the time, the planted quarter of an hour apart."""
+    compared = "{name: request-success-rate, compareTo: primary, tolerance: 0.5}"
+    path = tmp_path / "compared.yaml"
+    path.write_text(SPEC.replace("{name: request-success-rate, thresholdRange: {min: 99}, interval: 2m}", compared))
+    found = Bench(bench.url, path)(*WEEK, "-o", "json")
+    assert found.code == 0, found.err
+    assert "pretend rollouts: " in found.err
+    said = json.loads(found.out)["judged"]
+    assert said["perSecond"] == pytest.approx(20, rel=0.05)
+    assert said["rate"] == pytest.approx(1 / 1200 + 0.04 * 12 / 10_080, rel=0.05)
+    # With an error of 5 % more than 45 of 400 come less than once in a million times.
+    assert [each["rolledBack"] <= 45 for each in said["healthy"]] == [True, True]
+    assert said["worse"][-1]["found"] == 100
+    assert said["worse"][-2]["found"] >= 90
+
+
 def test_a_prometheus_that_cannot_be_used_is_one_line_and_exit_code_2(bench: Bench) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))

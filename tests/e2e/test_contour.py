@@ -1,9 +1,7 @@
 """Provider contour on Contour 1.33 and Envoy 1.40: what arrives is what the HTTPProxy says, and nothing is lost."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from itertools import cycle
 
 import httpx
 import pytest_asyncio
@@ -13,13 +11,17 @@ from canary.sandbox import addresses
 from canary.sandbox.conditions import eventually
 from canary.sandbox.gateway import Gateway
 from canary.sandbox.harness import Rig, application
-from canary.sandbox.scenario import DURATION, NAME, PORT, STEPS, SUCCESS_RATE, Scenario, canary_of, hook
+from canary.sandbox.scenario import DURATION, NAME, PORT, SUCCESS_RATE, Scenario, canary_of, hook
+from tests.tools.played import (
+    ABRUPT,
+    HALF_THEN_ALL,
+    bad_is_taken_back,
+    busy,
+    good_is_promoted,
+    none_is_lost_where_pods_end_at_once,
+)
 from tests.tools.two_versions import versions
 
-RATE = 100.0
-ABRUPT = {"TERM_SECONDS": "0"}
-TURN = 0.3
-"""Seconds from one change of another HTTPProxy to the next."""
 GATE = hook("confirm-promotion", "/gate/check")
 COUNTED = (
     'sum(http_requests_total{{kubernetes_namespace="{namespace}",kubernetes_pod_name=~"{pods}-[0-9a-z]+-[0-9a-z]+"}})'
@@ -57,58 +59,26 @@ async def test_a_good_and_a_bad_version(scenario: Scenario, contour: Gateway) ->
     """No request is lost but those that the bad version fails itself, and the built-in metrics are Envoy's."""
     service: Json = {"timeout": "15s", "retries": {"attempts": 1, "perTryTimeout": "5s", "retryOn": "connect-failure"}}
     await begin(scenario, canary(scenario, {"metrics": [SUCCESS_RATE, DURATION]}, **service), contour)
-    async with scenario.traffic(RATE) as traffic:
-        assert await scenario.roll_out("1.0.1") == "Succeeded"
-        checks = {check["name"]: check for check in scenario.status["checks"]}
-    assert (scenario.serving, scenario.weights) == ("sample/web:1.0.1", STEPS)
-    assert [str(each) for each in traffic.lost] == []
-    assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
-    assert {check["verdict"] for check in checks.values()} == {"Pass"}
+    checks = await good_is_promoted(scenario)
     assert all("envoy_cluster_upstream_rq" in check["query"] for check in checks.values())
-
-    async with scenario.traffic(RATE) as traffic:
-        assert await scenario.roll_out("1.0.2", environment={"FAULT_ERROR_RATE": "1"}) == "Failed"
-    assert (scenario.serving, scenario.weights) == ("sample/web:1.0.1", (*STEPS, 25, 0))
-    assert {answer.version for answer in traffic.lost} == {"1.0.2"}, "no request but the canary's own is lost"
-    checks = {check["name"]: check for check in scenario.status["checks"]}
-    assert checks["request-success-rate"]["verdict"] == "Fail"
-    assert checks["request-success-rate"]["value"] < 99
-    assert scenario.unserved == []
+    await bad_is_taken_back(scenario)
 
 
 async def test_no_request_is_lost_while_contour_is_busy_and_pods_end_at_once(
     scenario: Scenario, contour: Gateway
 ) -> None:
     """Pods go when Envoy has followed, also while another HTTPProxy changes all the time."""
-    analysis = {"interval": "5s", "stepWeights": [50, 100], "webhooks": [hook("rollback", "/rollback/check")]}
-    made = canary(scenario, analysis)
+    made = canary(scenario, HALF_THEN_ALL)
     del made["spec"]["analysis"]["stepWeight"], made["spec"]["analysis"]["maxWeight"]
     await scenario.rig.apply(root(scenario))
-    async with busy(scenario):
+    async with changing(scenario):
         await scenario.initialise(made, application(NAME, scenario.rig.namespace, "1.0.0", environment=ABRUPT))
         await eventually(lambda: versions(contour, scenario.host, 5), lambda found: found == {"1.0.0": 5}, within=10)
-        async with scenario.traffic(RATE) as traffic:
-            assert await scenario.roll_out("1.0.1", environment=ABRUPT) == "Succeeded"
-            await scenario.gone_to_the_last()
-            await asyncio.sleep(1)  # a request to a pod that is gone would come now
-        assert scenario.weights == (0, 50, 100, 0)
-        assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
-        assert [str(each) for each in traffic.answers if each.status != 200] == [], "in the promotion"
-
-        async with scenario.traffic(RATE) as traffic:
-            await scenario.deploy("1.0.2", environment=ABRUPT)
-            await scenario.weight(50)
-            await asyncio.sleep(3)  # half of the requests are the canary's for a while
-            await scenario.gate("rollback/open")
-            assert await scenario.ended() == "Failed"
-            await scenario.gone_to_the_last()
-            await asyncio.sleep(1)  # as above
-        await scenario.gate("rollback/close")
-        assert [str(each) for each in traffic.answers if each.status != 200] == [], "in the rollback"
+        await none_is_lost_where_pods_end_at_once(scenario)
 
 
 @asynccontextmanager
-async def busy(scenario: Scenario) -> AsyncIterator[None]:
+async def changing(scenario: Scenario) -> AsyncIterator[None]:
     """Another HTTPProxy, which changes all the time."""
     proxy = root(scenario)
     proxy["metadata"]["name"] = "busy"
@@ -118,18 +88,12 @@ async def busy(scenario: Scenario) -> AsyncIterator[None]:
     }
     await scenario.rig.apply(proxy)
 
-    async def turn() -> None:
-        for seconds in cycle(range(1, 100)):
-            await asyncio.sleep(TURN)
-            proxy["spec"]["routes"][0]["timeoutPolicy"] = {"response": f"{seconds}s"}
-            await scenario.rig.client.merge_patch(HTTP_PROXY, scenario.rig.namespace, "busy", {"spec": proxy["spec"]})
+    async def turn(number: int) -> None:
+        proxy["spec"]["routes"][0]["timeoutPolicy"] = {"response": f"{number % 99 + 1}s"}
+        await scenario.rig.client.merge_patch(HTTP_PROXY, scenario.rig.namespace, "busy", {"spec": proxy["spec"]})
 
-    task = asyncio.create_task(turn(), name="busy")
-    try:
+    async with busy(turn):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def test_of_ten_percent_ten_percent_arrive(scenario: Scenario, contour: Gateway) -> None:

@@ -26,7 +26,7 @@ from metrics.connections import QUESTIONS
 from metrics.counts import count
 from outbound.connections import Connections
 from tests.e2e.test_istio import PUBLIC
-from tests.e2e.test_nginx import users_ingress
+from tests.tools.ingresses import users_ingress
 
 RATE = 100.0
 LEFT_BEHIND = "left-behind"

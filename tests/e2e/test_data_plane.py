@@ -6,21 +6,17 @@ The pods end at once when they are told to, as those of an application without a
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import cycle
 
 import pytest
 
 from canary.kube.types import CANARY, ENDPOINT_SLICE, HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, Resource
 from canary.sandbox.harness import Rig, application, backends_of
-from canary.sandbox.scenario import NAME, PORT, Scenario, canary_of, hook
-from canary.sandbox.traffic import Traffic
+from canary.sandbox.scenario import NAME, PORT, Scenario, canary_of
+from tests.tools.played import ABRUPT, HALF_THEN_ALL, RATE, busy, none_is_lost_where_pods_end_at_once, unanswered
 
 GATEWAY = {"name": "traefik", "namespace": "gateway"}
-ABRUPT = {"TERM_SECONDS": "0"}
-RATE = 100.0
 BUSY = "busy"
-TURN = 0.3
-"""Seconds from one change of what the gateway has nothing to do for us with to the next."""
+ADDRESSES = ("10.244.250.2", "10.244.250.1")
 
 PROVIDERS = pytest.mark.parametrize(
     ("provider", "route"), [("traefik", TRAEFIK_SERVICE), ("gatewayapi:v1", HTTP_ROUTE)], ids=["traefik", "gatewayapi"]
@@ -29,17 +25,16 @@ PROVIDERS = pytest.mark.parametrize(
 
 def canary(scenario: Scenario, provider: str) -> Json:
     """Half, then all: so that no request is led to pods of the primary while these are replaced."""
-    analysis = {"interval": "5s", "stepWeights": [50, 100], "webhooks": [hook("rollback", "/rollback/check")]}
     service: Json = {"port": PORT}
     if provider == "gatewayapi:v1":
         service |= {"hosts": [scenario.host], "gatewayRefs": [GATEWAY]}
-    made = canary_of(scenario.rig.namespace, analysis, provider=provider, service=service)
+    made = canary_of(scenario.rig.namespace, HALF_THEN_ALL, provider=provider, service=service)
     del made["spec"]["analysis"]["stepWeight"], made["spec"]["analysis"]["maxWeight"]
     return made
 
 
 @asynccontextmanager
-async def busy(rig: Rig, host: str) -> AsyncIterator[None]:
+async def another(rig: Rig, host: str) -> AsyncIterator[None]:
     """Another application, routed by both providers, whose pods come and go all the time."""
     metadata = {"name": BUSY, "namespace": rig.namespace}
     port = {"name": "http", "port": PORT}
@@ -49,7 +44,7 @@ async def busy(rig: Rig, host: str) -> AsyncIterator[None]:
         "metadata": {**metadata, "labels": {"kubernetes.io/service-name": BUSY}},
         "addressType": "IPv4",
         "ports": [port],
-        "endpoints": [{"addresses": ["10.244.250.1"], "conditions": {"ready": True}}],
+        "endpoints": [{"addresses": [ADDRESSES[1]], "conditions": {"ready": True}}],
     }
     http_route: Json = {
         "apiVersion": HTTP_ROUTE.api_version,
@@ -72,48 +67,20 @@ async def busy(rig: Rig, host: str) -> AsyncIterator[None]:
     for each in (service, slice_, http_route, ingress):
         await rig.apply(each)
 
-    async def turn() -> None:
-        for address in cycle(("10.244.250.2", "10.244.250.1")):
-            await asyncio.sleep(TURN)
-            patch = {"endpoints": [{"addresses": [address], "conditions": {"ready": True}}]}
-            await rig.client.merge_patch(ENDPOINT_SLICE, rig.namespace, BUSY, patch)
+    async def turn(number: int) -> None:
+        patch = {"endpoints": [{"addresses": [ADDRESSES[number % 2]], "conditions": {"ready": True}}]}
+        await rig.client.merge_patch(ENDPOINT_SLICE, rig.namespace, BUSY, patch)
 
-    task = asyncio.create_task(turn(), name="busy")
-    try:
+    async with busy(turn):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
-def lost(traffic: Traffic) -> list[str]:
-    """The requests that were not answered by the application, a page of the gateway's own included."""
-    return [str(answer) for answer in traffic.answers if answer.status != 200]
 
 
 @PROVIDERS
 async def test_no_request_is_lost_in_a_promotion_and_a_rollback(rig: Rig, provider: str, route: Resource) -> None:
-    async with Scenario.on(rig, route) as scenario, busy(rig, scenario.host):
+    async with Scenario.on(rig, route) as scenario, another(rig, scenario.host):
         app = application(NAME, rig.namespace, "1.0.0", environment=ABRUPT)
         await scenario.initialise(canary(scenario, provider), app)
-        async with scenario.traffic(RATE) as traffic:
-            assert await scenario.roll_out("1.0.1", environment=ABRUPT) == "Succeeded"
-            await scenario.gone_to_the_last()
-            await asyncio.sleep(1)
-        assert scenario.weights == (0, 50, 100, 0)
-        assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
-        assert lost(traffic) == [], "in the promotion"
-
-        async with scenario.traffic(RATE) as traffic:
-            await scenario.deploy("1.0.2", environment=ABRUPT)
-            await scenario.weight(50)
-            await asyncio.sleep(3)
-            await scenario.gate("rollback/open")
-            assert await scenario.ended() == "Failed"
-            await scenario.gone_to_the_last()
-            await asyncio.sleep(1)
-        await scenario.gate("rollback/close")
-        assert lost(traffic) == [], "in the rollback"
+        await none_is_lost_where_pods_end_at_once(scenario)
 
 
 def edited(scenario: Scenario, made: Json, edit: str) -> Json:
@@ -132,7 +99,7 @@ async def test_no_request_is_lost_when_the_spec_names_another_route_in_mid_rollo
     Its pods serve on for a while, as they are replaced under traffic.
     """
     patient = {"TERM_SECONDS": "6"}
-    async with Scenario.on(rig) as scenario, busy(rig, scenario.host):
+    async with Scenario.on(rig) as scenario, another(rig, scenario.host):
         made = canary(scenario, "traefik")
         await scenario.initialise(made, application(NAME, rig.namespace, "1.0.0", environment=patient))
         async with scenario.traffic(RATE) as traffic:
@@ -149,6 +116,6 @@ async def test_no_request_is_lost_when_the_spec_names_another_route_in_mid_rollo
             await scenario.gone()
             await scenario.gone_to_the_last()
             await asyncio.sleep(1)
-        assert lost(traffic) == []
+        assert unanswered(traffic) == []
         assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
         assert backends_of(scenario.route.last) == {"app": 100}

@@ -3,10 +3,8 @@
 Its class lists no features, so that nothing is refused here: what a spec can ask for is tried instead.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import cycle
 from math import sqrt
 
 import httpx
@@ -17,17 +15,23 @@ from canary.kube.types import GATEWAY_CLASS, HTTP_ROUTE, Json
 from canary.sandbox.conditions import eventually
 from canary.sandbox.gateway import Gateway
 from canary.sandbox.harness import Rig, application
-from canary.sandbox.scenario import DURATION, NAME, PORT, STEPS, SUCCESS_RATE, Scenario, canary_of, hook
+from canary.sandbox.scenario import DURATION, NAME, PORT, SUCCESS_RATE, Scenario, canary_of, hook
 from tests.e2e.test_istio import asked, requests_at, settled, weighed
 from tests.tools.chosen import AHEAD, met_at_any_weight
+from tests.tools.played import (
+    ABRUPT,
+    HALF_THEN_ALL,
+    RATE,
+    bad_is_taken_back,
+    busy,
+    good_is_promoted,
+    none_is_lost_where_pods_end_at_once,
+    the_chosen_meet_it_first,
+)
 from tests.tools.two_versions import versions
 
 pytestmark = pytest.mark.gateways
 
-RATE = 100.0
-ABRUPT = {"TERM_SECONDS": "0"}
-TURN = 0.3
-"""Seconds from one change of another HTTPRoute to the next."""
 DEVIATIONS = 5
 """How far a count may be from what was asked for: farther less than once in a million samples."""
 GATE = hook("confirm-promotion", "/gate/check")
@@ -59,24 +63,8 @@ async def begin(scenario: Scenario, made: Json, gateway: Gateway) -> None:
 async def test_a_good_and_a_bad_version(scenario: Scenario, envoy_gateway: Gateway) -> None:
     """No request is lost but those that the bad version fails itself; the built-in metrics are the application's."""
     await begin(scenario, canary(scenario, envoy_gateway, {"metrics": [SUCCESS_RATE, DURATION]}), envoy_gateway)
-    async with scenario.traffic(RATE) as traffic:
-        assert await scenario.roll_out("1.0.1") == "Succeeded"
-        checks = {check["name"]: check for check in scenario.status["checks"]}
-    assert (scenario.serving, scenario.weights) == ("sample/web:1.0.1", STEPS)
-    assert [str(each) for each in traffic.lost] == []
-    assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
-    assert {check["verdict"] for check in checks.values()} == {"Pass"}
-    assert checks["request-success-rate"]["value"] == 100
-    assert 0 < checks["request-duration"]["value"] < 500
-
-    async with scenario.traffic(RATE) as traffic:
-        assert await scenario.roll_out("1.0.2", environment={"FAULT_ERROR_RATE": "1"}) == "Failed"
-    assert (scenario.serving, scenario.weights) == ("sample/web:1.0.1", (*STEPS, 25, 0))
-    assert {answer.version for answer in traffic.lost} == {"1.0.2"}, "no request but the canary's own is lost"
-    checks = {check["name"]: check for check in scenario.status["checks"]}
-    assert checks["request-success-rate"]["verdict"] == "Fail"
-    assert checks["request-success-rate"]["value"] < 99
-    assert scenario.unserved == []
+    await good_is_promoted(scenario)
+    await bad_is_taken_back(scenario)
 
 
 async def test_its_own_metrics_do_not_tell_the_versions_apart(scenario: Scenario, envoy_gateway: Gateway) -> None:
@@ -125,34 +113,16 @@ async def test_no_request_is_lost_while_it_is_busy_and_pods_end_at_once(
     scenario: Scenario, envoy_gateway: Gateway
 ) -> None:
     """Pods go when Envoy has followed, also while another HTTPRoute changes all the time."""
-    analysis = {"interval": "5s", "stepWeights": [50, 100], "webhooks": [hook("rollback", "/rollback/check")]}
-    made = canary(scenario, envoy_gateway, analysis)
+    made = canary(scenario, envoy_gateway, HALF_THEN_ALL)
     del made["spec"]["analysis"]["stepWeight"], made["spec"]["analysis"]["maxWeight"]
-    async with busy(scenario, envoy_gateway):
+    async with changing(scenario, envoy_gateway):
         await scenario.initialise(made, application(NAME, scenario.rig.namespace, "1.0.0", environment=ABRUPT))
         await eventually(lambda: versions(envoy_gateway, scenario.host, 5), lambda found: found == {"1.0.0": 5})
-        async with scenario.traffic(RATE) as traffic:
-            assert await scenario.roll_out("1.0.1", environment=ABRUPT) == "Succeeded"
-            await scenario.gone_to_the_last()
-            await asyncio.sleep(1)  # a request to a pod that is gone would come now
-        assert scenario.weights == (0, 50, 100, 0)
-        assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
-        assert [str(each) for each in traffic.answers if each.status != 200] == [], "in the promotion"
-
-        async with scenario.traffic(RATE) as traffic:
-            await scenario.deploy("1.0.2", environment=ABRUPT)
-            await scenario.weight(50)
-            await asyncio.sleep(3)  # half of the requests are the canary's for a while
-            await scenario.gate("rollback/open")
-            assert await scenario.ended() == "Failed"
-            await scenario.gone_to_the_last()
-            await asyncio.sleep(1)  # as above
-        await scenario.gate("rollback/close")
-        assert [str(each) for each in traffic.answers if each.status != 200] == [], "in the rollback"
+        await none_is_lost_where_pods_end_at_once(scenario)
 
 
 @asynccontextmanager
-async def busy(scenario: Scenario, gateway: Gateway) -> AsyncIterator[None]:
+async def changing(scenario: Scenario, gateway: Gateway) -> AsyncIterator[None]:
     """Another HTTPRoute, which changes all the time."""
     rule: Json = {"backendRefs": [{"name": NAME, "port": PORT}]}
     spec = {"parentRefs": [gateway.parent], "hostnames": [f"busy.{scenario.host}"], "rules": [rule]}
@@ -161,18 +131,12 @@ async def busy(scenario: Scenario, gateway: Gateway) -> AsyncIterator[None]:
         {"apiVersion": HTTP_ROUTE.api_version, "kind": HTTP_ROUTE.kind, "metadata": about, "spec": spec}
     )
 
-    async def turn() -> None:
-        for seconds in cycle(range(1, 100)):
-            await asyncio.sleep(TURN)
-            rule["timeouts"] = {"request": f"{seconds}s"}
-            await scenario.rig.client.merge_patch(HTTP_ROUTE, scenario.rig.namespace, "busy", {"spec": spec})
+    async def turn(number: int) -> None:
+        rule["timeouts"] = {"request": f"{number % 99 + 1}s"}
+        await scenario.rig.client.merge_patch(HTTP_ROUTE, scenario.rig.namespace, "busy", {"spec": spec})
 
-    task = asyncio.create_task(turn(), name="busy")
-    try:
+    async with busy(turn):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def test_the_chosen_meet_a_version_before_everybody_does(scenario: Scenario, envoy_gateway: Gateway) -> None:
@@ -181,16 +145,8 @@ async def test_the_chosen_meet_a_version_before_everybody_does(scenario: Scenari
         {"headers": {"cookie": {"regex": "^(.*?;)?(beta=on)(;.*)?$"}}},
     ]
     await begin(scenario, canary(scenario, envoy_gateway, {"iterations": 2, "match": match}), envoy_gateway)
-    everybody, testers = scenario.traffic(), scenario.traffic(20, headers={"X-Tester": "yes"})
-    beta = scenario.traffic(20, headers={"Cookie": "a=b;beta=on"})
-    async with everybody, testers, beta:
-        await scenario.deploy("1.0.1")
-        await scenario.phase("Progressing")
-        await scenario.phase("Promoting")
-        assert set(everybody.versions()) == {"1.0.0"}
-        assert set(testers.versions()) == set(beta.versions()) == {"1.0.0", "1.0.1"}
-        assert await scenario.ended() == "Succeeded"
-    assert [str(each) for traffic in (everybody, testers, beta) for each in traffic.lost] == []
+    testers = scenario.traffic(20, headers={"X-Tester": "yes"})
+    await the_chosen_meet_it_first(scenario, [testers, scenario.traffic(20, headers={"Cookie": "a=b;beta=on"})])
 
 
 async def test_some_meet_a_version_at_any_weight(scenario: Scenario, envoy_gateway: Gateway) -> None:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from math import sqrt
 
 import httpx
 import pytest
@@ -19,44 +18,33 @@ from canary.sandbox.conditions import eventually
 from canary.sandbox.gateway import Gateway
 from canary.sandbox.gateways.ingress_nginx import CLASS
 from canary.sandbox.harness import Rig, application, weight_of
-from canary.sandbox.scenario import DURATION, NAME, SUCCESS_RATE, Scenario, canary_of, hook
+from canary.sandbox.scenario import DURATION, NAME, SUCCESS_RATE, Scenario, hook
 from canary.sandbox.traffic import Traffic
-from tests.e2e.test_nginx import SIGMAS, share_at, users_ingress
+from tests.tools import ingresses
+from tests.tools.ingresses import (
+    SIGMAS,
+    everything_is_given_back,
+    nobody_is_chosen,
+    one_is_good_and_one_is_bad,
+    users_ingress,
+)
+from tests.tools.played import ABRUPT, RATE, none_is_lost_where_pods_end_at_once, the_chosen_meet_it_first
 from tests.tools.two_versions import CANARY as CANARYS
 from tests.tools.two_versions import PORT as SERVICE_PORT
 from tests.tools.two_versions import PRIMARY, versions
 
 pytestmark = pytest.mark.gateways
 
-RATE = 100.0
-ABRUPT = {"TERM_SECONDS": "0"}
-FOUND = ("spec", "status")
 SLOWEST = FOLLOWS.total_seconds()
 FIRST, SECOND = "pair", "pair-canary"
 """Called like the users' Ingress and the canary's: of one second, the later in the alphabet comes first."""
 GATE = hook("confirm-promotion", "/gate/check")
 
 
-def ingress_of(scenario: Scenario) -> Json:
-    """The users' own."""
-    made = users_ingress(scenario)
-    made["spec"]["ingressClassName"] = CLASS
-    return made
-
-
 @asynccontextmanager
 async def behind(rig: Rig, gateway: Gateway, analysis: Json, app: Json | None = None) -> AsyncIterator[Scenario]:
-    """An application that the users' own Ingress leads to, and a Canary with that analysis which has taken it over."""
-    async with (
-        Scenario.on(rig, INGRESS, gateway.url) as scenario,
-        rig.recording(INGRESS, f"{NAME}-canary") as beside,
-    ):
-        scenario.route = beside
-        await rig.apply(ingress_of(scenario))
-        reference = {"apiVersion": INGRESS.api_version, "kind": INGRESS.kind, "name": NAME}
-        made = canary_of(rig.namespace, {"stepWeight": 0, "maxWeight": 0, **analysis}, ingressRef=reference)
-        made["spec"]["provider"] = "nginx"
-        await scenario.initialise(made, app)
+    """As behind any; it is forgotten afterwards."""
+    async with ingresses.behind(rig, gateway, CLASS, analysis, app) as scenario:
         await eventually(lambda: versions(gateway, scenario.host, 5), lambda found: found == {"1.0.0": 5}, within=20)
         try:
             yield scenario
@@ -72,42 +60,9 @@ async def test_a_good_and_a_bad_version(rig: Rig, ingress_nginx: Gateway) -> Non
     analysis = {"interval": "7s", "stepWeights": [10, 50], "metrics": [SUCCESS_RATE, DURATION]}
     async with behind(rig, ingress_nginx, analysis) as scenario:
         before = await rig.client.get(INGRESS, rig.namespace, NAME)
-        assert weight_of(scenario.route.last) == 0
-        async with scenario.traffic(RATE) as traffic:
-            await scenario.deploy("1.0.1")
-            seen = [await share_at(scenario, traffic, percent) for percent in (10, 50)]
-            assert await scenario.ended() == "Succeeded"
-            checks = {check["name"]: check for check in scenario.status["checks"]}
-        for (canary, count), share in zip(seen, (0.1, 0.5), strict=True):
-            assert abs(canary - share * count) <= SIGMAS * sqrt(count * share * (1 - share)), (canary, count)
-        assert [str(each) for each in traffic.lost] == []
-        assert (scenario.serving, scenario.weights) == ("sample/web:1.0.1", (0, 10, 50, 0))
-        assert {check["verdict"] for check in checks.values()} == {"Pass"}
-        assert checks["request-success-rate"]["value"] == 100
-        assert 0 < checks["request-duration"]["value"] < 500
+        await one_is_good_and_one_is_bad(scenario)
         assert await series("nginx_ingress_controller_requests", rig.namespace)
-
-        async with scenario.traffic(RATE) as traffic:
-            assert await scenario.roll_out("1.0.2", environment={"FAULT_ERROR_RATE": "1"}) == "Failed"
-        assert (scenario.serving, scenario.weights) == ("sample/web:1.0.1", (0, 10, 50, 0, 10, 0))
-        assert {answer.version for answer in traffic.lost} == {"1.0.2"}, "no request but the canary's own is lost"
-        checks = {check["name"]: check for check in scenario.status["checks"]}
-        assert checks["request-success-rate"]["verdict"] == "Fail"
-        assert checks["request-success-rate"]["value"] < 99
-        assert scenario.unserved == []
-
-        await scenario.deploy("1.0.1")
-        await scenario.phase("Succeeded", "Initialized")
-        await scenario.gone_to_the_last()
-        async with scenario.traffic(RATE) as traffic:
-            await rig.client.delete(CANARY, rig.namespace, NAME)
-            await scenario.gone()
-            await scenario.route.until(lambda each: not each, within=30, what="end of the canary's Ingress")
-            await scenario.gone_to_the_last()
-        assert [str(each) for each in traffic.lost] == []
-        after = await rig.client.get(INGRESS, rig.namespace, NAME)
-        assert [after.get(part) for part in FOUND] == [before.get(part) for part in FOUND]
-        assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"], "nobody has written it"
+        await everything_is_given_back(scenario, before)
 
 
 async def forgotten(gateway: Gateway, host: str) -> None:
@@ -140,45 +95,16 @@ async def test_no_request_is_lost_where_pods_end_at_once(rig: Rig, ingress_nginx
     analysis = {"interval": "6s", "stepWeights": [50, 100], "webhooks": [hook("rollback", "/rollback/check")]}
     app = application(NAME, rig.namespace, "1.0.0", environment=ABRUPT)
     async with behind(rig, ingress_nginx, analysis, app) as scenario:
-        async with scenario.traffic(RATE) as traffic:
-            assert await scenario.roll_out("1.0.1", environment=ABRUPT) == "Succeeded"
-            await scenario.gone_to_the_last()
-            await asyncio.sleep(1)  # a request to a pod that is gone would come now
-        assert scenario.weights == (0, 50, 100, 0)
-        assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
-        assert [str(each) for each in traffic.answers if each.status != 200] == [], "in the promotion"
-
-        async with scenario.traffic(RATE) as traffic:
-            await scenario.deploy("1.0.2", environment=ABRUPT)
-            await scenario.weight(50)
-            await asyncio.sleep(3)  # half of the requests are the canary's for a while
-            await scenario.gate("rollback/open")
-            assert await scenario.ended() == "Failed"
-            await scenario.gone_to_the_last()
-            await asyncio.sleep(1)  # as above
-        await scenario.gate("rollback/close")
-        assert [str(each) for each in traffic.answers if each.status != 200] == [], "in the rollback"
+        await none_is_lost_where_pods_end_at_once(scenario)
 
 
 async def test_the_chosen_meet_a_version_before_everybody_does(rig: Rig, ingress_nginx: Gateway) -> None:
     match = [{"headers": {"x-tester": {"exact": "yes"}}}, {"headers": {"cookie": {"exact": "beta"}}}]
     analysis = {"iterations": 3, "interval": "3s", "match": match, "metrics": [SUCCESS_RATE]}
     async with behind(rig, ingress_nginx, analysis) as scenario:
-        everybody, outsiders = scenario.traffic(), scenario.traffic(20, headers={"x-tester": "no"})
-        testers, beta = (
-            scenario.traffic(20, headers=each) for each in ({"x-tester": "yes"}, {"cookie": "beta=always"})
-        )
-        async with everybody, outsiders, testers, beta:
-            await scenario.deploy("1.0.1")
-            await scenario.phase("Progressing")
-            await scenario.phase("Promoting")
-            assert set(everybody.versions()) == set(outsiders.versions()) == {"1.0.0"}
-            assert set(testers.versions()) == set(beta.versions()) == {"1.0.0", "1.0.1"}
-            assert await scenario.ended() == "Succeeded"
-        assert [str(each) for traffic in (everybody, outsiders, testers, beta) for each in traffic.lost] == []
-        assert scenario.serving == "sample/web:1.0.1"
-        said = scenario.route.last["metadata"]["annotations"]
-        assert not [key for key in said if "canary-by" in key], "nobody is chosen at rest"
+        chosen = [scenario.traffic(20, headers=each) for each in ({"x-tester": "yes"}, {"cookie": "beta=always"})]
+        await the_chosen_meet_it_first(scenario, chosen, [scenario.traffic(20, headers={"x-tester": "no"})])
+        assert nobody_is_chosen(scenario)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +159,7 @@ async def test_whoever_is_kept_on_a_version_stays_on_the_canary_until_it_is_over
 ) -> None:
     """By the users' own cookie."""
     async with behind(rig, ingress_nginx, {"interval": "8s", "stepWeights": [50]}) as scenario:
-        kept = ingress_of(scenario)
+        kept = users_ingress(scenario, CLASS)
         kept["metadata"]["annotations"] = {"nginx.ingress.kubernetes.io/affinity": "cookie"}
         await rig.apply(kept)
         await scenario.deploy("1.0.1")

@@ -16,6 +16,7 @@ from canary.sandbox.scenario import DURATION, NAME, PORT, STEPS, SUCCESS_RATE, S
 from canary.sandbox.traffic import Traffic
 from tests.tools import mesh
 from tests.tools.chosen import AHEAD, met_at_any_weight
+from tests.tools.played import bad_is_taken_back, good_is_promoted, the_chosen_meet_it_first
 
 TESTER, BETA = {"X-Tester": "yes"}, "?beta=on"
 MATCH = [{"headers": {"x-tester": {"exact": "yes"}}}, {"queryParams": {"beta": {"exact": "on"}}}]
@@ -44,24 +45,8 @@ async def test_a_good_and_a_bad_version_at_the_gateway(rig: Rig, istio: Gateway)
     """Of a workload outside of the mesh the gateway tells how its requests went."""
     async with Scenario.on(rig, VIRTUAL_SERVICE, istio.url) as scenario:
         await scenario.initialise(canary(scenario, metrics=[SUCCESS_RATE, DURATION]))
-        async with scenario.traffic(100) as traffic:
-            assert await scenario.roll_out("1.0.1") == "Succeeded"
-            checks = {check["name"]: check for check in scenario.status["checks"]}
-        assert (scenario.serving, scenario.weights) == ("sample/web:1.0.1", STEPS)
-        assert [str(each) for each in traffic.lost] == []
-        assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
-        assert {check["verdict"] for check in checks.values()} == {"Pass"}
-        assert checks["request-success-rate"]["value"] == 100
-        assert 0 < checks["request-duration"]["value"] < 500
-
-        async with scenario.traffic(100) as traffic:
-            assert await scenario.roll_out("1.0.2", environment={"FAULT_ERROR_RATE": "1"}) == "Failed"
-        assert (scenario.serving, scenario.weights) == ("sample/web:1.0.1", (*STEPS, 25, 0))
-        assert {answer.version for answer in traffic.lost} == {"1.0.2"}, "no request but the canary's own is lost"
-        checks = {check["name"]: check for check in scenario.status["checks"]}
-        assert checks["request-success-rate"]["verdict"] == "Fail"
-        assert checks["request-success-rate"]["value"] < 99
-        assert scenario.unserved == []
+        await good_is_promoted(scenario)
+        await bad_is_taken_back(scenario)
 
 
 async def test_a_member_of_the_mesh_is_rolled_out_for_those_within_and_without(rig: Rig, istio: Gateway) -> None:
@@ -132,16 +117,8 @@ async def test_the_chosen_meet_a_version_before_everybody_does(rig: Rig, istio: 
         made = canary(scenario, stepWeight=0, iterations=2, match=MATCH, metrics=[SUCCESS_RATE])
         made["spec"]["service"] = {"port": PORT, "delegation": True}
         await scenario.initialise(made)
-        everybody, testers, beta = scenario.traffic(), scenario.traffic(20, headers=TESTER), scenario.traffic(20, BETA)
-        async with everybody, testers, beta:
-            await scenario.deploy("1.0.1")
-            await scenario.phase("Progressing")
-            await scenario.phase("Promoting")
-            assert set(everybody.versions()) == {"1.0.0"}
-            assert set(testers.versions()) == set(beta.versions()) == {"1.0.0", "1.0.1"}
-            assert await scenario.ended() == "Succeeded"
-        assert scenario.serving == "sample/web:1.0.1"
-        assert [str(each) for traffic in (everybody, testers, beta) for each in traffic.lost] == []
+        chosen = [scenario.traffic(20, headers=TESTER), scenario.traffic(20, BETA)]
+        await the_chosen_meet_it_first(scenario, chosen)
 
 
 async def test_some_meet_a_version_at_any_weight(rig: Rig, istio: Gateway) -> None:

@@ -1,18 +1,15 @@
 """A controller that is killed at any phase and started again: the rollout ends as it would have."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
-import pytest_asyncio
 
 from canary.kube.types import CANARY, Json
-from canary.sandbox.cluster import Cluster
 from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import NAME, STEPS, Scenario, canary_of, hook, service
-
-CONTROLLER = "killed controller"
+from tests.tools.killable import kill_and_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +71,6 @@ KILLS = {
     "rolling back": Kill(at_rollback, rolled_back=True),
     "Failed": Kill(at_failed, rolled_back=True),
 }
-
-
-@pytest_asyncio.fixture
-async def killable(site: Rig, cluster: Cluster) -> AsyncIterator[Rig]:
-    """A controller for this namespace alone; with no Lease to wait for, it acts again as soon as it is back."""
-    own = ("--mesh-provider=traefik", "--enable-leader-election=false", f"--namespace={site.namespace}")
-    await site.start_controller(*own, name=CONTROLLER)
-    yield site
-    await cluster.parts[CONTROLLER].stop()
-
-
-async def kill_and_start(rig: Rig) -> None:
-    part = rig.cluster.parts[CONTROLLER]
-    part.kill()
-    await part.start()
 
 
 @pytest.mark.parametrize("name", KILLS)

@@ -1,10 +1,9 @@
 """A controller that is killed three times in one rollout, behind each gateway: no request is lost."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-import pytest_asyncio
 
 from canary.kube.types import HTTP_PROXY, HTTP_ROUTE, INGRESS, VIRTUAL_SERVICE, Json, Resource
 from canary.sandbox.gateway import Gateway
@@ -15,10 +14,10 @@ from canary.sandbox.gateways.istio import GATEWAY, ISTIO, NAMESPACE
 from canary.sandbox.gateways.nginx import NGINX
 from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import NAME, PORT, Scenario, canary_of
+from tests.tools.killable import kill_and_start
 
 pytestmark = pytest.mark.gateways
 
-CONTROLLER = "killed controller"
 RATE = 100.0
 
 
@@ -88,21 +87,6 @@ BEHIND = {
     "traefik, nginx": annotated(NGINX, "nginx"),
     "ingress-nginx": annotated(INGRESS_NGINX, CLASS),
 }
-
-
-@pytest_asyncio.fixture
-async def killable(site: Rig) -> AsyncIterator[Rig]:
-    """A controller for this namespace alone; with no Lease to wait for, it acts again as soon as it is back."""
-    own = ("--enable-leader-election=false", f"--namespace={site.namespace}", "--traffic-settle-time=istio=3s")
-    await site.start_controller(*own, name=CONTROLLER)
-    yield site
-    await site.cluster.parts[CONTROLLER].stop()
-
-
-async def kill_and_start(rig: Rig) -> None:
-    part = rig.cluster.parts[CONTROLLER]
-    part.kill()
-    await part.start()
 
 
 @pytest.mark.parametrize("behind", BEHIND.values(), ids=BEHIND)

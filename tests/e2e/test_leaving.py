@@ -7,17 +7,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from canary.kube.errors import NotFound
 from canary.kube.types import CANARY, CONFIG_MAP, DEPLOYMENT, NAMESPACE, SERVICE, Json, Resource
-from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application, weight_of
 from canary.sandbox.scenario import NAME, READY_SECONDS, Scenario, canary_of
 from canary.sandbox.traffic import Traffic
+from tests.tools.killable import CONTROLLER
 
-CONTROLLER = "leaving controller"
 PRIMARY = f"{NAME}-primary"
 WAYS = pytest.mark.parametrize("revert", [False, True], ids=["plain", "revertOnDeletion"])
 SETTINGS = "settings"
@@ -200,17 +198,8 @@ async def test_deletion_in_the_foreground_goes_too(rig: Rig, revert: bool) -> No
         await scenario.gone()
 
 
-@pytest_asyncio.fixture
-async def removable(site: Rig, cluster: Cluster) -> AsyncIterator[Rig]:
-    """A controller for this namespace alone."""
-    own = ("--mesh-provider=traefik", "--enable-leader-election=false", f"--namespace={site.namespace}")
-    await site.start_controller(*own, name=CONTROLLER)
-    yield site
-    await cluster.parts[CONTROLLER].stop()
-
-
-async def test_a_canary_that_is_deleted_while_no_controller_runs_waits_for_one(removable: Rig) -> None:
-    rig = removable
+async def test_a_canary_that_is_deleted_while_no_controller_runs_waits_for_one(killable: Rig) -> None:
+    rig = killable
     async with Scenario.on(rig) as scenario:
         await scenario.initialise(canary_of(rig.namespace))
         controller = rig.cluster.parts[CONTROLLER]
@@ -223,9 +212,9 @@ async def test_a_canary_that_is_deleted_while_no_controller_runs_waits_for_one(r
             await scenario.gone()
 
 
-async def test_finalizers_that_are_taken_off_by_the_pages_command_leave_users_served(removable: Rig) -> None:
+async def test_finalizers_that_are_taken_off_by_the_pages_command_leave_users_served(killable: Rig) -> None:
     """And Canaries can be deleted without a controller from then on; their primaries go at once, as the page says."""
-    rig = removable
+    rig = killable
     page = (Path(__file__).parents[2] / "docs/install.md").read_text()
     command = page.partition("<!-- finalizers -->\n```sh\n")[2].partition("```")[0]
     assert command

@@ -65,7 +65,7 @@ async def test_prometheus_is_away_for_twenty_seconds(rig: Rig) -> None:
         assert scenario.weights == STEPS
         assert [str(each) for each in traffic.lost] == []
         assert scenario.unserved == []
-    told = await rig.events(NAME)
-    assert len([each for each in told if "request-success-rate is unavailable" in each]) == 1, (
-        "said once, not each look"
-    )
+    causes = [each for each in await rig.events(NAME) if "request-success-rate is unavailable" in each]
+    # A server that starts again answers with 503 for a while, where nothing answered before.
+    assert causes, "said"
+    assert len(causes) == len(set(causes)), "each cause once, not each look"

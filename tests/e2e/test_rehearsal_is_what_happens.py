@@ -5,6 +5,7 @@ alone decides how a rollout goes.
 """
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -317,8 +318,9 @@ def _has_begun(status: Json) -> bool:
 
 
 def _comparable(event: str) -> str:
-    """An event without what only the real parts can know: why pods are not ready, why there is no value."""
-    return event.partition(" updated replicas are available: ")[0].partition(", wanted ")[0]
+    """An event without what only the real parts can know: why pods are not ready, why there is no value, the query."""
+    told = event.partition(" updated replicas are available: ")[0].partition(", wanted ")[0]
+    return re.sub(r" \((over [^,)]*, )?(the worst of \d+ series, )?query .*\)$| \(over [^)]*\)$", "", told)
 
 
 T = TypeVar("T")

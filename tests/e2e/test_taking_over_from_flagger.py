@@ -153,7 +153,7 @@ async def test_at_rest_nothing_happens_until_there_is_something_to_roll_out(flag
             assert len(scenario.canary.moments) == states, "one look is enough"
             status = scenario.status
             assert status["lastAppliedSpec"] == status["lastPromotedSpec"]
-            assert [each["reason"] for each in status["conditions"]] == ["Succeeded"]
+            assert [each["reason"] for each in status["conditions"]] == ["Succeeded", "Succeeded"]
             assert before.phase == "Succeeded"
             assert (len(hearing.slack), len(hearing.events)) == said, "nothing happens, so nobody is told"
 

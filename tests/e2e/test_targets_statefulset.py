@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
-import pytest_asyncio
 
 from canary.api.partitions import NO_POD
 from canary.kube.types import CANARY, CONFIG_MAP, POD, STATEFUL_SET, Json
@@ -24,11 +23,11 @@ from canary.sandbox.scenario import (
     service,
 )
 from canary.sandbox.traffic import Traffic
+from tests.tools.killable import kill_and_start
 
 TARGET = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": NAME}
 PODS = (f"{NAME}-0", f"{NAME}-1", f"{NAME}-2")
 OLD, NEW = "1.0.0", "1.0.1"
-KILLED = "killed controller"
 SETTINGS = "settings"
 
 
@@ -275,21 +274,6 @@ async def test_a_canary_that_goes_leaves_nothing_in_the_target(rig: Rig) -> None
             lambda each: each["status"].get("updatedReplicas") == len(PODS), within=60, what="pods"
         )
         assert [str(each) for each in traffic.lost] == []
-
-
-@pytest_asyncio.fixture
-async def killable(site: Rig) -> AsyncIterator[Rig]:
-    """A controller for this namespace alone; with no Lease to wait for, it acts again as soon as it is back."""
-    own = ("--mesh-provider=traefik", "--enable-leader-election=false", f"--namespace={site.namespace}")
-    await site.start_controller(*own, name=KILLED)
-    yield site
-    await site.cluster.parts[KILLED].stop()
-
-
-async def kill_and_start(rig: Rig) -> None:
-    part = rig.cluster.parts[KILLED]
-    part.kill()
-    await part.start()
 
 
 async def test_a_controller_that_is_killed_goes_on_where_the_pods_are(killable: Rig) -> None:

@@ -18,14 +18,15 @@ Made from the providers by `python tests/tools/providers.py`, and held against t
 flag `--mesh-provider` names that of Canaries that name none. What a provider can't do is refused by the name of the field, with a
 remedy: [fields.md](fields.md) says of each field what becomes of it.
 
-| provider | makes | divides requests by | A/B | mirror | affinity | ports | pods go after | needs |
-|---|---|---|---|---|---|---|---|---|
+| provider | makes | divides requests by | A/B | mirror | affinity | baseline | ports | pods go after | needs |
+|---|---|---|---|---|---|---|---|---|---|
 """
 
 _TAIL = """
 *A/B*: chosen requests, by header or cookie (`analysis.match`; with the Gateway API and Istio also beside weights,
-`analysis.alwaysMatch`). *Mirror*: copies of requests (`analysis.mirror`). *Affinity*: users stay on their version
-(`analysis.sessionAffinity`). *Ports*: several, divided together (`service.ports`). *Pods go after*: how long the data plane is given to
+`analysis.alwaysMatch`; or a step [`header`](steps.md)). *Mirror*: copies of requests (`analysis.mirror`, or a step `mirror`). *Affinity*: users stay on their version
+(`analysis.sessionAffinity`). *Baseline*: fresh pods of the promoted version to [compare with](compare.md#a-fresh-baseline)
+(`compareTo: baseline`). *Ports*: several, divided together (`service.ports`). *Pods go after*: how long the data plane is given to
 follow its route before pods go; `--traffic-settle-time` sets another time.
 
 A route that is yours already can be named in its place, with its weights alone set: see [Routes that you own](own-routes.md).
@@ -62,7 +63,7 @@ def page() -> str:
 
 
 def _row(each: Provider, more: str) -> str:
-    marks = [each.match, each.mirror, each.session_affinity, "service.ports" in each.fields]
+    marks = [each.match, each.mirror, each.session_affinity, each.baseline, "service.ports" in each.fields]
     cells = [
         _names(each) + more,
         ", ".join(f"`{kind.kind}`" for kind in each.routes) or "-",
