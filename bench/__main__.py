@@ -2,7 +2,8 @@
 
 `rollouts`: settled Canaries at a 10 s interval, then a rollout of each, of five steps and two metrics, then some that
 fail. `start`: from the start of a process to leading. `breaks`: the break of one watch. `storm`: thousands of new
-Canaries at once. `speed`: from a decision to requests at the other version, behind each gateway, beside a plain patch.
+Canaries at once. `asks`: from a look to its verdict, without an API server. `speed`: from a decision to requests at the
+other version, behind each gateway, beside a plain patch.
 
 Pods are empty and become ready after half a second, but for `speed`, whose requests they answer; API server,
 controllers of Kubernetes, Prometheus and gateways are real.
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.asks import LABEL, asks
 from bench.breaks import breaks
 from bench.figures import Figures
 from bench.lane import Lane, lanes
@@ -26,7 +28,7 @@ from bench.start import start
 from bench.storm import storm
 from canary.controller.logs import configure
 
-CANARIES = {"rollouts": 100, "start": 100, "breaks": 500, "storm": 3000}
+CANARIES = {"rollouts": 100, "start": 100, "breaks": 500, "storm": 3000, "asks": 1000}
 
 
 def main() -> None:
@@ -35,9 +37,13 @@ def main() -> None:
         prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("part", nargs="?", choices=(*CANARIES, "speed"), default="rollouts")
-    parser.add_argument("--against", metavar="REV", help="another revision to measure beside this checkout; not speed")
-    parser.add_argument("--canaries", type=int, help="how many; 100, 500 (breaks) or 3000 (storm) unless given")
-    parser.add_argument("--idle", type=float, default=60, help="rollouts: seconds to watch settled Canaries for")
+    parser.add_argument(
+        "--against", metavar="REV", help="another revision to measure beside this checkout; not speed, asks"
+    )
+    parser.add_argument(
+        "--canaries", type=int, help="how many; 100, 500 (breaks), 3000 (storm) or 1000 (asks) unless given"
+    )
+    parser.add_argument("--idle", type=float, default=60, help="rollouts, asks: seconds to watch Canaries for")
     parser.add_argument("--within", type=float, default=900, help="storm: seconds until those not settled are given up")
     parser.add_argument("--repetitions", type=int, default=5, help="speed: rollouts behind each gateway, of 4 changes")
     parser.add_argument("--behind", default="", metavar="TEXT", help="speed: the gateways with this in their name")
@@ -49,8 +55,13 @@ def main() -> None:
         if given.json is not None:
             given.json.write_text(json.dumps([asdict(each) for each in times], indent=1) + "\n")
         return
-    with lanes(given.against) as both:
-        figures = _figures(both, given)
+    if given.part == "asks":
+        figures = Figures([LABEL])
+        figures.heading()
+        asyncio.run(asks(figures, given.canaries or CANARIES["asks"], given.idle))
+    else:
+        with lanes(given.against) as both:
+            figures = _figures(both, given)
     if given.json is not None:
         figures.write(given.json)
 

@@ -108,7 +108,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 async def _task(client: aiohttp.ClientSession, port: int, task: int) -> int:
     command = LOAD.format(seconds=SECONDS, port=port, task=task)
-    body = {**CANARY, "type": "rollout", "metadata": {"cmd": command}}
+    body = {**CANARY, "name": f"app-{task % 2}", "type": "rollout", "metadata": {"cmd": command}}
     async with client.post("/", json=body) as response:
         return response.status
 
