@@ -67,12 +67,18 @@ class Connection:
     renew: Callable[[], Awaitable[bool]]
     namespace: str = ""
     _base: str = field(init=False)
-    _options: dict[str, str] = field(init=False)
+    _entry: dict[str, str] = field(init=False, repr=False)
+    _options: dict[str, object] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._base = self.configuration.host.rstrip("/")
         name = self.configuration.tls_server_name
-        self._options = {"server_hostname": name} if name else {}
+        entry = self.configuration.proxy_headers
+        # What lets one into the proxy goes to the proxy; where no TLS is in between, with the request.
+        self._entry = dict(entry or {}) if self._base.startswith("http:") else {}
+        self._options = {"proxy_headers": entry} if entry else {}
+        if name:
+            self._options["server_hostname"] = name
 
     async def send(
         self, method: str, target: str, headers: dict[str, str], body: bytes | None
@@ -96,11 +102,11 @@ class Connection:
         return await self.session.request(
             method,
             URL(self._base + target, encoded=True),
-            headers=headers,
+            headers={**headers, **self._entry},
             data=body,
             timeout=_NO_TIMEOUT,
             allow_redirects=False,
-            **self._options,  # type: ignore[arg-type]  # only TLS options, each a string
+            **self._options,  # type: ignore[arg-type]  # options by name
         )
 
     async def _authorization(self) -> str | None:

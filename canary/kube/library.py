@@ -6,6 +6,7 @@ of them, so they are loaded here without their packages' ``__init__``. The proce
 imports kubernetes-asyncio elsewhere gets all of it.
 """
 
+import base64
 import importlib
 import importlib.util
 import logging
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from yarl import URL
 
 _ROOT = "kubernetes_asyncio"
 _CLIENT = f"{_ROOT}.client"
@@ -157,13 +159,31 @@ def open_session(configuration: Configuration) -> aiohttp.ClientSession:
     library_session = cast("aiohttp.ClientSession", _rest.RESTClientObject(configuration).pool_manager)
     connector = library_session.connector
     library_session.detach()
+    return session(connector, configuration)
+
+
+def session(connector: aiohttp.BaseConnector | None, configuration: Configuration) -> aiohttp.ClientSession:
+    """A session on a connector, through a proxy as configured or as the environment says. Close it.
+
+    What lets one into the proxy goes from its address, which errors tell, to the configuration's `proxy_headers`.
+    """
     # The library's session looks for proxies and a netrc file at each request, which doubles its cost: 0.2 ms
     # become 0.55. They don't change while we run, so they are looked up once.
+    proxy = configuration.proxy or _proxy_from_environment(configuration.host)
+    address = URL(proxy) if proxy else None
+    if address is not None and address.raw_user is not None:
+        login = basic(address.user or "", address.password or "")
+        configuration.proxy_headers = {**(configuration.proxy_headers or {}), "Proxy-Authorization": login}
     return aiohttp.ClientSession(
         connector=connector,
-        proxy=configuration.proxy or _proxy_from_environment(configuration.host),
+        proxy=address.with_user(None) if address is not None else None,
         skip_auto_headers=("Accept-Encoding", "Content-Type"),
     )
+
+
+def basic(user: str, password: str) -> str:
+    """The header that lets in somebody with a name and a password."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def _proxy_from_environment(host: str) -> str | None:

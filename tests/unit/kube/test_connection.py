@@ -1,6 +1,7 @@
 """Ways to an API server: kubeconfig, service account, credentials that change, and what importing it all costs."""
 
 import asyncio
+import base64
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import yaml
 from canary.kube import library
 from canary.kube.client import KubeClient
 from canary.kube.connection import open_connection
+from canary.kube.errors import Unreachable
 from canary.kube.library import ConfigError
 from canary.kube.types import CANARY
 
@@ -210,6 +212,35 @@ async def test_the_environments_proxy_is_used(
         monkeypatch.setenv(name, value)
 
     assert library._proxy_from_environment("http://api.test") == expected
+
+
+async def through_a_proxy(scheme: str, api: "ApiServer", tmp_path: Path) -> None:
+    """Ask a server through the test's own one, which is a proxy with a password."""
+    path = tmp_path / "kubeconfig"
+    cluster = {"server": f"{scheme}://eu.example.com", "proxy-url": api.url.replace("http://", "http://me:s3%2Fcret@")}
+    contexts = [{"name": "one", "context": {"cluster": "eu", "user": "me"}}]
+    clusters, users = [{"name": "eu", "cluster": cluster}], [{"name": "me", "user": {"token": "t1"}}]
+    document = {"current-context": "one", "contexts": contexts, "clusters": clusters, "users": users}
+    path.write_text(yaml.safe_dump(document))
+
+    async with KubeClient.connect(path) as client:
+        await ask(client)
+
+
+async def test_the_password_of_a_proxy_is_not_told(api: "ApiServer", tmp_path: Path) -> None:
+    with pytest.raises(Unreachable) as raised:
+        await through_a_proxy("https", api, tmp_path)
+
+    assert f"404, message='Not Found', url='{api.url}'" in str(raised.value)
+
+
+async def test_the_password_of_a_proxy_is_sent_to_it(api: "ApiServer", tmp_path: Path) -> None:
+    api.answer({"metadata": {"name": "a"}})
+    await through_a_proxy("http", api, tmp_path)
+
+    login = base64.b64encode(b"me:s3/cret").decode()
+    assert api.asked[0].headers["Proxy-Authorization"] == f"Basic {login}"
+    assert api.asked[0].headers["Host"] == "eu.example.com"
 
 
 def loaded_by(program: str) -> str:
