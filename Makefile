@@ -62,7 +62,7 @@ types: $(VENV)/.installed ## Check types
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed ## Run the pure tests
-	$(BIN)/python -m pytest tests/unit --numprocesses auto
+	$(BIN)/python -m pytest tests/unit --numprocesses auto --dist worksteal
 
 parts: $(VENV)/.installed ## Build the real control plane, Prometheus and tools, or find them in the user's cache
 	$(BIN)/python -m canary.sandbox.binaries

@@ -183,6 +183,13 @@ class Log:
             msg = f"not {' or '.join(phases)} within {within:g} s: {late}"
             raise AssertionError(msg) from None
 
+    async def until_told(self, names: Sequence[str], event: str, within: float) -> None:
+        """Wait until every one of these Canaries has told this; events come after the status that they tell of."""
+        async with asyncio.timeout(within):
+            while not all(any(each.startswith(event) for each in self.events[name]) for name in names):
+                self.news.clear()
+                await self.news.wait()
+
 
 @dataclass(slots=True)
 class Rollout:
@@ -364,6 +371,7 @@ async def test_order_and_duration_are_as_rehearsed(rig: Rig) -> None:
         await asyncio.gather(*(rig.apply(workload(name, rig.namespace, "current")) for name in names))
         await asyncio.gather(*(rig.apply(each.manifest) for each in rollouts))
         await log.until(names, {"Initialized"}, within=90)
+        await log.until_told(names, "Initialization done!", EVENTS_WITHIN)
         await asyncio.sleep(3)
         starting = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as group:

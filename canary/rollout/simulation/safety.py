@@ -91,10 +91,14 @@ class SafeWorld(World):
     def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
         """Look at the decision by itself."""
         super().before_store(canary, facts, decision)
-        if decide(canary, facts) != decision:
-            self.unsafe(f"{decision.reason}: the same facts lead to another decision")
+        self.decide_again(canary, facts, decision)
         if decision.status == canary.status and (decision.events or decision.alerts or decision.ending):
             self.unsafe(f"{decision.reason}: told and not stored, so that it would be told again")
+
+    def decide_again(self, canary: Canary, facts: Facts, decision: Decision) -> None:
+        """Hold the decision against what the same facts lead to once more."""
+        if decide(canary, facts) != decision:
+            self.unsafe(f"{decision.reason}: the same facts lead to another decision")
 
     def after_store(self, canary: Canary, decision: Decision) -> None:
         """Look at what the status says."""

@@ -1,5 +1,6 @@
 """Ctrl-C at any moment: a word, exit code 130, and nothing left running."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -50,14 +51,21 @@ class Interruption:
             signal.raise_signal(signal.SIGINT)
 
     def during(self, words: list[str]) -> int:
-        """The exit code of a command that is so interrupted; of one that can't be raised, as a process ends by it."""
+        """The exit code of a command that is so interrupted; of one that can't be raised, as a process ends by it.
+
+        A loop that asyncio was making just then belongs to nobody: it is collected here, as a process's end does, and
+        not in the middle of another test.
+        """
         lost: list[type[BaseException]] = []
         hook, sys.unraisablehook = sys.unraisablehook, lambda what: lost.append(what.exc_type)
+        gc.freeze()
         sys.setprofile(self)
         try:
             code = main(words)
         finally:
             sys.setprofile(None)
+            gc.collect()
+            gc.unfreeze()
             sys.unraisablehook = hook
         return INTERRUPTED if KeyboardInterrupt in lost else code
 
