@@ -29,6 +29,8 @@ SECONDS: Mapping[str, int] = {
     "cluster/test_admission": 95,
     "cluster/test_gates": 60,
     "cluster/test_votes": 77,
+    "cluster/test_fleet_members": 60,
+    "cluster/test_fleet_rights": 30,
     "cluster/test_helm_waits": 50,
     "cluster/test_deploy_chart": 45,
     "cluster/test_kube_client": 42,
