@@ -248,6 +248,27 @@ def _inside(draw: st.DrawFn, encoded: str, new: Any) -> str:
     return json.dumps(replaced(document, draw(st.sampled_from([*places(document)])), new))
 
 
+WRONG: tuple[Any, ...] = (None, True, 7, "", "x", [], [[]], {}, {"name": []}, [{"name": {}}])
+"""One of each shape."""
+
+
+@pytest.mark.parametrize("case", USABLE)
+def test_a_wrong_shape_in_any_place_of_an_object_is_no_crash(case: str) -> None:
+    objects = USABLE[case]
+    spoiled = [
+        [*objects[:index], replaced(obj, where, wrong), *objects[index + 1 :]]
+        for index, obj in enumerate(objects)
+        for where in places(obj)
+        if where not in ((), ("kind",), ("apiVersion",))
+        for wrong in WRONG
+    ]
+
+    found = [each.connection for objects in spoiled for each in members(objects).values()]
+
+    assert {*map(type, found)} <= {Access, Unusable}
+    assert all(all((way.problem.field, way.problem.message)) for way in found if isinstance(way, Unusable))
+
+
 @given(misshapen())
 def test_whatever_stands_there_a_member_is_usable_or_says_object_and_field(objects: list[Json]) -> None:
     for member in members(objects).values():
