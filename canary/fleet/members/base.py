@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from canary.api.problems import Problem
-from canary.fleet.members.parts import Part
+from canary.fleet.members.parts import Part, labels_of
 from canary.kube.access import Access, Verification
 from canary.kube.types import SECRET, Json, Resource
 
@@ -120,8 +120,11 @@ class Source:
 
     def has(self, obj: Json) -> bool:
         """Whether an object stands for a cluster of this source."""
-        of_kind = any(is_of(each, obj) for each in self.resources)
-        return of_kind and self.selector.items() <= Part.of_object(obj).labels.items()
+        return any(is_of(each, obj) for each in self.resources) and self.chooses(obj)
+
+    def chooses(self, obj: Json) -> bool:
+        """Whether an object of one of its kinds stands for a cluster."""
+        return not self.selector or self.selector.items() <= labels_of(obj).items()
 
 
 def itself(secret: Part) -> tuple[SecretRef, ...]:
@@ -131,5 +134,10 @@ def itself(secret: Part) -> tuple[SecretRef, ...]:
 
 def is_of(resource: Resource, obj: Json) -> bool:
     """Whether an object is of a kind, in whichever version it is served."""
+    return kind_of(obj) == (resource.group, resource.kind)
+
+
+def kind_of(obj: Json) -> tuple[str, str]:
+    """The group and the kind of an object, without the version that it is served in."""
     group, _, _ = str(obj.get("apiVersion", "")).rpartition("/")
-    return (group, obj.get("kind")) == (resource.group, resource.kind)
+    return group, str(obj.get("kind", ""))

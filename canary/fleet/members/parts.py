@@ -74,7 +74,7 @@ class Part:
         """
         if self.value is None:
             value = None
-        elif isinstance(self.value, Mapping):
+        elif isinstance(self.value, dict):
             value = self.value.get(name)
         else:
             raise self.refused("has no fields of its own", f"write {name} under it")
@@ -156,12 +156,12 @@ class Part:
         """The namespace of a whole object; empty where it has none."""
         return _of(self.value, "namespace")
 
-    @property
-    def labels(self) -> dict[str, str]:
-        """The labels of a whole object, those that are none left out."""
-        labels = _metadata(self.value).get("labels")
-        pairs = labels.items() if isinstance(labels, Mapping) else ()
-        return {key: value for key, value in pairs if isinstance(key, str) and isinstance(value, str)}
+
+def labels_of(obj: object) -> dict[str, str]:
+    """The labels of a whole object, those that are none left out."""
+    labels = _metadata(obj).get("labels")
+    pairs = labels.items() if isinstance(labels, dict) else ()
+    return {key: value for key, value in pairs if isinstance(key, str) and isinstance(value, str)}
 
 
 def said(text: object) -> str:
@@ -181,5 +181,5 @@ def _of(obj: object, name: str) -> str:
 
 
 def _metadata(obj: object) -> Mapping[str, object]:
-    metadata = obj.get("metadata") if isinstance(obj, Mapping) else None
-    return metadata if isinstance(metadata, Mapping) else {}
+    metadata = obj.get("metadata") if isinstance(obj, dict) else None
+    return metadata if isinstance(metadata, dict) else {}

@@ -14,10 +14,10 @@ from canary.fleet.members import (
     kubefed,
     rancher_fleet,
 )
-from canary.fleet.members.base import Member, SecretRef, Secrets, Source, Unusable
-from canary.fleet.members.parts import Part, Refused
+from canary.fleet.members.base import Member, SecretRef, Secrets, Source, Unusable, kind_of
+from canary.fleet.members.parts import Part, Refused, labels_of
 from canary.kube.access import Access
-from canary.kube.types import Json
+from canary.kube.types import SECRET, Json
 
 SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
     {
@@ -58,9 +58,16 @@ class Roster:
 
     def members(self, objects: Iterable[Json]) -> dict[str, Member]:
         """The clusters that objects stand for, by name; see the function of that name."""
-        there = list(objects)
-        secrets = Secrets(there)
-        found = ((name, source, obj) for name, source in self._sources.items() for obj in filter(source.has, there))
+        there: defaultdict[tuple[str, str], list[Json]] = defaultdict(list)
+        for obj in objects:
+            there[kind_of(obj)].append(obj)
+        secrets = Secrets(there[SECRET.group, SECRET.kind])
+        found = (
+            (name, source, obj)
+            for name, source in self._sources.items()
+            for kind in source.resources
+            for obj in filter(source.chooses, there[kind.group, kind.kind])
+        )
         # In place of those of the last time, so that nothing is kept of an object that is gone.
         self._made = dict(self._make(name, source, obj, secrets) for name, source, obj in found)
         return _by_name(each.member for each in self._made.values())
@@ -115,7 +122,7 @@ def _member(name: str, source: Source, part: Part, secrets: Secrets) -> Member:
         connection = source.access(part, secrets)
     except Refused as refused:
         connection = Unusable(refused.of, refused.problem)
-    return Member(called, MappingProxyType(part.labels), name, part.of, connection)
+    return Member(called, MappingProxyType(labels_of(part.value)), name, part.of, connection)
 
 
 def _one(same: list[Member]) -> Member:
