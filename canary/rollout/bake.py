@@ -244,6 +244,24 @@ def _looked(s: Situation) -> datetime | None:
     return s.status.last_check_time if s.status.phase is Phase.WAITING else s.now
 
 
+def can_put_back(s: Situation) -> bool:
+    """Whether the promoted version is looked at, or is held as it has failed there, so that people may put it back."""
+    held = s.status.phase is Phase.FAILED and s.status.reason == HELD
+    return s.status.is_baking and (s.status.phase is Phase.SUCCEEDED or held)
+
+
+def put_back(s: Situation, why: str) -> Decision:
+    """Somebody orders that the promoted version makes way for the last good one.
+
+    Args:
+        s: a Canary whose promoted version is looked at, and its facts.
+        why: who has ordered it, in words.
+    """
+    bake = s.status.bake
+    decision = _put_back(s, why, bake.failed_checks if bake is not None else 0)
+    return replace(decision, alerts=tuple(replace(each, severity=Severity.WARN) for each in decision.alerts))
+
+
 def _put_back(
     s: Situation,
     why: str,

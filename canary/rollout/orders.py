@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 
 from canary.api.status import Phase
 from canary.api.traffic import ALL_PRIMARY
+from canary.rollout import bake
 from canary.rollout.analysis import begin_anew
 from canary.rollout.capacity import ROLLING_BACK
 from canary.rollout.decision import Decision, DropFinalizer, Event
@@ -146,7 +147,9 @@ def _impossible(s: Situation, order: Order) -> str:
     phase, under_way = s.status.phase, s.status.last_applied_spec
     if order.verb not in ("abort", "promote", "restart"):
         return "it is none of promote, abort, restart and resume"
-    if phase is Phase.WAITING and order.verb == "abort":
+    if order.verb == "abort" and bake.can_put_back(s):
+        under_way = s.status.last_promoted_spec
+    elif phase is Phase.WAITING and order.verb == "abort":
         under_way = s.facts.target.revision if s.facts.target is not None else ""
     elif phase is Phase.PROMOTING:
         return "the version is being promoted already"
@@ -185,6 +188,8 @@ def _abort(s: Situation, order: Order) -> Decision | None:
     if s.facts.partitions is None and s.facts.primary is None and s.kept:
         return None  # it is made again first
     why = _signed("aborted", order)
+    if bake.can_put_back(s):
+        return _heeded(s, bake.put_back(s, why))
     if s.status.phase is Phase.WAITING:
         declined = decline(s, why, "Aborted")
         return _heeded(s, declined) if declined.status != s.status else declined

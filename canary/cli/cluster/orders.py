@@ -56,13 +56,25 @@ def _refused(view: View, why: str) -> CommandError:
 def _of_the_version(view: View, signed: Signed) -> Annotations:
     if view.phase == "Promoting" or view.phase == "Finalising":
         raise _refused(view, "the version is being promoted already")
+    if signed.verb == "abort" and _bakes(view):
+        return {ORDER_ANNOTATION: signed.text(str(view.status.get("lastPromotedSpec") or "")), **_unpaused(view)}
     waits = view.phase == "Waiting" and signed.verb == "abort"
     if view.phase not in UNDER_WAY and not waits:
         raise _refused(view, f"no version is rolled out; it is {view.phase or 'not seen by a controller yet'}")
     # Of one that waits for its approval the status has no name yet.
     revision = "" if waits else str(view.status.get("lastAppliedSpec") or "")
-    annotations: Annotations = {ORDER_ANNOTATION: signed.text(revision)}
-    return annotations | ({PAUSE_ANNOTATION: None} if PAUSE_ANNOTATION in view.annotations else {})
+    return {ORDER_ANNOTATION: signed.text(revision), **_unpaused(view)}
+
+
+def _unpaused(view: View) -> Annotations:
+    return {PAUSE_ANNOTATION: None} if PAUSE_ANNOTATION in view.annotations else {}
+
+
+def _bakes(view: View) -> bool:
+    """Whether its promoted version is looked at, or is held as it has failed there, so that it can be put back."""
+    held = view.phase == "Failed" and view.reason == "Held"
+    bake = view.status.get("bake")
+    return isinstance(bake, dict) and bool(bake.get("startTime")) and (view.phase == "Succeeded" or held)
 
 
 def _pause(view: View, signed: Signed) -> Annotations:

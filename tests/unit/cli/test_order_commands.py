@@ -48,6 +48,15 @@ def test_one_that_waits_for_its_approval_can_be_aborted(run: Run, server: Canari
     assert written(server) == {ORDER: "abort by=mia at=NOW"}
 
 
+@pytest.mark.parametrize("status", [{"phase": "Succeeded", "reason": "Baking"}, {"phase": "Failed", "reason": "Held"}])
+def test_a_promoted_version_that_bakes_can_be_aborted(run: Run, server: CanariesServer, status: dict[str, str]) -> None:
+    bake = {"startTime": "2026-01-01T00:00:00Z"}
+    server.put("shop", status={**status, "lastPromotedSpec": "new", "lastAppliedSpec": "new", "bake": bake})
+    assert run("promote", "shop")[0] == 1
+    assert run("abort", "shop")[0] == 0
+    assert written(server) == {ORDER: "abort revision=new by=mia at=NOW"}
+
+
 def test_pause_and_resume(run: Run, server: CanariesServer) -> None:
     server.put("shop", status=UNDER_WAY)
     assert run("pause", "shop", "--reason", "lunch")[0] == 0

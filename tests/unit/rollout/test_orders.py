@@ -20,6 +20,7 @@ from canary.rollout.simulation import (
     Reply,
     SafeWorld,
     Scenario,
+    Side,
     Timeline,
     Version,
 )
@@ -65,6 +66,31 @@ class TestAbort:
         versions = {"v2": Version(), "v3": Version()}
         line = play(canary(), V2, (200, order("abort by=mia")), (1000, Deploy("v3")), versions=versions)
         assert line.endings == (Ending.FAILED, Ending.PROMOTED)
+
+    def test_a_promoted_version_that_bakes_makes_way_for_the_last_good_one(self, canary: Make, play: Play) -> None:
+        line = play(canary(stepWeight=50, maxWeight=50, bake="10m"), V2, (300, order(f"abort {SIGNED}")))
+
+        assert (line.status.phase, line.status.reason) == (Phase.FAILED, "BakeFailed")
+        assert line.status.message == "aborted by mia at 2026-01-01T00:03:20Z"
+        assert line.status.last_promoted_spec == "v1"
+        assert line.endings == (Ending.PROMOTED, Ending.FAILED)
+        assert line.events[-1] == "app-primary.prod is back at the last good version"
+
+    def test_one_that_is_held_as_its_bake_failed_makes_way_too(self, canary: Make, play: Play) -> None:
+        bad = {"v2": Version(readings=(Reading(90.0, side=Side.PRIMARY, after=timedelta(seconds=180)),))}
+        baking = canary(stepWeight=50, maxWeight=50, bake="10m", onFailure="hold")
+        line = play(baking, V2, (1500, order(f"abort {SIGNED}")), versions=bad)
+
+        assert (line.status.last_promoted_spec, line.status.reason) == ("v1", "BakeFailed")
+
+    @pytest.mark.parametrize(("at", "text"), [(300, "abort revision=v3"), (2000, f"abort {SIGNED}")])
+    def test_not_so_another_version_or_once_the_bake_is_over(
+        self, canary: Make, play: Play, at: float, text: str
+    ) -> None:
+        line = play(canary(stepWeight=50, maxWeight=50, bake="10m"), V2, (at, order(text)))
+
+        assert line.status.last_promoted_spec == "v2"
+        assert any("Order to abort app.prod is not heeded" in each for each in events(line))
 
     def test_a_version_that_is_held_after_it_failed_goes(self, canary: Make, play: Play) -> None:
         line = play(canary(onFailure="hold"), V2, (1500, order(f"abort {SIGNED}")), versions=FAILING)
