@@ -35,6 +35,11 @@ def problems(canary: Canary, _provider: str) -> Iterator[Problem]:
     yield from _in(canary.spec, "spec", analyses)
 
 
+def of_model(value: Model, path: str) -> Iterator[Problem]:
+    """Numbers and durations of any model that are out of bounds, those of a part of a spec that is at a path."""
+    yield from _in(value, path)
+
+
 def _in(value: object, path: str, skipped: frozenset[str] = frozenset()) -> Iterator[Problem]:
     match value:
         case Model():

@@ -13,7 +13,8 @@ import yaml
 from canary.api import validations
 from canary.api.alertprovider import AlertProvider
 from canary.api.canary import Canary
-from canary.api.meta import GROUP, JsonObject, Resource
+from canary.api.fleet import CanaryFleet
+from canary.api.meta import API_VERSION, FLEET_API_VERSION, JsonObject, Resource
 from canary.api.metrictemplate import MetricTemplate
 from canary.api.schema import model_schema
 
@@ -51,6 +52,12 @@ class Definition:
     short_name: str
     columns: tuple[Column, ...]
     rules: Mapping[str, list[JsonObject]] = field(default_factory=dict)
+    api_version: str = API_VERSION
+
+    @property
+    def group(self) -> str:
+        """The group that the kind belongs to."""
+        return self.api_version.partition("/")[0]
 
     @property
     def file_name(self) -> str:
@@ -94,6 +101,24 @@ DEFINITIONS: Final = (
         columns=(Column("Type", ".spec.type"),),
         rules=validations.ALERT_PROVIDER,
     ),
+    Definition(
+        model=CanaryFleet,
+        plural="canaryfleets",
+        short_name="cfl",
+        columns=(
+            Column("Status", ".status.phase"),
+            Column("Release", ".status.release"),
+            Column("Passed", ".status.progress"),
+            Column("Wave", ".status.wave", type="integer"),
+            Column("Started", ".status.started", type="date"),
+            Column("Mode", ".spec.mode", wide=True),
+            Column("OnFailure", ".spec.onFailure", wide=True),
+            Column("Reason", ".status.reason", wide=True),
+            Column("Message", ".status.message", wide=True),
+        ),
+        rules=validations.CANARY_FLEET,
+        api_version=FLEET_API_VERSION,
+    ),
 )
 
 
@@ -104,12 +129,12 @@ def custom_resource_definition(definition: Definition) -> JsonObject:
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": f"{definition.plural}.{GROUP}",
+            "name": f"{definition.plural}.{definition.group}",
             # Helm would delete every Canary of the cluster with the chart.
             "annotations": {"helm.sh/resource-policy": "keep"},
         },
         "spec": {
-            "group": GROUP,
+            "group": definition.group,
             "names": {
                 "kind": kind,
                 "listKind": f"{kind}List",
@@ -121,7 +146,7 @@ def custom_resource_definition(definition: Definition) -> JsonObject:
             "scope": "Namespaced",
             "versions": [
                 {
-                    "name": "v1beta1",
+                    "name": definition.api_version.partition("/")[2],
                     "served": True,
                     "storage": True,
                     "subresources": {"status": {}},

@@ -14,6 +14,9 @@ JsonObject = dict[str, Any]
 GROUP = "flagger.app"
 API_VERSION = "flagger.app/v1beta1"
 
+FLEET_GROUP = "fleet.canary.dev"
+FLEET_API_VERSION = "fleet.canary.dev/v1alpha1"
+
 INT32 = 2**31 - 1
 """The most that Kubernetes and its kin keep in most of their numbers."""
 

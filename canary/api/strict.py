@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from canary.api.alertprovider import APPRISE, WEBHOOK
 from canary.api.crds import DEFINITIONS, root_schema
-from canary.api.meta import API_VERSION, GROUP, JsonObject
+from canary.api.meta import FLEET_GROUP, GROUP, JsonObject
 from canary.api.problems import Problem
+
+GROUPS: Final = (GROUP, FLEET_GROUP)
 
 UNKNOWN: Final = "unknown field"
 """What is said of a field that the schema doesn't have: a server drops it, where nobody asks it to be strict."""
@@ -74,24 +76,36 @@ _SHOWN: Final = 60
 
 
 def is_ours(raw: JsonObject) -> bool:
-    """Whether an object says that it is one of this group's, whatever its version and kind."""
+    """Whether an object says that it is one of our groups', whatever its version and kind."""
+    return group_of(raw) in GROUPS
+
+
+def group_of(raw: JsonObject) -> str:
+    """The group that an object says it is of."""
     version = raw.get("apiVersion")
-    return isinstance(version, str) and version.partition("/")[0] == GROUP
+    return version.partition("/")[0] if isinstance(version, str) else ""
+
+
+def speaks_of_ours(text: str) -> bool:
+    """Whether a text names one of our groups, so that it is worth while to read it."""
+    return any(group in text for group in GROUPS)
 
 
 def problems(raw: JsonObject) -> Iterator[Problem]:
-    """What an API server with the CRDs of this release refuses of an object of this group.
+    """What an API server with the CRDs of this release refuses of an object of our groups.
 
     Args:
         raw: what was written; its status is of no account.
     """
-    version, kind = raw.get("apiVersion"), raw.get("kind")
-    if version != API_VERSION:
-        yield Problem("apiVersion", f"no server knows {version}", f"write {API_VERSION}")
-    if str(kind) not in _DEFINITIONS:
-        close = difflib.get_close_matches(str(kind), _DEFINITIONS, 1, 0.5)
-        remedy = f"did you mean {close[0]}?" if close else f"write one of {', '.join(_DEFINITIONS)}"
-        yield Problem("kind", f"{GROUP} has no kind {kind}", remedy)
+    version, kind, group = raw.get("apiVersion"), raw.get("kind"), group_of(raw)
+    known = {name: each for name, each in _DEFINITIONS.items() if each.group == group}
+    expected = next((each.api_version for each in known.values()), "")
+    if version != expected:
+        yield Problem("apiVersion", f"no server knows {version}", f"write {expected}")
+    if str(kind) not in known:
+        close = difflib.get_close_matches(str(kind), known, 1, 0.5)
+        remedy = f"did you mean {close[0]}?" if close else f"write one of {', '.join(known)}"
+        yield Problem("kind", f"{group} has no kind {kind}", remedy)
         return
     schema = _schema(str(kind))
     written = {name: value for name, value in raw.items() if name != "status"}

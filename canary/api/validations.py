@@ -266,3 +266,40 @@ ALERT_PROVIDER: Final = {
     ],
 }
 """Rules of an AlertProvider."""
+
+_FLEET = [
+    _rule("size(self.waves) > 0", "spec.waves is empty; write one wave at least, such as [{name: all}]"),
+    _rule(
+        "size(self.waves) == 0 || (!has(self.waves[size(self.waves) - 1].count)"
+        " && !has(self.waves[size(self.waves) - 1].percent) && !has(self.waves[size(self.waves) - 1].selector))",
+        "the last of spec.waves has all members that are left; take out its count, percent and selector,"
+        " or add a wave behind it",
+    ),
+]
+
+_WAVE = [
+    _rule("!has(self.count) || !has(self.percent)", "percent does not go with count; keep one of the two"),
+]
+
+_WAVE_GATE = [
+    _rule(
+        "!has(self.url) || (isURL(self.url) && url(self.url).getScheme() in ['http', 'https'])",
+        "url is no address; write one such as https://gates.example.com/release",
+    ),
+]
+
+_LABEL_CONDITION = [
+    _rule(
+        "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+        "values go with the operators In and NotIn, and with no other; write one at least, or take them out",
+    ),
+]
+
+CANARY_FLEET: Final = {
+    "spec": _FLEET,
+    "spec.waves[]": _WAVE,
+    "spec.waves[].gates[]": _WAVE_GATE,
+    "spec.waves[].selector.matchExpressions[]": _LABEL_CONDITION,
+    "spec.members.selector.matchExpressions[]": _LABEL_CONDITION,
+}
+"""Rules of a CanaryFleet."""

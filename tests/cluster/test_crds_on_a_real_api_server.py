@@ -15,9 +15,11 @@ import yaml
 
 from canary.api import strict
 from canary.api.canary import parse_canary
+from canary.api.crds import DEFINITIONS
 from canary.api.meta import Condition
 from canary.api.problems import InvalidResource
 from canary.api.status import CanaryStatus, CheckStatus, Phase, Verdict
+from canary.cli.rehearse.fleets.read import problems_of_fleet
 from canary.controller.problems import of_spec
 from canary.kube.types import Json
 from canary.sandbox import addresses
@@ -25,7 +27,7 @@ from canary.sandbox.cluster import Cluster
 
 MERGE_PATCH = "application/merge-patch+json"
 ROOT = Path(__file__).parents[2]
-PLURALS = {"Canary": "canaries", "MetricTemplate": "metrictemplates", "AlertProvider": "alertproviders"}
+PLACES = {each.model.__name__: (each.api_version, each.plural, each.group) for each in DEFINITIONS}
 EXAMPLES: list[Json] = [
     document
     for file in sorted((ROOT / "tests" / "examples").glob("*.yaml"))
@@ -58,9 +60,9 @@ def kubectl(cluster: Cluster, *arguments: str) -> str:
 @pytest.fixture(scope="module")
 def crds(running_cluster: Cluster) -> Cluster:
     """A cluster with the CRDs, applied as a user does."""
-    for plural in PLURALS.values():
+    for _, plural, _ in PLACES.values():
         kubectl(running_cluster, "apply", "-f", str(ROOT / "crds" / f"{plural}.yaml"))
-    names = [f"crd/{plural}.flagger.app" for plural in PLURALS.values()]
+    names = [f"crd/{plural}.{group}" for _, plural, group in PLACES.values()]
     kubectl(running_cluster, "wait", "--for=condition=Established", "--timeout=30s", *names)
     return running_cluster
 
@@ -74,7 +76,8 @@ async def api(crds: Cluster, cluster: Cluster) -> AsyncIterator[Api]:
 
 
 def collection(namespace: str, kind: str) -> str:
-    return f"/apis/flagger.app/v1beta1/namespaces/{namespace}/{PLURALS[kind]}"
+    version, plural, _ = PLACES[kind]
+    return f"/apis/{version}/namespaces/{namespace}/{plural}"
 
 
 def example(name: str) -> Json:
@@ -95,8 +98,8 @@ def put(document: Json, path: str, value: object) -> Json:
 
 
 async def test_the_api_server_has_nothing_to_say_against_the_schemas(api: Api) -> None:
-    for plural in PLURALS.values():
-        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.flagger.app"
+    for _, plural, group in PLACES.values():
+        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.{group}"
         conditions = (await api.request("GET", path))["status"]["conditions"]
         assert {each["type"]: each["status"] for each in conditions} == {
             "NamesAccepted": "True",
@@ -186,6 +189,15 @@ REFUSED: list[tuple[str, str, object, tuple[str, ...]]] = [
     ("by-slack", "spec.type", "pager", ("spec.type", '"slack"')),
     ("error-rate", "spec.query", None, ("spec.query is missing; set it",)),
     ("error-rate", "spec.provider.type", "sql", ("spec.provider.type", '"prometheus"')),
+    ("fleet-shop", "spec.waves", [], ("spec.waves is empty", "write one wave at least")),
+    ("fleet-shop", "spec.waves.3.count", 2, ("the last of spec.waves has all members that are left", "add a wave")),
+    ("fleet-shop", "spec.waves.1.percent", 5, ("percent does not go with count", "keep one of the two")),
+    ("fleet-shop", "spec.waves.2.quorum", 101, ("spec.waves[2].quorum", "less than or equal to 100")),
+    ("fleet-shop", "spec.waves.2.gates.0.url", "ftp://x", ("url is no address", "https://gates.example.com")),
+    ("fleet-shop", "spec.waves.1.selector.matchExpressions.0.operator", "In", ("values go with the operators In",)),
+    ("fleet-shop", "spec.onFailure", "panic", ("spec.onFailure", '"rollbackAll"')),
+    ("fleet-shop", "spec.release", "", ("spec.release", "at least 1 char")),
+    ("fleet-shop", "spec.memberDeadline", "9999h", ("spec.memberDeadline", "is not a duration of 8760h at most")),
 ]
 
 
@@ -206,6 +218,8 @@ async def test_what_cant_work_is_refused_with_field_and_remedy(
 def refusals(document: Json) -> list[str]:
     """What a rehearsal refuses of an object, without anything beside it."""
     found = list(strict.problems(document))
+    if document["kind"] == "CanaryFleet":
+        found += problems_of_fleet(document)
     if document["kind"] == "Canary":
         try:
             found += of_spec(parse_canary(document), "traefik")

@@ -12,7 +12,8 @@ from canary.api.schema import field_types, model_schema
 
 FLAGGER: dict[str, Any] = json.loads((Path(__file__).parent / "flagger-fields.json").read_text(encoding="utf-8"))
 CRDS = {definition.model.__name__: definition for definition in DEFINITIONS}
-EVERY_KIND = pytest.mark.parametrize("kind", sorted(FLAGGER))
+FLAGGERS_KIND = pytest.mark.parametrize("kind", sorted(FLAGGER))
+EVERY_KIND = pytest.mark.parametrize("kind", sorted(CRDS))
 FRACTIONS = {"threshold", "min", "max"}
 """The numbers that Flagger takes fractions for; it reads every other number into a Go integer."""
 
@@ -22,7 +23,7 @@ def versions(kind: str) -> dict[str, Any]:
     return dict(version)
 
 
-@EVERY_KIND
+@FLAGGERS_KIND
 def test_every_field_of_flagger_is_there_with_a_compatible_type(kind: str) -> None:
     ours = field_types(root_schema(CRDS[kind]))
     theirs: dict[str, str] = FLAGGER[kind]["types"]
@@ -35,14 +36,14 @@ def test_every_field_of_flagger_is_there_with_a_compatible_type(kind: str) -> No
     assert differing == whole_numbers
 
 
-@EVERY_KIND
+@FLAGGERS_KIND
 def test_every_word_of_flaggers_enums_is_accepted(kind: str) -> None:
     schema = root_schema(CRDS[kind])
     for path, words in FLAGGER[kind]["enums"].items():
         assert set(words) <= set(schema_at(schema, path).get("enum", words)), path
 
 
-@EVERY_KIND
+@FLAGGERS_KIND
 def test_flaggers_printer_columns_come_first(kind: str) -> None:
     columns = versions(kind)["additionalPrinterColumns"]
     theirs = FLAGGER[kind]["columns"]
@@ -59,17 +60,29 @@ def test_printer_columns_print_fields_that_exist(kind: str) -> None:
 
 
 def test_an_existing_flagger_installation_is_upgraded_in_place() -> None:
-    assert {custom_resource_definition(each)["metadata"]["name"] for each in DEFINITIONS} == {
+    theirs = [each for each in DEFINITIONS if each.model.__name__ in FLAGGER]
+    assert {custom_resource_definition(each)["metadata"]["name"] for each in theirs} == {
         "canaries.flagger.app",
         "metrictemplates.flagger.app",
         "alertproviders.flagger.app",
     }
-    for each in DEFINITIONS:
+    for each in theirs:
         spec = custom_resource_definition(each)["spec"]
         assert spec["names"]["categories"] == ["all"]
         assert spec["scope"] == "Namespaced"
         assert [version["name"] for version in spec["versions"]] == ["v1beta1"]
         assert spec["versions"][0]["subresources"] == {"status": {}}
+
+
+def test_a_fleet_is_of_a_group_of_our_own() -> None:
+    """Flagger has no such kind."""
+    made = custom_resource_definition(CRDS["CanaryFleet"])
+    assert made["metadata"]["name"] == "canaryfleets.fleet.canary.dev"
+    assert (made["spec"]["group"], made["spec"]["scope"]) == ("fleet.canary.dev", "Namespaced")
+    (version,) = made["spec"]["versions"]
+    assert (version["name"], version["subresources"]) == ("v1alpha1", {"status": {}})
+    columns = [each["name"] for each in version["additionalPrinterColumns"] if not each.get("priority")]
+    assert columns == ["Status", "Release", "Passed", "Wave", "Started"]
 
 
 def parts(schema: dict[str, Any]) -> list[dict[str, Any]]:

@@ -10,6 +10,8 @@ import yaml
 from canary.api.alertprovider import parse_alert_provider
 from canary.api.canary import parse_canary
 from canary.api.crds import DEFINITIONS, root_schema
+from canary.api.fleet import parse_fleet
+from canary.api.fleet_rules import problems as fleet_problems
 from canary.api.meta import JsonObject, Resource
 from canary.api.metrictemplate import parse_metric_template
 from canary.api.rules import problems
@@ -25,6 +27,7 @@ PARSERS: dict[str, Callable[[JsonObject], Resource]] = {
     "Canary": parse_canary,
     "MetricTemplate": parse_metric_template,
     "AlertProvider": parse_alert_provider,
+    "CanaryFleet": parse_fleet,
 }
 STRING_MATCHES = {"exact", "prefix", "suffix", "regex"}
 
@@ -37,6 +40,11 @@ def name(document: JsonObject) -> str:
 def test_every_example_can_work(document: JsonObject) -> None:
     canary = parse_canary(document)
     assert problems(canary, canary.spec.provider or "kubernetes") == ()
+
+
+@pytest.mark.parametrize("document", [each for each in EXAMPLES if each["kind"] == "CanaryFleet"], ids=name)
+def test_every_example_of_a_fleet_can_work(document: JsonObject) -> None:
+    assert fleet_problems(parse_fleet(document)) == ()
 
 
 @pytest.mark.parametrize("document", EXAMPLES, ids=name)

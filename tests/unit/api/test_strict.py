@@ -129,7 +129,7 @@ def test_what_a_cluster_has_added_is_of_no_account() -> None:
 def test_every_kind_is_known() -> None:
     for definition in DEFINITIONS:
         kind = definition.model.__name__
-        found = told({"apiVersion": "flagger.app/v1beta1", "kind": kind, "metadata": {"name": "a"}, "spec": {"x": 1}})
+        found = told({"apiVersion": definition.api_version, "kind": kind, "metadata": {"name": "a"}, "spec": {"x": 1}})
         assert any(each.startswith("spec.x: unknown field") for each in found)
 
 

@@ -1,0 +1,90 @@
+"""What is known when a decision about a fleet is made: values only, collected by whoever asks for the decision."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from canary.api.canary import Canary
+from canary.api.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Reachable:
+    """A member whose API server answers.
+
+    Args:
+        canary: the Canary as it is there; None where there is none.
+    """
+
+    canary: Canary | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """A member of which nothing is known now.
+
+    Args:
+        since: since when it can't be reached.
+        why: why, in words that hold nothing secret.
+    """
+
+    since: datetime
+    why: str = "its API server does not answer"
+
+
+Seen = Reachable | Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A cluster that may be a member.
+
+    Args:
+        name: its name, which no other one has.
+        labels: its labels, by which it is chosen.
+        seen: what is known of it now.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    seen: Seen
+
+
+@dataclass(frozen=True, slots=True)
+class GateQuestion:
+    """Ask whether the gate of that name is open, for the wave of that number."""
+
+    wave: int
+    gate: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateAnswer:
+    """What a gate says.
+
+    Args:
+        opens: whether the wave may begin.
+        message: why not, in words.
+    """
+
+    opens: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known.
+
+    Args:
+        now: the time.
+        members: every cluster that the hub knows, whether its labels are asked for or not.
+        gates: what gates have said to the questions of the last decision.
+        told: number of the last notice that was told.
+        problems: what keeps the spec from working, by `canary.api.fleet_rules`.
+    """
+
+    now: datetime
+    members: tuple[Member, ...] = ()
+    gates: Mapping[GateQuestion, GateAnswer] = field(default_factory=dict)
+    told: int = 0
+    problems: tuple[Problem, ...] = ()

@@ -1,0 +1,186 @@
+"""What a hub writes into members, stores and tells, and what not."""
+
+from typing import Any
+
+import pytest
+
+from canary.api import strict
+from canary.api.fleet_status import FleetPhase, FleetStatus
+from canary.api.status import Phase
+from canary.fleet.decide import decide
+from canary.fleet.decision import Apply
+from canary.fleet.facts import Facts
+from canary.fleet.simulation import EditFleet, Fate, Sketch
+from canary.fleet.waves import named
+from canary.fleet.writes import wanted_canary
+from tests.unit.fleet.fleets import MINUTE, START, fleet_of, names, play, sketch
+
+BAD = Fate(fails=9)
+PAIR: list[dict[str, Any]] = [{"name": "one", "count": 1}, {"name": "rest"}]
+
+
+def six(**fates: Fate) -> list[Sketch]:
+    """Six members, each with its fate by name."""
+    return [sketch(name, fates.get(name, Fate())) for name in names(6)]
+
+
+class TestWrites:
+    """What is written, and what is not."""
+
+    @pytest.mark.field(
+        "CanaryFleet.spec.template.metadata.name",
+        "CanaryFleet.spec.template.metadata.namespace",
+        "CanaryFleet.spec.template.metadata.labels",
+        "CanaryFleet.spec.template.metadata.annotations",
+        "CanaryFleet.spec.template.spec",
+    )
+    def test_the_canary_of_the_template_with_the_gate_of_the_fleet(self) -> None:
+        metadata = {"name": "web", "namespace": "shop", "labels": {"a": "b"}, "annotations": {"c": "d"}}
+        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+        fleet = fleet_of(template={"metadata": metadata, "spec": {"targetRef": target, "skipAnalysis": True}})
+        canary = wanted_canary(fleet)
+        assert (canary["metadata"]["name"], canary["metadata"]["namespace"]) == ("web", "shop")
+        assert canary["metadata"]["labels"] == {"a": "b"}
+        assert canary["metadata"]["annotations"] | {"c": "d"} == canary["metadata"]["annotations"]
+        gate = {"name": "fleet", "type": "confirm-rollout", "gate": {"approval": {}}}
+        assert canary["spec"]["analysis"]["webhooks"] == [gate]
+        assert list(strict.problems(canary)) == []
+
+    @pytest.mark.field("CanaryFleet.spec.mode")
+    def test_nothing_where_it_only_watches(self) -> None:
+        clusters = six()
+        world = play(fleet_of(mode="watch"), clusters)
+        assert all("fleet" not in str(each.canary.metadata.annotations) for each in clusters if each.canary)
+        assert world.fleet.status.message.startswith("waits for c001")
+
+    def test_one_that_watches_judges_what_members_do_by_themselves(self) -> None:
+        clusters = six()
+        for each in clusters:
+            each.gated = False
+        world = play(fleet_of(mode="watch"), clusters)
+        assert (world.fleet.status.phase, world.fleet.status.progress) == (FleetPhase.SUCCEEDED, "6/6")
+
+    @pytest.mark.field("CanaryFleet.spec.images", "CanaryFleet.status.members[].revision")
+    @pytest.mark.parametrize(("image", "phase"), [("shop:2", "Succeeded"), ("shop:3", "Progressing")])
+    def test_only_a_revision_with_the_images_of_the_release_may_begin(self, image: str, phase: str) -> None:
+        clusters = [sketch(name, images={"app": "shop:2"}) for name in names(2)]
+        world = play(fleet_of(PAIR, images={"app": image}), clusters)
+        assert world.fleet.status.phase == phase
+        assert world.fleet.status.members[0].revision == "v2"
+
+    @pytest.mark.field("CanaryFleet.spec.release", "CanaryFleet.status.release")
+    def test_a_vote_says_for_which_release(self) -> None:
+        world = play(fleet_of(release="2026.1"), six())
+        canary = world.clusters["c001"].canary
+        assert canary is not None
+        assert "release 2026.1, wave 1" in str(canary.metadata.annotations)
+        assert world.fleet.status.release == "2026.1"
+
+    def test_a_template_that_changes_goes_with_the_waves(self) -> None:
+        fleet = fleet_of(PAIR)
+        changed = {**fleet.spec.template.spec, "progressDeadlineSeconds": 42}
+        spec = fleet.spec.replace(release="r3", template=fleet.spec.template.replace(spec=changed))
+        clusters = [sketch("c001"), sketch("c002")]
+        play(fleet, clusters, changes=[(START + 60 * MINUTE, EditFleet(spec))])
+        changed_in = [each.canary.spec.progress_deadline_seconds == 42 for each in clusters if each.canary]
+        assert changed_in == [True, False]
+
+    def test_a_fleet_that_is_deleted_leaves_its_canaries(self) -> None:
+        fleet = fleet_of()
+        gone = fleet.replace(metadata=fleet.metadata.replace(deletion_timestamp=START))
+        assert decide(gone, Facts(START, tuple(each.seen(START) for each in six()))).writes == ()
+
+    def test_a_canary_is_made_once_it_is_noted_that_there_was_none(self) -> None:
+        """A hub that dies after the first write still knows that the Canary is new."""
+        fleet, facts = fleet_of(), Facts(START, (sketch("c001", has_canary=False).seen(START),))
+        first = decide(fleet, facts)
+        second = decide(fleet.replace(status=first.status), facts)
+        assert (first.writes, [type(each) for each in second.writes]) == ((), [Apply])
+
+    def test_a_person_s_pause_of_one_member_is_left_to_them(self) -> None:
+        cluster = sketch("c001")
+        cluster.annotate({"flagger.app/pause": "by joe"}, START)
+        world = play(fleet_of(), [cluster])
+        assert cluster.canary is not None
+        assert cluster.canary.metadata.annotations["flagger.app/pause"] == "by joe"
+        assert world.fleet.status.message == "waits for c001"
+
+
+class TestStatus:
+    """What is stored, and told."""
+
+    @pytest.mark.field(
+        "CanaryFleet.status.phase",
+        "CanaryFleet.status.reason",
+        "CanaryFleet.status.message",
+        "CanaryFleet.status.progress",
+        "CanaryFleet.status.started",
+        "CanaryFleet.status.ended",
+        "CanaryFleet.status.wave",
+        "CanaryFleet.status.observedGeneration",
+    )
+    def test_it_says_where_a_release_stands(self) -> None:
+        status = play(fleet_of(), six()).fleet.status
+        assert (status.phase, status.reason, status.message) == (FleetPhase.SUCCEEDED, "Passed", "released")
+        assert (status.progress, status.wave, status.observed_generation) == ("6/6", 3, 1)
+        assert (status.started, status.ended) == (START, START + 15 * MINUTE)
+
+    @pytest.mark.field(
+        "CanaryFleet.status.conditions[].type",
+        "CanaryFleet.status.conditions[].status",
+        "CanaryFleet.status.conditions[].reason",
+        "CanaryFleet.status.conditions[].message",
+        "CanaryFleet.status.conditions[].lastUpdateTime",
+        "CanaryFleet.status.conditions[].lastTransitionTime",
+    )
+    @pytest.mark.parametrize(("fate", "held"), [(Fate(), "True"), (BAD, "False"), (Fate(comes_after=None), "Unknown")])
+    def test_the_condition_ready_says_how_it_ended(self, fate: Fate, held: str) -> None:
+        (ready,) = play(fleet_of(), [sketch("c001", fate)]).fleet.status.conditions
+        assert (ready.type, ready.status) == ("Ready", held)
+        assert ready.reason
+        assert ready.message
+        assert ready.last_transition_time is not None
+        assert ready.last_update_time is not None
+
+    @pytest.mark.field(
+        "CanaryFleet.status.outbox[].number",
+        "CanaryFleet.status.outbox[].time",
+        "CanaryFleet.status.outbox[].events[].message",
+        "CanaryFleet.status.outbox[].events[].type",
+        "CanaryFleet.status.outbox[].events[].evidence",
+        "CanaryFleet.status.told",
+    )
+    def test_what_is_to_be_told_stands_there_until_it_was_told(self) -> None:
+        fleet, facts = fleet_of(), Facts(START, (sketch("c001").seen(START),))
+        first = decide(fleet, facts).status
+        (notice,) = first.outbox
+        assert (notice.number, notice.time, notice.events[0].type) == (1, START, "Normal")
+        assert (notice.events[0].message, notice.events[0].evidence) == ("Release r2 begins", None)
+        untold = decide(fleet.replace(status=first), Facts(START + MINUTE, facts.members)).status
+        assert untold.outbox[0] == notice
+        told = decide(fleet.replace(status=first), Facts(START + MINUTE, facts.members, told=1)).status
+        assert (told.outbox, told.told) == ((), 1)
+
+    def test_it_survives_being_stored(self) -> None:
+        status = play(fleet_of(), six(c004=BAD)).fleet.status
+        assert FleetStatus.model_validate(status.to_json()) == status
+
+    def test_a_fleet_without_members_says_so(self) -> None:
+        assert play(fleet_of(), []).fleet.status.message == "no cluster is a member"
+
+    def test_names_are_bounded(self) -> None:
+        assert named(names(5)) == "c001, c002, c003 and 2 more"
+
+
+def test_a_spec_that_can_t_work_writes_nothing_and_says_why() -> None:
+    world = play(fleet_of([]), six())
+    assert (world.fleet.status.reason, world.entries) == ("Invalid", [])
+    assert world.fleet.status.message.startswith("spec.waves: is empty")
+
+
+def test_a_wave_s_vote_is_written_once() -> None:
+    """No write where nothing changes."""
+    clusters = six()
+    world = play(fleet_of(), clusters)
+    assert decide(world.fleet, world.facts()).writes == ()
+    assert all(each.canary is not None and each.canary.status.phase is Phase.SUCCEEDED for each in clusters)
