@@ -14,9 +14,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser = commands.add_parser(
         "lint",
         help="find what is wrong with files of specs",
-        description="Check Canaries, MetricTemplates and AlertProviders in files as the API server does and as the"
-        " controller does, with no cluster; objects of other kinds are passed over, and looked at where a Canary names"
-        " them. Example: canary lint deploy/",
+        description="Check Canaries, CanaryFleets, MetricTemplates and AlertProviders in files as the API server does"
+        " and as the controller does, with no cluster; objects of other kinds are passed over, and looked at where a"
+        " Canary names them. Example: canary lint deploy/",
         epilog="exit codes: 0 nothing is wrong; 1 something is; 2 a file can't be checked, or a flag is wrong",
     )
     parser.set_defaults(run=run)

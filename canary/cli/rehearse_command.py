@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from canary.cli.failures import FAILED, UNUSABLE
 
 if TYPE_CHECKING:
-    from canary.cli.rehearse.gathering import Trouble
-    from canary.cli.rehearse.programme import Report, Settings
+    from canary.cli.rehearse.programme import Settings, Told
 
 FORMATS = ("table", "json", "yaml", "svg")
 WIDTH = 120
@@ -56,6 +55,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--ready-after", metavar="DURATION", help="how long pods take to become ready, such as 30s (5s where absent)"
     )
+    parser.add_argument("--members", type=int, help="how many members a CanaryFleet has, made up (6 where absent)")
     parser.add_argument(
         "--replicas", type=int, help="how many pods a target has; what the same file says where absent, else 2"
     )
@@ -95,6 +95,8 @@ def _list(form: str) -> None:
 def _settings(arguments: argparse.Namespace) -> "Settings":
     # Here and not above: what is needed takes longer to load than help may take.
     from canary.api.durations import REMEDY, parse_duration  # noqa: PLC0415
+    from canary.cli.rehearse.fleets.play import MOST_MEMBERS  # noqa: PLC0415
+    from canary.cli.rehearse.fleets.programme import MEMBERS  # noqa: PLC0415
     from canary.cli.rehearse.programme import Settings, scenarios_named  # noqa: PLC0415
     from canary.cli.rehearse.reading import UnreadableError  # noqa: PLC0415
 
@@ -107,7 +109,10 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
     wanted, told = scenarios_named(arguments.scenario)
     if arguments.replicas is not None and arguments.replicas < 1:
         raise UnreadableError("--replicas", f"{arguments.replicas} is no number of pods; write 1 or more")
-    return Settings(wanted, told, arguments.mesh_provider, ready_after, arguments.replicas)
+    members = MEMBERS if arguments.members is None else arguments.members
+    if not 1 <= members <= MOST_MEMBERS:
+        raise UnreadableError("--members", f"{members} is no number of members; write 1 to {MOST_MEMBERS}")
+    return Settings(wanted, told, arguments.mesh_provider, ready_after, arguments.replicas, members)
 
 
 def _rehearse(arguments: argparse.Namespace, settings: "Settings") -> int:
@@ -132,16 +137,17 @@ def _rehearse(arguments: argparse.Namespace, settings: "Settings") -> int:
     return FAILED if counts["failed"] else 0
 
 
-def _tell(told: "Iterable[Report | Trouble]", *, in_lines: bool) -> "list[Report | Trouble]":
+def _tell(told: "Iterable[Told]", *, in_lines: bool) -> "list[Told]":
     """Say each as it comes: in lines, or where there are few at length."""
     from canary.cli.rehearse.gathering import Trouble  # noqa: PLC0415
     from canary.cli.rehearse.grids import show  # noqa: PLC0415
+    from canary.cli.rehearse.programme import Report  # noqa: PLC0415
     from canary.cli.rehearse.report import grids, line  # noqa: PLC0415
 
     reports = []
     for report in told:
         reports.append(report)
-        if isinstance(report, Trouble) or report.problems:
+        if isinstance(report, Trouble) or (isinstance(report, Report) and report.problems):
             print(line(report), file=sys.stdout if in_lines else sys.stderr)
         elif in_lines:
             print(line(report), flush=True)
@@ -150,11 +156,12 @@ def _tell(told: "Iterable[Report | Trouble]", *, in_lines: bool) -> "list[Report
     return reports
 
 
-def _print(form: str, reports: "list[Report | Trouble]") -> None:
+def _print(form: str, reports: "list[Told]") -> None:
     """Say all at once, for programs; what can't be rehearsed goes to people too."""
     import yaml  # noqa: PLC0415
 
     from canary.charts import svg  # noqa: PLC0415
+    from canary.cli.rehearse.gathering import Trouble  # noqa: PLC0415
     from canary.cli.rehearse.pictures import charts  # noqa: PLC0415
     from canary.cli.rehearse.programme import Report  # noqa: PLC0415
     from canary.cli.rehearse.report import data, line  # noqa: PLC0415
@@ -167,5 +174,5 @@ def _print(form: str, reports: "list[Report | Trouble]") -> None:
         case _:
             print(svg(*(chart for each in reports if isinstance(each, Report) for chart in charts(each))), end="")
     for each in reports:
-        if not isinstance(each, Report) or each.problems:
+        if isinstance(each, Trouble) or (isinstance(each, Report) and each.problems):
             print(line(each), file=sys.stderr)

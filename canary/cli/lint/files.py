@@ -76,12 +76,12 @@ def _read(where: str, path: Path | None, *, alone: bool) -> Iterator[Source | Un
     except UnreadableError as error:
         yield Unusable(error.where, "; ".join(error.problems))
         return
-    if not alone and GROUP not in text:
+    if not alone and not strict.speaks_of_ours(text):
         return
     try:
         documents = documents_of(text, where)
     except UnreadableError as error:
-        if GROUP not in text and not isinstance(error.__cause__, NotYamlError):
+        if not strict.speaks_of_ours(text) and not isinstance(error.__cause__, NotYamlError):
             yield Source(where, (), alone)  # such as a patch of kustomize, which is a list
         elif not is_of_helm(text, readable=False):
             yield _no_yaml(where, error)

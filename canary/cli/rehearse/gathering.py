@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from canary.api import strict
-from canary.api.meta import GROUP
 from canary.cli.rehearse.expectations import Expectations, expectations_in, file_beside
 from canary.cli.rehearse.reading import UnreadableError, documents_of, text_of, text_of_input
 from canary.cli.rehearse.specs import BESIDE, STDIN, SUFFIXES, Source, files_in, is_beside
@@ -108,7 +107,7 @@ def _folder(folder: Path, told: Mapping[str, Story], read: set[str]) -> Iterator
 def _file(path: Path, told: Mapping[str, Story], *, alone: bool) -> Iterator[Found | Trouble]:
     try:
         text = text_of(path)
-        if not alone and GROUP not in text and not may_hold_objects(text):
+        if not alone and not strict.speaks_of_ours(text) and not may_hold_objects(text):
             return
         found = _parsed(str(path), text, alone=alone)
         beside = file_beside(path)
@@ -126,7 +125,7 @@ def _parsed(where: str, text: str, *, alone: bool) -> Found | Trouble | None:
     Raises:
         UnreadableError: it can't be read.
     """
-    ours = GROUP in text
+    ours = strict.speaks_of_ours(text)
     try:
         found = Found(Source(where, documents_of(text, where), alone))
     except UnreadableError:

@@ -13,6 +13,9 @@ from canary.cli.rehearse.bounds import Bounds, bounds_of, gates_of
 from canary.cli.rehearse.builtin import BY_NAME, HEALTHY
 from canary.cli.rehearse.conditions import playable
 from canary.cli.rehearse.expectations import Expectation, failures, stories_in
+from canary.cli.rehearse.fleets.programme import KIND, MEMBERS, fleet_reports
+from canary.cli.rehearse.fleets.report import FleetReport
+from canary.cli.rehearse.fleets.stories import BY_NAME as FLEET_STORIES
 from canary.cli.rehearse.gathering import Beside, Found, Trouble, gather
 from canary.cli.rehearse.play import Rehearsal, Theatre
 from canary.cli.rehearse.refusals import is_weighted, problems_of, settle_of
@@ -41,6 +44,7 @@ class Settings:
         provider: the traffic provider of specs that name none; empty where it is not known.
         ready_after: how long pods take to become ready; None where the command line doesn't say.
         replicas: how many pods a target has; None where the command line doesn't say.
+        members: how many members a fleet has.
     """
 
     wanted: tuple[str, ...] = ()
@@ -48,6 +52,7 @@ class Settings:
     provider: str = ""
     ready_after: timedelta | None = None
     replicas: int | None = None
+    members: int = MEMBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,10 @@ class Report:
         return (*self.failures, *told)
 
 
+Told = Report | FleetReport | Trouble
+"""What is said of one object, or of a file that can't be used."""
+
+
 def scenarios_named(names: Sequence[str]) -> tuple[tuple[str, ...], Mapping[str, Story]]:
     """What the command line asks for by name or file: the names of the scenarios, and those that files tell.
 
@@ -129,19 +138,30 @@ def scenarios_named(names: Sequence[str]) -> tuple[tuple[str, ...], Mapping[str,
     return tuple(wanted), told
 
 
-def rehearse(places: Sequence[str], settings: Settings) -> Iterator[Report | Trouble]:
+def rehearse(places: Sequence[str], settings: Settings) -> Iterator[Told]:
     """Rehearse everything in files, folders and, for `-`, the standard input; what can't be used is told and left."""
     played: set[str] = set()
     for report in _each(places, settings):
-        played |= {each.rehearsal.story.name for each in report.seen} if isinstance(report, Report) else set()
+        played |= _played(report)
         yield report
     for name in settings.wanted:
-        if name not in played and name not in BY_NAME and name not in settings.told:
-            known = ", ".join(BY_NAME)
+        if name not in played and name not in BY_NAME and name not in settings.told and name not in FLEET_STORIES:
+            known = ", ".join(dict.fromkeys([*BY_NAME, *FLEET_STORIES]))
             yield Trouble("--scenario", (f"there is no scenario {name!r}; name a file, or one of {known}",))
 
 
-def _each(places: Sequence[str], settings: Settings) -> Iterator[Report | Trouble]:
+def _played(report: Told) -> set[str]:
+    """The names of the scenarios that were played."""
+    match report:
+        case Report():
+            return {each.rehearsal.story.name for each in report.seen}
+        case FleetReport():
+            return {each.story.name for each in report.seen}
+        case _:
+            return set()
+
+
+def _each(places: Sequence[str], settings: Settings) -> Iterator[Told]:
     # All are read before the first is rehearsed: what belongs together may be in files of its own.
     gathered = list(gather(places, settings.told))
     stream = stream_of(each.source for each in gathered if isinstance(each, Found))
@@ -156,6 +176,16 @@ def _each(places: Sequence[str], settings: Settings) -> Iterator[Report | Troubl
                 yield Trouble(each.source.where, (message,))
         for spec in specs:
             yield report_on(spec, each.expected, settings)
+        refused = {id(spec.document) for spec in specs if isinstance(spec, Refusal)}
+        yield from fleet_reports(
+            each.source.where,
+            [doc for doc in each.source.documents if doc.content.get("kind") == KIND and id(doc) not in refused],
+            wanted=settings.wanted,
+            members=settings.members,
+            provider=settings.provider,
+            ready_after=settings.ready_after,
+            replicas=settings.replicas,
+        )
 
 
 def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Report:

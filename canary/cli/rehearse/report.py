@@ -6,10 +6,12 @@ from itertools import groupby
 from typing import Any
 
 from canary.api.durations import duration_text, format_duration
+from canary.cli.rehearse.fleets import report as fleets
+from canary.cli.rehearse.fleets.report import FleetReport
 from canary.cli.rehearse.gathering import Trouble
 from canary.cli.rehearse.grids import Grid
 from canary.cli.rehearse.play import REQUESTS, Outcome, Rehearsal, Step
-from canary.cli.rehearse.programme import Report, Seen
+from canary.cli.rehearse.programme import Report, Seen, Told
 from canary.rollout.plan import EVERYBODY
 
 ENDINGS = {
@@ -23,8 +25,11 @@ ENDINGS = {
 }
 
 
-def grids(report: Report) -> Iterator[Grid]:
-    """All there is to say of one Canary that was rehearsed: a timeline a scenario, then how they end."""
+def grids(report: Report | FleetReport) -> Iterator[Grid]:
+    """All there is to say of what was rehearsed: a timeline a scenario, then how they end."""
+    if isinstance(report, FleetReport):
+        yield from fleets.grids(report)
+        return
     for each in report.seen:
         yield _timeline(each.rehearsal)
     yield _summary(report)
@@ -125,8 +130,10 @@ def _times(report: Report) -> Iterator[str]:
         yield f"It waits, without a deadline, while a gate is closed: {', '.join(bounds.gates)}."
 
 
-def line(report: Report | Trouble) -> str:
-    """One line for a Canary, or for a file that can't be used; more only where something is wrong."""
+def line(report: Told) -> str:
+    """One line for a Canary, a fleet, or a file that can't be used; more only where something is wrong."""
+    if isinstance(report, FleetReport):
+        return fleets.line(report)
     if isinstance(report, Trouble):
         head = "PASSED BY" if report.is_harmless else "UNUSABLE "
         return "\n".join(f"{head} {report.where}: {problem}" for problem in report.problems)
@@ -151,10 +158,11 @@ def _span(report: Report) -> str:
     return f"{format_duration(bounds.shortest)}{most}"
 
 
-def totals(reports: Sequence[Report | Trouble], took: timedelta) -> str:
+def totals(reports: Sequence[Told], took: timedelta) -> str:
     """The last line: how many went how."""
     counts = tally(reports)
-    words = [f"{counts['canaries']:,} Canaries in {format_duration(round_to_tenths(took))}"]
+    over = f" and {counts['fleets']:,} CanaryFleets" if "fleets" in counts else ""
+    words = [f"{counts['canaries']:,} Canaries{over} in {format_duration(round_to_tenths(took))}"]
     words += [f"{counts['failed']:,} otherwise than expected"] if counts["failed"] else []
     words += [f"{counts['refused']:,} can't run"] if counts["refused"] else []
     words += [f"{counts['objects']:,} other objects are refused"] if counts["objects"] else []
@@ -167,12 +175,14 @@ def round_to_tenths(span: timedelta) -> timedelta:
     return timedelta(seconds=round(span.total_seconds(), 1))
 
 
-def tally(reports: Sequence[Report | Trouble]) -> dict[str, int]:
+def tally(reports: Sequence[Told]) -> dict[str, int]:
     """How many went how."""
     told = [each for each in reports if isinstance(each, Report)]
+    over = [each for each in reports if isinstance(each, FleetReport)]
     return {
         "canaries": sum(each.kind == "Canary" for each in told),
-        "failed": sum(bool(each.disappointments) for each in told),
+        **({"fleets": len(over)} if over else {}),
+        "failed": sum(bool(each.disappointments) for each in told) + sum(bool(each.failures) for each in over),
         "refused": sum(bool(each.problems) and each.kind == "Canary" for each in told),
         "objects": sum(each.kind != "Canary" for each in told),
         "unusable": sum(isinstance(each, Trouble) and not each.is_harmless for each in reports),
@@ -182,9 +192,11 @@ def tally(reports: Sequence[Report | Trouble]) -> dict[str, int]:
 Json = dict[str, Any]
 
 
-def data(reports: Sequence[Report | Trouble]) -> Json:
+def data(reports: Sequence[Told]) -> Json:
     """Everything, as programs read it; durations in Go's notation, times since the new version was deployed."""
-    return {"canaries": [_data(each) for each in reports], "summary": tally(reports)}
+    over = [fleets.data(each) for each in reports if isinstance(each, FleetReport)]
+    canaries = [_data(each) for each in reports if not isinstance(each, FleetReport)]
+    return {"canaries": canaries, **({"canaryFleets": over} if over else {}), "summary": tally(reports)}
 
 
 def _data(report: Report | Trouble) -> Json:

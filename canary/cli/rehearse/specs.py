@@ -10,6 +10,7 @@ from canary.api.canary import Canary, parse_canary
 from canary.api.meta import Metadata
 from canary.api.problems import InvalidResource, Problem, together
 from canary.cli.rehearse.documents import Document
+from canary.cli.rehearse.fleets.read import problems_of_fleet
 from canary.cli.rehearse.stream import DEFAULT_NAMESPACE, Neighbours, Stream, name_in, namespace_in
 from canary.controller.written import of_alert_provider
 from canary.workloads.registry import target_for
@@ -116,6 +117,8 @@ def _spec(document: Document, where: str, stream: Stream) -> Iterator[Spec | Ref
     refused += strict.problems(raw)
     if kind == "AlertProvider":
         refused = list(together(refused, of_alert_provider(raw)))
+    if kind == "CanaryFleet":
+        refused = list(together(refused, problems_of_fleet(raw)))
     if kind != "Canary":
         if refused:
             yield Refusal(where, name, tuple(refused), document, kind)

@@ -30,7 +30,7 @@ _HELM = re.compile(
     r"\{\{-?\s*(?:[^}\n]{0,200}\s)?(?:\.(?:Values|Release|Chart|Capabilities|Files)\b|(?:include|tpl|toYaml)\s)"
 )
 _HELM_BLOCK = re.compile(r"\{\{-?\s*(?:if|else|end|with|range|define|template|block)\b")
-_OURS = re.compile(r"kind:\s*[\"']?(?:Canary|MetricTemplate|AlertProvider)\b")
+_OURS = re.compile(r"kind:\s*[\"']?(?:Canary|CanaryFleet|MetricTemplate|AlertProvider)\b")
 FILL_IN: Final = "it is a template of Helm, to be filled in first: helm template . | canary rehearse -f -"
 
 

@@ -1,0 +1,116 @@
+"""`canary lint` and `canary rehearse` of a CanaryFleet."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from canary.cli.main import main
+
+Out = pytest.CaptureFixture[str]
+EXAMPLE = (Path(__file__).parents[2] / "examples" / "fleet.yaml").read_text(encoding="utf-8")
+
+Run = Callable[..., tuple[int, list[str]]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Writes `fleet.yaml` and runs a command: the exit code, and the lines."""
+
+    def command(*words: str, text: str = EXAMPLE) -> tuple[int, list[str]]:
+        (tmp_path / "fleet.yaml").write_text(text, encoding="utf-8")
+        monkeypatch.chdir(tmp_path)
+        code = main([*words])
+        seen = capsys.readouterr()
+        return code, (seen.out + seen.err).splitlines()
+
+    return command
+
+
+def test_lint_has_nothing_to_say_of_a_fleet_that_can_work(run: Run) -> None:
+    assert run("lint", "fleet.yaml") == (0, ["1 object, nothing is wrong"])
+    assert run("lint", ".") == (0, ["1 object, nothing is wrong"])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            ("bake: 24h", "bake: 1h"),
+            "fleet.yaml:59:9: CanaryFleet default/fleet-shop: spec.template.spec.analysis.bake: 1h ends",
+        ),
+        (("onFailure: rollbackAll", "onFailure: panic"), "spec.onFailure: 'panic' is not known; write one of"),
+        (
+            ("stepWeights", "stepWeigths"),
+            "spec.template.spec.analysis.stepWeigths: unknown field; did you mean stepWeights?",
+        ),
+        (("quorum: 80", "quorum: 800"), "spec.waves[2].quorum: 800 is too much; write 100 or less"),
+        (("provider: gatewayapi:v1", "provider: appmesh"), "spec.template.spec.provider: "),
+        (("release: v1.4.2", "relase: v1.4.2"), "spec.relase: unknown field; did you mean release?"),
+    ],
+)
+def test_lint_tells_what_is_wrong_with_its_place(run: Run, change: tuple[str, str], told: str) -> None:
+    """In the Canary of the template too, as its controller would."""
+    code, lines = run("lint", "fleet.yaml", text=EXAMPLE.replace(*change))
+    assert code == 1
+    assert any(told in each for each in lines), lines
+
+
+def test_a_rehearsal_prints_a_timeline_a_scenario_and_how_they_end(run: Run) -> None:
+    code, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "healthy", "bad-in-the-last-wave")
+    assert code == 0
+    assert lines[0] == "healthy: The release is good in every member."
+    assert any(each.split()[:3] == ["33m16s", "Progressing", "2"] for each in lines)
+    assert "default/fleet-shop: release v1.4.2 over 6 made-up members" in lines
+    healthy, bad = (
+        next(each for each in reversed(lines) if each.split()[:1] == [name])
+        for name in ("healthy", "bad-in-the-last-wave")
+    )
+    assert healthy.split()[1:] == ["released", "2h43m3s", "6", "of", "6"]
+    assert bad.split()[1:3] == ["rolled", "back"]
+    assert "0 of 6" in bad
+
+
+def test_a_rehearsal_says_for_whom_a_release_waits(run: Run) -> None:
+    text = EXAMPLE.replace("  unreachableDeadline: 30m\n", "").replace("  memberDeadline: 6h\n", "")
+    _, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "member-unreachable", text=text)
+    (ending,) = [each for each in lines if each.split()[:1] == ["member-unreachable"]]
+    assert "waits for member-1 (unreachable since 2026-01-01T00:02:00Z)" in ending
+
+
+def test_data_is_for_programs(run: Run) -> None:
+    code, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "healthy", "--members", "12", "-o", "json")
+    told = json.loads("\n".join(lines))
+    (fleet,) = told["canaryFleets"]
+    assert (code, told["summary"]["fleets"], told["canaries"]) == (0, 1, [])
+    assert [(each["name"], len(each["members"])) for each in fleet["waves"]] == [
+        ("staging", 3),
+        ("pilot", 1),
+        ("half", 6),
+        ("everybody", 2),
+    ]
+    (scenario,) = fleet["scenarios"]
+    assert (scenario["ending"], scenario["serving"]) == ("released", 12)
+    assert set(scenario["members"].values()) == {"Passed"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--members", "0"], "--members: 0 is no number of members; write 1 to 200"),
+        (["--scenario", "sunny"], "--scenario: there is no scenario 'sunny'"),
+    ],
+)
+def test_what_can_t_be_rehearsed_is_refused(run: Run, words: list[str], told: str) -> None:
+    code, lines = run("rehearse", "-f", "fleet.yaml", *words)
+    assert code == 2
+    assert any(told in each for each in lines), lines
+
+
+def test_a_fleet_that_can_t_work_is_refused_with_its_place(run: Run) -> None:
+    code, lines = run("rehearse", "-f", "fleet.yaml", text=EXAMPLE.replace("bake: 24h", "bake: 1h"))
+    assert code == 2
+    assert lines[0].startswith(
+        "REFUSED   fleet.yaml:59:9  CanaryFleet default/fleet-shop: spec.template.spec.analysis.bake"
+    )
