@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from canary.api.crds import DEFINITIONS
 from canary.cli import run_command
 from deploy.plain import OF_THE_CLUSTER, UnreadableError, _transformed, folders, main, objects, within
 from deploy.rights import families
@@ -36,7 +37,7 @@ def test_it_has_the_definitions_the_rights_and_the_flag_of_its_provider(
     assert made == objects(folders()[provider])
     keys = [(each["kind"], each["metadata"]["name"]) for each in made]
     assert len(set(keys)) == len(keys)
-    assert sum(kind == "CustomResourceDefinition" for kind, _ in keys) == 3
+    assert sum(kind == "CustomResourceDefinition" for kind, _ in keys) == len(DEFINITIONS)
     assert keys.index(("Namespace", "canary-system")) < keys.index(("Deployment", "canary-controller"))
     assert args(made)[-1] == f"--mesh-provider={families()[provider][0].names[0]}"
     places = {each["metadata"].get("namespace") for each in made if each["kind"] not in OF_THE_CLUSTER}
