@@ -200,7 +200,7 @@ def test_gates_that_stay_closed_let_no_wave_begin(
 ) -> None:
     closed: Any = lambda question, now: GateAnswer(opens=False, message="not yet")  # noqa: E731 - a value for it
     held = [each for each in changes(drawn) if "promote" not in (each[1].value or "")]
-    world = play(fleet, clusters, limit=timedelta(hours=4), changes=held, gates=closed)
+    world = play(fleet, clusters, limit=timedelta(hours=1), changes=held, gates=closed)
     gated = [number for number, wave in enumerate(fleet.spec.waves, 1) if wave.gates]
     for each in world.fleet.status.members:
         if each.opened is not None and gated and each.wave >= gated[0] and each.state is not MemberState.JOINED:
