@@ -13,6 +13,11 @@ from canary.api.alertprovider import APPRISE, WEBHOOK
 from canary.api.crds import DEFINITIONS, root_schema
 from canary.api.meta import FLEET_GROUP, GROUP, JsonObject
 from canary.api.problems import Problem
+from canary.api.v1beta2 import table
+from canary.api.v1beta2.convert import is_canary
+from canary.api.v1beta2.rules import problems as newer_rules
+from canary.api.v1beta2.schema import v1beta2_schema
+from canary.api.v1beta2.words import field_in
 
 GROUPS: Final = (GROUP, FLEET_GROUP)
 
@@ -100,17 +105,19 @@ def problems(raw: JsonObject) -> Iterator[Problem]:
     version, kind, group = raw.get("apiVersion"), raw.get("kind"), group_of(raw)
     known = {name: each for name, each in _DEFINITIONS.items() if each.group == group}
     expected = next((each.api_version for each in known.values()), "")
-    if version != expected:
+    newer = is_canary(raw, table.API_VERSION)
+    if version != expected and not newer:
         yield Problem("apiVersion", f"no server knows {version}", f"write {expected}")
     if str(kind) not in known:
         close = difflib.get_close_matches(str(kind), known, 1, 0.5)
         remedy = f"did you mean {close[0]}?" if close else f"write one of {', '.join(known)}"
         yield Problem("kind", f"{group} has no kind {kind}", remedy)
         return
-    schema = _schema(str(kind))
+    schema = _newer_schema() if newer else _schema(str(kind))
     written = {name: value for name, value in raw.items() if name != "status"}
-    yield from _value(written, schema, "", schema)
-    yield from _rules(str(kind), raw.get("spec"))
+    found = _value(written, schema, "", schema)
+    yield from map(_in_newer_words, found) if newer else found
+    yield from newer_rules(raw.get("spec")) if newer else _rules(str(kind), raw.get("spec"))
 
 
 _DEFINITIONS: Final = {definition.model.__name__: definition for definition in DEFINITIONS}
@@ -121,6 +128,19 @@ def _schema(kind: str) -> JsonObject:
     schema = root_schema(_DEFINITIONS[kind])
     schema["properties"]["metadata"] = _METADATA
     return schema
+
+
+@cache
+def _newer_schema() -> JsonObject:
+    return v1beta2_schema(_schema("Canary"))
+
+
+def _in_newer_words(problem: Problem) -> Problem:
+    """Of a field of v1beta1 in v1beta2: what it is called there."""
+    meant = field_in(problem.field)
+    if problem.message != UNKNOWN or meant == problem.field:
+        return problem
+    return Problem(problem.field, UNKNOWN, f"in {table.VERSION} it is {meant}")
 
 
 def _rules(kind: str, spec: object) -> Iterator[Problem]:
@@ -175,6 +195,8 @@ def _fields(value: JsonObject, schema: JsonObject, path: str, root: JsonObject) 
     others = schema.get("additionalProperties")
     if len(value) > schema.get("maxProperties", len(value)):
         yield Problem(path, f"has {len(value)} entries", f"write {schema['maxProperties']} at most")
+    if len(value) < schema.get("minProperties", 0):
+        yield Problem(path, "is empty", f"write one of {', '.join(known)}, or take it out")
     for name in schema.get("required", ()):
         if value.get(name) is None:
             field = _join(path, name)
