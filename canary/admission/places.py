@@ -20,6 +20,13 @@ MUTATING: Final = Resource(
     "MutatingWebhookConfiguration",
     namespaced=False,
 )
+DEFINITIONS: Final = Resource(
+    "apiextensions.k8s.io",
+    "v1",
+    "customresourcedefinitions",
+    "CustomResourceDefinition",
+    namespaced=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +53,17 @@ def in_webhooks(obj: Json, bundle: str) -> Json | None:
     return {"webhooks": [{"name": each.get("name"), "clientConfig": {"caBundle": bundle}} for each in webhooks]}
 
 
+def in_conversion(obj: Json, bundle: str) -> Json | None:
+    """What is written of a definition of resources whose versions this server converts."""
+    conversion = mapping(mapping(obj.get("spec")).get("conversion"))
+    client = mapping(mapping(conversion.get("webhook")).get("clientConfig"))
+    if not client or client.get("caBundle") == bundle:
+        return None
+    return {"spec": {"conversion": {"webhook": {"clientConfig": {"caBundle": bundle}}}}}
+
+
 PLACES: Final = (Place(VALIDATING, in_webhooks), Place(MUTATING, in_webhooks))
-"""All of them; the rights to read and patch each by its name are made of this."""
+"""Those of admission; the rights to read and patch each by its name are made of this."""
+
+CONVERTING: Final = (Place(DEFINITIONS, in_conversion, "canaries.flagger.app"),)
+"""That of v1beta2, where it is served; its rights are made of this."""

@@ -36,6 +36,8 @@ class Request:
         name: its name; empty where the API server is still to make one.
         new: the object as it would be stored; empty where it is to be deleted.
         old: the object as it is stored; empty where there is none.
+        version: the version in which the object was written, such as v1beta2, whatever it is shown in; empty where
+            that is not said.
     """
 
     uid: str
@@ -46,6 +48,7 @@ class Request:
     name: str = ""
     new: Json = field(default_factory=dict)
     old: Json = field(default_factory=dict)
+    version: str = ""
 
 
 def request_in(review: object) -> Request:
@@ -74,6 +77,7 @@ def request_in(review: object) -> Request:
         name=_text(request.get("name")),
         new=mapping(request.get("object")),
         old=mapping(request.get("oldObject")),
+        version=_text(mapping(request.get("requestKind")).get("version")),
     )
 
 

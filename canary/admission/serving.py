@@ -1,6 +1,7 @@
 """Admission as a part of the controller: the server, and whoever looks after its certificate."""
 
 from canary.admission.keeper import GivenCertificate, Names, OwnCertificate
+from canary.admission.places import CONVERTING, PLACES
 from canary.admission.server import AdmissionServer
 from canary.controller.options import Admission, Options
 from canary.controller.telemetry import Telemetry
@@ -19,9 +20,10 @@ class AdmissionService:
 
     def __init__(self, settings: Admission, options: Options, client: KubeClient, telemetry: Telemetry) -> None:
         self._server = AdmissionServer(options.address, settings.port, options, telemetry)
+        places = (*PLACES, *CONVERTING) if settings.converts else PLACES
         names = Names(options.lease_namespace, settings.name)
         self._keeper = (
-            OwnCertificate(client, names, settings.life, self._server)
+            OwnCertificate(client, names, settings.life, self._server, places=places)
             if settings.folder is None
             else GivenCertificate(settings.folder, self._server)
         )

@@ -7,12 +7,16 @@ people, `suspend`, or one field of two that are wrong. It is warned of. Nothing 
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from canary.admission.review import Request, allowed, denied, request_in
 from canary.admission.rules import Seen, seen
 from canary.api import strict
 from canary.api.problems import Problem
+from canary.api.v1beta2 import table
+from canary.api.v1beta2.convert import to_v1beta2
+from canary.api.v1beta2.words import in_words_of
 from canary.controller.options import Options
 from canary.kube.types import Json, mapping
 
@@ -51,13 +55,20 @@ def validate(review: Json, options: Options) -> Json:
         return allowed(request, [TOO_LARGE])
     found = seen(_placed(request.new, request), options)
     if request.operation == "UPDATE" and request.new.get("spec") == request.old.get("spec"):
-        return allowed(request, _words(found.wrong))
-    new, left = _compared(found, request, options)
-    warnings = (*_words(left), *_words(found.unwise))
+        return allowed(request, _words(_as_written(found.wrong, request)))
+    new, left = (_as_written(each, request) for each in _compared(found, request, options))
+    warnings = (*_words(left), *_words(_as_written(found.unwise, request)))
     if not new:
         return allowed(request, warnings)
     causes = [(each.field, f"{each.message}; {each.remedy}") for each in new[:MOST_TOLD]]
     return denied(request, _message(new), causes, warnings)
+
+
+def _as_written(found: Iterable[Problem], request: Request) -> list[Problem]:
+    """What was found, by the names that fields have in the version that was written."""
+    if request.version != table.VERSION or request.new.get("kind") != "Canary":
+        return list(found)
+    return list(in_words_of(to_v1beta2(request.new), found))
 
 
 def _is_large(obj: Json) -> bool:

@@ -42,6 +42,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="for how long a certificate is good that is made here; another comes when a third is left",
     )
+    group.add_argument(
+        "--admission-v1beta2",
+        action="store_true",
+        help="v1beta2 of the Canary is served: its definition is to trust the certificate that is made here, too",
+    )
 
 
 def admission_of(arguments: argparse.Namespace) -> "Admission | None":
@@ -55,6 +60,7 @@ def admission_of(arguments: argparse.Namespace) -> "Admission | None":
         arguments.admission_name,
         arguments.admission_certificate_folder,
         arguments.admission_certificate_life,
+        arguments.admission_v1beta2,
     )
 
 

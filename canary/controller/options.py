@@ -38,12 +38,14 @@ class Admission:
             webhooks.
         folder: has a certificate of others, in `tls.crt` and `tls.key`; None where one is made here.
         life: how long a certificate is good that is made here.
+        converts: whether the definition of Canaries is to trust that certificate, too, as it serves v1beta2.
     """
 
     port: int
     name: str = "canary-controller-admission"
     folder: Path | None = None
     life: timedelta = timedelta(days=90)
+    converts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

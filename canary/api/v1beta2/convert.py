@@ -60,11 +60,16 @@ def to_v1beta1(canary: JsonObject) -> JsonObject:
     return _converted(canary, _DOWN, _UP)
 
 
+def as_stored(raw: JsonObject) -> JsonObject:
+    """An object as the API server keeps it: a Canary of v1beta2 in v1beta1, any other as it is."""
+    return to_v1beta1(raw) if is_canary(raw, table.API_VERSION) else raw
+
+
 def _converted(canary: JsonObject, way: Way, back: Way) -> JsonObject:
     spec, annotations = canary.get("spec"), _annotations(canary)
     if not isinstance(spec, dict):
         return {**canary, "apiVersion": way.to}
-    ours = (*_NOTES, way.keeps)
+    ours = (*NOTES, way.keeps)
     notes = {name: annotations[name] for name in ours if name in annotations}
     found = _kept(annotations.get(way.kept), spec)
     made, told = found or way.spec(spec, notes)
@@ -114,7 +119,7 @@ def _down(spec: JsonObject, notes: Notes) -> tuple[JsonObject, Notes]:
     return made, told
 
 
-_NOTES: Final = (ORDER, THRESHOLDS, OLDER_ANALYSIS)
+NOTES: Final = (ORDER, THRESHOLDS, OLDER_ANALYSIS)
 _OLD_SPEC: Final = f"{meta.GROUP}/v1beta1-spec"
 _NEW_SPEC: Final = f"{meta.GROUP}/v1beta2-spec"
 _UP: Final = Way(table.API_VERSION, _up, _NEW_SPEC, _OLD_SPEC)

@@ -15,7 +15,7 @@ Moves = Iterable[tuple[Path, Path]]
 
 def moved(value: JsonObject, moves: Moves) -> JsonObject:
     """A copy with fields in other places; a map that has nothing left goes with the last of its fields."""
-    made = _opened(value)
+    made: JsonObject = _opened(value)
     for source, target in moves:
         _move(made, source, target)
     return made
@@ -48,16 +48,10 @@ def _holder(value: JsonObject, path: Path) -> JsonObject | None:
 def _put(value: JsonObject, path: Path, moving: Any) -> tuple[Any] | None:
     """Put it there; what is left over of it, as one thing, where something is in the way."""
     here: Any = value
-    for at, part in enumerate(path[:-1]):
-        if part not in here:
-            here[part] = inner = {}
-            for further in path[at + 1 : -1]:
-                inner[further] = inner = {}
-            here = inner
-            break
-        if not isinstance(here[part], dict):
+    for part in path[:-1]:
+        here = here.setdefault(part, {})
+        if not isinstance(here, dict):
             return (moving,)
-        here = here[part]
     if path[-1] not in here:
         here[path[-1]] = moving
         return None

@@ -1,18 +1,37 @@
 """What is said of a spec of v1beta1, in the words of v1beta2: paths of fields, and names within sentences."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from canary.api.meta import JsonObject
 from canary.api.problems import Problem
-from canary.api.v1beta2.checks import CHECKS, LISTS, Kind
-from canary.api.v1beta2.table import SPEC, Pairs
+from canary.api.v1beta2.checks import CHECKS, LISTS, Kind, kind_of
+from canary.api.v1beta2.convert import is_canary
+from canary.api.v1beta2.table import API_VERSION, SPEC, Pairs
 
-_ENTRY: Final = re.compile(r"spec\.(?:analysis|canaryAnalysis)\.(metrics|conditions|webhooks)(?:\[(\d+)\](?:\.(.+))?)?$")
+_ENTRY: Final = re.compile(
+    r"spec\.(?:analysis|canaryAnalysis)\.(metrics|conditions|webhooks)(?:\[(\d+)\](?:\.(.+))?)?$"
+)
 _KINDS: Final = {name: kind for kind, (name, _) in LISTS.items()}
 _RANGE: Final = ("threshold", "range")
 """The older form of a range, which v1beta2 does without."""
+
+
+def in_words_of(written: JsonObject, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Problems of a Canary in v1beta1, as whoever wrote it can use them.
+
+    Args:
+        written: the object as it was written, in either version.
+        problems: what is wrong with it in v1beta1.
+    """
+    if not is_canary(written, API_VERSION):
+        return iter(problems)
+    spec = written.get("spec")
+    checks = spec.get(CHECKS) if isinstance(spec, dict) else None
+    kinds = [kind_of(each) for each in checks] if isinstance(checks, list) else []
+    return (problem_in(each, kinds) for each in problems)
 
 
 def problem_in(problem: Problem, kinds: Sequence[Kind]) -> Problem:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from canary.api import strict
+from canary.api.v1beta2.convert import as_stored
 from canary.cli.changes.texts import Change, change
 from canary.cli.failures import CommandError
 from canary.cli.lint.files import Unusable, read
@@ -26,7 +27,7 @@ def objects_in(places: Sequence[str]) -> list[tuple[str, Json]]:
             if not source.is_harmless:
                 raise CommandError(why(source))
             continue
-        ours = [each.content for each in source.documents if strict.is_ours(each.content)]
+        ours = [as_stored(each.content) for each in source.documents if strict.is_ours(each.content)]
         found += [(source.where, each) for each in ours if str(each.get("kind")) in _KINDS]
     named = [each for each in found if isinstance(mapping(each[1].get("metadata")).get("name"), str)]
     if not named:

@@ -110,14 +110,15 @@ def _problems(source: Source, document: Document, stream: Stream, provider: str)
 def _of_canary(spec: Spec, default: str) -> tuple[Problem, ...]:
     """What the API server and the controller refuse, and what it can't ask for, which holds every rollout."""
     provider = spec.canary.spec.provider or default
-    found = together(spec.refused, problems_of(spec.canary, spec.beside, provider))
+    found = together(spec.refused, spec.in_its_words(problems_of(spec.canary, spec.beside, provider)))
     if found:
         return found
     indices = {metric.name: index for index, metric in enumerate(spec.canary.analysis.metrics)}
-    return tuple(
+    unasked = (
         Problem(f"{spec.canary.analysis_field}.metrics[{indices[name]}]", f"it can't be asked for: {why}", HELD_BY_IT)
         for name, why in unaskable(spec.canary, spec.beside, provider).items()
     )
+    return tuple(spec.in_its_words(unasked))
 
 
 def _of_others(document: Document) -> Iterator[Problem]:

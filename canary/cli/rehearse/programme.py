@@ -202,7 +202,7 @@ def report_on(spec: Spec | Refusal, beside: Beside, settings: Settings) -> Repor
     own = tuple((expected, stories) for expected, stories in beside if expected.speaks_of(canary))
     given = next((expected.provider for expected, _ in own if expected.provider), "")
     provider = canary.spec.provider or settings.provider or given
-    problems = together(spec.refused, problems_of(canary, spec.beside, provider))
+    problems = together(spec.refused, spec.in_its_words(problems_of(canary, spec.beside, provider)))
     if problems:
         return Report(spec.where, canary.key, canary, problems=located(problems, spec))
     stage = Stage(

@@ -9,6 +9,8 @@ from canary.api import strict
 from canary.api.canary import Canary, parse_canary
 from canary.api.meta import Metadata
 from canary.api.problems import InvalidResource, Problem, together
+from canary.api.v1beta2.convert import as_stored
+from canary.api.v1beta2.words import in_words_of
 from canary.cli.rehearse.documents import Document
 from canary.cli.rehearse.fleets.read import problems_of_fleet
 from canary.cli.rehearse.stream import DEFAULT_NAMESPACE, Neighbours, Stream, name_in, namespace_in
@@ -54,6 +56,10 @@ class Spec:
     beside: Neighbours
     refused: tuple[Problem, ...] = ()
 
+    def in_its_words(self, problems: Iterable[Problem]) -> Iterator[Problem]:
+        """What is wrong with it, by the names of fields that its author used."""
+        return in_words_of(self.document.content, problems)
+
     @property
     def replicas(self) -> int | None:
         """How many pods the target asks for, where that is known."""
@@ -87,7 +93,15 @@ class Refusal:
 
 def stream_of(sources: Iterable[Source]) -> Stream:
     """The objects of these files, taken together."""
-    return Stream((source.where, document.content, source.alone) for source in sources for document in source.documents)
+    return Stream(
+        (
+            source.where,
+            as_stored(document.content) if isinstance(document.content, dict) else document.content,
+            source.alone,
+        )
+        for source in sources
+        for document in source.documents
+    )
 
 
 def specs_in(source: Source, stream: Stream) -> Iterator[Spec | Refusal]:
@@ -112,6 +126,7 @@ def is_beside(path: Path) -> bool:
 
 def _spec(document: Document, where: str, stream: Stream) -> Iterator[Spec | Refusal]:
     raw: dict[str, Any] = document.content
+    stored = as_stored(raw)
     name, kind = f"{namespace_in(raw)}/{name_in(raw)}", str(raw.get("kind") or "?")
     refused = [Problem(each.field, "is written twice", "keep one of the two") for each in document.repeated]
     refused += strict.problems(raw)
@@ -124,9 +139,9 @@ def _spec(document: Document, where: str, stream: Stream) -> Iterator[Spec | Ref
             yield Refusal(where, name, tuple(refused), document, kind)
         return
     try:
-        canary = parse_canary(raw)
+        canary = parse_canary(stored)
     except InvalidResource as error:
-        yield Refusal(where, name, together(refused, error.problems), document)
+        yield Refusal(where, name, together(refused, in_words_of(raw, error.problems)), document)
         return
     # As a new object has it: what a cluster has written into a file that was fetched from one is of no interest.
     namespace = canary.metadata.namespace or DEFAULT_NAMESPACE

@@ -86,6 +86,18 @@ def spoilt(draw: st.DrawFn, wholes: Values) -> Any:
 
 
 WORDS = st.sampled_from(
-    ["analysis", "canaryAnalysis", "rollout", "traffic", "checks", "target", "targetRef", "service", "ramp", "stepWeight"]
-    + ["metrics", "webhooks", "conditions", "threshold", "thresholdRange", "range", "webhook", "gate", "expression", "when"]
+    [
+        *(
+            "analysis",
+            "canaryAnalysis",
+            "metrics",
+            "webhooks",
+            "conditions",
+            "targetRef",
+            "stepWeight",
+            "thresholdRange",
+        ),
+        *("rollout", "traffic", "checks", "target", "service", "ramp", "threshold", "range", "webhook", "gate", "when"),
+        "expression",
+    ]
 )

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from canary.api import strict
-from canary.api.canary import Canary, parse_canary
+from canary.api.canary import Canary
 from canary.api.crds import DEFINITIONS, root_schema
 from canary.api.v1beta2 import convert
 from canary.api.v1beta2.convert import to_v1beta1, to_v1beta2
@@ -30,6 +30,8 @@ FLAGGERS: list[Raw] = json.loads((Path(__file__).parent / "flagger-documents.jso
 OLD = root_schema(next(each for each in DEFINITIONS if each.model is Canary))["properties"]["spec"]
 NEW = v1beta2_schema({"properties": {"spec": OLD}})["properties"]["spec"]
 
+CALLS = ("retries", "disableTLS", "metadata", "headers", "secretRef")
+
 by_chance = settings(
     max_examples=int(os.environ.get("CANARY_SPECS", "500")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -40,18 +42,35 @@ def with_one_answer(spec: Raw) -> Raw:
     """A spec whose webhooks have an address or a gate, which no schema can say."""
     for name in ("analysis", "canaryAnalysis"):
         for hook in spec.get(name, {}).get("webhooks", ()):
-            for each in ("url", "retries", "disableTLS", "metadata", "headers", "secretRef") if "gate" in hook else ():
+            for each in ("url", *CALLS) if "gate" in hook else ():
                 hook.pop(each, None)
-            hook |= {} if "gate" in hook else {"url": "http://asked.test"}
+            if "gate" not in hook:
+                hook["url"] = "http://asked.test"
     return spec
 
 
 olds, news = values(OLD, "spec").map(with_one_answer), values(NEW, "spec")
-annotations = st.dictionaries(
-    st.sampled_from(
-        ["team", "flagger.app/order", convert.ORDER, convert.THRESHOLDS, convert.OLDER_ANALYSIS]
-        + ["flagger.app/v1beta1-spec", "flagger.app/v1beta2-spec"]
-    ),
+notes_by_chance = st.dictionaries(
+    st.sampled_from(["team", "flagger.app/v1beta1-spec", "flagger.app/v1beta2-spec", *convert.NOTES]),
+    st.sampled_from(["", "null", "metric", "call metric call", '{"errors": null}', '{"of": "", "spec": {}}', "{"]),
+    min_size=1,
+)
+
+
+def with_one_answer(spec: Raw) -> Raw:
+    """A spec whose webhooks have an address or a gate, which no schema can say."""
+    for name in ("analysis", "canaryAnalysis"):
+        for hook in spec.get(name, {}).get("webhooks", ()):
+            for each in ("url", *CALLS) if "gate" in hook else ():
+                hook.pop(each, None)
+            if "gate" not in hook:
+                hook["url"] = "http://asked.test"
+    return spec
+
+
+olds, news = values(OLD, "spec").map(with_one_answer), values(NEW, "spec")
+notes_by_chance = st.dictionaries(
+    st.sampled_from(["team", "flagger.app/v1beta1-spec", "flagger.app/v1beta2-spec", *convert.NOTES]),
     st.sampled_from(["", "null", "metric", "call metric call", '{"errors": null}', '{"of": "", "spec": {}}', "{"]),
     min_size=1,
 )
@@ -127,6 +146,79 @@ def test_whatever_is_written_in_v1beta1_is_the_same_after_both_ways(spec: object
 def test_whatever_is_written_in_v1beta2_is_the_same_after_both_ways(spec: object) -> None:
     raw = canary(spec, "v1beta2")
     assert to_v1beta2(to_v1beta1(raw)) == raw
+
+
+@by_chance
+@given(spoilt(olds) | spoilt(news), notes_by_chance, st.sampled_from(["v1beta1", "v1beta2"]))
+def test_whatever_annotations_say_the_spec_is_the_same_and_those_of_others_stay(spec: Raw, said: Raw, at: str) -> None:
+    """Of our own those stay that are of use; what no longer fits its spec goes."""
+    there, back = (to_v1beta2, to_v1beta1) if at == "v1beta1" else (to_v1beta1, to_v1beta2)
+    raw = canary(spec, at, annotations=said)
+    again = back(there(raw))
+    assert again["spec"] == raw["spec"]
+    stale = "flagger.app/v1beta2-spec" if at == "v1beta1" else "flagger.app/v1beta1-spec"
+    assert {name: value for name, value in notes(again).items() if name != stale} == {
+        name: value for name, value in said.items() if name != stale
+    }
+    assert there(again) == there(raw)
+
+
+METRIC = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
+OLDER = {"name": "request-duration", "threshold": 500}
+HOOK = {"name": "smoke", "type": "pre-rollout", "url": "http://smoke.test", "timeout": "1m"}
+
+
+def judged(**analysis: object) -> Raw:
+    return canary({"targetRef": {"name": "shop"}, "analysis": {"interval": "1m", "threshold": 2, **analysis}})
+
+
+def test_checks_of_all_kinds_are_one_list_whose_order_outlives_edits_in_v1beta1() -> None:
+    made = to_v1beta2(judged(metrics=[METRIC], webhooks=[HOOK]))
+    assert made["spec"]["checks"] == [
+        {"name": "request-success-rate", "range": {"min": 99}},
+        {"name": "smoke", "when": "pre-rollout", "timeout": "1m", "webhook": {"url": "http://smoke.test"}},
+    ]
+    made["spec"]["checks"].reverse()
+    stored = to_v1beta1(made)
+    assert stored["spec"]["analysis"]["metrics"] == [METRIC]
+    assert notes(stored) == {convert.ORDER: "call metric"}
+    stored["spec"]["analysis"]["metrics"][0] = {**METRIC, "interval": "5m"}
+    stored["spec"]["analysis"]["metrics"].append(OLDER)
+    assert [each["name"] for each in to_v1beta2(stored)["spec"]["checks"]] == ["smoke", METRIC["name"], OLDER["name"]]
+
+
+def test_the_older_threshold_is_a_range_and_stays_what_it_was_where_its_number_is_edited() -> None:
+    """So that a file in Git that says `threshold` goes on saying the same."""
+    made = to_v1beta2(judged(metrics=[OLDER, {"name": "request-success-rate", "threshold": 99}]))
+    ranges = [each["range"] for each in made["spec"]["checks"]]
+    assert ranges == [{"max": 500}, {"min": 99}]
+    made["spec"]["checks"][0]["range"] = {"max": 400}
+    assert to_v1beta1(made)["spec"]["analysis"]["metrics"][0] == {**OLDER, "threshold": 400}
+    made["spec"]["checks"][0]["range"] = {"min": 1, "max": 400}
+    assert to_v1beta1(made)["spec"]["analysis"]["metrics"][0]["thresholdRange"] == {"min": 1, "max": 400}
+
+
+def test_the_older_name_of_the_analysis_stays_whatever_is_edited() -> None:
+    raw = judged(stepWeight=10)
+    raw["spec"]["canaryAnalysis"] = raw["spec"].pop("analysis")
+    made = to_v1beta2(raw)
+    made["spec"]["rollout"]["ramp"]["by"] = 20
+    assert to_v1beta1(made)["spec"] == {
+        "targetRef": {"name": "shop"},
+        "canaryAnalysis": {"interval": "1m", "threshold": 2, "stepWeight": 20},
+    }
+
+
+def test_what_has_no_place_is_kept_until_somebody_edits_the_spec() -> None:
+    """What is kept by itself would undo the edit."""
+    raw = judged(metrics=[METRIC], webhooks=[])
+    made = to_v1beta2(raw)
+    assert list(notes(made)) == ["flagger.app/v1beta1-spec"]
+    assert to_v1beta1(made) == raw
+    made["spec"]["suspend"] = True
+    stored = to_v1beta1(made)
+    assert stored["spec"] == {**judged(metrics=[METRIC])["spec"], "suspend": True}
+    assert not notes(stored)
 
 
 def notes(raw: Raw) -> Raw:
