@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from canary.admission.places import PLACES
+from canary.admission.places import CONVERTING, PLACES, Place
+from canary.api.crds import newer_version
 from canary.controller.options import Admission
 from canary.gates import registry
 from canary.gates.base import Known, Reading, Starting
@@ -124,6 +125,29 @@ subjects:
   namespace: canary-system
 """
 
+_CONVERSION = """\
+# Made by `python -m deploy.rights`: to have the API server trust the certificate of admission where it has Canaries
+# converted. The right is to the definition of that name alone.
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: canary-controller-v1beta2
+rules:
+{rules}---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: canary-controller-v1beta2
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: canary-controller-v1beta2
+subjects:
+- kind: ServiceAccount
+  name: canary-controller
+  namespace: canary-system
+"""
+
 _CORE = '""'
 
 _OWNED: Mapping[str, tuple[str, ...]] = {
@@ -168,6 +192,8 @@ def written() -> Mapping[Path, str]:
         **{_overlay(name): _overlaid(name, of[0].names[0]) for name, of in families().items()},
         **{_added(name): _GATED.format(name=name.removeprefix(GATES)) + _gating(of) for name, of in gated().items()},
         COMPONENTS / "admission/rights.yaml": _admission(Admission(0).name),
+        COMPONENTS / "v1beta2/rights.yaml": _CONVERSION.format(rules=_by_name(CONVERTING, "")),
+        COMPONENTS / "v1beta2/definition/version.json": _newer(Admission(0).name),
         SCHEMA: _schema(),
         COMPONENTS / "route-refs/kustomization.yaml": _LED + _patch(_grouped(route_refs.WEIGHTS, LEADS)),
         COMPONENTS / "owner-references/kustomization.yaml": _OWNERS + _patch([*owned, *routes]),
@@ -175,12 +201,26 @@ def written() -> Mapping[Path, str]:
 
 
 def _admission(name: str) -> str:
-    rules = "".join(
+    return _ADMISSION.format(name=name, rules=_by_name(PLACES, name))
+
+
+def _by_name(places: Iterable[Place], name: str) -> str:
+    return "".join(
         f"- apiGroups: [{place.resource.group}]\n  resources: [{place.resource.plural}]\n"
         f"  resourceNames: [{place.name or name}]\n  verbs: [get, patch]\n"
-        for place in PLACES
+        for place in places
     )
-    return _ADMISSION.format(name=name, rules=rules)
+
+
+def _newer(name: str) -> str:
+    """What the definition of Canaries gets, where v1beta2 is served, as a JSON patch."""
+    service = {"name": name, "namespace": "canary-system", "path": "/convert", "port": 443}
+    webhook = {"conversionReviewVersions": ["v1"], "clientConfig": {"service": service}}
+    patch = [
+        {"op": "add", "path": "/spec/versions/-", "value": newer_version()},
+        {"op": "add", "path": "/spec/conversion", "value": {"strategy": "Webhook", "webhook": webhook}},
+    ]
+    return json.dumps(patch, indent=1, ensure_ascii=False) + "\n"
 
 
 def _gating(gate: Known) -> str:

@@ -4,7 +4,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,9 @@ from canary.api.fleet import CanaryFleet
 from canary.api.meta import API_VERSION, FLEET_API_VERSION, JsonObject, Resource
 from canary.api.metrictemplate import MetricTemplate
 from canary.api.schema import model_schema
+from canary.api.v1beta2 import table
+from canary.api.v1beta2.schema import v1beta2_schema
+from canary.api.v1beta2.words import field_in
 
 HEADER: Final = "# Generated from canary/api by `python -m canary.api.crds`; change the models, not this file.\n"
 FOLDER: Final = Path(__file__).resolve().parents[2] / "crds"
@@ -155,6 +158,20 @@ def custom_resource_definition(definition: Definition) -> JsonObject:
                 }
             ],
         },
+    }
+
+
+def newer_version() -> JsonObject:
+    """What the CRD of Canaries has besides, where v1beta2 is served: it is stored as v1beta1, and converted."""
+    (canaries,) = (each for each in DEFINITIONS if each.model is Canary)
+    columns = (replace(each, path=f".{field_in(each.path.removeprefix('.'))}") for each in canaries.columns)
+    return {
+        "name": table.VERSION,
+        "served": True,
+        "storage": False,
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": [column.to_json() for column in columns],
+        "schema": {"openAPIV3Schema": v1beta2_schema(root_schema(canaries))},
     }
 
 

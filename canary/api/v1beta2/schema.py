@@ -12,6 +12,9 @@ from canary.api.v1beta2.rules import CHECK_RULES, CHECKS_RULES, SPEC_RULES
 from canary.api.v1beta2.table import SPEC, Pairs
 from canary.api.v1beta2.words import sentence
 
+_FIRST: Final = ("target", "autoscaler", "configs", "service", "traffic", "rollout", CHECKS, "alerts")
+"""The order in which a person would write a spec."""
+
 RULES: Final = "x-kubernetes-validations"
 
 _GROUPS: Final = {
@@ -45,6 +48,8 @@ def v1beta2_schema(root: JsonObject) -> JsonObject:
     call = _at(spec, f"{CHECKS}.webhook")
     call |= {"required": ["url"]}
     del call["minProperties"]
+    fields = spec["properties"]
+    spec["properties"] = {name: fields[name] for name in sorted(fields, key=[*_FIRST, *fields].index)}
     made["properties"]["spec"] = _said(spec)
     return made
 
