@@ -57,25 +57,6 @@ notes_by_chance = st.dictionaries(
 )
 
 
-def with_one_answer(spec: Raw) -> Raw:
-    """A spec whose webhooks have an address or a gate, which no schema can say."""
-    for name in ("analysis", "canaryAnalysis"):
-        for hook in spec.get(name, {}).get("webhooks", ()):
-            for each in ("url", *CALLS) if "gate" in hook else ():
-                hook.pop(each, None)
-            if "gate" not in hook:
-                hook["url"] = "http://asked.test"
-    return spec
-
-
-olds, news = values(OLD, "spec").map(with_one_answer), values(NEW, "spec")
-notes_by_chance = st.dictionaries(
-    st.sampled_from(["team", "flagger.app/v1beta1-spec", "flagger.app/v1beta2-spec", *convert.NOTES]),
-    st.sampled_from(["", "null", "metric", "call metric call", '{"errors": null}', '{"of": "", "spec": {}}', "{"]),
-    min_size=1,
-)
-
-
 def canary(spec: object, version: str = "v1beta1", **metadata: object) -> Raw:
     return {
         "apiVersion": f"flagger.app/{version}",
