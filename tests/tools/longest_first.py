@@ -27,6 +27,7 @@ SECONDS: Mapping[str, int] = {
     "cluster/test_sandbox_istio": 70,
     "cluster/test_foreign_objects": 69,
     "cluster/test_admission": 95,
+    "cluster/test_v1beta2": 90,
     "cluster/test_gates": 60,
     "cluster/test_votes": 77,
     "cluster/test_fleet_members": 60,
