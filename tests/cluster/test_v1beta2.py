@@ -179,6 +179,10 @@ async def test_while_nobody_converts_v1beta1_is_as_ever_and_v1beta2_says_who_is_
     assert NAME in said, "the Service that doesn't answer"
     found = await site.read(OLDER)
     assert found["spec"]["targetRef"]["name"] == "shop"
+    older = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "metadata": {"name": "shop", "labels": {"a": "b"}}}
+    code, said = await site.kubectl("apply", "--server-side", "--field-manager=git", "-f", "-", given_=older)
+    assert code != 0, "what its author owns is compared in the version that was written"
+    assert NAME in said
     status = await site.rig.client.merge_patch(
         CANARY, site.namespace, "shop", {"status": {"failedChecks": 1}}, subresource="status"
     )
