@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -62,10 +62,13 @@ class Service:
 @contextmanager
 def running(*flags: str) -> Iterator[Service]:
     """Start it where no program can be found: what tasks do is for other tests."""
-    with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "w+") as log:  # noqa: PTH123 - a name in hand
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        path = Path(folder) / "log"
+        # Opened twice: who shares an open file with a process moves the place at which that process writes.
+        written, log = stack.enter_context(path.open("w")), stack.enter_context(path.open())
         process = subprocess.Popen(
             [sys.executable, "-m", "loadtest", "--port=0", "--address=127.0.0.1", *flags],
-            cwd=ROOT, stderr=log, env=os.environ | {"PATH": folder},
+            cwd=ROOT, stderr=written, env=os.environ | {"PATH": folder},
         )  # fmt: skip
         try:
             while not (line := log.readline()).endswith("\n"):
