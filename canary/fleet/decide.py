@@ -45,8 +45,11 @@ def decide(fleet: CanaryFleet, facts: Facts) -> Decision:
 
 
 def _invalid(fleet: CanaryFleet, facts: Facts) -> FleetStatus:
+    """The status with what is wrong; of a release that has ended, how it did stays, and only the condition says so."""
     words = "; ".join(map(str, facts.problems[:3]))
-    return progress.with_condition(fleet, fleet.status.replace(reason=INVALID, message=words), facts.now)
+    said = progress.with_condition(fleet, fleet.status.replace(reason=INVALID, message=words), facts.now)
+    ended = fleet.status.phase in (FleetPhase.SUCCEEDED, FleetPhase.FAILED)
+    return said.replace(reason=fleet.status.reason, message=fleet.status.message) if ended else said
 
 
 def _begun(fleet: CanaryFleet, facts: Facts) -> Situation:

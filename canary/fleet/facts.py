@@ -14,9 +14,11 @@ class Reachable:
 
     Args:
         canary: the Canary as it is there; None where there is none.
+        refused: why what was to be written into it last was not, in words; empty where it was, or nothing was to be.
     """
 
     canary: Canary | None = None
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)

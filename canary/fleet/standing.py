@@ -19,7 +19,6 @@ passes once it is Initialized. A member that can't be reached stays where it was
 from collections.abc import Mapping
 from datetime import datetime
 
-from canary.api.canary import Canary
 from canary.api.durations import duration_text
 from canary.api.fleet import FleetSpec
 from canary.api.fleet_status import MemberState, MemberStatus
@@ -36,6 +35,9 @@ DEADLINE_EXCEEDED = "MemberDeadlineExceeded"
 
 JUDGED = frozenset({MemberState.OPEN, MemberState.PROGRESSING, MemberState.PASSED, MemberState.FAILED})
 """States that follow from what the member's Canary says."""
+
+_IDLE = frozenset({MemberState.PENDING, MemberState.JOINED})
+"""States of members that wait for their turn, and have nothing to say themselves."""
 
 UNDER_WAY = frozenset(
     {Phase.INITIALIZING, Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING}
@@ -58,9 +60,11 @@ def stands(member: MemberStatus, seen: Seen, spec: FleetSpec, now: datetime) -> 
     back = member.unreachable_since is not None
     member = member.replace(unreachable_since=None)
     member = _new(member, seen)
+    if member.state in _IDLE:
+        return member.replace(message=_unwritten(seen))
     if member.state not in JUDGED:
         return member.replace(message="") if back else member
-    return _in_time(_by_canary(_noted(member, seen), seen.canary, spec), spec, now)
+    return _in_time(_by_canary(_noted(member, seen), seen, spec), spec, now)
 
 
 def is_of_release(images: Mapping[str, str] | None, spec: FleetSpec) -> bool:
@@ -100,15 +104,21 @@ def _noted(member: MemberStatus, seen: Reachable) -> MemberStatus:
     return member.replace(before=before, applied=applied)
 
 
-def _by_canary(member: MemberStatus, canary: Canary | None, spec: FleetSpec) -> MemberStatus:
-    if canary is None:
-        return member.replace(state=MemberState.OPEN, reason="", message="its Canary is to be written")
-    status = canary.status
+def _unwritten(seen: Reachable) -> str:
+    """What is not written into a member, in words; empty where nothing is refused."""
+    return f"its Canary can't be written: {seen.refused}" if seen.refused else ""
+
+
+def _by_canary(member: MemberStatus, seen: Reachable, spec: FleetSpec) -> MemberStatus:
+    if seen.canary is None:
+        words = _unwritten(seen) or "its Canary is to be written"
+        return member.replace(state=MemberState.OPEN, reason="", message=words)
+    status = seen.canary.status
     state = _state(member, status, spec)
     rolled = status.rollout.revision if status.rollout is not None else status.last_applied_spec
     words = status.message or status.reason
     if state is MemberState.OPEN:
-        words = _waits_for(member, status, spec)
+        words = _unwritten(seen) or _waits_for(member, status, spec)
     return member.replace(state=state, reason=status.reason, message=words, revision=rolled)
 
 
@@ -177,7 +187,9 @@ def returned(member: MemberStatus, seen: Seen, order: str) -> MemberStatus:
     member = member.replace(unreachable_since=None)
     if seen.canary is None or member.before is None:
         return member.replace(state=MemberState.ROLLED_BACK, reason="", message="nothing had begun in it")
-    return _returned(member, seen.canary.status, order)
+    after = _returned(member, seen.canary.status, order)
+    waits = bool(seen.refused) and after.state is MemberState.ROLLING_BACK
+    return after.replace(message=_unwritten(seen)) if waits else after
 
 
 def _returned(member: MemberStatus, status: CanaryStatus, order: str) -> MemberStatus:

@@ -5,12 +5,16 @@ from typing import Any
 import pytest
 
 from canary.api import strict
-from canary.api.fleet_status import FleetPhase, FleetStatus
+from canary.api.canary import parse_canary
+from canary.api.fleet_rules import canary_in
+from canary.api.fleet_status import FleetPhase, FleetStatus, MemberState, MemberStatus
+from canary.api.problems import Problem
 from canary.api.status import Phase
 from canary.fleet.decide import decide
 from canary.fleet.decision import Apply
-from canary.fleet.facts import Facts
+from canary.fleet.facts import Facts, Reachable
 from canary.fleet.simulation import EditFleet, Fate, Sketch
+from canary.fleet.standing import returned, stands
 from canary.fleet.waves import named
 from canary.fleet.writes import wanted_canary
 from tests.unit.fleet.fleets import MINUTE, START, fleet_of, names, play, sketch
@@ -184,3 +188,38 @@ def test_a_wave_s_vote_is_written_once() -> None:
     world = play(fleet_of(), clusters)
     assert decide(world.fleet, world.facts()).writes == ()
     assert all(each.canary is not None and each.canary.status.phase is Phase.SUCCEEDED for each in clusters)
+
+
+def test_what_is_wrong_with_the_spec_of_a_release_that_has_ended_leaves_how_it_did() -> None:
+    """An order to abort asks whether it is held; the condition says what is wrong."""
+    world = play(fleet_of(), six())
+    before = world.fleet.status
+    decision = decide(world.fleet, Facts(world.now, problems=(Problem("spec.members", "can't be known", "mend it"),)))
+    assert (decision.status.phase, decision.status.reason) == (before.phase, before.reason)
+    assert decision.status.conditions[0].reason == "Invalid"
+    assert decision.status.conditions[0].message == "spec.members: can't be known; mend it"
+
+    (again,) = decide(world.fleet.replace(status=decision.status), world.facts()).status.conditions
+    assert again.reason == before.reason
+
+
+class TestRefused:
+    """What a member does not let a hub write stands in its message, whatever it waits for."""
+
+    @pytest.mark.parametrize("state", [MemberState.PENDING, MemberState.JOINED])
+    def test_of_one_that_waits_for_its_turn_until_it_is_done(self, state: MemberState) -> None:
+        member = MemberStatus(name="a", wave=1, state=state)
+        refused = stands(member, Reachable(refused="forbidden"), fleet_of().spec, START)
+        assert refused.message == "its Canary can't be written: forbidden"
+        assert stands(refused, Reachable(), fleet_of().spec, START).message == ""
+
+    def test_of_one_that_may_begin(self) -> None:
+        member = MemberStatus(name="a", wave=1, state=MemberState.OPEN, opened=START)
+        assert stands(member, Reachable(refused="no answer"), fleet_of().spec, START).message.endswith(": no answer")
+
+    def test_of_one_that_is_to_be_brought_back(self) -> None:
+        canary = parse_canary(canary_in(fleet_of()))
+        status = canary.status.replace(phase=Phase.PROGRESSING, last_promoted_spec="v2")
+        member = MemberStatus(name="a", wave=1, state=MemberState.ROLLING_BACK, before="v1")
+        seen = Reachable(canary.replace(status=status), "no answer")
+        assert returned(member, seen, "").message == "its Canary can't be written: no answer"
