@@ -13,6 +13,7 @@ from canary.cli import (
     convert_command,
     diff_command,
     gate_commands,
+    hub_command,
     init_command,
     lint_command,
     order_commands,
@@ -44,6 +45,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for command in (
         run_command,
+        hub_command,
         cluster_commands,
         order_commands,
         undo_command,

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from canary.cli import admission_flags, freeze_flags, vote_flags
+from canary.cli import admission_flags, destination_flags, freeze_flags, vote_flags
 from canary.cli.arguments import (
     address,
     annotations_prefix,
     namespace,
     namespace_or_all,
-    networks,
     port,
     spans,
     traffic_provider,
@@ -65,7 +64,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     for add_group in (
         _add_cluster,
         _add_rollouts,
-        _add_destinations,
+        destination_flags.add,
         _add_telling,
         vote_flags.add,
         admission_flags.add,
@@ -137,30 +136,6 @@ def _add_rollouts(parser: argparse.ArgumentParser) -> None:
     )
     _flag(group, "--enable-config-tracking", True, "let ConfigMaps and Secrets be part of a revision")
     _flag(group, "--no-cross-namespace-refs", False, "refuse references to other namespaces")
-
-
-def _add_destinations(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group(
-        "who is called",
-        "Addresses that webhooks, messengers and metrics servers may have, whoever names them. Where several networks"
-        " hold an address, the narrowest counts.",
-    )
-    group.add_argument(
-        "--allow-destination",
-        type=networks,
-        action="extend",
-        default=[],
-        metavar="NETWORK,...",
-        help="networks that may be called though a wider one is denied, or they are those of the machine's metadata",
-    )
-    group.add_argument(
-        "--deny-destination",
-        type=networks,
-        action="extend",
-        default=[],
-        metavar="NETWORK,...",
-        help="networks that must not be called; link-local ones and those of clouds' metadata never are",
-    )
 
 
 def _add_telling(parser: argparse.ArgumentParser) -> None:
@@ -264,7 +239,6 @@ def options_of(arguments: argparse.Namespace) -> "Options":
     from canary.alerts.alert import Destination  # noqa: PLC0415
     from canary.controller.options import Options  # noqa: PLC0415
     from canary.workloads.base import Rules  # noqa: PLC0415
-    from outbound.destinations import Destinations  # noqa: PLC0415
 
     messengers = []
     if arguments.slack_url:
@@ -300,7 +274,7 @@ def options_of(arguments: argparse.Namespace) -> "Options":
         max_rollouts=arguments.max_concurrent_rollouts,
         leader_election=arguments.enable_leader_election,
         lease_namespace=arguments.leader_election_namespace,
-        destinations=Destinations(tuple(arguments.allow_destination), tuple(arguments.deny_destination)),
+        destinations=destination_flags.destinations_of(arguments),
         event_webhook=arguments.event_webhook,
         messengers=tuple(messengers),
         cluster=arguments.cluster_name,

@@ -97,6 +97,7 @@ JOB = Resource("batch", "v1", "jobs", "Job")
 LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 CANARY = Resource("flagger.app", "v1beta1", "canaries", "Canary")
+CANARY_FLEET = Resource("fleet.canary.dev", "v1alpha1", "canaryfleets", "CanaryFleet")
 METRIC_TEMPLATE = Resource("flagger.app", "v1beta1", "metrictemplates", "MetricTemplate")
 ALERT_PROVIDER = Resource("flagger.app", "v1beta1", "alertproviders", "AlertProvider")
 APISIX_ROUTE = Resource("apisix.apache.org", "v2", "apisixroutes", "ApisixRoute")
@@ -147,6 +148,7 @@ RESOURCES: tuple[Resource, ...] = (
     LEASE,
     ENDPOINT_SLICE,
     CANARY,
+    CANARY_FLEET,
     METRIC_TEMPLATE,
     ALERT_PROVIDER,
     APISIX_ROUTE,

@@ -17,6 +17,7 @@ from canary.controller.telemetry import Telemetry
 from canary.controller.tracer import Tracer, silent
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError
+from canary.kube.merge import merge_patch
 from canary.kube.types import CANARY, Json
 from canary.rollout.decision import Decision
 from canary.rollout.outbox import told_of
@@ -175,16 +176,3 @@ def _said(before: list[Json], condition: Condition, now: datetime) -> Json:
     said = condition.to_json()
     known = next((each for each in before if said.items() <= each.items()), None)
     return known or condition.replace(last_update_time=now, last_transition_time=now).to_json()
-
-
-def merge_patch(before: Json, after: Json) -> Json:
-    """The JSON merge patch (RFC 7386) from one object to another."""
-    patch: Json = {key: None for key in before if key not in after}
-    for key, value in after.items():
-        old = before.get(key)
-        if isinstance(value, dict) and isinstance(old, dict):
-            if inner := merge_patch(old, value):
-                patch[key] = inner
-        elif key not in before or value != old:
-            patch[key] = value
-    return patch

@@ -17,7 +17,12 @@ def flags_of(name: str) -> set[str]:
     return {option for action in COMMANDS[name]._actions for option in action.option_strings}
 
 
-ASKING = [name for name in COMMANDS if {"--kubeconfig", "--context", "--namespace"} <= flags_of(name) and name != "run"]
+SERVING = ("run", "hub")
+"""Those that go on until they are told to stop."""
+
+ASKING = [
+    name for name in COMMANDS if {"--kubeconfig", "--context", "--namespace"} <= flags_of(name) and name not in SERVING
+]
 """Those that people type to ask a cluster, or to order something there."""
 
 ABSENT = {"diff": 2}

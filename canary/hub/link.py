@@ -1,0 +1,163 @@
+"""The way to one member: a client, and a watch of its Canaries, on its own and in nobody's way."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+import structlog
+
+from canary.api.canary import Canary, parse_canary
+from canary.api.problems import InvalidResource
+from canary.fleet.decision import Annotate, Apply, Write
+from canary.fleet.facts import Reachable, Seen, Unreachable
+from canary.kube.access import Access
+from canary.kube.client import KubeClient
+from canary.kube.errors import KubeError, Unauthorized
+from canary.kube.errors import Unreachable as NoAnswer
+from canary.kube.library import ConfigError
+from canary.kube.source import WatchTiming
+from canary.kube.types import CANARY, Json
+from canary.kube.watch import WatchCache
+
+log = structlog.get_logger(__name__)
+
+MANAGER: Final = "canary-hub"
+"""The field manager of what is written into members."""
+
+OUTAGE: Final = timedelta(seconds=5)
+"""Shorter breaks of a watch, as proxies make them, miss nothing; so long a new connection may take to say something."""
+
+Reach = Callable[[Access], AbstractAsyncContextManager[KubeClient]]
+"""Connects to the API server of a member; raises `ConfigError` where it can't."""
+
+
+class Place(NamedTuple):
+    """A namespace of a member, which is what is watched of it."""
+
+    member: str
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A Canary that can't be read, with the reason."""
+
+    why: str
+
+
+class Link:
+    """What is known of the Canaries in one namespace of a member.
+
+    Args:
+        place: where.
+        access: the way there.
+        reach: connects.
+        may_write: seconds for which writing is allowed.
+        changed: is told of a Canary that has changed; of none where all may look another way.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        access: Access,
+        reach: Reach,
+        may_write: Callable[[], float],
+        changed: Callable[[Place, str | None], None],
+    ) -> None:
+        self.access = access
+        self._place, self._reach, self._may_write, self._changed = place, reach, may_write, changed
+        self._client: KubeClient | None = None
+        self._cache: WatchCache[Canary | Unread] | None = None
+        self._broken = ""
+        self._was_there = False
+        self._since: datetime | None = None
+
+    async def run(self) -> None:
+        """Follow until cancelled, however often the connection breaks."""
+        structlog.contextvars.bind_contextvars(member=self._place.member)
+        try:
+            async with self._reach(self.access) as client:
+                await self._follow(client.guarded(self._may_write))
+        except ConfigError as error:
+            self._broken = str(error)
+        except Exception as error:
+            log.exception("a member can't be watched by what nobody thought of")
+            self._broken = f"it can't be watched: {type(error).__name__}"
+        self._changed(self._place, None)
+
+    async def _follow(self, client: KubeClient) -> None:
+        cache: WatchCache[Canary | Unread] = WatchCache(
+            client, CANARY, namespace=self._place.namespace, project=_read, timing=WatchTiming(unreachable=15.0)
+        )
+        cache.subscribe(lambda change: self._changed(self._place, change.key.name))
+        cache.on_turn(lambda _: self._changed(self._place, None))
+        self._client, self._cache = client, cache
+        await cache.run()
+
+    def seen(self, name: str, before: datetime | None, now: datetime) -> Seen | None:
+        """What is known of a Canary; None while a new connection is tried for the first time.
+
+        Args:
+            name: the Canary's name.
+            before: since when the member is said to be unreachable; None where it isn't.
+            now: the time.
+        """
+        found = self._cache.get(self._place.namespace, name) if self._cache is not None else None
+        if isinstance(found, Unread):
+            return Unreachable(before or now, found.why)
+        if self._cache is not None and self._cache.current:
+            self._was_there, self._since = True, None
+            return Reachable(found)
+        self._since = self._since or now
+        if now - self._since < OUTAGE and (self._was_there or not self._why):
+            return Reachable(found) if self._was_there else None
+        first = self._since if self._was_there or before is None else min(before, self._since)
+        return Unreachable(first, self._why or "its API server does not answer")
+
+    def lags_lately(self, now: datetime) -> bool:
+        """Whether it can't be followed since a moment ago, so that it is unreachable soon."""
+        return self._since is not None and now - self._since < OUTAGE
+
+    @property
+    def _why(self) -> str:
+        failure = self._cache.failure if self._cache is not None else None
+        return self._broken or (words_of(failure) if failure is not None else "")
+
+    async def write(self, name: str, write: Write) -> None:
+        """Write into the member, and take what is there then for what is seen.
+
+        Args:
+            name: the Canary's name.
+            write: what to write.
+
+        Raises:
+            KubeError: it refuses, or does not answer in time.
+        """
+        client, cache = self._client, self._cache
+        if client is None or cache is None:
+            raise NoAnswer("PATCH", self._place.member, "it is not connected yet")
+        match write:
+            case Apply(canary=canary):
+                cache.note(await client.apply(CANARY, canary, field_manager=MANAGER))
+            case Annotate(annotations=annotations):
+                cache.note(await self._annotate(client, name, {**annotations}))
+
+    async def _annotate(self, client: KubeClient, name: str, annotations: dict[str, str | None]) -> Json:
+        patch: Json = {"metadata": {"annotations": annotations}}
+        return await client.merge_patch(CANARY, self._place.namespace, name, patch, field_manager=MANAGER)
+
+
+def words_of(error: KubeError) -> str:
+    """Why a member does not do what it is asked for, in words that hold nothing secret."""
+    if isinstance(error, Unauthorized):
+        return "its API server does not take the hub's credentials"
+    return error.message
+
+
+def _read(raw: Json) -> Canary | Unread:
+    try:
+        return parse_canary(raw)
+    except InvalidResource as error:
+        return Unread(f"its Canary can't be read: {error}")
