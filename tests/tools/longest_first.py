@@ -15,6 +15,7 @@ SECONDS: Mapping[str, int] = {
     "cluster/test_deploy_pages": 281,
     "cluster/test_deploy_install": 247,
     "cluster/test_deploy_rights": 172,
+    "cluster/test_hub": 170,
     "cluster/test_autoscalers": 161,
     "cluster/test_services_fields": 139,
     "cluster/test_knative": 127,

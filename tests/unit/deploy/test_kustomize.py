@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from canary.cli import run_command
+from canary.cli import hub_command, run_command
 from canary.controller.options import Options
 from canary.controller.run import LEASE
+from canary.fleet.members.registry import SOURCES
+from canary.hub.options import HubOptions
+from canary.hub.run import LEASE as HUB_LEASE
 from canary.routers.registry import supported
 from deploy.rights import COMPONENTS, families, needing, written
 from loadtest.cli import Settings, settings
@@ -53,7 +56,11 @@ def test_every_file_is_used_by_its_kustomization_and_there(root: Path) -> None:
 
 def test_images_carry_the_version_of_the_project(root: Path) -> None:
     version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
-    for name, image in (("controller", "canary-controller"), ("loadtester", "canary-loadtest")):
+    for name, image in (
+        ("controller", "canary-controller"),
+        ("fleet/hub", "canary-controller"),
+        ("loadtester", "canary-loadtest"),
+    ):
         folder = root / "deploy/kustomize" / name
         assert load(folder / "kustomization.yaml")["images"] == [{"name": image, "newTag": version}]
         assert container(load(folder / "deployment.yaml"))["image"] == image
@@ -104,7 +111,7 @@ def test_the_namespace_is_not_that_of_flaggers_own_manifests(deploy: Path) -> No
     assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-@pytest.mark.parametrize("name", ["controller", "loadtester"])
+@pytest.mark.parametrize("name", ["controller", "fleet/hub", "loadtester"])
 def test_pods_are_nobodys_have_no_powers_and_write_where_they_are_told_to_alone(deploy: Path, name: str) -> None:
     pod = load(deploy / "kustomize" / name / "deployment.yaml")["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -201,3 +208,27 @@ def test_the_load_testers_arguments_are_flags_that_it_has(deploy: Path) -> None:
     assert read.gate_file is not None
     mounts = {mount["mountPath"] for mount in container(deployment)["volumeMounts"]}
     assert str(read.gate_file.parent) in mounts, "the root file system can't be written to"
+
+
+def test_the_hubs_arguments_are_flags_that_it_has(root: Path) -> None:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    hub_command.add(parser.add_subparsers())
+    made = hub_command.options_of(parser.parse_args(container(load(hub_of(root) / "deployment.yaml"))["args"]))
+    assert made == HubOptions()
+
+
+def test_the_hub_sees_what_its_sources_need_and_its_lease_and_no_more(root: Path) -> None:
+    roles = {
+        (each["kind"], each["metadata"]["name"]): each.get("rules")
+        for each in yaml.safe_load_all((hub_of(root) / "rights.yaml").read_text())
+    }
+    members = roles["ClusterRole", "canary-fleet-hub-members"]
+    granted = {(group, kind) for rule in members for group in rule["apiGroups"] for kind in rule["resources"]}
+    assert {(each.group, each.plural) for source in SOURCES.values() for each in source.resources} == granted
+    assert {verb for rule in members for verb in rule["verbs"]} == {"list", "watch"}
+    (_, lease) = roles["Role", "canary-fleet-hub"]
+    assert lease["resourceNames"] == [HUB_LEASE]
+
+
+def hub_of(root: Path) -> Path:
+    return root / "deploy/kustomize/fleet/hub"
