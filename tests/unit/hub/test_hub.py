@@ -1,6 +1,7 @@
 """A hub on API servers in memory: what it sees, writes, stores and tells, whatever becomes of members and of itself."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from typing import Self
 
@@ -8,11 +9,12 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
+from canary.fleet.members import cluster_api
 from canary.hub import run
-from canary.kube.types import CANARY, CANARY_FLEET
+from canary.kube.types import CANARY, CANARY_FLEET, SECRET
 from outbound.message import Request, Response
 from tests.unit.controller.api_in_memory import Answer, Asked, Json, now, refused
-from tests.unit.hub.whole_hub import PILOT, PLACE, WAVES, World, connect, eventually
+from tests.unit.hub.whole_hub import PILOT, PLACE, WAVES, Api, World, connect, eventually
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -371,3 +373,28 @@ async def test_a_wave_waits_for_its_gate(world: World, looptime: int, monkeypatc
 
     monkeypatch.setattr(Gate, "status", 204)
     await eventually(lambda: world.status["phase"] == "Succeeded", 60, lambda: world.status)
+
+
+async def test_a_secret_that_an_object_names_is_read_once_the_object_is_there_and_followed(
+    world: World, looptime: int
+) -> None:
+    """Of Cluster API the Secret comes first, and is of no interest before its Cluster is there."""
+    world.add("a", PILOT)
+    labelled = world.hub.objects.pop(SECRET.path(Api.namespace, "a"))
+    world.hub.put_secret("a-kubeconfig", value=labelled["data"]["kubeconfig"])
+    world.put_fleet()
+    world.start(sources=("cluster-api",))
+    await eventually(lambda: world.status.get("reason") == "NoMembers", 10, lambda: world.status)
+
+    up = {"type": "ControlPlaneInitialized", "status": "True"}
+    metadata = {"name": "a", "namespace": Api.namespace, "labels": PILOT}
+    cluster = {"kind": "Cluster", "metadata": metadata, "status": {"conditions": [up]}}
+    world.hub.store(cluster_api.CLUSTER.path(Api.namespace, "a"), cluster)
+    await eventually(lambda: world.status["phase"] == "Succeeded", 30, lambda: world.status)
+    assert world.tokens == [("a", "t1")]
+
+    world.register("b", token="t2")
+    text = base64.b64decode(world.hub.objects[SECRET.path(Api.namespace, "b")]["data"]["kubeconfig"])
+    world.hub.put_secret("a-kubeconfig", value=base64.b64encode(text.replace(b"https://b.", b"https://a.")).decode())
+    await eventually(lambda: world.tokens[-1] == ("a", "t2"), 10, lambda: world.tokens)
+    assert world.states.keys() == {"a"}

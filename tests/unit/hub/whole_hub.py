@@ -57,6 +57,12 @@ class Api(ApiInMemory):
         inside = Inside(self)
         return inside.connect()
 
+    def put_secret(self, name: str, **data: str) -> None:
+        """A Secret without labels, with data in base64."""
+        metadata = {"name": name, "namespace": self.namespace}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
+        self.store(SECRET.path(self.namespace, name), secret)
+
     def leave(self, *, hangs: bool = False) -> None:
         """It can't be reached any more."""
         self.is_away, self.hangs = not hangs, hangs
