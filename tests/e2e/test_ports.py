@@ -12,14 +12,18 @@ ADMIN, ADMIN_PORT = f"{NAME}-admin", 8081
 
 
 def two_ports(namespace: str, version: str) -> Json:
-    """The sample web service, and once more beside it, which says so in its version."""
+    """The sample web service, and once more beside it, which says so in its version; both serve on after SIGTERM."""
     deployment = application(NAME, namespace, version)
     containers = deployment["spec"]["template"]["spec"]["containers"]
+    own = {"PORT": str(ADMIN_PORT), "VERSION": f"admin {version}"}
     admin = {
         **containers[0],
         "name": "admin",
         "ports": [{"name": "admin", "containerPort": ADMIN_PORT}],
-        "env": [{"name": "PORT", "value": str(ADMIN_PORT)}, {"name": "VERSION", "value": f"admin {version}"}],
+        "env": [
+            *(each for each in containers[0]["env"] if each["name"] not in own),
+            *({"name": name, "value": value} for name, value in own.items()),
+        ],
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": ADMIN_PORT}, "periodSeconds": 1},
     }
     containers.append(admin)
