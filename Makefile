@@ -8,7 +8,7 @@ NETNS := $(BIN)/python -m canary.sandbox.netns --
 lanes = --dist loadfile --no-loadscope-reorder --tx "$(1)*popen//python=$(NETNS) $(BIN)/python"
 
 .DEFAULT_GOAL := help
-.PHONY: help parts flagger helm gateways more-gateways demo test test-fast test-gateways test-slow lint types unit cluster e2e bench study plain sbom crds requirements clean
+.PHONY: help parts flagger helm gateways more-gateways demo test test-fast test-gateways test-long test-slow lint types unit cluster e2e bench study plain sbom crds requirements clean
 
 help: ## Show what there is to do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,7 +36,7 @@ demo: $(VENV)/.sandbox ## Watch a good and a bad version roll out, on a real con
 	$(BIN)/canary sandbox demo
 
 # What takes one core runs beside the builds.
-test: ## Run all checks and tests but the slow ones and those of test-gateways
+test: ## Run all checks and tests but the long and the slow ones and those of test-gateways
 	$(MAKE) --jobs=2 lint types gateways
 	$(MAKE) unit
 	$(MAKE) cluster
@@ -46,6 +46,9 @@ test-fast: lint types unit ## Run the checks and the pure tests
 
 test-gateways: flagger gateways more-gateways ## Run more tests behind gateways beside Traefik; Envoy Gateway and ingress-nginx
 	$(BIN)/python -m pytest tests/e2e -m gateways $(call lanes,3)
+
+test-long: helm flagger gateways ## Run the tests that take minutes each, on real parts: the real Flagger, a hub, backtests
+	$(BIN)/python -m pytest tests/cluster tests/e2e -m "long and not gateways" $(call lanes,2)
 
 test-slow: parts ## Run the tests that take a quarter of an hour in real time
 	$(NETNS) $(BIN)/python -m pytest tests/e2e -m slow --timeout 1800
@@ -77,13 +80,13 @@ more-gateways: parts ## Build those that only test-gateways and the benchmark of
 	$(BIN)/python -m canary.sandbox.binaries envoy-gateway ingress-nginx
 
 cluster: helm gateways ## Run the tests on a real API server
-	$(BIN)/python -m pytest tests/cluster $(call lanes,3)
+	$(BIN)/python -m pytest tests/cluster -m "not long" $(call lanes,3)
 
 flagger: parts ## Build the real Flagger, whose Canaries a test takes over
 	$(BIN)/python -m canary.sandbox.binaries flagger
 
-e2e: flagger gateways ## Run the tests with real gateway, Prometheus and traffic
-	$(BIN)/python -m pytest tests/e2e -m "not slow and not gateways" $(call lanes,3)
+e2e: gateways ## Run the tests with real gateway, Prometheus and traffic
+	$(BIN)/python -m pytest tests/e2e -m "not long and not slow and not gateways" $(call lanes,3)
 
 bench: parts $(if $(filter speed,$(BENCH)),flagger gateways more-gateways)
 bench: ## Measure speed, requests and memory; BENCH="storm --against REV" says what, and beside which revision

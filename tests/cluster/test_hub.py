@@ -33,6 +33,8 @@ from tests.tools.control_planes import ControlPlane, control_plane
 from tests.tools.played_members import PlayedMember
 from tests.unit.fleet.fleets import fleet_of
 
+pytestmark = pytest.mark.long
+
 NAMES = ("a", "b", "c")
 RBAC = "rbac.authorization.k8s.io"
 KINDS = {

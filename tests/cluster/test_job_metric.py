@@ -16,6 +16,8 @@ from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application, phase_of
 from tests.cluster.conftest import KUSTOMIZE, SYSTEM
 
+pytestmark = pytest.mark.long
+
 NAME = "shop"
 
 

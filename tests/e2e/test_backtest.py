@@ -21,6 +21,8 @@ import pytest
 from canary.sandbox.binaries import ensure
 from canary.sandbox.process import log_tail
 
+pytestmark = pytest.mark.long
+
 MINUTE = timedelta(minutes=1)
 START = datetime(2026, 3, 2, tzinfo=UTC)
 END = START + timedelta(days=7)

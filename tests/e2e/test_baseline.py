@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 import yaml
 
@@ -10,6 +11,8 @@ from canary.kube.types import DEPLOYMENT, SERVICE
 from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application
 from canary.sandbox.scenario import NAME, Scenario, canary_of
+
+pytestmark = pytest.mark.long
 
 RIGHTS = Path(__file__).parents[2] / "deploy/kustomize/components/baselines/kustomization.yaml"
 COLD = {"FAULT_LATENCY": "0.5", "FAULT_UNTIL": "40"}

@@ -20,7 +20,11 @@ WORSE = {"FAULT_ERROR_RATE": "0.10"}
 SLOW = {"FAULT_LATENCY": "0.15"}
 SLOWER = {"FAULT_LATENCY": "0.6"}
 BOTH = pytest.mark.parametrize(
-    ("provider", "route"), [("traefik", TRAEFIK_SERVICE), ("gatewayapi:v1", HTTP_ROUTE)], ids=["traefik", "gatewayapi"]
+    ("provider", "route"),
+    [
+        pytest.param("traefik", TRAEFIK_SERVICE, id="traefik"),
+        pytest.param("gatewayapi:v1", HTTP_ROUTE, id="gatewayapi", marks=pytest.mark.long),
+    ],
 )
 
 
@@ -63,6 +67,7 @@ async def test_a_version_that_fails_more_often_goes_within_a_step_and_one_that_d
         assert len(answers) < STEP_SECONDS * RATE * 0.25, "not even one step of a minute"
 
 
+@pytest.mark.long
 async def test_a_version_that_is_slower_goes_within_a_step_and_one_that_is_as_slow_stays(rig: Rig) -> None:
     """Nobody has said what is slow: the promoted version's requests take 150 ms, beside other work up to 300.
 

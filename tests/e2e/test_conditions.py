@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import pytest
+
 from canary.kube.types import Json
 from canary.sandbox.harness import Rig, application
 from canary.sandbox.scenario import NAME, PORT, Scenario, canary_of
+
+pytestmark = pytest.mark.long
 
 BAD = {"FAULT_ERROR_RATE": "0.5"}
 RATE: Json = {"name": "request-success-rate", "interval": "6s"}

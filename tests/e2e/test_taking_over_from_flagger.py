@@ -18,6 +18,8 @@ from canary.sandbox.gateways.traefik import TRAEFIK
 from canary.sandbox.harness import Rig, application, weight_of
 from canary.sandbox.scenario import NAME, PORT, READY_SECONDS, SUCCESS_RATE, Scenario, canary_of
 
+pytestmark = pytest.mark.long
+
 FLAGGER, OURS = "flagger", "successor"
 FLAGGER_PORT = 10091
 HEARING_PORT = 10092

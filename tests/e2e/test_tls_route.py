@@ -4,11 +4,15 @@ import base64
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from canary.kube.types import GATEWAY, TLS_ROUTE, Json
 from canary.sandbox import addresses
 from canary.sandbox.harness import Rig
 from canary.sandbox.scenario import PORT, Scenario, canary_of
 from tests.tools.connections import QUARTER, Entrance, divided, refused
+
+pytestmark = pytest.mark.long
 
 HOST = "shop.example.com"
 CERTIFICATE, KEY = "tls.crt", "tls.key"
