@@ -32,6 +32,8 @@ from tests.cluster.conftest import SCHEMAS, until
 from tests.tools.authority import Authority
 from tests.unit.fleet.members.shapes import as_served, told
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 CASES: dict[str, Json] = {
     f"{path.parent.name}/{path.stem}": yaml.safe_load(path.read_text())

@@ -19,6 +19,8 @@ from tests.cluster.test_fleet_members import Way, of_kubeconfig
 from tests.tools.authority import Authority
 from tests.unit.fleet.members.shapes import as_served
 
+pytestmark = pytest.mark.long
+
 ACCOUNT = "canary-hub"
 CLUSTER_ROLE = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
 REVIEWS = Resource("authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", namespaced=False)

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from canary.admission.places import DEFINITIONS, MUTATING, VALIDATING
@@ -14,6 +15,8 @@ from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig
 from tests.cluster.test_admission import KUSTOMIZE, NAME, SYSTEM, Site, endpoints
+
+pytestmark = pytest.mark.long
 
 PORT = 9443
 NEWER = "canaries.v1beta2.flagger.app"
