@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import signal
 import socket
 import uuid
 from collections.abc import Awaitable, Callable
@@ -29,6 +28,7 @@ from canary.controller.record.alerts import Alerter
 from canary.controller.record.courier import Courier
 from canary.controller.record.recorder import Recorder
 from canary.controller.server import Server
+from canary.controller.stopping import until_stopped
 from canary.controller.telemetry import Telemetry
 from canary.controller.tracer import Tracer
 from canary.kube.client import KubeClient
@@ -84,19 +84,7 @@ async def run(options: Options) -> None:
     gc.freeze()
     gc.enable()
     gc.set_threshold(*GARBAGE)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    working = asyncio.create_task(Controller(options).run(), name="controller")
-    stopping = asyncio.create_task(stop.wait(), name="stop")
-    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    working.cancel()
-    try:
-        await working
-    except asyncio.CancelledError:
-        log.info("stopped")
+    await until_stopped(Controller(options).run(), "controller")
 
 
 async def _taking_votes(

@@ -25,6 +25,7 @@ from canary.api.fleet_status import MemberState, MemberStatus
 from canary.api.meta import format_time
 from canary.api.status import CanaryStatus, Outcome, Phase
 from canary.fleet.facts import Reachable, Seen, Unreachable
+from canary.fleet.waves import MOVING
 from canary.rollout.bake import RESTORING
 
 UNREACHABLE = "Unreachable"
@@ -79,15 +80,19 @@ def moved(before: MemberStatus, after: MemberStatus, now: datetime) -> MemberSta
 
 
 def _away(member: MemberStatus, seen: Unreachable, spec: FleetSpec, now: datetime) -> MemberStatus:
-    told = f"unreachable since {format_time(seen.since)}: {seen.why}"
+    told = _out_of_reach(seen)
     failed_so = member.state is MemberState.FAILED and member.reason in (UNREACHABLE, DEADLINE_EXCEEDED)
-    if member.state not in (MemberState.OPEN, MemberState.PROGRESSING) or failed_so:
+    if member.state not in MOVING or failed_so:
         return member.replace(message=told) if member.state is not MemberState.FAILED else member
     deadline, begun = spec.unreachable_deadline, max(seen.since, member.opened or seen.since)
     if deadline is not None and now >= begun + deadline:
         words = f"{told}, for longer than {duration_text(deadline)}"
         return member.replace(state=MemberState.FAILED, reason=UNREACHABLE, message=words)
     return _in_time(member.replace(reason="", message=told), spec, now)
+
+
+def _out_of_reach(seen: Unreachable) -> str:
+    return f"unreachable since {format_time(seen.since)}: {seen.why}"
 
 
 def _new(member: MemberStatus, seen: Reachable) -> MemberStatus:
@@ -166,8 +171,8 @@ def _waits_for(member: MemberStatus, status: CanaryStatus, spec: FleetSpec) -> s
 
 
 def _in_time(member: MemberStatus, spec: FleetSpec, now: datetime) -> MemberStatus:
-    deadline, moving = spec.member_deadline, member.state in (MemberState.OPEN, MemberState.PROGRESSING)
-    if not moving or deadline is None or member.opened is None or now < member.opened + deadline:
+    deadline = spec.member_deadline
+    if member.state not in MOVING or deadline is None or member.opened is None or now < member.opened + deadline:
         return member
     words = f"not passed within {duration_text(deadline)}: {member.message}"
     return member.replace(state=MemberState.FAILED, reason=DEADLINE_EXCEEDED, message=words)
@@ -182,8 +187,7 @@ def returned(member: MemberStatus, seen: Seen, order: str) -> MemberStatus:
         order: the order to take its version back, if it can be given now; empty where it can't.
     """
     if isinstance(seen, Unreachable):
-        told = f"unreachable since {format_time(seen.since)}: {seen.why}"
-        return member.replace(unreachable_since=seen.since, message=told)
+        return member.replace(unreachable_since=seen.since, message=_out_of_reach(seen))
     member = member.replace(unreachable_since=None)
     if seen.canary is None or member.before is None:
         return member.replace(state=MemberState.ROLLED_BACK, reason="", message="nothing had begun in it")

@@ -20,6 +20,7 @@ from canary.api.status import ApprovalState, Phase
 from canary.fleet.decision import Annotate, Apply, Write
 from canary.fleet.facts import Member, Reachable
 from canary.fleet.standing import waits_with_release
+from canary.fleet.waves import MOVING
 from canary.rollout.orders import ORDER_ANNOTATION, PAUSE_ANNOTATION, as_read
 from canary.rollout.situation import HELD, RETRY_ANNOTATION
 from canary.rollout.votes import Vote
@@ -100,7 +101,7 @@ def _annotations(fleet: CanaryFleet, member: MemberStatus, canary: Canary) -> di
 def _vote(fleet: CanaryFleet, member: MemberStatus, canary: Canary) -> dict[str, str | None]:
     """The vote that opens the gate, for the revision that waits there."""
     status = fleet.status
-    may = member.state in (MemberState.OPEN, MemberState.PROGRESSING)
+    may = member.state in MOVING
     # One to which a release comes that is done elsewhere may begin, where that can be told by its images.
     late = status.phase is FleetPhase.SUCCEEDED and bool(fleet.spec.images)
     may = may and (status.phase is FleetPhase.PROGRESSING or late)
@@ -120,8 +121,7 @@ def _retry(member: MemberStatus, canary: Canary) -> dict[str, str | None]:
 def _pause(fleet: CanaryFleet, member: MemberStatus, canary: Canary) -> dict[str, str | None]:
     """A release that stands still has its members stand still; one that a person has paused is left to that person."""
     there = canary.metadata.annotations.get(PAUSE_ANNOTATION)
-    moving = member.state in (MemberState.OPEN, MemberState.PROGRESSING)
-    if fleet.status.paused and moving and fleet.status.phase is FleetPhase.PROGRESSING:
+    if fleet.status.paused and member.state in MOVING and fleet.status.phase is FleetPhase.PROGRESSING:
         return {PAUSE_ANNOTATION: as_read(f"by {by(fleet)}: {fleet.status.paused}")} if not there else {}
     return {PAUSE_ANNOTATION: None} if there and there.startswith(f"by {by(fleet)}") else {}
 

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Final
 
 from canary.api.analysis import HookType, Webhook
-from canary.api.fleet import CanaryFleet
+from canary.api.fleet import CanaryFleet, Wave
+from canary.fleet import progress
 from canary.fleet.facts import GateAnswer, GateQuestion
 from canary.webhooks import Approved, call
 from outbound.connections import Connections
 
-ASKED_AGAIN: Final = 30.0
-"""Seconds between two calls of a gate."""
+ASKED_AGAIN: Final = progress.ASKED_AGAIN.total_seconds()
+"""Seconds between two calls of a gate: a fleet is looked at again after as long."""
 
 
 class Gates:
@@ -86,16 +87,21 @@ class Gates:
 
 def hook_of(fleet: CanaryFleet, question: GateQuestion) -> Webhook:
     """How a gate is called."""
-    gates = fleet.spec.waves[question.wave - 1].gates if question.wave <= len(fleet.spec.waves) else ()
-    url = next((each.url for each in gates if each.name == question.gate), "")
+    wave = _wave(fleet, question)
+    url = next((each.url for each in wave.gates if each.name == question.gate), "") if wave is not None else ""
     return Webhook(name=question.gate, type=HookType.CONFIRM_ROLLOUT, url=url)
 
 
 def body_of(fleet: CanaryFleet, question: GateQuestion) -> dict[str, object]:
     """What a gate is told."""
-    wave = fleet.spec.waves[question.wave - 1].name if question.wave <= len(fleet.spec.waves) else ""
+    wave = _wave(fleet, question)
     who = {"name": fleet.name, "namespace": fleet.namespace, "release": fleet.spec.release}
-    return {**who, "wave": wave, "gate": question.gate, "type": "confirm-wave"}
+    return {**who, "wave": wave.name if wave is not None else "", "gate": question.gate, "type": "confirm-wave"}
+
+
+def _wave(fleet: CanaryFleet, question: GateQuestion) -> Wave | None:
+    """The wave that waits for a gate; None where an edit of the spec has taken it away."""
+    return fleet.spec.waves[question.wave - 1] if question.wave <= len(fleet.spec.waves) else None
 
 
 def _now() -> float:

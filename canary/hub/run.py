@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import socket
 import uuid
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Final
 import structlog
 
 from canary.controller.clock import Clock
+from canary.controller.stopping import until_stopped
 from canary.hub.gates import Gates
 from canary.hub.health import health
 from canary.hub.link import MANAGER, Link, Place, Reach
@@ -46,18 +46,7 @@ async def run(options: HubOptions) -> None:
         ConfigError: there is no way to an API server.
         ListenError: the port is taken, or the address is none of this machine's.
     """
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    working = asyncio.create_task(Hub(options).run(), name="hub")
-    stopping = asyncio.create_task(stop.wait(), name="stop")
-    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    working.cancel()
-    try:
-        await working
-    except asyncio.CancelledError:
-        log.info("stopped")
+    await until_stopped(Hub(options).run(), "hub")
 
 
 class Hub:

@@ -31,17 +31,7 @@ Scope: TypeAlias = "ChainMap[str, Value]"
 
 
 def evaluate(template: Template, names: Mapping[str, Value], *, dot: Value = None, form: Plain | None = None) -> str:
-    """Write a template out.
-
-    Args:
-        template: what `parse` gave.
-        names: the value of each function that the template may call without arguments.
-        dot: the current item outside of every `with` and `range`.
-        form: how it is written; one for each writing.
-
-    Raises:
-        TemplateError: a value is missing, or a function can't take what it is given.
-    """
+    """Write a template out; `metrics.gotemplate.evaluate` has the arguments and errors."""
     evaluation = _Evaluation(template.source, names, form or Plain())
     evaluation.nodes(template.nodes, dot, ChainMap({"$": dot}))
     return evaluation.text

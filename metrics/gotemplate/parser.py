@@ -35,15 +35,7 @@ _SINGLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v"
 
 @lru_cache(maxsize=512)
 def parse(source: str, functions: frozenset[str]) -> Template:
-    """Read a template.
-
-    Args:
-        source: the template's text.
-        functions: names that it may call besides Go's built-in functions.
-
-    Raises:
-        TemplateError: the template can't be read, or calls what isn't there.
-    """
+    """Read a template; `metrics.gotemplate.parse` has the arguments and errors."""
     return Template(source, _Parser(source, functions).template())
 
 

@@ -230,7 +230,7 @@ async def test_members_get_a_release_wave_by_wave(fleet: Fleet) -> None:
     await held(fleet, "a", pause=True)
     await fleet.apply("r2")
     await eventually(lambda: fleet.phase_in("c"), lambda phase: phase == "Waiting", within=WITHIN)
-    await asyncio.sleep(3)
+    await asyncio.sleep(3)  # nothing is to happen, which only time can show
     assert await fleet.states() == "Open Pending Pending"
     assert [await fleet.phase_in(name) for name in NAMES[1:]] == ["Waiting", "Waiting"]
 
@@ -271,7 +271,7 @@ async def test_a_hub_that_is_killed_between_waves_is_followed_by_one_that_goes_o
 
     await fleet.start()
     await fleet.becomes("Passed Passed Passed", "Succeeded")
-    await asyncio.sleep(2)
+    await asyncio.sleep(2)  # so is nothing to be told any more
     told = await fleet.told()
     assert [each for each in told if "unreachable" in each or "is gone" in each] == []
     assert sum("Wave b of release r2 begins" in each for each in told) == 1

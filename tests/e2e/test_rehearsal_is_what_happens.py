@@ -174,10 +174,7 @@ class Log:
     async def until(self, names: Sequence[str], phases: set[str], within: float) -> None:
         """Wait until every one of these Canaries is in one of the phases."""
         try:
-            async with asyncio.timeout(within):
-                while not all(self.status(name).get("phase") in phases for name in names):
-                    self.news.clear()
-                    await self.news.wait()
+            await self.when(lambda: all(self.status(name).get("phase") in phases for name in names), within)
         except TimeoutError:
             late = {name: self.status(name) for name in names if self.status(name).get("phase") not in phases}
             msg = f"not {' or '.join(phases)} within {within:g} s: {late}"
@@ -185,8 +182,14 @@ class Log:
 
     async def until_told(self, names: Sequence[str], event: str, within: float) -> None:
         """Wait until every one of these Canaries has told this; events come after the status that they tell of."""
+        await self.when(
+            lambda: all(any(each.startswith(event) for each in self.events[name]) for name in names), within
+        )
+
+    async def when(self, accept: Callable[[], bool], within: float) -> None:
+        """Wait until something holds of what was told; raises TimeoutError where it does not in time."""
         async with asyncio.timeout(within):
-            while not all(any(each.startswith(event) for each in self.events[name]) for name in names):
+            while not accept():
                 self.news.clear()
                 await self.news.wait()
 
@@ -244,18 +247,12 @@ class Rollout:
             await rig.apply(workload(self.name, rig.namespace, "newer"))
 
     async def _until(self, log: Log, accept: Callable[[Json], bool]) -> None:
-        async with asyncio.timeout(2 * DEADLINE):
-            while not accept(log.status(self.name)):
-                log.news.clear()
-                await log.news.wait()
+        await log.when(lambda: accept(log.status(self.name)), 2 * DEADLINE)
 
     async def all_told(self, log: Log) -> None:
         """Wait until there are as many events as were predicted; they come after what they tell of."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(EVENTS_WITHIN):
-                while len(log.events[self.name]) - self.told < len(self.predicted.events):
-                    log.news.clear()
-                    await log.news.wait()
+            await log.when(lambda: len(log.events[self.name]) - self.told >= len(self.predicted.events), EVENTS_WITHIN)
 
     def lateness(self, log: Log) -> float:
         """Seconds by which it has taken longer than was predicted."""

@@ -74,30 +74,32 @@ def _istio(part: Part, rename: str) -> Json:
     return {"provider": "istio", "routeRefs": refs} if refs else {}
 
 
-def _nginx(part: Part, _rename: str) -> Json:
-    several = part.take("stableIngresses")
+def _ingress(part: Part, one: str, more: str) -> str:
+    """The one Ingress that a Canary has, with a note on the others; empty where none is named."""
+    several = part.take(more)
     names = [str(each) for each in several] if isinstance(several, list) else []
-    names = [each for each in [part.text("stableIngress"), *names] if each]
+    names = [each for each in [part.text(one), *names] if each]
     if len(names) > 1:
-        part.source.note(part.at("stableIngresses"), f"{', '.join(names[1:])}: {_ONE}", lost=True)
+        part.source.note(part.at(more), f"{', '.join(names[1:])}: {_ONE}", lost=True)
+    return names[0] if names else ""
+
+
+def _nginx(part: Part, _rename: str) -> Json:
+    ingress = _ingress(part, "stableIngress", "stableIngresses")
     if part.text("annotationPrefix") not in ("", "nginx.ingress.kubernetes.io"):
         part.lost("annotationPrefix", "annotations begin with nginx.ingress.kubernetes.io")
     for field in ("additionalIngressAnnotations", "canaryIngressAnnotations"):
         part.lost(field, "the canary's Ingress has the annotations of yours, and the canary's")
-    return {"provider": "nginx", "ingressRef": _ref(INGRESS, names[0])} if names else {}
+    return {"provider": "nginx", "ingressRef": _ref(INGRESS, ingress)} if ingress else {}
 
 
 def _alb(part: Part, _rename: str) -> Json:
-    several = part.take("ingresses")
-    names = [str(each) for each in several] if isinstance(several, list) else []
-    names = [each for each in [part.text("ingress"), *names] if each]
-    if len(names) > 1:
-        part.source.note(part.at("ingresses"), f"{', '.join(names[1:])}: {_ONE}", lost=True)
+    ingress = _ingress(part, "ingress", "ingresses")
     part.take("servicePort")
     part.take("rootService")
     part.lost("annotationPrefix", "annotations begin with alb.ingress.kubernetes.io")
     part.differs("stickinessConfig", "write targetGroupStickinessConfig into the Ingress' action; it is kept")
-    return {"provider": "alb", "ingressRef": _ref(INGRESS, names[0])} if names else {}
+    return {"provider": "alb", "ingressRef": _ref(INGRESS, ingress)} if ingress else {}
 
 
 def _traefik(part: Part, rename: str) -> Json:
