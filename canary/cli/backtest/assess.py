@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from canary.api.analysis import REQUEST_SUCCESS_RATE, Metric, Series
+from canary.api.canary import Canary
 from canary.cli.backtest.counting import compared_metric
 from canary.cli.backtest.gather import Gathered, Progress
 from canary.cli.backtest.inputs import Subject
-from canary.cli.backtest.policy import PASS, End, Looks, Policy
+from canary.cli.backtest.policy import PASS, End, Looks, Policy, least_looks
 from canary.cli.backtest.pretend import NUMBER, Judged, judged
 from canary.cli.backtest.recording import Recorded, span
 from canary.cli.backtest.replay import Blame, Episode, Replay, blamed_metrics, replay, verdicts, worst
@@ -193,17 +194,19 @@ def _traffic(subject: Subject, gathered: Gathered) -> tuple[Traffic | None, str]
         least = metric.limits.min
         if least is None:
             return None, "the success rate has no least value in the spec"
-        weights = [
-            step.split.canary
-            for step in plan_of(canary, weighted=subject.weighted).steps
-            if step.split.canary and not step.split.matched and not step.iteration
+        plan = plan_of(canary, weighted=subject.weighted)
+        shared = [
+            step
+            for step in plan.steps
+            if step.split.canary and not step.split.matched and not plan.iterations and metric.name not in step.off
         ]
         found = traffic(
             recorded.values,
             gathered.requests,
             least=least,
             window=metric.interval,
-            weights=weights,
+            weights=[each.split.canary for each in shared],
+            looks=[least_looks(each, canary.analysis_interval) for each in shared],
             threshold=canary.threshold,
         )
         return found, "" if found else "no request is recorded"
@@ -239,12 +242,24 @@ def _notes(subject: Subject, gathered: Gathered) -> Iterator[str]:
         yield "The spec's conditions are taken as true."
     if canary.analysis.webhooks:
         yield "The spec's webhooks are taken as approving."
+    yield from _step_notes(canary)
     if canary.spec.suspend:
         yield "The Canary is suspended; it is looked at as if it were not."
     if not gathered.certain:
         yield (
             "Prometheus has no series `up`, so that a time without any value counts as a time in which it did not "
             "record."
+        )
+
+
+def _step_notes(canary: Canary) -> Iterator[str]:
+    steps = canary.analysis.steps
+    if any(each.gate is not None or (each.pause is not None and each.pause.duration is None) for each in steps):
+        yield "Gates of steps are taken as open, and people as resuming what waits for them, at the first look."
+    if any(each.pause is not None or each.analysis is not None for each in steps):
+        yield (
+            "Limits are those with which a rollout passes that looks at each metric at every step; pauses and checks "
+            "of single steps may do with tighter ones."
         )
 
 

@@ -14,12 +14,14 @@ from canary.api.analysis import NoDataPolicy, UnavailablePolicy
 from canary.api.canary import Canary
 from canary.api.meta import Metadata
 from canary.api.status import CanaryStatus, Phase, Verdict
+from canary.api.steps import AnalysisStep, Checks, Scale
 from canary.api.traffic import ALL_PRIMARY, Readiness
 from canary.rollout.decide import decide
 from canary.rollout.decision import Decision
 from canary.rollout.facts import Answer, Facts, MetricQuestion, Question, Workload
-from canary.rollout.plan import plan_of
+from canary.rollout.plan import Step, plan_of
 from canary.rollout.simulation import reading_of, said_for
+from canary.rollout.step_plan import Paused
 from metrics.reading import Reading
 
 VERDICTS = (Verdict.PASS, Verdict.FAIL, Verdict.NO_DATA, Verdict.UNAVAILABLE)
@@ -107,6 +109,7 @@ class Policy:
             # Comparisons are taken as passing, by their numbers as by the clock; so are conditions.
             metrics=tuple(each.replace(compare_to=None) for each in canary.analysis.metrics),
             conditions=(),
+            steps=tuple(map(_left_to_itself, canary.analysis.steps)),
         )
         changes = {"analysis": analysis, "canary_analysis": None, "suspend": False, "revert_on_deletion": False}
         metadata = Metadata(name=canary.name, namespace=canary.namespace, generation=1)
@@ -125,7 +128,7 @@ class Policy:
     @property
     def steps(self) -> int:
         """How many looks in a row are good enough for promotion, the first one of the rollout aside."""
-        return len(self._plan.steps)
+        return sum(least_looks(each, self._canary.analysis_interval) for each in self._plan.steps)
 
     @property
     def longest(self) -> int:
@@ -142,7 +145,7 @@ class Policy:
             if step.failed:
                 blamed |= step.failed
             if step.end is not None:
-                return Played(step.end, at, self._holding(verdicts) if step.end is End.DEADLINE else blamed)
+                return Played(step.end, at, step.failed if step.end is End.DEADLINE else blamed)
             state, at = step.state, at + step.later
         return Played(End.UNFINISHED, count - 1, blamed)
 
@@ -159,8 +162,9 @@ class Policy:
         failed = self._failing(verdicts) & asked if counted else 0
         if after.phase is Phase.FAILED:
             # Of a metric that has its own limit, or is critical, fewer are enough.
-            reached = bool(failed) or after.failed_checks >= self._canary.threshold
-            return _Step(0, End.FAILED_CHECKS if reached else End.DEADLINE, 0, failed)
+            if failed or after.failed_checks >= self._canary.threshold:
+                return _Step(0, End.FAILED_CHECKS, 0, failed)
+            return _Step(0, End.DEADLINE, 0, self._holding(verdicts) & ~self._off(status))
         if after.phase is not Phase.PROGRESSING:
             return _Step(0, End.PROMOTED, 0, failed)
         wait = (decision.wake or now) - now
@@ -201,11 +205,14 @@ class Policy:
         begun = status.analysis_start_time
         # Beyond the longest delay nothing hangs on it.
         age = min(now - begun, self._delay) if begun is not None else None
+        since, ends = status.step_since, self._plan.current(status).ends
+        paused = min(now - since, ends.length) if since is not None and isinstance(ends, Paused) else timedelta(0)
         bare = status.replace(
             last_check_time=_BEGINNING,
             last_progress_time=_BEGINNING - ago,
             held_since=held,
             analysis_start_time=_BEGINNING - age if age is not None else None,
+            step_since=_BEGINNING - paused if since is not None else None,
             last_transition_time=None,
             conditions=(),
             checks=(),
@@ -219,6 +226,11 @@ class Policy:
             self._known.append(bare)
         return number
 
+    def _off(self, status: CanaryStatus) -> int:
+        """The metrics that nobody looks at where a rollout stands."""
+        off = self._plan.current(status).off
+        return _bits(each.name in off for each in self._canary.analysis.metrics)
+
     def _failing(self, verdicts: Verdicts) -> int:
         return _bits(
             each != UNAVAILABLE and counts_as_failed(self._canary, index, each) for index, each in enumerate(verdicts)
@@ -229,6 +241,19 @@ class Policy:
         return self._failing(verdicts) | _bits(
             each == NO_DATA and not counts_as_failed(self._canary, index, each) for index, each in enumerate(verdicts)
         )
+
+
+def _left_to_itself(step: AnalysisStep) -> AnalysisStep:
+    """A step with pods that are ready, people who have resumed it and gates that are open."""
+    if step.scale is not None:
+        return AnalysisStep(scale=Scale(replicas=1))
+    waits = step.gate is not None or (step.pause is not None and step.pause.duration is None)
+    return AnalysisStep(analysis=Checks()) if waits else step
+
+
+def least_looks(step: Step, interval: timedelta) -> int:
+    """How many looks a step takes at least, an interval apart."""
+    return max(1, -(-step.least(interval) // interval))
 
 
 def _own(status: CanaryStatus) -> int:

@@ -148,7 +148,7 @@ class Course:
 
     Args:
         weights: the share of requests that the canary gets, by step.
-        interval: seconds that a step lasts.
+        lengths: seconds that each of them lasts.
         patience: seconds for which a step is held for want of requests.
         min_samples: requests that the canary must have had in a step before it may end.
         waits: whether a step waits for them.
@@ -158,7 +158,7 @@ class Course:
     """
 
     weights: tuple[float, ...]
-    interval: float
+    lengths: tuple[float, ...]
     patience: float
     min_samples: int
     waits: bool
@@ -169,13 +169,15 @@ class Course:
     @classmethod
     def of(cls, canary: Canary, metric: Metric, *, weighted: bool) -> Course:
         """The course of a Canary's rollouts, by one metric that it compares."""
-        steps = plan_of(canary, weighted=weighted).steps
         analysis = canary.analysis
+        steps = [
+            each
+            for each in plan_of(canary, weighted=weighted).steps
+            if 0 < each.split.canary < 100 and not each.split.matched and metric.name not in each.off
+        ]
         return cls(
-            weights=tuple(
-                each.split.canary / 100 for each in steps if 0 < each.split.canary < 100 and not each.split.matched
-            ),
-            interval=canary.analysis_interval.total_seconds(),
+            weights=tuple(each.split.canary / 100 for each in steps),
+            lengths=tuple(each.least(canary.analysis_interval).total_seconds() for each in steps),
             patience=canary.patience.total_seconds(),
             min_samples=metric.min_samples,
             waits=metric.no_data is not NoDataPolicy.PASS,
@@ -203,7 +205,7 @@ def judged(
     """
     course = Course.of(canary, metric, weighted=weighted)
     if not course.weights:
-        return "the spec gives the canary no share of the requests"
+        return f"at no step with a share of the requests the spec looks at {metric.name}"
     stretch = Stretch.of(counted)
     chance = Random(seed)  # noqa: S311 - chances of a simulation
     starts = list(stretch.starts(course))
@@ -284,7 +286,7 @@ class Stretch:
 
     def starts(self, course: Course) -> Iterator[int]:
         """The looks from which on there is room for a rollout that nothing holds, all of it recorded."""
-        needed = -(-len(course.weights) * course.interval // self.seconds)
+        needed = -(-sum(course.lengths) // self.seconds)
         gaps = [-1, *(look for look, there in enumerate(self.there) if not there), len(self.there)]
         for before, after in pairwise(gaps):
             yield from range(before + 2, int(after - needed))
@@ -317,12 +319,13 @@ def rollout(course: Course, stretch: Stretch, start: int, by: By, more: float, c
         looks.append(Look(Counts(canary.requests, canary.bad + failing), rest, seconds))
         spent, had = spent + seconds, had + canary.requests
         enough = had >= course.min_samples or not course.waits
-        if spent >= course.interval + course.patience and not enough:
+        length = course.lengths[step]
+        if spent >= length + course.patience and not enough:
             end = Pretended.STARVED
             break
-        if enough and (spent >= course.interval or _proven(course, looks, usual)):
+        if enough and (spent >= length or _proven(course, looks, usual)):
             # What a look is too long by is the next step's.
-            step, spent, had = step + 1, max(0.0, spent - course.interval), 0.0
+            step, spent, had = step + 1, max(0.0, spent - length), 0.0
         if step == len(course.weights):
             end = Pretended.PROMOTED
             break

@@ -84,6 +84,7 @@ def traffic(
     least: float,
     window: timedelta,
     weights: Sequence[int],
+    looks: Sequence[int],
     threshold: int,
 ) -> Traffic | None:
     """Say how far the traffic reaches.
@@ -94,6 +95,7 @@ def traffic(
         least: the success rate that the spec asks for, in percent.
         window: what one look looks back on.
         weights: percent of the requests that the canary gets, by step; empty where the spec gives it no share.
+        looks: how many looks each of these steps takes.
         threshold: failed checks that roll a version back.
 
     Returns:
@@ -128,5 +130,6 @@ def traffic(
                 rates_needed=tuple(None if each.requests is None else each.requests / (seconds * part) for each in bad),
             )
         )
-    rolled_back = chance.rolled_back([each.healthy_fails for each in shares], threshold) if shares else None
+    fails = [each.healthy_fails for each, count in zip(shares, looks, strict=True) for _ in range(count)]
+    rolled_back = chance.rolled_back(fails, threshold) if shares else None
     return Traffic(window, allowed, health, median, quiet, bad, tuple(shares), rolled_back)

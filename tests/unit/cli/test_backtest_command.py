@@ -182,6 +182,20 @@ def test_json_and_yaml_say_the_same_and_are_valid(backtest: Backtest, capsys: py
 
 
 @pytest.mark.usefixtures("asked")
+def test_steps_that_are_written_out_are_gone_through(
+    backtest: Backtest, spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = "steps: [{weight: 5}, {pause: {duration: 10m}}, {pause: {}}, {header: {}}, {weight: 50}]"
+    spec.write_text(spec.read_text().replace("stepWeights: [5, 20, 50]", steps))
+    assert backtest(*FROM_TO, "-o", "json", "-q") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["steps"] == 12
+    assert [each["weight"] for each in found["traffic"]["shares"]] == [5, 5, 50]
+    assert found["starts"] > 0
+    assert any("people as resuming" in each for each in found["notes"])
+
+
+@pytest.mark.usefixtures("asked")
 def test_the_picture_shows_every_metric_its_threshold_and_what_failed(
     backtest: Backtest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

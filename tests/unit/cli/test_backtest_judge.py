@@ -143,8 +143,26 @@ def test_no_rollout_spans_what_is_not_recorded() -> None:
 def test_without_weights_there_is_nothing_to_pretend() -> None:
     made = canary(stepWeights=[], iterations=5)
     assert judged(*whose(made), counted(), weighted=True, seed=1, told=lambda _: None) == (
-        "the spec gives the canary no share of the requests"
+        "at no step with a share of the requests the spec looks at request-success-rate"
     )
+
+
+def test_steps_that_are_written_out_last_as_long_as_they_say_and_only_those_that_compare_count() -> None:
+    steps: list[dict[str, Any]] = [
+        {"pause": {"duration": "5m"}},
+        {"weight": 10},
+        {"pause": {"duration": "3m"}},
+        {"weight": 50},
+        {"analysis": {"checks": ["request-success-rate"], "looks": 2, "onwards": True}},
+        {"weight": 60},
+        {"weight": 100},
+    ]
+    made = canary(stepWeights=[], steps=steps)
+    course = Course.of(*whose(made), weighted=True)
+    assert (course.weights, course.lengths) == ((0.5, 0.6), (120, 60))
+    healthy = judged(*whose(made), counted(), weighted=True, seed=1, told=lambda _: None)
+    assert isinstance(healthy, Judged)
+    assert all(each.seconds == 180 for each in healthy.healthy)
 
 
 def test_a_rollout_ends_with_the_look_that_finds_it() -> None:
