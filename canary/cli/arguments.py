@@ -4,7 +4,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from canary.cli.failures import CommandError
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _MOST_DIGITS: Final = 12
 MOST_PORT: Final = 65_535
+_FLEETS: Final = frozenset({"fleet", "fleets", "canaryfleet", "canaryfleets", "cfl"})
+_CANARIES: Final = frozenset({"canary", "canaries"})
 _NAMESPACE: Final = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -133,6 +135,43 @@ def namespace(text: str) -> str:
         msg = f"{_quoted(text)} is no name of a namespace; write small letters, digits and hyphens, 63 at most"
         raise argparse.ArgumentTypeError(msg)
     return text
+
+
+class Subject(NamedTuple):
+    """What a command is about.
+
+    Args:
+        of_fleet: whether it is a CanaryFleet; else a Canary.
+        name: its name; empty for all that there are.
+    """
+
+    of_fleet: bool
+    name: str
+
+
+def subject(text: str) -> Subject:
+    """Reads NAME or canary/NAME for a Canary, fleet/NAME for a CanaryFleet."""
+    kind, slash, name = text.partition("/")
+    if not slash:
+        return Subject(of_fleet=False, name=text)
+    if kind not in _FLEETS | _CANARIES or not name or "/" in name:
+        msg = f"{_quoted(text)} is neither NAME, for a Canary, nor fleet/NAME"
+        raise argparse.ArgumentTypeError(msg)
+    return Subject(kind in _FLEETS, name)
+
+
+def subjects(text: str) -> Subject:
+    """Reads the same, or a kind alone, such as fleets, for all that there are."""
+    return Subject(text in _FLEETS, "") if text in _FLEETS | _CANARIES else subject(text)
+
+
+def canary_name(text: str) -> str:
+    """Reads the name of a Canary, of what there is for Canaries alone."""
+    found = subject(text)
+    if found.of_fleet:
+        msg = f"{_quoted(text)} is a fleet, and this is about a Canary, such as that of a member: write NAME"
+        raise argparse.ArgumentTypeError(msg)
+    return found.name
 
 
 def _quoted(text: str) -> str:

@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from canary.cli.arguments import canary_name
 from canary.cli.cluster_commands import to_cluster
 from canary.cli.failures import DONE, FAILED, UNUSABLE, CommandError
 
@@ -23,7 +24,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         " right to it, or a flag or a file is wrong",
     )
     parser.set_defaults(run=_run)
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the Canary whose promotion is looked at")
+    parser.add_argument(
+        "name", type=canary_name, nargs="?", default="", metavar="NAME", help="the Canary whose promotion is looked at"
+    )
     parser.add_argument(
         *("-f", "--filename"),
         action="append",

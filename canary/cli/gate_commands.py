@@ -4,7 +4,7 @@ import argparse
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from canary.cli.arguments import address, namespace
+from canary.cli.arguments import address, canary_name, namespace
 from canary.cli.cluster_commands import CODES, to_cluster
 from canary.cli.failures import DONE, CommandError
 
@@ -52,7 +52,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         epilog=CODES,
     )
     listing.set_defaults(run=_list)
-    listing.add_argument("name", nargs="?", default="", metavar="NAME", help="the only Canary; all where absent")
+    listing.add_argument(
+        "name", type=canary_name, nargs="?", default="", metavar="NAME", help="the only Canary; all where absent"
+    )
     to_cluster(listing, everywhere=True)
     for verb, help_, approves in (
         ("open", "say yes to a gate", True),
@@ -81,7 +83,7 @@ def _add_link(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         " approvers; 2 no cluster, no right to it, or a flag is wrong",
     )
     link.set_defaults(run=_link)
-    link.add_argument("name", metavar="NAME")
+    link.add_argument("name", type=canary_name, metavar="NAME")
     to_cluster(link)
     link.add_argument("--gate", default="", metavar="GATE", help="its name; the only one that waits where absent")
     link.add_argument(
@@ -118,7 +120,7 @@ def _secret(text: str) -> tuple[str, str]:
 
 
 def _about_one(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("name", type=canary_name, metavar="NAME")
     to_cluster(parser)
     parser.add_argument("--gate", default="", metavar="GATE", help="its name; the only one that waits where absent")
     parser.add_argument("--message", default="", metavar="TEXT", help="why, for the event and the status")

@@ -2,6 +2,7 @@
 
 import argparse
 
+from canary.cli.arguments import canary_name
 from canary.cli.cluster_commands import read, to_cluster
 from canary.cli.failures import DONE
 
@@ -17,7 +18,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         " cluster, no right to it, or a flag is wrong",
     )
     parser.set_defaults(run=_run)
-    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("name", type=canary_name, metavar="NAME")
     to_cluster(parser)
     parser.add_argument("--revision", default="", help="the rollout of this one, as status.history names it")
     parser.add_argument(

@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from canary.cli.arguments import canary_name
 from canary.cli.cluster_commands import to_cluster
 from canary.cli.failures import DONE
 
@@ -24,7 +25,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         " it, or a flag is wrong",
     )
     parser.set_defaults(run=_run)
-    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("name", type=canary_name, metavar="NAME")
     to_cluster(parser)
     parser.add_argument(
         "--to",

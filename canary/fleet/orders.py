@@ -10,7 +10,7 @@ done once, in the words of a Canary's orders:
 promote   the waves that are left begin at once, without soaks, gates and joint verdicts; each member still judges
 abort     every member that has begun is brought back
 retry     members that have failed, or were brought back, try again
-resume    the gates that wait for a person are open
+resume    the gates that wait for a person are open; with the end of a pause, it says who has ended that
 """
 
 from dataclasses import replace
@@ -48,26 +48,31 @@ def ordered(s: Situation) -> Situation:
         return s
     order = order_in(text)
     s = s.with_status(last_order=text)
-    if why := _impossible(s, order):
+    if why := impossible(s.fleet, s.status, order):
         return s.telling(f"Order to {order.verb} is not heeded, {why} {order.signature}".rstrip(), warns=True)
     return _HEEDED[order.verb](s, order).telling(f"Release {s.status.release}: {order.verb} ordered {order.signature}")
 
 
-def _impossible(s: Situation, order: Order) -> str:
-    """Why an order can't be done; empty where it can."""
-    phase = s.status.phase
+def impossible(fleet: CanaryFleet, status: FleetStatus, order: Order) -> str:
+    """Why an order can't be done; empty where it can.
+
+    Args:
+        fleet: the fleet.
+        status: where it stands.
+        order: what is ordered.
+    """
     if order.verb not in _HEEDED:
         return f"it is none of {', '.join(_HEEDED)}"
-    if order.revision not in ("", s.status.release):
-        return f"it is about release {order.revision}, and {s.status.release} is under way"
-    if s.fleet.watches:
+    if order.revision not in ("", status.release):
+        return f"it is about release {order.revision}, and {status.release} is under way"
+    if fleet.watches:
         return "the fleet only watches"
     if order.verb == "retry":
-        return "" if phase is FleetPhase.FAILED else "the release has not failed"
-    held = phase is FleetPhase.FAILED and s.status.reason == HELD
-    if order.verb == "abort" and (held or phase is FleetPhase.SUCCEEDED):
+        return "" if status.phase is FleetPhase.FAILED else "the release has not failed"
+    held = status.phase is FleetPhase.FAILED and status.reason == HELD
+    if order.verb == "abort" and (held or status.phase is FleetPhase.SUCCEEDED):
         return ""
-    return "" if phase is FleetPhase.PROGRESSING else f"the release is {phase.value}"
+    return "" if status.phase is FleetPhase.PROGRESSING else f"the release is {status.phase.value}"
 
 
 HELD: Final = "Held"
@@ -84,6 +89,8 @@ def _abort(s: Situation, order: Order) -> Situation:
 
 
 def _resume(s: Situation, order: Order) -> Situation:
+    if s.fleet.status.paused and not s.status.paused:
+        return s  # who ends a pause has not said that a wave may begin, too
     gated = [number for number, wave in enumerate(s.status.waves, 1) if wave.state is WaveState.GATED]
     return s.with_status(resumed=max(gated, default=s.status.wave))
 

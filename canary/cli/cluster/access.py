@@ -21,9 +21,10 @@ from canary.kube.errors import (
     Unreachable,
 )
 from canary.kube.library import ConfigError
-from canary.kube.types import CANARY, Json
+from canary.kube.types import CANARY, CANARY_FLEET, Json
 
 USER_AGENT: Final = "canary-cli"
+_CANARIES: Final = ("Canaries", CANARY.group)
 _NOT_INSTALLED: Final = "could not find the requested resource"
 
 T = TypeVar("T")
@@ -59,7 +60,8 @@ def in_words(error: KubeError) -> CommandError:
     """What the API server, or the way to it, has refused; 1 where it answered, and there is nothing of that name."""
     match error:
         case NotFound() if _NOT_INSTALLED in error.message or "404 page not found" in error.message:
-            return CommandError("the cluster has no Canaries: the definitions of flagger.app are not installed there")
+            kinds, group = ("CanaryFleets", CANARY_FLEET.group) if CANARY_FLEET.group in error.path else _CANARIES
+            return CommandError(f"the cluster has no {kinds}: the definitions of {group} are not installed there")
         case NotFound() | AlreadyExists():
             return CommandError(error.message, code=FAILED)
         case Forbidden():

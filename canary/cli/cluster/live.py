@@ -6,16 +6,17 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from canary.cli.cluster import tables
-from canary.cli.cluster.access import canaries, canary, in_words
+from canary.cli.cluster.access import in_words
 from canary.cli.cluster.view import Check, View, number, view_of
 from canary.cli.cluster.waits import waits_for
 from canary.kube.client import KubeClient
 from canary.kube.errors import Forbidden, Unauthorized
-from canary.kube.types import CANARY, Json
+from canary.kube.types import CANARY, Json, Resource
 from canary.kube.watch import WatchCache
 
 _BAR: Final = 24
@@ -32,6 +33,10 @@ _COLOURS: Final = {
     "Progressing": "36",
     "Promoting": "36",
     "Finalising": "36",
+    "RollingBack": "33",
+    "RolledBack": "33",
+    "NotBack": "31",
+    "Passed": "32",
 }
 _MARKS: Final = {"Pass": "✓", "Fail": "✗", "NoData": "?", "Unavailable": "!"}
 
@@ -110,22 +115,25 @@ def _draw(lines: Sequence[str]) -> None:
     sys.stdout.flush()
 
 
-async def watch(client: KubeClient, namespace: str | None, name: str, show: "Show") -> None:
-    """Follow Canaries until this is interrupted.
+async def watch(
+    client: KubeClient, namespace: str | None, name: str, show: "Show", resource: Resource = CANARY
+) -> None:
+    """Follow Canaries, or objects of another kind, until this is interrupted.
 
     Args:
         client: the way to the cluster.
         namespace: only there; None for everywhere.
         name: the only one; empty for all.
         show: how they are shown.
+        resource: their kind.
 
     Raises:
         KubeError: there is none of that name, or they may not be read.
         CommandError: they may not be watched.
     """
     # Asked once beforehand, so that a wrong name or a missing right is told at once.
-    await (canary(client, namespace, name) if name and namespace else canaries(client, namespace))
-    cache: WatchCache[Json] = WatchCache(client, CANARY, namespace=namespace)
+    await (client.get(resource, namespace, name) if name and namespace else client.list(resource, namespace))
+    cache: WatchCache[Json] = WatchCache(client, resource, namespace=namespace)
     changed = asyncio.Event()
     cache.subscribe(lambda _: changed.set())
     following = asyncio.create_task(cache.run())
@@ -153,16 +161,40 @@ Show = Callable[[Sequence[Json], str], None]
 """Shows Canaries, and what keeps them from being current; called with every change and once a second."""
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How objects of one kind look.
+
+    Args:
+        picture: one picture of all of them, with what keeps it from being current.
+        table: a table of them.
+    """
+
+    picture: Callable[[Sequence[Json], datetime, Paint, str], list[str]]
+    table: Callable[[Sequence[Json], datetime, bool, bool], list[str]]
+
+
+def _picture(found: Sequence[Json], now: datetime, paint: Paint, lost: str) -> list[str]:
+    return frame([view_of(each) for each in found], now, paint, lost=lost)
+
+
+def _table(found: Sequence[Json], now: datetime, everywhere: bool, wide: bool) -> list[str]:
+    return tables.canaries([view_of(each) for each in found], now, everywhere=everywhere, wide=wide)
+
+
+CANARIES: Final = Look(_picture, _table)
+"""How Canaries look."""
+
+
 @contextmanager
-def shown(form: str, *, everywhere: bool) -> Iterator[Show]:
+def shown(form: str, *, everywhere: bool, look: Look = CANARIES) -> Iterator[Show]:
     """How they are shown: as a picture on a terminal; anywhere else a line, or an object, with each change."""
     if form in ("table", "wide") and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         paint = plain if os.environ.get("NO_COLOR") else painted
         last: list[list[str]] = []
 
         def draw(found: Sequence[Json], lost: str) -> None:
-            views = [view_of(each) for each in found]
-            last[:] = [frame(views, datetime.now(UTC), paint, lost=lost)]
+            last[:] = [look.picture(found, datetime.now(UTC), paint, lost)]
             _draw(last[0])
 
         try:
@@ -179,17 +211,17 @@ def shown(form: str, *, everywhere: bool) -> Iterator[Show]:
             key = each["metadata"].get("namespace", ""), each["metadata"]["name"]
             if known.get(key) != (version := each["metadata"].get("resourceVersion", "")):
                 first, known[key] = not known, version
-                _tell(each, form, everywhere=everywhere, first=first)
+                _tell(each, form, look, everywhere=everywhere, first=first)
 
     yield tell
 
 
-def _tell(raw: Json, form: str, *, everywhere: bool, first: bool) -> None:
+def _tell(raw: Json, form: str, look: Look, *, everywhere: bool, first: bool) -> None:
     if form == "json":
         print(tables.written(tables.bare(raw), form), flush=True)
         return
     if form == "yaml":
         print(f"---\n{tables.written(tables.bare(raw), form)}", flush=True)
         return
-    lines = tables.canaries([view_of(raw)], datetime.now(UTC), everywhere=everywhere, wide=form == "wide")
+    lines = look.table([raw], datetime.now(UTC), everywhere, form == "wide")
     print("\n".join(lines if first else lines[1:]), flush=True)

@@ -128,10 +128,15 @@ async def give(client: KubeClient, namespace: str, name: str, verb: str, why: st
         CommandError: the order could not be heeded.
     """
     view = view_of(await client.get(CANARY, namespace, name))
-    signed = Signed(verb, await _who(client), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), " ".join(why.split()))
-    patch: Json = {"metadata": {"annotations": ORDERS[verb](view, signed)}}
+    patch: Json = {"metadata": {"annotations": ORDERS[verb](view, await sign(client, verb, why))}}
     await client.merge_patch(CANARY, namespace, name, patch, field_manager=MANAGER)
     return view
+
+
+async def sign(client: KubeClient, verb: str, why: str) -> Signed:
+    """An order by whoever types it, now."""
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Signed(verb, await _who(client), at, " ".join(why.split()))
 
 
 async def _who(client: KubeClient) -> str:

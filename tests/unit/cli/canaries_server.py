@@ -94,13 +94,17 @@ class Handler(BaseHTTPRequestHandler):
         if self.state.refuses:
             self._refuse(*self.state.refuses)
         elif "canaries" not in path[-2:]:
-            self._beside(*_place(path))
-        elif path[-1] == "canaries":
-            namespace = path[-2] if len(path) > 4 else None
+            plural, namespace, name = _place(path)
             if "watch" in query:
-                self._watch(namespace, query)
+                self._watch(lambda: _of(self.state.beside[plural], namespace, ""), query)
             else:
-                self._answer(_listed(self.state, namespace))
+                self._beside(plural, namespace, name)
+        elif path[-1] == "canaries":
+            place = path[-2] if len(path) > 4 else None
+            if "watch" in query:
+                self._watch(lambda: _in(self.state, place), query)
+            else:
+                self._answer(_listed(self.state, place))
         else:
             key = path[-3], path[-1]
             found = self.state.objects.get(key)
@@ -126,7 +130,8 @@ class Handler(BaseHTTPRequestHandler):
             if self.state.busy:
                 self.state.busy -= 1
                 found[0]["metadata"]["resourceVersion"] += "0"
-            if patch["metadata"].get("resourceVersion") != found[0]["metadata"].get("resourceVersion"):
+            there = found[0]["metadata"].get("resourceVersion")
+            if patch["metadata"].get("resourceVersion", there) != there:
                 self._refuse(409, "Conflict", "the object has been modified")
                 return
             self.state.patches.append((query, deepcopy(patch)))
@@ -164,7 +169,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _watch(self, namespace: str | None, query: dict[str, str]) -> None:
+    def _watch(self, there: Callable[[], list[Json]], query: dict[str, str]) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Connection", "close")
@@ -172,7 +177,7 @@ class Handler(BaseHTTPRequestHandler):
         initial, seen = "sendInitialEvents" in query, int(query.get("resourceVersion") or 0)
         while not self.state.ending.is_set():
             with self.state.changed:
-                new = [each for each in _in(self.state, namespace) if int(each["metadata"]["resourceVersion"]) > seen]
+                new = [each for each in there() if int(each["metadata"]["resourceVersion"]) > seen]
                 seen = self.state.version
             events = [{"type": "ADDED" if initial else "MODIFIED", "object": each} for each in new]
             if initial:

@@ -329,6 +329,21 @@ class TestOrders:
             "pause" not in str(each.canary.metadata.annotations) for each in ended.clusters.values() if each.canary
         )
 
+    def test_who_ends_a_pause_is_told_and_opens_no_gate_by_that(self) -> None:
+        """As of a Canary: an order to resume that ends a pause has not said that a wave may begin, too."""
+        waves: list[dict[str, Any]] = [PAIR[0], {"name": "rest", "gates": [{"name": "the-team"}]}]
+        end = START + 60 * MINUTE
+        changes = [
+            (START + 2 * MINUTE, AnnotateFleet(PAUSE_ANNOTATION, "by mia: lunch")),
+            (end, AnnotateFleet(PAUSE_ANNOTATION, None)),
+            (end, AnnotateFleet(ORDER_ANNOTATION, "resume revision=r2 by=joe at=noon lunch is over")),
+        ]
+        world = play(fleet_of(waves), six(), changes=changes)
+        assert "Release r2: resume ordered by joe at noon: lunch is over" in events(world)
+        assert (world.fleet.status.reason, world.fleet.status.resumed) == ("WaitingForGate", 0)
+        opened = play(fleet_of(waves), six(), changes=[*changes, *order("resume by=mia", at=90 * MINUTE)])
+        assert opened.fleet.status.phase is FleetPhase.SUCCEEDED
+
     def test_another_release_begins_anew(self) -> None:
         fleet = fleet_of(onFailure="hold")
         spec = fleet.spec.replace(release="r3")

@@ -1,0 +1,70 @@
+"""What a fleet waits for, and what must happen next, from its status."""
+
+from typing import Final
+
+from canary.api.fleet import CanaryFleet
+from canary.api.fleet_status import FleetPhase, MemberState
+from canary.cli.fleets.orders import waits_for_person
+from canary.fleet.decide import INVALID, NOT_ALL_BACK
+from canary.fleet.progress import READY
+from canary.fleet.waves import named
+
+_ENDED: Final = frozenset({FleetPhase.SUCCEEDED, FleetPhase.FAILED})
+
+
+def invalid(fleet: CanaryFleet) -> str:
+    """What is wrong with its spec, as its hub says; empty where nothing is."""
+    ready = (each for each in fleet.status.conditions if each.type == READY)
+    return next((each.message for each in ready if each.reason == INVALID), "")
+
+
+def waits_for(fleet: CanaryFleet) -> str:
+    """What it waits for, in words; empty where it waits for nothing."""
+    status = fleet.status
+    if status.phase is FleetPhase.EMPTY:
+        return "a hub that looks at this namespace"
+    if wrong := invalid(fleet):
+        return f"its spec: {wrong}"
+    if status.phase in _ENDED:
+        return f"release {fleet.spec.release} to begin" if status.release != fleet.spec.release else ""
+    return status.message
+
+
+def must_happen(fleet: CanaryFleet) -> str:
+    """What must happen before it goes on, or ends."""
+    status, say = fleet.status, f"fleet/{fleet.name} -n {fleet.namespace}"
+    if status.phase is FleetPhase.EMPTY:
+        return "A hub must see it: is one running that looks at this namespace?"
+    if wrong := invalid(fleet):
+        return f"Its spec must be put right: {wrong}."
+    match status.phase:
+        case FleetPhase.SUCCEEDED:
+            return "Nothing. Another name in spec.release begins the next release."
+        case FleetPhase.FAILED:
+            return _after_failure(fleet, say)
+        case FleetPhase.ROLLING_BACK:
+            left = [each.name for each in status.members if each.state is MemberState.ROLLING_BACK]
+            return f"{named(left) or 'Its members'} must come back; then the release has failed."
+    return _before_the_end(fleet, say)
+
+
+def _after_failure(fleet: CanaryFleet, say: str) -> str:
+    lost = [each.name for each in fleet.status.members if each.state is MemberState.NOT_BACK]
+    first = f"In {named(lost)} the target must be set back. " if fleet.status.reason == NOT_ALL_BACK and lost else ""
+    return f"{first}Try it again by: canary retry {say}. Another name in spec.release begins another release."
+
+
+def _before_the_end(fleet: CanaryFleet, say: str) -> str:
+    status = fleet.status
+    match status.reason:
+        case "Paused":
+            return f"It must be resumed: canary resume {say}."
+        case "NoMembers":
+            return "A cluster must come that spec.members.selector chooses."
+        case "WaitingForGate" if waits_for_person(fleet):
+            return f"A person must open the gate: canary resume {say}."
+        case "WaitingForGate":
+            return "The gates must answer 2xx; they are asked again every 30 seconds."
+        case "Soaking":
+            return "The wave must stay good until its soak ends; then the next one begins, or the release is done."
+    return "The members that roll out must pass; then the next wave begins, or the release is done."
