@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from canary.api.analysis import Advance, Analysis, HookType
+from canary.api.analysis import Advance, Analysis, CompareTo, HookType
 from canary.api.canary import Canary
 from canary.api.durations import duration_text
 from canary.api.problems import Problem
-from canary.api.steps import KINDS, MAX_STEPS, SETTINGS, AnalysisStep, Scale
+from canary.api.steps import KINDS, MAX_STEPS, SETTINGS, AnalysisStep, Experiment, Scale
 from canary.api.traffic import TOTAL_WEIGHT
 
 
@@ -71,6 +71,8 @@ def _step(where: str, step: AnalysisStep, canary: Canary) -> Iterator[Problem]:
         yield from _scale(f"{where}.scale", step.scale, canary)
     if step.analysis is not None:
         yield from _checks(f"{where}.analysis.checks", step.analysis.checks, canary.analysis)
+    if step.experiment is not None:
+        yield from _experiment(f"{where}.experiment", step.experiment, canary.analysis)
     if step.gate is not None:
         yield from _gate(f"{where}.gate.name", step.gate.name, canary.analysis)
 
@@ -111,6 +113,17 @@ def _checks(where: str, names: tuple[str, ...], analysis: Analysis) -> Iterator[
             yield Problem(f"{where}[{index}]", message, remedy)
 
 
+def _experiment(where: str, step: Experiment, analysis: Analysis) -> Iterator[Problem]:
+    if step.duration <= timedelta(0):
+        yield Problem(f"{where}.duration", f"{duration_text(step.duration)} is no time", "write one such as 10m")
+    yield from _checks(f"{where}.checks", step.checks, analysis)
+    compared = [each.name for each in analysis.metrics if each.compare_to is CompareTo.BASELINE]
+    if not {*step.checks} & {*compared}:
+        message = "none of them compares the canary with the baseline that stands beside it"
+        remedy = f"add {compared[0]}" if compared else "set compareTo: baseline of one of these metrics"
+        yield Problem(f"{where}.checks", message, f"{remedy}, or write a step analysis in its place")
+
+
 def _gate(where: str, name: str, analysis: Analysis) -> Iterator[Problem]:
     gates = [each.name for each in analysis.webhooks if each.type is HookType.CONFIRM_TRAFFIC_INCREASE]
     if name not in gates:
@@ -129,6 +142,10 @@ def _in_order(field: str, analysis: Analysis) -> Iterator[Problem]:
         if step.header is not None and step.header.match and analysis.replica_ratio:
             message = "with replicaRatio there is no route that could choose requests"
             yield Problem(f"{field}.steps[{index}].header", message, "take the step out, or choose another provider")
+        if step.experiment is not None and not 0 < weight < TOTAL_WEIGHT:
+            message = f"canary and baseline get as much each, and the canary has {weight} % of the requests by then"
+            remedy = "write a weight before it, such as {weight: 5}"
+            yield Problem(f"{field}.steps[{index}].experiment", message, remedy)
         led = led or bool(weight) or step.kind in SETTINGS[2:]
     if not led and not any(step.analysis is not None for step in analysis.steps):
         message = "lead no request to the canary, and look at no check, so that every version would pass"

@@ -1,7 +1,7 @@
 """`spec.analysis.steps`: the steps of a rollout, written out one by one.
 
 A step says one thing: what is set from then on (`weight`, `scale`, `header`, `mirror`), or what the rollout waits for
-(`pause`, `analysis`, `gate`). What follows on one another is set together, before the next wait:
+(`pause`, `analysis`, `experiment`, `gate`). What follows on one another is set together, before the next wait:
 
 ::
 
@@ -27,7 +27,7 @@ MAX_LOOKS: Final = 10_000
 SETTINGS: Final = ("weight", "scale", "header", "mirror")
 """The kinds of step by which something is set."""
 
-WAITS: Final = ("pause", "analysis", "gate")
+WAITS: Final = ("pause", "analysis", "experiment", "gate")
 """The kinds of step that a rollout stays at."""
 
 KINDS: Final = (*SETTINGS, *WAITS)
@@ -79,6 +79,15 @@ class Checks(Model):
     """Whether these checks are looked at at all later steps too."""
 
 
+class Experiment(Model):
+    """A wait in which the canary and fresh pods of the promoted version get as much, and are compared."""
+
+    duration: GoDuration = Field(json_schema_extra={"x-crd-longest": "720h"})
+    """How long it is."""
+    checks: tuple[str, ...] = Field(json_schema_extra={"minItems": 1, "maxItems": 128})
+    """Names of metrics and conditions that are looked at here alone, one of them with compareTo: baseline at least."""
+
+
 class NamedGate(Model):
     """A wait for a gate."""
 
@@ -101,6 +110,8 @@ class AnalysisStep(Model):
     """A wait for a time, or for a person."""
     analysis: Checks | None = None
     """A wait for good checks."""
+    experiment: Experiment | None = None
+    """A wait for a time in which the canary is compared with a baseline beside it."""
     gate: NamedGate | None = None
     """A wait for a gate."""
 
@@ -113,6 +124,12 @@ class AnalysisStep(Model):
     def kind(self) -> str:
         """What it says; empty where that is nothing."""
         return next(iter(self.kinds), "")
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """The checks that it names."""
+        named = self.analysis or self.experiment
+        return named.checks if named is not None else ()
 
     def __str__(self) -> str:
         match self.kind:
@@ -127,7 +144,7 @@ class AnalysisStep(Model):
 
 def named_checks(steps: tuple[AnalysisStep, ...]) -> frozenset[str]:
     """The checks that steps name: nothing looks at them elsewhere."""
-    return frozenset(name for each in steps if each.analysis is not None for name in each.analysis.checks)
+    return frozenset(name for each in steps for name in each.checks)
 
 
 def named_gates(steps: tuple[AnalysisStep, ...]) -> frozenset[str]:

@@ -137,7 +137,7 @@ def _place(analysis: Analysis, number: int, so_far: _Settings, step: AnalysisSte
     if analysis.replica_ratio and so_far.weight:
         count = counts((so_far.weight,), replicas)[0]
         split = Split(count.share)
-    here = frozenset(step.analysis.checks) if step is not None and step.analysis is not None else frozenset[str]()
+    here = frozenset(step.checks) if step is not None else frozenset[str]()
     return Place(
         number,
         split,
@@ -153,6 +153,8 @@ def _end(step: AnalysisStep | None) -> End:
         return ONE_LOOK
     if step.pause is not None:
         return Paused(step.pause.duration) if step.pause.duration is not None else Resumed()
+    if step.experiment is not None:
+        return Paused(step.experiment.duration)
     if step.gate is not None:
         return Opened(step.gate.name)
     return Looks(max(step.analysis.looks, 1)) if step.analysis is not None else ONE_LOOK

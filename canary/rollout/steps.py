@@ -5,6 +5,7 @@
     step                   waits for                           stored            without a deadline
     pause, with duration   the time                            stepSince
     pause                  a person: canary resume             stepResumed       yes
+    experiment             the time                            stepSince
     analysis               good looks                          stepLooks
     gate                   a webhook, or people who approve    approvals         yes
 
@@ -79,7 +80,8 @@ def unfinished(s: Situation, step: Step, checks: tuple[CheckStatus, ...], events
             good = s.status.step_looks + 1
             return _stay(s, LOOKING, f"good look {good} of {count}", checks, step_looks=good)
         case Paused() if (until := ends(s)) is not None and s.now < until:
-            return _stay(s, PAUSING, f"pauses until {format_time(until)}", checks, wake=until)
+            does = "compares" if _is_experiment(s, step) else "pauses"
+            return _stay(s, PAUSING, f"{does} until {format_time(until)}", checks, wake=until)
         case Resumed() if not s.status.step_resumed:
             return _stay(s, TO_BE_RESUMED, f"waits for a person: canary resume {s.canary.name}", checks)
         case Opened(gate):
@@ -91,6 +93,10 @@ def in_words(s: Situation, step: Step, number: int) -> str:
     """A step, as its event names it."""
     said = [str(each) for each in s.canary.analysis.steps[number : step.iteration]]
     return f"step {step.iteration}/{s.plan.written}: {', '.join(said)}"
+
+
+def _is_experiment(s: Situation, step: Step) -> bool:
+    return s.canary.analysis.steps[step.iteration - 1].experiment is not None
 
 
 def _since(s: Situation) -> datetime:

@@ -256,7 +256,7 @@ def _step_notes(canary: Canary) -> Iterator[str]:
     steps = canary.analysis.steps
     if any(each.gate is not None or (each.pause is not None and each.pause.duration is None) for each in steps):
         yield "Gates of steps are taken as open, and people as resuming what waits for them, at the first look."
-    if any(each.pause is not None or each.analysis is not None for each in steps):
+    if any(each.kind in ("pause", "analysis", "experiment") for each in steps):
         yield (
             "Limits are those with which a rollout passes that looks at each metric at every step; pauses and checks "
             "of single steps may do with tighter ones."

@@ -61,10 +61,38 @@ def test_all_kinds_of_step_are_accepted(make: Make) -> None:
         ({"scale": {"replicas": 1, "weight": 5}}, ".scale", "says replicas and weight"),
         ({"analysis": {"checks": ["errors"]}}, ".analysis.checks[0]", "write one of request-success-rate"),
         ({"gate": {"name": "boss"}}, ".gate.name", "write one of qa"),
+        ({"experiment": {"duration": "0s", "checks": ["x"]}}, ".experiment.duration", "write one such as 10m"),
+        ({"experiment": {"duration": "5m", "checks": ["x"]}}, ".experiment.checks[0]", "write one of request-success"),
     ],
 )
 def test_a_step_that_can_not_be_is_named(make: Make, step: dict[str, Any], field: str, said: str) -> None:
     assert said in found(make, [{"weight": 10}, step])[f"{STEPS}[1]{field}"]
+
+
+COMPARED = {"name": "request-duration", "compareTo": "baseline"}
+EXPERIMENT: dict[str, Any] = {"experiment": {"duration": "5m", "checks": ["request-duration"]}}
+
+
+def test_an_experiment_compares_with_a_baseline(make: Make) -> None:
+    """Following the remedy leads to steps that are accepted."""
+    steps: list[dict[str, Any]] = [{"weight": 5}, EXPERIMENT]
+    metric = {"name": "request-duration", "threshold": 500}
+    said = found(make, steps, analysis__metrics=[metric])
+    assert "set compareTo: baseline of one of these metrics" in said[f"{STEPS}[1].experiment.checks"]
+    other = {"experiment": {"duration": "5m", "checks": ["request-success-rate"]}}
+    rate = BASE["spec.analysis"]["metrics"][0]
+    said = found(make, [{"weight": 5}, other], analysis__metrics=[rate, COMPARED])
+    assert "add request-duration" in said[f"{STEPS}[1].experiment.checks"]
+    assert found(make, steps, analysis__metrics=[COMPARED]) == {}
+
+
+@pytest.mark.parametrize("before", [[], [{"weight": 0}], [{"weight": 100}]])
+def test_an_experiment_stands_behind_a_weight_that_leaves_as_much_for_the_baseline(
+    make: Make, before: list[dict[str, Any]]
+) -> None:
+    said = found(make, [*before, EXPERIMENT], analysis__metrics=[COMPARED])
+    assert "write a weight before it, such as {weight: 5}" in said[f"{STEPS}[{len(before)}].experiment"]
+    assert found(make, [*before, {"weight": 5}, EXPERIMENT], analysis__metrics=[COMPARED]) == {}
 
 
 @pytest.mark.parametrize(
