@@ -1,0 +1,27 @@
+"""What Traefik 3.7 does otherwise than one would expect, and the provider `traefik` keeps from users."""
+
+from canary.kube.client import KubeClient
+from canary.kube.types import DEPLOYMENT, TRAEFIK_SERVICE, Json, Resource
+from canary.sandbox.conditions import eventually
+from canary.sandbox.gateways.traefik import TRAEFIK
+from tests.tools.two_versions import CANARY, create, routed, versions, weighted
+
+INGRESS_ROUTE = Resource("traefik.io", "v1alpha1", "ingressroutes", "IngressRoute")
+FEW = 5
+
+
+def split(*services: Json) -> Json:
+    return {"metadata": {"name": "app"}, "spec": {"weighted": {"services": [*services]}}}
+
+
+async def test_a_version_without_endpoints_takes_everybody_elses_with_it(api: KubeClient, namespace: str) -> None:
+    """So the provider has the canary on the list only while it gets requests, and off it when its pods are lost."""
+    host = f"{namespace}.example"
+    rule = {"kind": "Rule", "match": f"Host(`{host}`)", "services": [{"kind": "TraefikService", "name": "app"}]}
+    await create(api, TRAEFIK_SERVICE, namespace, split(*weighted(90, 10)))
+    await create(api, INGRESS_ROUTE, namespace, {"metadata": {"name": "app"}, "spec": {"routes": [rule]}})
+    await routed(TRAEFIK, host)
+    await api.merge_patch(DEPLOYMENT, namespace, CANARY, {"spec": {"replicas": 0}})
+    await eventually(lambda: versions(TRAEFIK, host, FEW), lambda found: found == {"404": FEW}, within=60)
+    await api.merge_patch(TRAEFIK_SERVICE, namespace, "app", split(weighted(100, 0)[0]))
+    await routed(TRAEFIK, host, "1")
