@@ -10,7 +10,7 @@ from pathlib import Path
 from canary.admission.places import CONVERTING, PLACES, Place
 from canary.api.crds import newer_version
 from canary.controller.options import Admission
-from canary.gates import registry
+from canary.gates import argocd, flux, rancher_fleet, registry
 from canary.gates.base import Known, Reading, Starting
 from canary.kube.types import Resource
 from canary.routers import route_refs
@@ -24,6 +24,8 @@ SCHEMA = KUSTOMIZE.with_name("chart") / "values.schema.json"
 MAKES, LEADS, READS = "list, watch, create, patch", "list, watch, patch", "list, watch"
 GATES = "gates/"
 """Where the components of gates are that have one of their own."""
+HUB = "canary-fleet-hub"
+"""The account of a hub in its own cluster."""
 
 _COMPONENT = """\
 # Made by `python -m deploy.rights`: what traffic provider {family} takes beside what every provider does.
@@ -51,7 +53,7 @@ _PATCHES = """\
 patches:
 - target:
     kind: ClusterRole
-    name: canary-controller
+    name: {account}
   patch: |
 """
 
@@ -73,6 +75,13 @@ kind: Component
 _GATED = """\
 # Made by `python -m deploy.rights`. For gates of the kind {name}: see docs/gates.md, and who may write Canaries, before
 # you take it in.
+apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+"""
+
+_OF_WAVES = """\
+# Made by `python -m deploy.rights`, for a hub. For gates of the kind {name} of waves: see docs/fleet.md, and who may
+# write CanaryFleets, before you take it in.
 apiVersion: kustomize.config.k8s.io/v1alpha1
 kind: Component
 """
@@ -182,6 +191,14 @@ def gated() -> Mapping[str, Known]:
     return {each.component: each for each in registry.GATES.values() if each.component.startswith(GATES)}
 
 
+def of_waves() -> Mapping[str, tuple[tuple[str, tuple[str, ...], str], ...]]:
+    """What a hub needs for the gates of waves that look at objects, by the names of their components."""
+    seen = {"argocd": argocd.GATE.kinds, "flux": flux.GATE.kinds, "rancher-fleet": (rancher_fleet.GIT_REPO,)}
+    rights = {name: tuple(_grouped(kinds, "get")) for name, kinds in seen.items()}
+    rights["rancher-fleet"] += tuple(_grouped([rancher_fleet.BUNDLE_DEPLOYMENT], "list"))
+    return rights
+
+
 def written() -> Mapping[Path, str]:
     """Each file, with what it is to hold."""
     made = {kind for each in ALL for kind in each.routes if kind not in WORKLOADS}
@@ -191,6 +208,10 @@ def written() -> Mapping[Path, str]:
         **{_component(name): _COMPONENT.format(family=name) + _patch(rules_of(*of)) for name, of in needing().items()},
         **{_overlay(name): _overlaid(name, of[0].names[0]) for name, of in families().items()},
         **{_added(name): _GATED.format(name=name.removeprefix(GATES)) + _gating(of) for name, of in gated().items()},
+        **{
+            KUSTOMIZE / "fleet/gates" / name / "kustomization.yaml": _OF_WAVES.format(name=name) + _patch(rules, HUB)
+            for name, rules in of_waves().items()
+        },
         COMPONENTS / "admission/rights.yaml": _admission(Admission(0).name),
         COMPONENTS / "v1beta2/rights.yaml": _CONVERSION.format(rules=_by_name(CONVERTING, "")),
         COMPONENTS / "v1beta2/definition/version.json": _newer(Admission(0).name),
@@ -264,9 +285,9 @@ def _grouped(resources: Iterable[Resource], verbs: str) -> Iterator[tuple[str, t
     return ((group, tuple(dict.fromkeys(plurals)), verbs) for group, plurals in groups.items())
 
 
-def _patch(rules: Iterable[tuple[str, tuple[str, ...], str]]) -> str:
+def _patch(rules: Iterable[tuple[str, tuple[str, ...], str]], account: str = "canary-controller") -> str:
     found = "".join(_rule(*each) for each in rules)
-    return _PATCHES + found if found else ""
+    return _PATCHES.format(account=account) + found if found else ""
 
 
 def _rule(group: str, plurals: tuple[str, ...], verbs: str) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from canary.api.durations import GoDuration
 from canary.api.fleet_status import FleetStatus
-from canary.api.gates import Anything
+from canary.api.gates import Anything, ArgoCDGate, FluxGate, RancherFleetGate
 from canary.api.labels import LabelSelector
 from canary.api.meta import FLEET_API_VERSION, JsonObject, Model, Resource, StringMap
 from canary.api.parsing import parse
@@ -66,12 +66,23 @@ class Members(Model):
 
 
 class WaveGate(Model):
-    """What a wave waits for before it begins."""
+    """What a wave waits for before it begins; where nothing is named that answers, a person does."""
 
     name: str = Field(json_schema_extra=_NAME)
     """Name of the gate."""
     url: str = Field(default="", json_schema_extra={"maxLength": 4096})
-    """Address that is asked, and opens it by a status of 2xx; where absent a person does, by the order to resume."""
+    """Address that is asked, and opens it by a status of 2xx; where nothing answers, a person orders to resume."""
+    argocd: ArgoCDGate | None = None
+    """An Application of Argo CD, which is to be Healthy and Synced."""
+    flux: FluxGate | None = None
+    """A Kustomization or a HelmRelease of Flux, which is to be Ready."""
+    rancher_fleet: RancherFleetGate | None = None
+    """A GitRepo of Fleet, Rancher's, which is to be deployed and Ready in all of its clusters."""
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The fields that are set of those that answer; at most one where it is right, and none for a person."""
+        return tuple(name for name in ("url", "argocd", "flux", "rancher_fleet") if getattr(self, name))
 
 
 class Wave(Model):

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
+from pydantic.alias_generators import to_camel
+
 from canary.api import bounds, rules, strict
 from canary.api.addresses import is_web_address
 from canary.api.canary import Canary, parse_canary
 from canary.api.durations import duration_text
-from canary.api.fleet import CanaryFleet, OnFleetFailure, Wave
+from canary.api.fleet import CanaryFleet, OnFleetFailure, Wave, WaveGate
 from canary.api.labels import LabelSelector, Operator
 from canary.api.meta import API_VERSION, JsonObject
 from canary.api.problems import InvalidResource, Problem, together
@@ -116,9 +118,18 @@ def _gates(wave: Wave, where: str) -> Iterator[Problem]:
         if gate.name in names:
             yield Problem(f"{where}.gates[{index}].name", f"another gate is called {gate.name}", "give it another name")
         names.add(gate.name)
+        yield from _answers(gate, f"{where}.gates[{index}]")
         if gate.url and not is_web_address(gate.url):
             remedy = "write one such as https://gates.example.com/release"
             yield Problem(f"{where}.gates[{index}].url", f"{gate.url!r} is no address", remedy)
+
+
+def _answers(gate: WaveGate, where: str) -> Iterator[Problem]:
+    if len(gate.answers) > 1:
+        named = " and ".join(map(to_camel, gate.answers))
+        yield Problem(where, f"{named} would both answer", "keep one of them, or write two gates")
+    if gate.flux is not None and bool(gate.flux.kustomization) == bool(gate.flux.helm_release):
+        yield Problem(f"{where}.flux", "names one object", "set either kustomization or helmRelease")
 
 
 def _selector(selector: LabelSelector, where: str) -> Iterator[Problem]:

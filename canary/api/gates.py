@@ -43,9 +43,20 @@ class FluxGate(Model):
     helm_release: str = Field(default="", json_schema_extra={"minLength": 1, "maxLength": 253})
     """Name of the HelmRelease."""
     namespace: str = Field(default="", json_schema_extra={"maxLength": 63})
-    """Its namespace; the Canary's where absent."""
+    """Its namespace; that of the Canary, or of the fleet, where absent."""
     revision: str = Field(default="", json_schema_extra={"maxLength": 1024})
     """The revision that is to be applied, or its hash, or the chart's version, filled in; any where absent."""
+
+
+class RancherFleetGate(Model):
+    """A GitRepo of Fleet, Rancher's, which is to be deployed and Ready in all of its clusters."""
+
+    git_repo: str = Field(json_schema_extra={"minLength": 1, "maxLength": 253})
+    """Name of the GitRepo."""
+    namespace: str = Field(default="fleet-default", json_schema_extra={"maxLength": 63})
+    """Its namespace; fleet-default where absent."""
+    revision: str = Field(default="", json_schema_extra={"maxLength": 1024})
+    """The commit that is to be deployed, or its beginning, filled in; any where absent."""
 
 
 class VulnerabilitySeverity(StrEnum):

@@ -281,10 +281,16 @@ _WAVE = [
     _rule("!has(self.count) || !has(self.percent)", "percent does not go with count; keep one of the two"),
 ]
 
+_ANSWERS = " + ".join(f"(has(self.{each}) ? 1 : 0)" for each in ("url", "argocd", "flux", "rancherFleet"))
+
 _WAVE_GATE = [
     _rule(
         "!has(self.url) || (isURL(self.url) && url(self.url).getScheme() in ['http', 'https'])",
         "url is no address; write one such as https://gates.example.com/release",
+    ),
+    _rule(
+        f"{_ANSWERS} <= 1",
+        "url, argocd, flux and rancherFleet would each answer; keep one of them, or write a gate for each",
     ),
 ]
 
@@ -299,6 +305,7 @@ CANARY_FLEET: Final = {
     "spec": _FLEET,
     "spec.waves[]": _WAVE,
     "spec.waves[].gates[]": _WAVE_GATE,
+    "spec.waves[].gates[].flux": _FLUX,
     "spec.waves[].selector.matchExpressions[]": _LABEL_CONDITION,
     "spec.members.selector.matchExpressions[]": _LABEL_CONDITION,
 }

@@ -64,7 +64,7 @@ def _gated(s: Situation, number: int) -> Situation:
         return s
     closed = []
     for gate in wave.gates:
-        if not gate.url:
+        if not gate.answers:
             closed += [f"{gate.name} (until it is resumed)"] if s.status.resumed < number else []
             continue
         question = GateQuestion(number, gate.name)

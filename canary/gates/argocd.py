@@ -9,27 +9,26 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from canary.api.canary import Canary
 from canary.api.gates import ArgoCDGate, Gate
 from canary.api.problems import Problem
-from canary.gates.base import Looking, Moment, Said, State, unreadable
-from canary.kube.types import APPLICATION, CANARY, Json, ObjectRef, items, mapping
+from canary.gates.base import Asker, Looking, Looks, Said, State, unreadable
+from canary.kube.types import APPLICATION, Json, ObjectRef, items, mapping
 
 _HASH: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHORTEST_HASH: Final = 7
 
 
-def _of(gate: Gate) -> ArgoCDGate:
+def _of(gate: Looks) -> ArgoCDGate:
     return gate.argocd or ArgoCDGate(application="")
 
 
-def _ref(_: Canary, gate: Gate) -> ObjectRef:
+def _ref(_: str, gate: Looks) -> ObjectRef:
     return ObjectRef(APPLICATION, _of(gate).namespace, _of(gate).application)
 
 
-def _said(moment: Moment, application: Json) -> Said:
-    status, wanted = mapping(application.get("status")), moment.render(_of(moment.gate).revision)
-    if (empty := nothing(_of(moment.gate).revision, wanted)) is not None:
+def _said(asker: Asker, application: Json) -> Said:
+    status, wanted = mapping(application.get("status")), asker.render(_of(asker.gate).revision)
+    if (empty := nothing(_of(asker.gate).revision, wanted)) is not None:
         return empty
     sync, health = mapping(status.get("sync")), mapping(status.get("health"))
     several = sync.get("revisions")
@@ -43,8 +42,9 @@ def _said(moment: Moment, application: Json) -> Said:
     operation = mapping(status.get("operationState"))
     if operation.get("phase") in ("Running", "Terminating"):
         return Said(State.WAITING, f"it is being synced: {operation.get('message') or operation.get('phase')}")
-    if _holds(status, moment.canary):
-        return Said(State.PASSED, f"it is Synced {at}; its health is not asked, as it holds this Canary's own")
+    if _holds(status, asker.owner):
+        whose = asker.owner.resource.kind
+        return Said(State.PASSED, f"it is Synced {at}; its health is not asked, as it holds this {whose}'s own")
     if healthy != "Healthy":
         message = health.get("message")
         return Said(State.WAITING, f"it is Synced {at}, and {healthy}{f': {message}' if message else ''}")
@@ -64,9 +64,9 @@ def nothing(template: str, wanted: str) -> Said | None:
     return Said(State.UNAVAILABLE, f"its revision, {template}, comes to nothing for this version")
 
 
-def _holds(status: Json, canary: Canary) -> bool:
-    """Whether an Application deploys the Canary that asks: its health waits for the end of the rollout."""
-    ours = (CANARY.group, CANARY.kind, canary.namespace, canary.name)
+def _holds(status: Json, owner: ObjectRef) -> bool:
+    """Whether an Application deploys what asks: its health waits for the end of the rollout."""
+    ours = (owner.resource.group, owner.resource.kind, owner.namespace, owner.name)
     named = (tuple(each.get(key) for key in ("group", "kind", "namespace", "name")) for each in _resources(status))
     return ours in named
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol
 
 from canary.api.analysis import Webhook
 from canary.api.canary import Canary
-from canary.api.gates import Gate
+from canary.api.gates import ArgoCDGate, FluxGate, Gate
 from canary.api.problems import Problem
-from canary.kube.types import Json, ObjectRef, Resource
+from canary.kube.types import CANARY, Json, ObjectRef, Resource
 from canary.workloads.jobs import name_for, texts
 from metrics.gotemplate import TemplateError, evaluate, parse
 
@@ -47,6 +47,37 @@ class Said:
     run: str = ""
 
 
+class Looks(Protocol):
+    """A gate that looks at an object of others, whoever waits for it."""
+
+    @property
+    def argocd(self) -> ArgoCDGate | None:
+        """An Application of Argo CD."""
+
+    @property
+    def flux(self) -> FluxGate | None:
+        """An object of Flux."""
+
+
+class Asker(Protocol):
+    """Who waits for a gate that looks: a Canary's rollout, or a wave of a fleet."""
+
+    @property
+    def gate(self) -> Looks:
+        """The gate."""
+
+    @property
+    def owner(self) -> ObjectRef:
+        """The object that waits."""
+
+    def render(self, text: str) -> str:
+        """A text with its templates filled in.
+
+        Raises:
+            TemplateError: it can't be.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What a gate is asked for.
@@ -67,6 +98,11 @@ class Moment:
     def gate(self) -> Gate:
         """The gate."""
         return self.hook.gate or Gate()
+
+    @property
+    def owner(self) -> ObjectRef:
+        """The Canary, as an object."""
+        return ObjectRef(CANARY, self.canary.namespace, self.canary.name)
 
     @property
     def time(self) -> timedelta:
@@ -112,12 +148,12 @@ def parts(image: str) -> tuple[str, str, str]:
     return f"{path}{slash}{name}", tag or ("" if digest or not image else "latest"), digest
 
 
-def unreadable(path: str, template: object) -> Iterator[Problem]:
-    """Texts of a template that can't be filled in."""
+def unreadable(path: str, template: object, names: frozenset[str] = NAMES) -> Iterator[Problem]:
+    """Texts of a template that can't be filled in, with what it may call."""
     for where, text in texts(template, path):
         try:
             if "{{" in text:
-                parse(text, NAMES)
+                parse(text, names)
         except TemplateError as error:
             yield Problem(where, str(error), 'correct it; two braces that stand for themselves are {{ "{{" }}')
 
@@ -189,12 +225,12 @@ class Looking(_Any):
     """A gate that looks at an object of others.
 
     Args:
-        ref: where the object is.
+        ref: where the object is, from the namespace of who waits.
         said: what it says; of an object that is there.
     """
 
-    ref: Callable[[Canary, Gate], ObjectRef]
-    said: Callable[[Moment, Json], Said]
+    ref: Callable[[str, Looks], ObjectRef]
+    said: Callable[[Asker, Json], Said]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,28 +8,27 @@ Facts of Flux: `Ready` speaks of the generation in `status.observedGeneration`; 
 from collections.abc import Iterator
 from typing import Final
 
-from canary.api.canary import Canary
 from canary.api.gates import FluxGate, Gate
 from canary.api.problems import Problem
 from canary.gates.argocd import is_at, nothing
-from canary.gates.base import Looking, Moment, Said, State, unreadable
+from canary.gates.base import Asker, Looking, Looks, Said, State, unreadable
 from canary.kube.types import HELM_RELEASE, KUSTOMIZATION, Json, ObjectRef, condition_of, items, mapping
 
 
-def _of(gate: Gate) -> FluxGate:
+def _of(gate: Looks) -> FluxGate:
     return gate.flux or FluxGate()
 
 
-def _ref(canary: Canary, gate: Gate) -> ObjectRef:
+def _ref(namespace: str, gate: Looks) -> ObjectRef:
     flux = _of(gate)
     resource = HELM_RELEASE if flux.helm_release else KUSTOMIZATION
-    return ObjectRef(resource, flux.namespace or canary.namespace, flux.helm_release or flux.kustomization)
+    return ObjectRef(resource, flux.namespace or namespace, flux.helm_release or flux.kustomization)
 
 
-def _said(moment: Moment, obj: Json) -> Said:
+def _said(asker: Asker, obj: Json) -> Said:
     spec, status = mapping(obj.get("spec")), mapping(obj.get("status"))
-    wanted, applied = moment.render(_of(moment.gate).revision), _applied(status)
-    if (empty := nothing(_of(moment.gate).revision, wanted)) is not None:
+    wanted, applied = asker.render(_of(asker.gate).revision), _applied(status)
+    if (empty := nothing(_of(asker.gate).revision, wanted)) is not None:
         return empty
     at = f"at {', '.join(applied)}" if applied else "with nothing applied"
     paused = "; it is suspended, and nothing changes before it is resumed" if spec.get("suspend") else ""

@@ -51,7 +51,7 @@ def kinds_of(canary: Canary) -> frozenset[Resource]:
 
 def refs_of(canary: Canary) -> tuple[ObjectRef, ...]:
     """The objects of others that a Canary's gates look at."""
-    return tuple(known.ref(canary, gate) for gate, known in _known(canary) if isinstance(known, Looking))
+    return tuple(known.ref(canary.namespace, gate) for gate, known in _known(canary) if isinstance(known, Looking))
 
 
 def _known(canary: Canary) -> Iterator[tuple[Gate, Known]]:
@@ -101,7 +101,7 @@ def astray(canary: Canary) -> Iterator[Problem]:
         known = gate_for(hook.gate) if hook.gate is not None else None
         if hook.gate is None or not isinstance(known, Looking):
             continue
-        namespace = known.ref(canary, hook.gate).namespace
+        namespace = known.ref(canary.namespace, hook.gate).namespace
         if namespace != canary.namespace:
             field = f"{canary.analysis_field}.webhooks[{index}].gate.{hook.gate.members[0]}.namespace"
             message = f"{namespace} is another namespace, and references to other namespaces are switched off"

@@ -1,12 +1,12 @@
 """Asks the gates that waves wait for, beside the decisions: an answer is a fact of the next one."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
 from canary.api.analysis import HookType, Webhook
-from canary.api.fleet import CanaryFleet, Wave
+from canary.api.fleet import CanaryFleet, Wave, WaveGate
 from canary.fleet import progress
 from canary.fleet.facts import GateAnswer, GateQuestion
 from canary.webhooks import Approved, call
@@ -16,17 +16,24 @@ ASKED_AGAIN: Final = progress.ASKED_AGAIN.total_seconds()
 """Seconds between two calls of a gate: a fleet is looked at again after as long."""
 
 
+Look = Callable[[CanaryFleet, str, WaveGate], Awaitable[GateAnswer]]
+"""Looks at the object that a gate is about, for the wave of that name."""
+
+
 class Gates:
     """The answers of gates.
 
     Args:
-        connections: to those that answer.
+        connections: to those that are called.
+        look: looks at what is not called.
         now: the clock.
         answered: is told the key of a fleet of which a gate has answered.
     """
 
-    def __init__(self, connections: Connections, now: Callable[[], datetime], answered: Callable[[str], None]) -> None:
-        self._connections, self._now, self._answered = connections, now, answered
+    def __init__(
+        self, connections: Connections, look: Look, now: Callable[[], datetime], answered: Callable[[str], None]
+    ) -> None:
+        self._connections, self._look, self._now, self._answered = connections, look, now, answered
         self._releases: dict[str, str] = {}
         self._answers: dict[str, dict[GateQuestion, GateAnswer]] = {}
         self._asked: dict[tuple[str, GateQuestion], tuple[float, asyncio.Task[None]]] = {}
@@ -72,10 +79,17 @@ class Gates:
         self._asked[key, question] = _now(), task
 
     async def _ask(self, key: str, fleet: CanaryFleet, question: GateQuestion) -> None:
+        answer = await self._said(fleet, question)
+        self._answers.setdefault(key, {})[question] = answer
+        self._answered(key)
+
+    async def _said(self, fleet: CanaryFleet, question: GateQuestion) -> GateAnswer:
+        wave, gate = _wave(fleet, question), gate_of(fleet, question)
+        if wave is not None and gate is not None and not gate.url:
+            return await self._look(fleet, wave.name, gate)
         outcome = await call(self._connections, hook_of(fleet, question), body_of(fleet, question), now=self._now)
         opens = isinstance(outcome, Approved)
-        self._answers.setdefault(key, {})[question] = GateAnswer(opens, "" if opens else f"it {outcome.message}")
-        self._answered(key)
+        return GateAnswer(opens, "" if opens else f"it {outcome.message}")
 
     async def close(self) -> None:
         """Give up what is asked."""
@@ -85,11 +99,16 @@ class Gates:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def gate_of(fleet: CanaryFleet, question: GateQuestion) -> WaveGate | None:
+    """The gate that is asked; None where an edit of the spec has taken it away."""
+    wave = _wave(fleet, question)
+    return next((each for each in wave.gates if each.name == question.gate), None) if wave is not None else None
+
+
 def hook_of(fleet: CanaryFleet, question: GateQuestion) -> Webhook:
     """How a gate is called."""
-    wave = _wave(fleet, question)
-    url = next((each.url for each in wave.gates if each.name == question.gate), "") if wave is not None else ""
-    return Webhook(name=question.gate, type=HookType.CONFIRM_ROLLOUT, url=url)
+    gate = gate_of(fleet, question)
+    return Webhook(name=question.gate, type=HookType.CONFIRM_ROLLOUT, url=gate.url if gate is not None else "")
 
 
 def body_of(fleet: CanaryFleet, question: GateQuestion) -> dict[str, object]:

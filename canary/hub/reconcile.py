@@ -19,6 +19,7 @@ from canary.fleet.decision import Decision
 from canary.fleet.facts import Facts, Member, Reachable, Seen, Unreachable
 from canary.fleet.members.base import Member as Cluster
 from canary.fleet.members.base import Unusable
+from canary.gates import waves
 from canary.hub.gates import Gates
 from canary.hub.link import OUTAGE, Place
 from canary.hub.members import Members, chosen, name_of, namespace_of, rivals
@@ -143,7 +144,7 @@ class Reconciler:
         """What keeps the fleet from working; its spec is looked at once a generation."""
         version = (fleet.metadata.uid, fleet.metadata.generation)
         if self._found.get(key, (None, ()))[0] != version:
-            self._found[key] = (version, problems(fleet))
+            self._found[key] = (version, (*problems(fleet), *waves.problems(fleet)))
         return self._found[key][1] or self._objects.gaps()
 
     def _seen(self, key: str, fleet: CanaryFleet, cluster: Cluster, now: datetime) -> Seen | None:

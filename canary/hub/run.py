@@ -6,6 +6,7 @@ import socket
 import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final
 
 import structlog
@@ -15,6 +16,7 @@ from canary.controller.stopping import until_stopped
 from canary.hub.gates import Gates
 from canary.hub.health import health
 from canary.hub.link import MANAGER, Link, Place, Reach
+from canary.hub.looks import look
 from canary.hub.members import Members
 from canary.hub.objects import Objects
 from canary.hub.options import HubOptions
@@ -97,7 +99,7 @@ class Hub:
         clock, queue = Clock(), self._queue
         async with AsyncExitStack() as stack:
             hooks = await stack.enter_async_context(Connections(HOOKS, destinations=self._options.destinations))
-            gates, writer = Gates(hooks, clock, queue.urge), Writer(queue.add)
+            gates, writer = Gates(hooks, partial(look, client), clock, queue.urge), Writer(queue.add)
             stack.push_async_callback(gates.close)
             stack.push_async_callback(writer.close)
             events = EventRecorder(client, MANAGER, instance=self._identity)

@@ -19,7 +19,9 @@ def waits_for_person(fleet: CanaryFleet) -> bool:
     """Whether a wave waits for a gate that a person opens."""
     waves = enumerate(zip(fleet.status.waves, fleet.spec.waves, strict=False), 1)
     return any(
-        there.state is WaveState.GATED and number > fleet.status.resumed and any(not gate.url for gate in wave.gates)
+        there.state is WaveState.GATED
+        and number > fleet.status.resumed
+        and any(not gate.answers for gate in wave.gates)
         for number, (there, wave) in waves
     )
 

@@ -64,7 +64,7 @@ def _before_the_end(fleet: CanaryFleet, say: str) -> str:
         case "WaitingForGate" if waits_for_person(fleet):
             return f"A person must open the gate: canary resume {say}."
         case "WaitingForGate":
-            return "The gates must answer 2xx; they are asked again every 30 seconds."
+            return "The gates must open; they are asked again every 30 seconds."
         case "Soaking":
             return "The wave must stay good until its soak ends; then the next one begins, or the release is done."
     return "The members that roll out must pass; then the next wave begins, or the release is done."

@@ -85,7 +85,7 @@ class Gates:
                 return await self._builds.ask(moment)
 
     def _looked(self, gate: Looking, moment: Moment) -> Said:
-        ref = gate.ref(moment.canary, moment.gate)
+        ref = gate.ref(moment.canary.namespace, moment.gate)
         run = f"{ref.resource.kind} {ref.namespace}/{ref.name}"
         if self._namespace not in (None, ref.namespace):
             words = f"the controller looks at nothing outside of {self._namespace}; {run} is"

@@ -59,7 +59,7 @@ def test_a_gate_looks_at_the_object_that_is_named(make: Make, field: str, value:
     given = {"application": "app"} if kind == "argocd" else {} if name == "helmRelease" else {"kustomization": "app"}
     moment = of_gate(make, kind, {**given, name: value})
     looking = argocd.GATE if kind == "argocd" else flux.GATE
-    ref = looking.ref(moment.canary, moment.gate)
+    ref = looking.ref(moment.canary.namespace, moment.gate)
     assert (ref.namespace, ref.name) == place
     assert (ref.resource.kind == "HelmRelease") is (name == "helmRelease")
 

@@ -58,6 +58,21 @@ def test_a_fleet_that_can_work_has_no_problems() -> None:
             "spec.template.spec.analysis.bake: is missing, and onFailure rollbackWave brings a promoted member back",
         ),
         (
+            {
+                "waves": [
+                    {
+                        "name": "all",
+                        "gates": [{"name": "a", "url": "https://a.example.com/", "argocd": {"application": "x"}}],
+                    }
+                ]
+            },
+            "spec.waves[0].gates[0]: url and argocd would both answer",
+        ),
+        (
+            {"waves": [{"name": "all", "gates": [{"name": "a", "flux": {"namespace": "x"}}]}]},
+            "spec.waves[0].gates[0].flux: names one object",
+        ),
+        (
             {"bake": "30m", "onFailure": "rollbackAll", "waves": [{"name": "a", "soak": "1h"}]},
             "spec.template.spec.analysis.bake: 30m ends before the soaks of all waves (1h0m0s)",
         ),

@@ -6,8 +6,8 @@ from typing import cast
 
 import pytest
 
-from canary.api.fleet import CanaryFleet
-from canary.fleet.facts import GateQuestion
+from canary.api.fleet import CanaryFleet, WaveGate
+from canary.fleet.facts import GateAnswer, GateQuestion
 from canary.hub.gates import ASKED_AGAIN, Gates, body_of
 from outbound.connections import Connections
 from outbound.errors import NoConnectionError
@@ -47,7 +47,12 @@ class Asked:
     def __init__(self, **statuses: int) -> None:
         self.servers = Servers(**statuses)
         self.woken: list[str] = []
-        self.gates = Gates(cast("Connections", self.servers), lambda: datetime.now(UTC), self.woken.append)
+        connections = cast("Connections", self.servers)
+        self.gates = Gates(connections, self._look, lambda: datetime.now(UTC), self.woken.append)
+
+    async def _look(self, fleet: CanaryFleet, wave: str, gate: WaveGate) -> GateAnswer:
+        self.servers.asked.append(f"{wave}/{gate.name}")
+        return GateAnswer(gate.argocd is not None, "")
 
     def answers(self, release: str = "r2") -> dict[str, bool]:
         return {each.gate: answer.opens for each, answer in self.gates.answers(KEY, release).items()}
@@ -119,3 +124,11 @@ async def test_a_gate_is_told_what_waits_for_it(looptime: int) -> None:
         "type": "confirm-wave",
     }
     assert body_of(fleet(), TESTS) == told
+
+
+async def test_one_that_looks_at_an_object_is_not_called(looptime: int) -> None:
+    asked = Asked()
+    gated = fleet_of([{"name": "all", "gates": [{"name": "tests", "argocd": {"application": "shop"}}]}], release="r2")
+    asked.gates.ask(KEY, gated, [TESTS])
+    await asyncio.sleep(1)
+    assert (asked.answers(), asked.servers.asked) == ({"tests": True}, ["all/tests"])

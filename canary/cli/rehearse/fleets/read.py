@@ -8,6 +8,7 @@ from canary.api.fleet_rules import canary_in
 from canary.api.fleet_rules import problems as rules
 from canary.api.problems import InvalidResource, Problem
 from canary.controller.problems import of_spec
+from canary.gates import waves
 
 KIND: Final = "CanaryFleet"
 
@@ -23,7 +24,7 @@ def problems_of_fleet(raw: dict[str, Any], provider: str = "") -> tuple[Problem,
         fleet = parse_fleet(raw)
     except InvalidResource as error:
         return error.problems
-    found = rules(fleet)
+    found = (*rules(fleet), *waves.problems(fleet))
     return (
         found
         if any(each.field.startswith("spec.template") for each in found)
