@@ -83,6 +83,12 @@ def pipelines(running_cluster: Cluster) -> Iterator[None]:
     yield from _installed(running_cluster, _of("tekton", "trivy-operator", "argocd", "flux"))
 
 
+@pytest.fixture(scope="module")
+def certificates(running_cluster: Cluster) -> Iterator[None]:
+    """The definitions of cert-manager, until the last test of a file."""
+    yield from _installed(running_cluster, _of("cert-manager"))
+
+
 def _of(*projects: str) -> list[Json]:
     return [each for project in projects for each in json.loads((SCHEMAS / f"{project}.json").read_text())]
 

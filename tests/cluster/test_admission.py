@@ -119,12 +119,12 @@ def endpoints(port: int) -> Json:
     }
 
 
-def write_kustomization(folder: Path) -> None:
-    """All that is installed with the component, without the controllers' pods."""
+def write_kustomization(folder: Path, *further: str) -> None:
+    """All that is installed with the component, and further ones, without the controllers' pods."""
     none = [{"op": "replace", "path": "/spec/replicas", "value": 0}]
     document = {
         "resources": [os.path.relpath(KUSTOMIZE / "traefik", folder)],
-        "components": [os.path.relpath(KUSTOMIZE / "components/admission", folder)],
+        "components": [os.path.relpath(KUSTOMIZE / "components" / each, folder) for each in ("admission", *further)],
         "patches": [{"target": {"kind": "Deployment"}, "patch": json.dumps(none)}],
     }
     (folder / "kustomization.yaml").write_text(json.dumps(document))
