@@ -9,8 +9,10 @@ from typing import Final
 from canary.api.analysis import Metric, MetricCondition, Webhook
 from canary.api.meta import JsonObject, Model
 from canary.api.problems import Problem
+from canary.api.v1beta2 import cel
 from canary.api.v1beta2.checks import CHECKS, LISTS, Kind, kind_of
 from canary.api.v1beta2.table import SPEC
+from canary.api.validations import CANARY
 
 _MODELS: Final[dict[Kind, type[Model]]] = {
     Kind.METRIC: Metric,
@@ -65,11 +67,13 @@ def _any(fields: Iterable[str]) -> str:
 
 
 SPEC_RULES: Final = [
+    *cel.of_spec(CANARY),
     _rule("has(self.rollout) || (has(self.skipChecks) && self.skipChecks)", _NO_ROLLOUT),
     _rule(f"has(self.rollout) || !({_any(_OF_THE_ANALYSIS)})", f"{_NO_ROLLOUT}, beside checks, alerts and the like"),
     _rule(f"has(self.service) || !({_any(_OF_THE_SERVICE)})", f"{_NO_SERVICE}, beside what traffic says of routes"),
 ]
 CHECK_RULES: Final = [
+    *(rule for kind in (Kind.METRIC, Kind.CALL) for rule in cel.of_check(CANARY, kind, _IS[kind])),
     *(
         _rule(
             f"!({_IS[kind]}) || !({_has(*(ALL - ALLOWED[kind]))})",
