@@ -1,4 +1,4 @@
-"""What Contour 1.33 does otherwise than its documents let expect, and the provider `contour` keeps from users."""
+"""What Contour 1.33 and Envoy 1.40 do otherwise than one would expect, and the provider `contour` keeps from users."""
 
 from collections.abc import Mapping
 
@@ -79,11 +79,33 @@ async def test_a_copy_with_a_weight_of_nothing_is_of_all_requests(
     await eventually(more, lambda found: found == 20, within=10)
 
 
+async def test_an_answer_after_which_envoy_asks_again_is_counted_apart(
+    api: KubeClient, namespace: str, contour: Gateway
+) -> None:
+    """So the built-in success rate is of what users got, and its page tells how to ask for what was asked again."""
+    host, again = f"{namespace}.example", 2
+    retries = {"retryPolicy": {"count": again, "retryOn": ["5xx"]}}
+    await create(api, HTTP_PROXY, namespace, http_proxy(host, route(CANARY, {"prefix": "/"}, **retries)))
+    await eventually(lambda: answer(contour, "/version", host), lambda found: found == (200, "2"), within=10)
+    assert await answer(contour, "/status/503", host) == (503, "2")
+
+    async def counted() -> list[int]:
+        names = ("upstream_rq", "retry_upstream_rq")
+        return [await count(contour, namespace, name, 'envoy_response_code="503",') for name in names]
+
+    await eventually(counted, lambda found: found == [1, again], within=10)
+
+
 async def copies(gateway: Gateway, namespace: str) -> int:
     """How many requests Envoy has sent to the canary."""
+    return await count(gateway, namespace, "upstream_rq_total")
+
+
+async def count(gateway: Gateway, namespace: str, what: str, label: str = "") -> int:
+    """What Envoy counts of the canary."""
     (job,) = gateway.scraping
     url = f"http://{job['static_configs'][0]['targets'][0]}{job['metrics_path']}"
     async with httpx.AsyncClient() as client:
         lines = (await client.get(url)).text.splitlines()
-    name = f'envoy_cluster_upstream_rq_total{{envoy_cluster_name="{namespace}_{CANARY}_{PORT}"}}'
+    name = f'envoy_cluster_{what}{{{label}envoy_cluster_name="{namespace}_{CANARY}_{PORT}"}}'
     return sum(int(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
