@@ -10,6 +10,7 @@ from pathlib import Path
 from canary.admission.places import CONVERTING, PLACES, Place
 from canary.api.crds import newer_version
 from canary.controller.options import Admission
+from canary.fleet.members.registry import SOURCES
 from canary.gates import argocd, flux, rancher_fleet, registry
 from canary.gates.base import Known, Reading, Starting
 from canary.kube.types import Resource
@@ -275,6 +276,9 @@ def _schema() -> str:
         "type": "array",
         "items": {"enum": [name.removeprefix(GATES) for name in gated()]},
     }
+    of_hub = document["properties"]["hub"]["properties"]
+    of_hub["members"]["items"]["enum"] = sorted(SOURCES)
+    of_hub["gates"]["items"]["enum"] = list(of_waves())
     return json.dumps(document, indent=2) + "\n"
 
 

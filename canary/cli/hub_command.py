@@ -66,7 +66,7 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--lease-namespace", type=namespace_or_all, default="", help="its namespace; the hub's own")
     group.add_argument("--workers", type=whole(1, 100), default=4, help="fleets that are worked on at once")
     group.add_argument("--address", default="", help="address to listen on; empty for all")
-    group.add_argument("--port", type=port, default=8080, help="port of /healthz and /readyz")
+    group.add_argument("--port", type=port, default=8080, help="port of /healthz, /readyz and /metrics")
     group.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="least level that is logged"
     )

@@ -137,7 +137,7 @@ class Controller:
             server = Server(
                 options.address,
                 options.port,
-                self._telemetry,
+                self._telemetry.registry,
                 ready=lambda: prepared.is_set() and (admission is None or admission.is_ready),
                 refresh=self._refresh,
             )

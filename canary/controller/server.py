@@ -4,10 +4,9 @@ from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from canary.controller.listening import Listener
-from canary.controller.telemetry import Telemetry
 from inbound.connections import Connections
 
 MOST = 512
@@ -16,27 +15,29 @@ the event loop takes in before it reads again, so that a crowd that comes at onc
 
 
 class Server:
-    """The controller's HTTP server.
+    """The HTTP server of a controller, or of a hub.
 
     Args:
         address: address to listen on; empty for all.
         port: TCP port; 0 takes any that is free.
-        telemetry: what `/metrics` shows.
+        registry: what `/metrics` shows.
         ready: whether the caches are complete.
         refresh: is called before each scrape.
+        waits: what is waited for before that.
     """
 
     def __init__(
         self,
         address: str,
         port: int,
-        telemetry: Telemetry,
+        registry: CollectorRegistry,
         *,
         ready: Callable[[], bool],
         refresh: Callable[[], None],
+        waits: str = "the API server, or for a certificate of admission",
     ) -> None:
-        self._telemetry = telemetry
-        self._ready = ready
+        self._registry = registry
+        self._ready, self._waits = ready, waits
         self._refresh = refresh
         self.connections = Connections(MOST)
         app = web.Application(middlewares=[self._touch])
@@ -70,9 +71,9 @@ class Server:
     async def _readyz(self, _: web.Request) -> web.Response:
         if self._ready():
             return web.Response(text="OK\n")
-        return web.Response(status=503, text="waiting for the API server, or for a certificate of admission\n")
+        return web.Response(status=503, text=f"waiting for {self._waits}\n")
 
     async def _metrics(self, _: web.Request) -> web.Response:
         self._refresh()
-        body = generate_latest(self._telemetry.registry)
+        body = generate_latest(self._registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -16,7 +16,7 @@ class HubOptions:
         namespace: the only namespace whose CanaryFleets count; None is all.
         sources: what stands for clusters, by the names of `canary.fleet.members.registry`.
         member_namespaces: where that and its Secrets are; the hub's own namespace where empty.
-        address: where `/healthz` and `/readyz` are served; empty for all addresses.
+        address: where `/healthz`, `/readyz` and `/metrics` are served; empty for all addresses.
         port: TCP port of these.
         workers: how many fleets are worked on at once.
         leader_election: whether a Lease says which of several hubs acts.

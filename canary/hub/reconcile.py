@@ -24,6 +24,7 @@ from canary.hub.gates import Gates
 from canary.hub.link import OUTAGE, Place
 from canary.hub.members import Members, chosen, name_of, namespace_of, rivals
 from canary.hub.objects import Objects
+from canary.hub.telemetry import Telemetry
 from canary.hub.writer import Whom, Work, Writer
 from canary.kube.client import KubeClient
 from canary.kube.events import EventRecorder
@@ -51,6 +52,7 @@ class Reconciler:
         gates: asks gates.
         events: takes events.
         queue: which fleets are due.
+        telemetry: is told where fleets stand.
         now: the clock.
     """
 
@@ -63,11 +65,13 @@ class Reconciler:
         gates: Gates,
         events: EventRecorder,
         queue: WorkQueue[str],
+        telemetry: Telemetry,
         now: Callable[[], datetime],
     ) -> None:
         self._client, self._objects, self._members = client, objects, members
         self._writer, self._gates, self._events, self._queue, self._now = writer, gates, events, queue, now
-        self._told: defaultdict[str, int] = defaultdict(int)
+        self._telemetry = telemetry
+        self._told: dict[str, tuple[str, int]] = {}
         self._unread: dict[str, str] = {}
         self._found: dict[str, tuple[tuple[str, int], tuple[Problem, ...]]] = {}
         self._since: dict[Whom, datetime] = {}
@@ -83,16 +87,19 @@ class Reconciler:
 
     async def _safely(self, key: str) -> None:
         """One pass; whatever goes wrong in it concerns this fleet alone."""
+        began = self._now()
         try:
             wake = await self._pass(key)
         except Exception as error:
             outcome = outcome_of(error)
+            self._telemetry.passed(outcome.kind, self._now() - began)
             if outcome.kind is Kind.BUG:
                 log.exception("a pass failed by a bug", fleet=key)
             elif outcome.kind is not Kind.CONFLICT:
                 log.warning("a pass failed, and is tried again", fleet=key, reason=outcome.reason)
             self._queue.retry(key, at_least=outcome.retry_after)
             return
+        self._telemetry.passed(Kind.DONE, self._now() - began)
         self._queue.forget(key)
         if wake is not None:
             self._queue.schedule(key, max(AT_ONCE, (wake - self._now()).total_seconds()))
@@ -101,9 +108,14 @@ class Reconciler:
         """Observe, decide, act, record; when to look again."""
         raw = self._objects.fleets.get(*key.split("/", 1))
         fleet = self._read(key, raw) if raw is not None else None
-        if raw is None or fleet is None:
+        if raw is None:
             self._forget(key)
             return None
+        if fleet is None:
+            self._put_aside(key)
+            self._telemetry.unreadable(key)
+            return None
+        self._telemetry.observe(fleet, fleet.status)
         self._tell(raw, fleet.status)
         facts = self._facts(key, fleet)
         if facts is None:
@@ -111,6 +123,7 @@ class Reconciler:
         decision = decide(fleet, facts)
         await self._writer.write(key, self._work(fleet, decision))
         await self._store(raw, fleet, decision)
+        self._telemetry.observe(fleet, decision.status)
         self._gates.ask(key, fleet, decision.asks)
         return min(self._wakes(key, fleet, decision), default=None)
 
@@ -138,7 +151,7 @@ class Reconciler:
                 return None
             members += [Member(cluster.name, cluster.labels, seen)] if seen is not None else []
         answers = self._gates.answers(key, fleet.spec.release)
-        return Facts(now, tuple(members), answers, self._told[fleet.metadata.uid], found)
+        return Facts(now, tuple(members), answers, self._told_of(key, fleet.metadata.uid), found)
 
     def _problems(self, key: str, fleet: CanaryFleet) -> tuple[Problem, ...]:
         """What keeps the fleet from working; its spec is looked at once a generation."""
@@ -186,12 +199,18 @@ class Reconciler:
 
     def _tell(self, raw: Json, status: FleetStatus) -> None:
         """Tell what stands in the outbox and was not told yet; what is told again by another hub is one Event."""
-        uid = raw["metadata"]["uid"]
-        last = max(status.told or 0, self._told[uid])
+        metadata = raw["metadata"]
+        key, uid = f"{metadata['namespace']}/{metadata['name']}", metadata["uid"]
+        last = max(status.told or 0, self._told_of(key, uid))
         for notice in (each for each in status.outbox if each.number > last):
-            self._told[uid] = notice.number
+            self._told[key] = uid, notice.number
             for index, event in enumerate(notice.events):
                 self._event(raw, event.message, event.type, utc(notice.time) + timedelta(microseconds=index))
+
+    def _told_of(self, key: str, uid: str) -> int:
+        """Number of the last notice of a fleet that was told; 0 of one that was made anew."""
+        known, number = self._told.get(key, ("", 0))
+        return number if known == uid else 0
 
     def _event(self, raw: Json, message: str, kind: str, at: datetime | None = None) -> None:
         metadata = raw["metadata"]
@@ -210,11 +229,20 @@ class Reconciler:
         if any(link is not None and link.lags_lately(now) for link in links):
             yield now + OUTAGE
 
-    def _forget(self, key: str) -> None:
+    def _put_aside(self, key: str) -> None:
+        """Keep nothing of the work on a fleet."""
         self._gates.forget(key)
+        self._writer.forget(key)
         self._queue.forget(key)
         self._found.pop(key, None)
         self._since = {whom: since for whom, since in self._since.items() if whom.fleet != key}
+
+    def _forget(self, key: str) -> None:
+        """A fleet is gone."""
+        self._put_aside(key)
+        self._told.pop(key, None)
+        self._unread.pop(key, None)
+        self._telemetry.forget(key)
 
 
 def _begins(fleet: CanaryFleet) -> bool:

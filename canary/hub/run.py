@@ -7,20 +7,22 @@ import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
+from importlib.metadata import version
 from typing import Final
 
 import structlog
 
 from canary.controller.clock import Clock
+from canary.controller.server import Server
 from canary.controller.stopping import until_stopped
 from canary.hub.gates import Gates
-from canary.hub.health import health
 from canary.hub.link import MANAGER, Link, Place, Reach
 from canary.hub.looks import look
 from canary.hub.members import Members
 from canary.hub.objects import Objects
 from canary.hub.options import HubOptions
 from canary.hub.reconcile import Reconciler
+from canary.hub.telemetry import Telemetry
 from canary.hub.writer import Writer
 from canary.kube.access import Access
 from canary.kube.client import KubeClient
@@ -57,6 +59,9 @@ class Hub:
     Args:
         options: its settings.
         connect: connects to a member.
+
+    Attributes:
+        telemetry: what its `/metrics` shows.
     """
 
     def __init__(self, options: HubOptions, connect: Reach | None = None) -> None:
@@ -65,6 +70,7 @@ class Hub:
         self._identity = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
         self._queue: WorkQueue[str] = WorkQueue(rest=REST_SECONDS)
         self._members: Members | None = None
+        self.telemetry = Telemetry(version("canary-controller"))
 
     async def run(self) -> None:
         """Watch its own cluster, and work while leading, until cancelled."""
@@ -74,9 +80,16 @@ class Hub:
             client = await stack.enter_async_context(way)
             objects = Objects(client, options, self._look, self._queue.add)
             prepared = asyncio.Event()
-            listener = health(options.address, options.port, prepared.is_set)
-            await listener.start()
-            stack.push_async_callback(listener.close)
+            server = Server(
+                options.address,
+                options.port,
+                self.telemetry.registry,
+                ready=prepared.is_set,
+                refresh=lambda: self.telemetry.queue_depth.set(self._queue.depth),
+                waits="the API server",
+            )
+            await server.start()
+            stack.push_async_callback(server.close)
             async with asyncio.TaskGroup() as group:
                 group.create_task(objects.run(), name="objects")
                 await objects.tried()
@@ -98,6 +111,8 @@ class Hub:
         """Drive all fleets from what is, until cancelled."""
         clock, queue = Clock(), self._queue
         async with AsyncExitStack() as stack:
+            self.telemetry.leader.set(1)
+            stack.callback(self.telemetry.stand_by)
             hooks = await stack.enter_async_context(Connections(HOOKS, destinations=self._options.destinations))
             gates, writer = Gates(hooks, partial(look, client), clock, queue.urge), Writer(queue.add)
             stack.push_async_callback(gates.close)
@@ -108,7 +123,7 @@ class Hub:
                 return Link(place, access, self._reach, may_write, self._wake)
 
             members = self._members = Members(objects, link, lambda: self._wake_all(objects))
-            reconciler = Reconciler(client, objects, members, writer, gates, events, queue, clock)
+            reconciler = Reconciler(client, objects, members, writer, gates, events, queue, self.telemetry, clock)
             async with asyncio.TaskGroup() as group:
                 group.create_task(events.run(), name="events")
                 group.create_task(members.run(), name="members")

@@ -78,6 +78,12 @@ class Writer:
         due = [each.again - _now() for whom, each in self._refusals.items() if whom.fleet == fleet]
         return max(0.0, min(due)) if due else None
 
+    def forget(self, fleet: str) -> None:
+        """A fleet is gone: give up what is on its way, and what was refused."""
+        for whom in [each for each in self._open if each.fleet == fleet]:
+            self._open[whom].cancel()
+        self._refusals = {whom: refusal for whom, refusal in self._refusals.items() if whom.fleet != fleet}
+
     async def write(self, fleet: str, work: Mapping[str, Work]) -> None:
         """Write, and wait a moment for it. What a member is still busy with is not begun a second time.
 

@@ -39,6 +39,12 @@ SWITCHES = {
 }
 """The value that adds what a component adds."""
 
+HUB = "canary-fleet-hub"
+HUB_COMPONENTS = [
+    each for folder in ("gates", "components") for each in sorted((DEPLOY / "kustomize/fleet" / folder).iterdir())
+]
+"""What can be added to a hub."""
+
 Objects = dict[tuple[str, str], Json]
 
 
@@ -58,8 +64,7 @@ def by_name(text: str, *, labels: bool = True) -> Objects:
 
 
 def charted(*values: str, labels: bool = True, namespace: str = NAMESPACE) -> Objects:
-    switches = [word for value in values for word in ("--set", value)]
-    done = run("helm", "template", "any", str(CHART), "--namespace", namespace, "--include-crds", *switches)
+    done = run("helm", "template", "any", str(CHART), "--namespace", namespace, "--include-crds", *switched(*values))
     assert done.returncode == 0, done.stderr
     return by_name(done.stdout, labels=labels)
 
@@ -96,6 +101,60 @@ def test_every_component_is_a_value(tmp_path: Path) -> None:
     assert newer == kustomized(definitions, labels=False)[key]
     assert [each["name"] for each in plain["spec"]["versions"]] == ["v1beta1"]
     assert found == expected
+
+
+def test_the_hub_of_the_chart_is_kustomize_s_with_all_that_can_be_added(tmp_path: Path) -> None:
+    (tmp_path / "deploy").symlink_to(DEPLOY)
+    (tmp_path / "crds").symlink_to(DEPLOY.parent / "crds")
+    fleet = "deploy/kustomize/fleet"
+    added = [f"{fleet}/{each.parent.name}/{each.name}" for each in HUB_COMPONENTS]
+    document = {"resources": [f"{fleet}/hub"], "components": added}
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(document))
+    gates = ",".join(each.name for each in HUB_COMPONENTS if each.parent.name == "gates")
+    values = ("hub.enabled=true", f"hub.gates={{{gates}}}", "networkPolicy.enabled=true", "podMonitor.enabled=true")
+    # What a component adds has no labels of the folder's.
+    expected, found = kustomized(tmp_path, labels=False), charted("meshProvider=traefik", *values, labels=False)
+    assert {key: found[key] for key in expected} == expected
+    without = charted("meshProvider=traefik", *values[2:])
+    assert found.keys() - expected.keys() == without.keys(), "the hub adds nothing else"
+
+
+def test_values_of_the_hub_become_its_flags_and_its_rights() -> None:
+    values = ("hub.enabled=true", "hub.members={cluster-api,argocd}", "hub.memberNamespaces={clusters,argocd}")
+    done = run("helm", "template", "any", str(CHART), "--set", "meshProvider=traefik", *switched(*values))
+    assert done.returncode == 0, done.stderr
+    made = [each for each in yaml.safe_load_all(done.stdout) if each]
+    (hub,) = (each for each in made if (each["kind"], each["metadata"]["name"]) == ("Deployment", HUB))
+    assert hub["spec"]["template"]["spec"]["containers"][0]["args"][-2:] == [
+        "--members=cluster-api,argocd",
+        "--member-namespaces=clusters,argocd",
+    ]
+    bound = {
+        each["metadata"]["namespace"]: each["subjects"][0]["namespace"]
+        for each in made
+        if each["kind"] == "RoleBinding" and each["roleRef"]["name"] == f"{HUB}-members"
+    }
+    assert bound == dict.fromkeys(("default", "clusters", "argocd"), "default")
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        (("hub.enabled=true", "namespace=shop"), "hub.enabled needs rights to CanaryFleets in all namespaces"),
+        (("hub.members={rancher}",), "members"),
+        (("hub.gates={jenkins}",), "gates"),
+        (("hub.membersNamespace={x}",), "membersNamespace"),
+    ],
+)
+def test_values_of_the_hub_that_can_t_be_are_refused_by_name(values: tuple[str, ...], why: str) -> None:
+    done = run("helm", "template", "any", str(CHART), "--set", "meshProvider=traefik", *switched(*values))
+    assert done.returncode != 0
+    assert why in done.stderr
+
+
+def switched(*values: str) -> list[str]:
+    """Values as Helm's flags."""
+    return [word for value in values for word in ("--set", value)]
 
 
 def test_one_namespace_is_all_that_it_has_rights_in_where_it_works_in_no_other() -> None:

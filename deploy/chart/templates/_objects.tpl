@@ -1,21 +1,22 @@
 {{/*
 The objects of one of kustomize's files, with the labels that kustomize gives them and in this release's namespace.
-Takes a dictionary of `file`, `root`, and `labels` to be added.
+Takes a dictionary of `file`, `root`, `labels` to be added, and the `name` of the program, where it is not the controller.
 */}}
 {{- define "canary-controller.objects" -}}
 {{- $root := .root }}
 {{- $labels := .labels }}
+{{- $name := .name }}
 {{- range splitList "\n---\n" ($root.Files.Get (printf "kustomize/%s" .file) | required (printf "no %s in the chart" .file)) }}
 ---
-{{ include "canary-controller.place" (dict "object" (fromYaml .) "root" $root "labels" $labels) }}
+{{ include "canary-controller.place" (dict "object" (fromYaml .) "root" $root "labels" $labels "name" $name) }}
 {{- end }}
 {{- end }}
 
-{{/* One object, in its place. Takes a dictionary of `object`, `root`, and `labels` to be added. */}}
+{{/* One object, in its place. Takes a dictionary of `object`, `root`, `labels` to be added, and `name`. */}}
 {{- define "canary-controller.place" -}}
 {{- $object := .object }}
 {{- $root := .root }}
-{{- $own := dict "app.kubernetes.io/name" "canary-controller" "app.kubernetes.io/part-of" "canary-controller" }}
+{{- $own := dict "app.kubernetes.io/name" (.name | default "canary-controller") "app.kubernetes.io/part-of" "canary-controller" }}
 {{- $_ := set $object.metadata "labels" (merge $own (.labels | default dict)) }}
 {{- if not (or (hasPrefix "Cluster" $object.kind) (hasPrefix "Validating" $object.kind) (hasPrefix "Mutating" $object.kind)) }}
 {{- $_ := set $object.metadata "namespace" $root.Release.Namespace }}

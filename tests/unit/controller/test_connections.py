@@ -8,7 +8,8 @@ from canary.controller.telemetry import Telemetry
 
 
 async def test_the_controller_answers_beside_more_unfinished_requests_than_it_keeps(unused_tcp_port: int) -> None:
-    server = Server("127.0.0.1", unused_tcp_port, Telemetry("0", "traefik"), ready=lambda: True, refresh=lambda: None)
+    registry = Telemetry("0", "traefik").registry
+    server = Server("127.0.0.1", unused_tcp_port, registry, ready=lambda: True, refresh=lambda: None)
     await server.start()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(server.close)

@@ -83,6 +83,22 @@ def test_the_pod_monitor_finds_the_port_and_keeps_the_canaries_namespaces(deploy
     assert endpoint["honorLabels"] is True
 
 
+@pytest.mark.parametrize("component", ["network-policy", "pod-monitor"])
+def test_what_is_added_to_a_hub_is_about_its_pods(deploy: Path, component: str) -> None:
+    """And is for a hub what the same is for the controller, but that nobody asks it at admission."""
+    hub = yaml.safe_load((deploy / "kustomize/fleet/hub/deployment.yaml").read_text())
+    ours, theirs = added(deploy, f"../fleet/components/{component}"), added(deploy, component)
+    assert ours["metadata"]["namespace"] == hub["metadata"]["namespace"]
+    names = {each["metadata"]["name"] for each in (hub, ours)}
+    assert names == {"canary-fleet-hub"}
+    chosen = ours["spec"].pop("selector", None) or ours["spec"].pop("podSelector")
+    assert chosen == hub["spec"]["selector"]
+    for spec in (ours["spec"], theirs["spec"]):
+        spec["ingress"] = [each for each in spec.get("ingress", []) if "from" in each]
+    assert ours["spec"].items() <= theirs["spec"].items()
+    assert ports(hub) == {"http"}
+
+
 def test_the_prometheus_rule_is_the_rules() -> None:
     assert operator.TARGET.read_text() == operator.prometheus_rule(), "run `python -m deploy.prometheus.operator`"
     assert yaml.safe_load(operator.TARGET.read_text())["spec"] == yaml.safe_load(operator.RULES.read_text())

@@ -11,10 +11,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
 from canary.controller.clock import Clock
 from canary.hub import run
 from canary.hub.options import HubOptions
+from canary.hub.telemetry import Telemetry
 from canary.kube.access import Access
 from canary.kube.client import KubeClient
 from canary.kube.library import ConfigError
@@ -28,6 +31,18 @@ PLACE = ("prod", "shop")
 WAVES = [{"name": "pilot", "selector": {"matchLabels": {"env": "pilot"}}}, {"name": "all"}]
 PILOT = {"env": "pilot"}
 FIRST = "t1"
+
+
+def shown(telemetry: Telemetry) -> dict[str, float]:
+    """What Prometheus would read, such as `canary_hub_leader` or `canary_hub_fleet_wave{name=shop,namespace=prod}`."""
+    text = generate_latest(telemetry.registry).decode()
+    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return {f"{each.name}{labelled(each.labels)}": each.value for each in samples}
+
+
+def labelled(labels: dict[str, str]) -> str:
+    """Labels in the order of their names; nothing where there are none."""
+    return f"{{{','.join(f'{key}={value}' for key, value in sorted(labels.items()))}}}" if labels else ""
 
 
 def clock() -> datetime:
@@ -110,6 +125,7 @@ class World:
         self.unusable: set[str] = set()
         self.tokens: list[tuple[str, str]] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self.telemetry: Telemetry | None = None
         self._hub: asyncio.Task[None] | None = None
 
     def add(self, name: str, labels: Json | None = None, *, token: str = FIRST, **user: Any) -> Api:
@@ -134,6 +150,12 @@ class World:
         metadata["labels"] = {"fleet.canary.dev/member": "kubeconfig", **(labels or {})}
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
         self.hub.store(SECRET.path(Api.namespace, name), secret)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What the hub's metrics are, by name and labels."""
+        assert self.telemetry is not None
+        return shown(self.telemetry)
 
     def put_fleet(self, release: str = "r1", generation: int = 1, **spec: Any) -> None:
         """The fleet, applied."""
@@ -174,6 +196,7 @@ class World:
     def start(self, **options: Any) -> None:
         """Start a hub."""
         hub = run.Hub(HubOptions(**{"leader_election": False, **options}), self.reach)
+        self.telemetry = hub.telemetry
         self._hub = asyncio.create_task(hub.run())
 
     async def kill(self) -> None:
@@ -222,5 +245,5 @@ def connect(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
             """As it began."""
 
     monkeypatch.setattr(KubeClient, "connect", connection)
-    monkeypatch.setattr(run, "health", lambda *_: NoListener())
+    monkeypatch.setattr(run, "Server", lambda *_, **__: NoListener())
     monkeypatch.setattr(run, "Clock", lambda: Clock(clock, now))
