@@ -21,6 +21,7 @@ SWITCHES = {
     "network-policy": "networkPolicy.enabled=true",
     "network-policy-egress": "networkPolicyEgress.enabled=true",
     "v1beta2": "admission.v1beta2=true",
+    "cert-manager": "admission.certManager=true",
     "vote-policy": "votePolicy.enabled=true",
     "votes": "votes.enabled=true",
     "owner-references": "ownerReferences.enabled=true",
@@ -207,6 +208,15 @@ def test_admission_in_one_namespace_asks_about_that_one_alone() -> None:
     (binding,) = (each for (kind, _), each in found.items() if kind == "ClusterRoleBinding")
     assert binding["roleRef"]["name"] == "canary-controller-admission"
     assert found["Role", "canary-controller-admission"]["metadata"]["namespace"] == "mine"
+
+
+def test_cert_managers_certificate_is_for_the_service_of_the_release() -> None:
+    found = charted("meshProvider=traefik", "admission.enabled=true", "admission.certManager=true", namespace="mine")
+    name = "canary-controller-admission"
+    assert found["Certificate", name]["spec"]["dnsNames"] == [f"{name}.mine.svc"]
+    for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
+        assert found[kind, name]["metadata"]["annotations"] == {"cert-manager.io/inject-ca-from": f"mine/{name}"}
+    assert not {("Secret", name), ("Role", name), ("ClusterRole", name)} & found.keys()
 
 
 @pytest.mark.parametrize("provider", sorted(folders()))

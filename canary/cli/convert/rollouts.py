@@ -9,9 +9,11 @@ from canary.api.durations import parse_duration
 from canary.api.meta import API_VERSION
 from canary.api.steps import MAX_LOOKS
 from canary.api.traffic import SERVICE_LABEL
-from canary.cli.convert import steps
+from canary.cli.convert import own_routes, steps
+from canary.cli.convert.chosen import Chosen
 from canary.cli.convert.fields import Part, Source
 from canary.cli.convert.measures import Measures
+from canary.cli.convert.own_routes import ASKING, Own, own_route
 from canary.cli.convert.routing import routed
 from canary.cli.rehearse.plausible import is_plausible
 from canary.kube.types import CANARY, DEPLOYMENT, SERVICE, Json, items, mapping
@@ -126,8 +128,14 @@ def _canary(part: Part, made: Json, measures: Measures, beside: Sequence[Json], 
     before = f"{stable or 'the stable Service'} and {canary or 'the canary Service'}"
     rename = f"name {name} and {name}-canary in place of {before}"
     _tell_of_services(part, {"stableService": name, "canaryService": f"{name}-canary"})
-    made |= routed(routing, rename) or {"provider": "kubernetes"}
-    found = steps.read(part, scaled=made["provider"] != "kubernetes")
+    chosen = Chosen(own_route(part, beside))
+    if _chooses(part) and isinstance(chosen.own, Own):
+        own_routes.take(routing, name)
+        made["provider"] = chosen.own.provider
+        made["service"] |= chosen.own.service
+    else:
+        made |= routed(routing, rename) or {"provider": "kubernetes"}
+    found = steps.read(part, chosen, scaled=made["provider"] != "kubernetes")
     analysis: Json = found.analysis() | {"threshold": _THRESHOLD}
     if made["provider"] == "kubernetes":
         analysis["replicaRatio"] = True
@@ -138,6 +146,12 @@ def _canary(part: Part, made: Json, measures: Measures, beside: Sequence[Json], 
     _background(part, found, measures)
     part.all_lost(_OF_STRATEGY)
     made["analysis"] = _with(analysis, measures, [], found.last)
+
+
+def _chooses(part: Part) -> bool:
+    """Whether a step needs a route of the controller's own."""
+    found = part.value.get("steps")
+    return isinstance(found, list) and any(name in each for each in found if isinstance(each, dict) for name in ASKING)
 
 
 def _of_step(analysis: Part, step: Json, measures: Measures) -> None:

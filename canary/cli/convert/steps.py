@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from canary.api.durations import duration_text, parse_duration
+from canary.cli.convert.chosen import Chosen
 from canary.cli.convert.fields import Part
 from canary.kube.types import Json
 
@@ -17,10 +18,8 @@ _SECONDS: Final = re.compile("[0-9]{1,9}")
 _DEFAULT: Final = timedelta(minutes=1)
 
 _LOST: Final = {
-    "experiment": "no further versions are run beside the two; for fresh pods of the promoted one write compareTo:"
-    " baseline into a metric, and a step analysis behind a small weight",
-    "setHeaderRoute": "write a step header, with a provider whose routes the controller makes",
-    "setMirrorRoute": "write a step mirror, with a provider whose routes the controller makes",
+    "experiment": "write a step experiment behind a small weight, and a metric with compareTo: baseline, with a"
+    " provider whose routes the controller makes; no further versions are run",
     "plugin": "there are no plugins; write a step gate, and a webhook that does it",
     "replicaProgressThreshold": "see analysis.canaryReadyThreshold",
 }
@@ -81,11 +80,12 @@ class Steps:
         return {"interval": written(self.interval), **said}
 
 
-def read(canary: Part, *, scaled: bool) -> Steps:
+def read(canary: Part, chosen: Chosen, *, scaled: bool) -> Steps:
     """Read `spec.strategy.canary.steps`, and say what becomes of each.
 
     Args:
         canary: `spec.strategy.canary`.
+        chosen: takes the steps that choose or copy requests.
         scaled: whether the number of the canary's pods can be said apart from its weight.
     """
     found = Steps()
@@ -95,6 +95,7 @@ def read(canary: Part, *, scaled: bool) -> Steps:
             _pause(number, each.part("pause"), found)
         if "setCanaryScale" in each:
             _scale(each, found, scaled=scaled)
+        chosen.read(each, found.written)
         if "analysis" in each:
             step: Json = {"checks": []}
             found.written.append({"analysis": step})

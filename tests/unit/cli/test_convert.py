@@ -139,7 +139,7 @@ def test_without_a_route_the_pods_of_the_canary_follow_from_its_weight(tmp_path:
         {"experiment": {"templates": []}, "setWeight": 60},
         {"setCanaryScale": {"replicas": 0}},
         {"setHeaderRoute": {"name": "x"}},
-        {"setMirrorRoute": {"name": "x"}},
+        {"setMirrorRoute": {"name": "x", "match": [{"path": {"prefix": "/"}}]}},
         {"plugin": {"name": "x"}},
         {"setWeight": "many"},
     ],
@@ -152,6 +152,123 @@ def test_steps_without_a_counterpart_are_told_with_their_place(tmp_path: Path, s
     (note,) = [each for each in found.notes if each.lost]
     line = (tmp_path / "rollout.yaml").read_text().splitlines()[note.place.line - 1]
     assert line.strip().lstrip("- ").startswith(next(iter(step)))
+
+
+ROUTE: Json = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "HTTPRoute",
+    "metadata": {"name": "edge", "namespace": "prod"},
+    "spec": {
+        "parentRefs": [{"name": "gateway", "namespace": "infra"}],
+        "hostnames": ["shop.example.com"],
+        "rules": [{"backendRefs": [{"name": "shop", "port": 80}, {"name": "shop-canary", "port": 80}]}],
+    },
+}
+MESH: Json = {
+    "apiVersion": "networking.istio.io/v1beta1",
+    "kind": "VirtualService",
+    "metadata": {"name": "web"},
+    "spec": {
+        "hosts": ["shop.example.com"],
+        "gateways": ["edge"],
+        "http": [{"name": "primary", "route": [{"destination": {"host": "shop"}}]}],
+    },
+}
+ISTIO = {"istio": {"virtualService": {"name": "web", "routes": ["primary"]}}, "managedRoutes": [{"name": "testers"}]}
+
+
+def header(name: str, **values: str) -> Json:
+    matches = [{"headerName": f"X-{key}", "headerValue": {"exact": value}} for key, value in values.items()]
+    return {"setHeaderRoute": {"name": name, **({"match": matches} if matches else {})}}
+
+
+def only(key: str, value: str) -> Json:
+    return {f"x-{key}": {"exact": value}}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "route", "provider", "service", "both"),
+    [
+        (
+            {},
+            ROUTE,
+            "gatewayapi:v1",
+            {"gatewayRefs": [{"name": "gateway", "namespace": "infra"}], "hosts": ["shop.example.com"]},
+            [{"headers": {**only("a", "1"), **only("b", "2")}}],
+        ),
+        (
+            {"trafficRouting": ISTIO},
+            MESH,
+            "istio",
+            {"hosts": ["shop.example.com"], "gateways": ["edge"]},
+            [{"headers": only("a", "1")}, {"headers": only("b", "2")}],
+        ),
+    ],
+)
+def test_steps_choose_and_copy_requests_in_a_route_that_the_controller_makes(
+    tmp_path: Path, strategy: Json, route: Json, provider: str, service: Json, both: list[Json]
+) -> None:
+    """Several conditions of a step hold together with the Gateway API's plugin, and any of them with Istio."""
+    copies = {"setMirrorRoute": {"name": "copy", "percentage": 30, "match": [{"path": {"prefix": "/"}}]}}
+    steps = [copies, FOREVER, header("testers", a="1"), FOREVER, header("others", a="1", b="2"), {"setWeight": 20}]
+    steps += [header("testers"), header("others"), header("others")]
+    found = of(tmp_path, rollout(weighted(steps=steps, **strategy)), SERVICE, route)
+    spec = canary_of(found)
+    assert (spec["provider"], spec["service"]) == (provider, {"port": 80, "targetPort": "http", **service})
+    assert "routeRefs" not in spec
+    assert spec["analysis"]["steps"] == [
+        {"mirror": {"weight": 30}},
+        FOREVER,
+        {"header": {"match": [{"headers": only("a", "1")}]}},
+        FOREVER,
+        {"header": {"match": [{"headers": only("a", "1")}, *both]}},
+        {"weight": 20},
+        {"header": {"match": both}},
+        {"header": {}},
+    ]
+    assert told(found, lost=True) == {}
+    assert any("delete it then" in each for each in told(found, lost=False).values())
+
+
+@pytest.mark.parametrize(
+    ("route", "why"),
+    [
+        (SERVICE, "give the file of HTTPRoute edge, too"),
+        (
+            {**ROUTE, "spec": {**ROUTE["spec"], "rules": [{"filters": [{"type": "URLRewrite"}]}]}},
+            "HTTPRoute edge says more than who gets which share; write it into spec.service",
+        ),
+    ],
+)
+def test_a_route_that_says_more_is_kept_and_why_no_step_chooses_requests_is_told(
+    tmp_path: Path, route: Json, why: str
+) -> None:
+    steps = [{"setWeight": 20}, FOREVER, header("testers", a="1")]
+    found = of(tmp_path, rollout(weighted(steps=steps)), SERVICE, route)
+    assert canary_of(found)["routeRefs"]
+    assert told(found, lost=True) == {
+        "canary.steps[2].setHeaderRoute": f"a step header needs a route that the controller makes: {why}"
+    }
+
+
+@pytest.mark.parametrize(
+    ("steps", "field"),
+    [
+        ([{"setWeight": 5}, {"setMirrorRoute": {"name": "m", "match": [{"path": {"prefix": "/"}}]}}], "steps[1]"),
+        ([{"setMirrorRoute": {"name": "m", "match": [{"method": {"exact": "GET"}}]}}, {"setWeight": 5}], "steps[0]"),
+        (
+            [{"setHeaderRoute": {"name": "h", "match": [{"headerName": "a", "headerValue": {}}]}}, {"setWeight": 5}],
+            "steps[0]",
+        ),
+    ],
+)
+def test_copies_of_some_requests_or_beside_a_weight_are_told_and_left_out(
+    tmp_path: Path, steps: list[Json], field: str
+) -> None:
+    found = of(tmp_path, rollout(weighted(steps=steps)), SERVICE, ROUTE)
+    canary_of(found)
+    (lost,) = told(found, lost=True)
+    assert lost.startswith(f"canary.{field}.")
 
 
 @pytest.mark.parametrize(
