@@ -8,7 +8,7 @@ NETNS := $(BIN)/python -m canary.sandbox.netns --
 lanes = --dist loadfile --no-loadscope-reorder --tx "$(1)*popen//python=$(NETNS) $(BIN)/python"
 
 .DEFAULT_GOAL := help
-.PHONY: help parts flagger helm gateways more-gateways demo test test-fast test-gateways test-long test-slow lint types unit cluster e2e bench study plain sbom crds requirements clean
+.PHONY: help parts flagger helm gateways more-gateways demo test test-fast test-gateways test-long test-openapi test-slow lint types unit cluster e2e bench study plain sbom crds requirements clean
 
 help: ## Show what there is to do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,8 +47,17 @@ test-fast: lint types unit ## Run the checks and the pure tests
 test-gateways: flagger gateways more-gateways ## Run more tests behind gateways beside Traefik; Envoy Gateway and ingress-nginx
 	$(BIN)/python -m pytest tests/e2e -m gateways $(call lanes,3)
 
-test-long: helm flagger gateways ## Run the tests that take minutes each, on real parts: the real Flagger, a hub, backtests
+test-long: helm flagger gateways test-openapi ## Run the tests that take minutes each, on real parts: the real Flagger, a hub, backtests
 	$(BIN)/python -m pytest tests/cluster tests/e2e -m "long and not gateways" $(call lanes,2)
+
+# By itself: its plugin for pytest would be part of every other test.
+$(VENV)-openapi/.installed: requirements/openapi.txt
+	$(PYTHON) -m venv $(VENV)-openapi
+	$(VENV)-openapi/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+test-openapi: $(VENV)/.installed $(VENV)-openapi/.installed ## Send our servers what their OpenAPI documents allow, and what they don't
+	$(BIN)/python -m pytest tests/unit/openapi -m long
 
 test-slow: parts ## Run the tests that take a quarter of an hour in real time
 	$(NETNS) $(BIN)/python -m pytest tests/e2e -m slow --timeout 1800
@@ -65,7 +74,7 @@ types: $(VENV)/.installed ## Check types
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed ## Run the pure tests
-	$(BIN)/python -m pytest tests/unit --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest tests/unit -m "not long" --numprocesses auto --dist worksteal
 
 parts: $(VENV)/.installed ## Build the real control plane, Prometheus and tools, or find them in the user's cache
 	$(BIN)/python -m canary.sandbox.binaries
@@ -125,6 +134,7 @@ requirements: ## Pin all packages anew (needs uv)
 		--output-file requirements/run-traces.txt pyproject.toml
 	$(COMPILE) --output-file requirements/study.txt requirements/study.in
 	$(COMPILE) --constraint requirements/test.txt --output-file requirements/sbom.txt requirements/sbom.in
+	$(COMPILE) --output-file requirements/openapi.txt requirements/openapi.in
 	echo 'hatchling>=1.27' | $(COMPILE) --output-file requirements/build.txt -
 
 clean: ## Remove what was built here; `canary sandbox cache --clean` removes what the user's cache folder has
