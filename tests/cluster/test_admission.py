@@ -6,6 +6,7 @@ import json
 import os
 import ssl
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -196,7 +197,9 @@ async def test_what_keeps_specs_in_git_sees_no_difference(site: Site) -> None:
             "annotate", "canary", "shop", "--overwrite", f"flagger.app/order=abort {len(flags)}"
         )
         assert code == 0, said
-        assert await site.kubectl("diff", "-f", "-", *flags, given_=raw) == (0, "")
+        # The controller may write the status between the two reads of a comparison.
+        differs = partial(site.kubectl, "diff", "-f", "-", *flags, given_=raw)
+        await eventually(differs, lambda found: found == (0, ""), within=60)
     found = await site.rig.client.get(CANARY, site.namespace, "shop")
     stored = {key: found["spec"][key] for key in raw["spec"]}
     assert stored == raw["spec"], "nothing is filled in"

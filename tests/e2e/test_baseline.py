@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from canary.kube.types import DEPLOYMENT, SERVICE
+from canary.kube.types import DEPLOYMENT, SERVICE, Json
 from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application
 from canary.sandbox.scenario import NAME, Scenario, canary_of
@@ -32,7 +32,18 @@ async def entitled(rig: Rig) -> Rig:
     return rig
 
 
-async def test_a_canary_that_is_as_cold_as_its_baseline_is_promoted_without_a_lost_request(entitled: Rig) -> None:
+BY_ITSELF = {"stepWeight": 30, "maxWeight": 30}
+EXPERIMENT = {
+    "stepWeight": 0,
+    "maxWeight": 0,
+    "steps": [{"weight": 30}, {"experiment": {"duration": "12s", "checks": ["request-duration"]}}],
+}
+
+
+@pytest.mark.parametrize("steps", [BY_ITSELF, EXPERIMENT], ids=["weights", "experiment"])
+async def test_a_canary_that_is_as_cold_as_its_baseline_is_promoted_without_a_lost_request(
+    entitled: Rig, steps: Json
+) -> None:
     """Nothing of the baseline is left, and while it was there it had as large a share as the canary."""
     compared = {
         "name": "request-duration",
@@ -41,7 +52,7 @@ async def test_a_canary_that_is_as_cold_as_its_baseline_is_promoted_without_a_lo
         "tolerance": 10,
         "minSamples": 50,
     }
-    analysis = {"interval": "12s", "stepWeight": 30, "maxWeight": 30, "threshold": 5, "metrics": [compared]}
+    analysis = {"interval": "12s", "threshold": 5, "metrics": [compared], **steps}
     async with Scenario.on(entitled) as scenario:
         namespace = entitled.namespace
         canary = canary_of(namespace, analysis, provider="traefik")
