@@ -15,10 +15,12 @@ class Reachable:
     Args:
         canary: the Canary as it is there; None where there is none.
         refused: why what was to be written into it last was not, in words; empty where it was, or nothing was to be.
+        user: as whom its API server knows the hub; empty where that is not known.
     """
 
     canary: Canary | None = None
     refused: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def writes(fleet: CanaryFleet, members: Mapping[str, Member]) -> Iterator[Write]
     for status in fleet.status.members:
         seen = members[status.name].seen if status.name in members else None
         if isinstance(seen, Reachable):
-            yield from _into(fleet, status, seen.canary, wanted)
+            yield from _into(fleet, status, seen, wanted)
 
 
 def by(fleet: CanaryFleet) -> str:
@@ -72,10 +72,11 @@ def wanted_canary(fleet: CanaryFleet) -> JsonObject:
     return canary
 
 
-def _into(fleet: CanaryFleet, member: MemberStatus, canary: Canary | None, wanted: JsonObject) -> Iterator[Write]:
+def _into(fleet: CanaryFleet, member: MemberStatus, seen: Reachable, wanted: JsonObject) -> Iterator[Write]:
+    canary = seen.canary
     if _is_to_be_written(fleet, member, canary, wanted):
         yield Apply(member.name, wanted)
-    if canary is not None and (annotations := _annotations(fleet, member, canary)):
+    if canary is not None and (annotations := _annotations(fleet, member, canary, seen.user)):
         yield Annotate(member.name, annotations)
 
 
@@ -90,16 +91,19 @@ def _is_to_be_written(fleet: CanaryFleet, member: MemberStatus, canary: Canary |
     return begun and there[TEMPLATE_ANNOTATION] != wanted["metadata"]["annotations"][TEMPLATE_ANNOTATION]
 
 
-def _annotations(fleet: CanaryFleet, member: MemberStatus, canary: Canary) -> dict[str, str | None]:
-    wanted = {**_vote(fleet, member, canary), **_retry(member, canary), **_pause(fleet, member, canary)}
+def _annotations(fleet: CanaryFleet, member: MemberStatus, canary: Canary, user: str) -> dict[str, str | None]:
+    wanted = {**_vote(fleet, member, canary, user), **_retry(member, canary), **_pause(fleet, member, canary)}
     if order := order_to_return(fleet, fleet.status, member, canary):
         wanted[ORDER_ANNOTATION] = order
     there = canary.metadata.annotations
     return {key: value for key, value in wanted.items() if there.get(key) != value}
 
 
-def _vote(fleet: CanaryFleet, member: MemberStatus, canary: Canary) -> dict[str, str | None]:
-    """The vote that opens the gate, for the revision that waits there."""
+def _vote(fleet: CanaryFleet, member: MemberStatus, canary: Canary, user: str) -> dict[str, str | None]:
+    """The vote that opens the gate, for the revision that waits there.
+
+    It is by whom the member's API server knows the hub as: a policy there may hold each vote against who writes it.
+    """
     status = fleet.status
     may = member.state in MOVING
     # One to which a release comes that is done elsewhere may begin, where that can be told by its images.
@@ -109,7 +113,8 @@ def _vote(fleet: CanaryFleet, member: MemberStatus, canary: Canary) -> dict[str,
         return {}
     asked = [each for each in canary.status.approvals if each.gate == GATE and each.state is ApprovalState.WAITING]
     why = f"release {status.release}, wave {member.wave}"
-    votes = [Vote(by(fleet), approves=True, gate=GATE, moment=each.moment, why=why) for each in asked]
+    why = f"{by(fleet)}: {why}" if user else why
+    votes = [Vote(user or by(fleet), approves=True, gate=GATE, moment=each.moment, why=why) for each in asked]
     return {each.key: each.text() for each in votes}
 
 

@@ -1,5 +1,6 @@
 """The way to one member: a client, and a watch of its Canaries, on its own and in nobody's way."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from canary.fleet.decision import Annotate, Apply, Write
 from canary.fleet.facts import Reachable, Seen, Unreachable
 from canary.kube.access import Access
 from canary.kube.client import KubeClient
-from canary.kube.errors import KubeError, Unauthorized
+from canary.kube.errors import KubeError, Retryable, Unauthorized
 from canary.kube.errors import Unreachable as NoAnswer
 from canary.kube.library import ConfigError
 from canary.kube.source import WatchTiming
@@ -28,6 +29,12 @@ MANAGER: Final = "canary-hub"
 
 OUTAGE: Final = timedelta(seconds=5)
 """Shorter breaks of a watch, as proxies make them, miss nothing; so long a new connection may take to say something."""
+
+PATIENCE: Final = 3.0
+"""Seconds in which a member has to say as whom it knows the hub, before it is done without."""
+
+AGAIN: Final = 30.0
+"""Seconds after which it is asked once more."""
 
 Reach = Callable[[Access], AbstractAsyncContextManager[KubeClient]]
 """Connects to the API server of a member; raises `ConfigError` where it can't."""
@@ -73,19 +80,51 @@ class Link:
         self._broken = ""
         self._was_there = False
         self._since: datetime | None = None
+        self._user, self._introduced = "", False
 
     async def run(self) -> None:
         """Follow until cancelled, however often the connection breaks."""
         structlog.contextvars.bind_contextvars(member=self._place.member)
         try:
             async with self._reach(self.access) as client:
-                await self._follow(client.guarded(self._may_write))
+                introducing = asyncio.create_task(self._introduce(client), name=f"introduce {self._place.member}")
+                try:
+                    await self._follow(client.guarded(self._may_write))
+                finally:
+                    introducing.cancel()
+                    await asyncio.gather(introducing, return_exceptions=True)
         except ConfigError as error:
             self._broken = str(error)
         except Exception as error:
             log.exception("a member can't be watched by what nobody thought of")
             self._broken = f"it can't be watched: {type(error).__name__}"
         self._changed(self._place, None)
+
+    async def _introduce(self, client: KubeClient) -> None:
+        """Ask as whom the member knows the hub, until it says so, or says that it does not."""
+        try:
+            while not await self._knows(client):
+                self._introduced = True  # what is to be said goes on without a name
+                await asyncio.sleep(AGAIN)
+        except KubeError as error:
+            log.debug("a member does not say as whom it knows the hub", reason=error.message)
+        except Exception:
+            log.exception("it can't be asked as whom a member knows the hub")
+        self._introduced = True
+        self._changed(self._place, None)
+
+    async def _knows(self, client: KubeClient) -> bool:
+        """Whether the member says, in time, as whom it knows the hub.
+
+        Raises:
+            KubeError: it does not say so to anybody like us.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                self._user = await client.user()
+        except (TimeoutError, Retryable):
+            return False
+        return True
 
     async def _follow(self, client: KubeClient) -> None:
         cache: WatchCache[Canary | Unread] = WatchCache(
@@ -107,12 +146,13 @@ class Link:
         found = self._cache.get(self._place.namespace, name) if self._cache is not None else None
         if isinstance(found, Unread):
             return Unreachable(before or now, found.why)
-        if self._cache is not None and self._cache.current:
+        there = Reachable(found, user=self._user)
+        if self._cache is not None and self._cache.current and self._introduced:
             self._was_there, self._since = True, None
-            return Reachable(found)
+            return there
         self._since = self._since or now
         if now - self._since < OUTAGE and (self._was_there or not self._why):
-            return Reachable(found) if self._was_there else None
+            return there if self._was_there else None
         first = self._since if self._was_there or before is None else min(before, self._since)
         return Unreachable(first, self._why or "its API server does not answer")
 

@@ -43,6 +43,13 @@ KINDS = {
     "ClusterRoleBinding": Resource(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False),
     "Role": Resource(RBAC, "v1", "roles", "Role"),
     "RoleBinding": Resource(RBAC, "v1", "rolebindings", "RoleBinding"),
+    **{
+        each: Resource("admissionregistration.k8s.io", "v1", plural, each, namespaced=False)
+        for each, plural in (
+            ("ValidatingAdmissionPolicy", "validatingadmissionpolicies"),
+            ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"),
+        )
+    },
 }
 WITHIN = 60.0
 ROOT = KUSTOMIZE.parents[1]
@@ -57,6 +64,9 @@ async def made(client: KubeClient, folder: str) -> None:
         await client.create(NAMESPACE, {"metadata": {"name": SYSTEM}})
     for file in ("service-account", "rights"):
         for obj in yaml.safe_load_all((KUSTOMIZE / f"fleet/{folder}/{file}.yaml").read_text()):
+            await client.apply(KINDS[obj["kind"]], obj)
+    if folder == "member":  # where a vote is held against who writes it, the hub's are its own
+        for obj in yaml.safe_load_all((KUSTOMIZE / "components/vote-policy/vote-policy.yaml").read_text()):
             await client.apply(KINDS[obj["kind"]], obj)
 
 

@@ -12,9 +12,10 @@ from structlog.testing import capture_logs
 from canary.fleet.members import cluster_api
 from canary.hub import run
 from canary.kube.types import CANARY, CANARY_FLEET, SECRET
+from canary.rollout.votes import Vote, votes_in
 from outbound.message import Request, Response
 from tests.unit.controller.api_in_memory import Answer, Asked, Json, now, refused
-from tests.unit.hub.whole_hub import PILOT, PLACE, WAVES, Api, World, connect, eventually
+from tests.unit.hub.whole_hub import PILOT, PLACE, USER, WAVES, Api, World, connect, eventually
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -398,3 +399,35 @@ async def test_a_secret_that_an_object_names_is_read_once_the_object_is_there_an
     world.hub.put_secret("a-kubeconfig", value=base64.b64encode(text.replace(b"https://b.", b"https://a.")).decode())
     await eventually(lambda: world.tokens[-1] == ("a", "t2"), 10, lambda: world.tokens)
     assert world.states.keys() == {"a"}
+
+
+async def test_a_vote_is_by_whom_the_member_knows_the_hub_as(world: World, looptime: int) -> None:
+    """A policy there may hold it against who writes it; which fleet it is of stands in why."""
+    await set_up(world, "a")
+    world.put_fleet("r2", 2)
+    await eventually(lambda: is_released(world, "r2"), 30, lambda: world.status)
+    cast = [vote for each in world.members["a"].writes for vote in votes_of(each)]
+    assert {(each.by, each.why) for each in cast} == {(USER, "fleet/prod/shop: release r2, wave 1")}
+
+
+async def test_a_member_that_does_not_say_whom_it_knows_is_voted_in_as_the_fleet(world: World, looptime: int) -> None:
+    """It hangs, or has no such question, before Kubernetes 1.28: nothing waits for longer than a moment."""
+    a, b = world.add("a", PILOT), world.add("b")
+    a.ill = lambda asked: Answer(after=3600) if asked.path.endswith("/selfsubjectreviews") else None
+    b.ill = lambda asked: refused(404, "NotFound") if asked.path.endswith("/selfsubjectreviews") else None
+    await set_up(world, "a", "b")
+    world.put_fleet("r2", 2)
+    await eventually(lambda: is_released(world, "r2"), 30, lambda: world.status)
+    cast = [vote for each in (a, b) for asked in each.writes for vote in votes_of(asked)]
+    assert {each.by for each in cast} == {"fleet/prod/shop"}
+
+
+def is_released(world: World, release: str) -> bool:
+    """Whether that release is done."""
+    return (world.status["release"], world.status["phase"]) == (release, "Succeeded")
+
+
+def votes_of(asked: Asked) -> list[Vote]:
+    """The votes that a request writes."""
+    annotations = (asked.body.get("metadata") or {}).get("annotations") or {}
+    return [vote for _, vote in votes_in(annotations) if vote is not None]

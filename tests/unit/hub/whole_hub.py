@@ -23,7 +23,7 @@ from canary.kube.client import KubeClient
 from canary.kube.library import ConfigError
 from canary.kube.types import CANARY, CANARY_FLEET, EVENT, SECRET
 from tests.tools.played_members import PlayedMember
-from tests.unit.controller.api_in_memory import Answer, ApiInMemory, Asked, Json, now
+from tests.unit.controller.api_in_memory import Answer, ApiInMemory, Asked, Json, answered, now
 from tests.unit.fleet.fleets import fleet_of
 
 START = datetime(2026, 11, 28, tzinfo=UTC)
@@ -31,6 +31,7 @@ PLACE = ("prod", "shop")
 WAVES = [{"name": "pilot", "selector": {"matchLabels": {"env": "pilot"}}}, {"name": "all"}]
 PILOT = {"env": "pilot"}
 FIRST = "t1"
+USER = "system:serviceaccount:canary-system:canary-hub"
 
 
 def shown(telemetry: Telemetry) -> dict[str, float]:
@@ -67,6 +68,12 @@ class Api(ApiInMemory):
             raise ConnectionRefusedError(111, "Connection refused")
         return Answer(after=3600) if self.hangs else None
 
+    def answer(self, asked: Asked) -> Answer:
+        """As an API server does, and who asks is the account of `deploy/kustomize/fleet/member`."""
+        if asked.path.endswith("/selfsubjectreviews"):
+            return answered({"kind": "SelfSubjectReview", "status": {"userInfo": {"username": USER}}})
+        return super().answer(asked)
+
     def reached_from_inside(self) -> KubeClient:
         """A client that no network keeps from it, as a member's own controller has one."""
         inside = Inside(self)
@@ -96,7 +103,8 @@ class Api(ApiInMemory):
     @property
     def writes(self) -> list[Asked]:
         """What a hub has written into it."""
-        return [each for each in self.asked if each.method != "GET" and not each.path.endswith("/status")]
+        ours = [each for each in self.asked if each.method != "GET" and not each.path.endswith("/status")]
+        return [each for each in ours if not each.path.endswith("/selfsubjectreviews")]
 
 
 class Inside(ApiInMemory):
