@@ -58,11 +58,22 @@ class CanaryTemplate(Model):
     """Its spec, with the fields of a Canary."""
 
 
+class Placement(Model):
+    """An object of KubeFed that says by its placement which clusters are members."""
+
+    federated_deployment: str = Field(json_schema_extra={"minLength": 1, "maxLength": 253})
+    """Name of the FederatedDeployment."""
+    namespace: str = Field(default="", json_schema_extra={"maxLength": 63})
+    """Its namespace; the fleet's where absent."""
+
+
 class Members(Model):
     """Which of the clusters that the hub knows are members."""
 
     selector: LabelSelector = LabelSelector()
     """Labels that members have; every cluster is one where absent."""
+    placement: Placement | None = None
+    """What they are placed on besides; every cluster with these labels is a member where absent."""
 
 
 class WaveGate(Model):

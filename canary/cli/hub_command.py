@@ -56,6 +56,11 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
         metavar="NAMESPACE,...",
         help="where that is, and its Secrets; the hub's own namespace where absent",
     )
+    group.add_argument(
+        "--placements",
+        action="store_true",
+        help="watch FederatedDeployments of KubeFed, by whose placement CanaryFleets may choose members",
+    )
 
 
 def _add_process(parser: argparse.ArgumentParser) -> None:
@@ -116,6 +121,7 @@ def options_of(arguments: argparse.Namespace) -> "HubOptions":
         namespace=arguments.namespace or None,
         sources=arguments.members,
         member_namespaces=arguments.member_namespaces,
+        placements=arguments.placements,
         address=arguments.address,
         port=arguments.port,
         workers=arguments.workers,

@@ -6,9 +6,10 @@ from typing import Final
 
 import structlog
 
-from canary.api.fleet import CanaryFleet, parse_fleet
+from canary.api.fleet import CanaryFleet, Placement, parse_fleet
 from canary.api.problems import InvalidResource, Problem
-from canary.fleet.members.base import Member
+from canary.fleet.members.base import Member, Unusable
+from canary.fleet.members.placement import placed
 from canary.hub.link import Link, Place
 from canary.hub.objects import Objects
 from canary.kube.access import Access
@@ -17,6 +18,11 @@ from canary.kube.errors import KubeError
 from canary.kube.types import Json
 
 log = structlog.get_logger(__name__)
+
+_PLACEMENT: Final = "spec.members.placement"
+
+Placements = Mapping[tuple[str, str], Json] | None
+"""The FederatedDeployments that there are, by namespace and name; None where that is not known."""
 
 GATHER: Final = 0.1
 """Seconds in which what has changed gathers before it is looked at once."""
@@ -84,8 +90,9 @@ class Members:
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
         known, fleets = await self._objects.members(), tuple(_fleets(self._objects.fleets.list()))
-        moved = self._connect(group, places(fleets, known))
-        seen = (known, fleets, self._objects.gaps())
+        placements = self._objects.placements()
+        moved = self._connect(group, places(fleets, known, placements))
+        seen = (known, fleets, self._objects.gaps(), placements)
         self.known, self.fleets = known, fleets
         if moved or seen != self._seen:
             self._seen = seen
@@ -111,40 +118,85 @@ class Members:
         self._warned = told
 
 
-def places(fleets: Iterable[CanaryFleet], members: Mapping[str, Member]) -> dict[Place, Access]:
+def places(
+    fleets: Iterable[CanaryFleet], members: Mapping[str, Member], placements: Placements = None
+) -> dict[Place, Access]:
     """What is watched of which members, and the way there.
 
     Args:
         fleets: the fleets that there are.
         members: the clusters that there are.
+        placements: the FederatedDeployments that there are; None where that is not known.
     """
-    return dict(each for fleet in fleets for each in _places(fleet, members))
+    return dict(each for fleet in fleets for each in _places(fleet, members, placements))
 
 
-def _places(fleet: CanaryFleet, members: Mapping[str, Member]) -> Iterator[tuple[Place, Access]]:
+def _places(
+    fleet: CanaryFleet, members: Mapping[str, Member], placements: Placements
+) -> Iterator[tuple[Place, Access]]:
     namespace = namespace_of(fleet)
-    for member in chosen(fleet, members):
+    for member in chosen(fleet, members, placements):
         if isinstance(member.connection, Access):
             yield Place(member.name, namespace), member.connection
 
 
-def chosen(fleet: CanaryFleet, members: Mapping[str, Member]) -> list[Member]:
-    """The clusters that a fleet has for members."""
-    return [each for each in members.values() if fleet.spec.members.selector.matches(each.labels)]
+def chosen(fleet: CanaryFleet, members: Mapping[str, Member], placements: Placements = None) -> list[Member]:
+    """The clusters that a fleet has for members; one that it is placed on and that is none can't be used."""
+    found = _placed(fleet, members, placements)
+    there = found.values() if isinstance(found, Mapping) else ()
+    return [each for each in there if fleet.spec.members.selector.matches(each.labels)]
 
 
-def rivals(fleet: CanaryFleet, others: Iterable[CanaryFleet], members: Mapping[str, Member]) -> Iterator[Problem]:
+def _placed(
+    fleet: CanaryFleet, members: Mapping[str, Member], placements: Placements
+) -> Mapping[str, Member] | Unusable | None:
+    """The clusters that a fleet is placed on; None where there is nothing that would say so."""
+    if fleet.spec.members.placement is None:
+        return members
+    federated = (placements or {}).get(_federated(fleet))
+    return placed(federated, members) if federated is not None else None
+
+
+def _federated(fleet: CanaryFleet) -> tuple[str, str]:
+    """Namespace and name of what says where a fleet is placed."""
+    placement = fleet.spec.members.placement or Placement(federated_deployment="")
+    return placement.namespace or fleet.namespace, placement.federated_deployment
+
+
+def misplaced(fleet: CanaryFleet, placements: Placements) -> Iterator[Problem]:
+    """Why it can't be told where a fleet is placed: it is none the less, and keeps its members."""
+    if fleet.spec.members.placement is None:
+        return
+    if placements is None:
+        message = "can't be known, as the hub does not see FederatedDeployments"
+        yield Problem(_PLACEMENT, message, "start it with --placements, and with the rights, or take this out")
+        return
+    found, named = _placed(fleet, {}, placements), "/".join(_federated(fleet))
+    if found is None:
+        yield Problem(_PLACEMENT, f"FederatedDeployment {named} does not exist", "create it, or correct its name")
+    elif isinstance(found, Unusable):
+        yield Problem(_PLACEMENT, f"{found.of} can't be read: {found.problem}", "correct it there")
+
+
+def rivals(
+    fleet: CanaryFleet,
+    others: Iterable[CanaryFleet],
+    members: Mapping[str, Member],
+    placements: Placements = None,
+) -> Iterator[Problem]:
     """Older fleets that write the same Canary into the same members: both would do so without end.
 
     Args:
         fleet: the fleet.
         others: all that there are.
         members: the clusters that there are.
+        placements: the FederatedDeployments that there are; None where that is not known.
     """
-    place, own = (namespace_of(fleet), name_of(fleet)), {each.name for each in chosen(fleet, members)}
+    place, own = (namespace_of(fleet), name_of(fleet)), {each.name for each in chosen(fleet, members, placements)}
     for other in others:
         same = (namespace_of(other), name_of(other)) == place and not (fleet.watches or other.watches)
-        shared = own & {each.name for each in chosen(other, members)} if same and _age(other) < _age(fleet) else set()
+        theirs = chosen(other, members, placements) if same and _age(other) < _age(fleet) else []
+        shared = own & {each.name for each in theirs}
         if shared:
             message = f"the Canary {'/'.join(place)} of {min(shared)} is written by the older fleet {other.key}"
             yield Problem("spec.template.metadata.name", message, "write another name, or choose other members")

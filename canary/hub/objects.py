@@ -6,11 +6,12 @@ from itertools import chain
 
 from canary.api.problems import Problem
 from canary.fleet.members.base import Member, SecretRef
+from canary.fleet.members.placement import FEDERATED_DEPLOYMENT
 from canary.fleet.members.registry import SOURCES, Roster, secrets_of
 from canary.hub.options import HubOptions
 from canary.kube.client import KubeClient
 from canary.kube.store import Change, Key
-from canary.kube.types import CANARY_FLEET, SECRET, Json
+from canary.kube.types import CANARY_FLEET, SECRET, Json, mapping, name_of, namespace_of
 from canary.kube.watch import WatchCache
 
 
@@ -41,14 +42,31 @@ class Objects:
         self.fleets: WatchCache[Json] = WatchCache(client, CANARY_FLEET, namespace=options.namespace)
         self._kinds = [WatchCache(client, kind, namespace=place) for kind in kinds for place in places]
         self._secrets = {place: WatchCache(client, SECRET, namespace=place, named=self._named) for place in places}
-        for cache in (*self._kinds, *self._secrets.values()):
+        self._placements = (
+            WatchCache(client, FEDERATED_DEPLOYMENT, namespace=options.namespace, project=_placement)
+            if options.placements
+            else None
+        )
+        for cache in (*self._kinds, *self._secrets.values(), *self._placed()):
             cache.subscribe(lambda _: news())
             cache.on_turn(lambda _: news())
         self.fleets.subscribe(lambda change: news() if _generation(change.old) != _generation(change.new) else None)
         self.fleets.subscribe(lambda change: fleet_changed(_key(change)))
 
     def _all(self) -> Iterator[WatchCache[Json]]:
-        return chain([self.fleets], self._kinds, self._secrets.values())
+        return chain([self.fleets], self._kinds, self._secrets.values(), self._placed())
+
+    def _placed(self) -> Iterator[WatchCache[Json]]:
+        """The watch of FederatedDeployments, where there is one."""
+        if self._placements is not None:
+            yield self._placements
+
+    def placements(self) -> dict[tuple[str, str], Json] | None:
+        """FederatedDeployments by namespace and name; None where it is not known which there are."""
+        cache = self._placements
+        if cache is None or not cache.synced.is_set():
+            return None
+        return {(namespace_of(each) or "", name_of(each)): each for each in cache.list()}
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -87,6 +105,18 @@ class Objects:
     def _named(self, key: Key, obj: Json) -> bool:
         chosen = (each.chooses(obj) for each in self._sources.values() if SECRET in each.resources)
         return SecretRef(key.namespace, key.name) in self._needed or any(chosen)
+
+
+def _placement(federated: Json) -> Json:
+    """What is kept of a FederatedDeployment: where it goes, and not what."""
+    spec = mapping(federated.get("spec"))
+    metadata = {key: value for key, value in federated["metadata"].items() if key in _KEPT}
+    kind = {"apiVersion": FEDERATED_DEPLOYMENT.api_version, "kind": FEDERATED_DEPLOYMENT.kind}
+    return {**kind, "metadata": metadata, "spec": {"placement": spec.get("placement")}}
+
+
+_KEPT = frozenset({"name", "namespace", "uid", "resourceVersion"})
+"""What is kept of its metadata."""
 
 
 def _gap(cache: WatchCache[Json]) -> Problem:

@@ -16,6 +16,7 @@ class HubOptions:
         namespace: the only namespace whose CanaryFleets count; None is all.
         sources: what stands for clusters, by the names of `canary.fleet.members.registry`.
         member_namespaces: where that and its Secrets are; the hub's own namespace where empty.
+        placements: whether FederatedDeployments are watched, by whose placement fleets may choose members.
         address: where `/healthz`, `/readyz` and `/metrics` are served; empty for all addresses.
         port: TCP port of these.
         workers: how many fleets are worked on at once.
@@ -29,6 +30,7 @@ class HubOptions:
     namespace: str | None = None
     sources: tuple[str, ...] = ("kubeconfig",)
     member_namespaces: tuple[str, ...] = ()
+    placements: bool = False
     address: str = ""
     port: int = 8080
     workers: int = 4

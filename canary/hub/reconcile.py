@@ -22,7 +22,7 @@ from canary.fleet.members.base import Unusable
 from canary.gates import waves
 from canary.hub.gates import Gates
 from canary.hub.link import OUTAGE, Place
-from canary.hub.members import Members, chosen, name_of, namespace_of, rivals
+from canary.hub.members import Members, chosen, misplaced, name_of, namespace_of, rivals
 from canary.hub.objects import Objects
 from canary.hub.telemetry import Telemetry
 from canary.hub.writer import Whom, Work, Writer
@@ -144,8 +144,10 @@ class Reconciler:
         now, members, known = self._now(), [], self._members.known
         if known is None:
             return None
-        found = self._problems(key, fleet) or tuple(rivals(fleet, self._members.fleets, known))
-        for cluster in () if found else chosen(fleet, known):
+        placements = self._objects.placements()
+        found = self._problems(key, fleet) or tuple(misplaced(fleet, placements))
+        found = found or tuple(rivals(fleet, self._members.fleets, known, placements))
+        for cluster in () if found else chosen(fleet, known, placements):
             seen = self._seen(key, fleet, cluster, now)
             if seen is None and (_begins(fleet) or fleet.status.member(cluster.name) is not None):
                 return None

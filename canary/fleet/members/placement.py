@@ -11,7 +11,9 @@ from typing import Final
 
 from canary.fleet.members.base import Member, Unusable
 from canary.fleet.members.parts import Part, Refused
-from canary.kube.types import Json
+from canary.kube.types import Json, Resource
+
+FEDERATED_DEPLOYMENT: Final = Resource("types.kubefed.io", "v1beta1", "federateddeployments", "FederatedDeployment")
 
 _HOLDS: Final[Mapping[str, Callable[[str | None, list[str]], bool]]] = MappingProxyType(
     {

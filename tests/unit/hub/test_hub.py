@@ -10,6 +10,7 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from canary.fleet.members import cluster_api
+from canary.fleet.members.placement import FEDERATED_DEPLOYMENT
 from canary.hub import run
 from canary.kube.types import CANARY, CANARY_FLEET, SECRET
 from canary.rollout.votes import Vote, votes_in
@@ -422,9 +423,39 @@ async def test_a_member_that_does_not_say_whom_it_knows_is_voted_in_as_the_fleet
     assert {each.by for each in cast} == {"fleet/prod/shop"}
 
 
+def place(world: World, *names: str) -> None:
+    """Put the fleet's FederatedDeployment on clusters of these names."""
+    metadata = {"name": "my-app", "namespace": PLACE[0], "uid": "placed"}
+    spec = {"placement": {"clusters": [{"name": each} for each in names]}, "template": {"spec": {"replicas": 3}}}
+    world.hub.store(FEDERATED_DEPLOYMENT.path(PLACE[0], "my-app"), {"metadata": metadata, "spec": spec})
+
+
+@pytest.mark.field("CanaryFleet.spec.members.placement.federatedDeployment")
+async def test_a_fleet_follows_the_placement_of_a_federated_deployment(world: World, looptime: int) -> None:
+    for name in "abc":
+        world.add(name)
+    world.put_fleet(waves=[{"name": "all"}], members={"placement": {"federatedDeployment": "my-app"}})
+    world.start(placements=True)
+    await eventually(lambda: "does not exist" in str(world.status), 10, lambda: world.status)
+    place(world, "a", "b")
+    await eventually(lambda: is_released(world, "r1"), 60, lambda: world.status)
+    assert {*world.states} == {"a", "b"}
+    assert world.members["c"].canary == {}
+
+    place(world, "b", "c", "atlantis")
+    await eventually(lambda: {*world.states} == {"b", "c", "atlantis"}, 10, lambda: world.status)
+    await eventually(lambda: world.members["c"].canary != {}, 10)
+    assert "no member is called atlantis" in world.member("atlantis")["message"]
+    assert any("Member a is gone" in each for each in world.events)
+
+    world.hub.remove(FEDERATED_DEPLOYMENT.path(PLACE[0], "my-app"))
+    await eventually(lambda: world.ready["reason"] == "Invalid", 10, lambda: world.status)
+    assert {*world.states} == {"b", "c", "atlantis"}, "nobody is gone by that"
+
+
 def is_released(world: World, release: str) -> bool:
     """Whether that release is done."""
-    return (world.status["release"], world.status["phase"]) == (release, "Succeeded")
+    return (world.status.get("release"), world.status["phase"]) == (release, "Succeeded")
 
 
 def votes_of(asked: Asked) -> list[Vote]:
