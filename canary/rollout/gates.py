@@ -75,7 +75,10 @@ def first_told(s: Situation, hook: Webhook, *, waits: bool) -> bool:
         hook: the gate.
         waits: whether the rollout has waited for a gate before.
     """
-    return not waits if approval_of(hook) is None else known(s, hook) is None
+    if approval_of(hook) is not None:
+        return known(s, hook) is None
+    # Gates may open one after the other: who opens the next one is called, too.
+    return not (waits and s.status.message.startswith(f"{hook.name}: "))
 
 
 def remembering(s: Situation, hook: Webhook) -> tuple[ApprovalStatus, ...]:

@@ -206,6 +206,20 @@ def test_all_gates_of_a_kind_must_open(canary: Make, play: Play, hook: Hook) -> 
     assert line.lasted > timedelta(seconds=900)
 
 
+@pytest.mark.parametrize("kind", ["confirm-rollout", "confirm-promotion"])
+def test_the_first_of_the_spec_that_is_closed_is_waited_for_and_told(
+    canary: Make, play: Play, hook: Hook, kind: str
+) -> None:
+    """Whoever opens the next one is called when it is that one which is waited for."""
+    replies = closed(end=900, name="qa") + closed(end=1800, name="boss")
+    line = play(canary(stepWeight=50, webhooks=[hook(kind, "qa"), hook(kind, "boss")]), V2, replies=replies)
+
+    halts = [event for event in line.events if event.startswith("Halt")]
+    assert [event.rpartition(" ")[2] for event in halts] == ["qa", "boss"]
+    assert line.alerts.count(ALERTS[kind]) == 2
+    assert line.status.phase is Phase.SUCCEEDED
+
+
 def test_checks_go_on_while_promotion_waits(canary: Make, play: Play, hook: Hook) -> None:
     """A version that goes bad while people make up their minds is taken back."""
     versions = {"v2": Version(readings=(Reading(90.0, after=timedelta(minutes=10)),))}
