@@ -10,7 +10,9 @@ import pytest
 
 from canary.cli.arguments import subject, subjects
 from canary.cli.parser import parse
+from tests.unit.cli import argo
 from tests.unit.cli.canaries_server import CanariesServer, Run, write_kubeconfig
+from tests.unit.cli.wrong_input import GOOD
 
 COMMANDS: dict[str, argparse.ArgumentParser] = parse(["completion", "bash"]).commands.choices
 
@@ -142,6 +144,51 @@ def test_another_version_is_refused_with_those_that_there_are(run: Run) -> None:
     assert (code, len(lines)) == (2, 1)
     assert "v1beta1" in lines[0]
     assert "v1beta2" in lines[0]
+
+
+OBJECT = {"apiVersion", "kind", "metadata", "spec"}
+SAID: dict[str, set[str]] = {
+    "get shop": {*OBJECT, "status"},
+    "get": {"apiVersion", "kind", "metadata", "items"},
+    "explain shop": {
+        *("name", "namespace", "target", "phase", "reason", "message", "since", "weight", "step", "steps", "rollout"),
+        *("failedChecks", "threshold", "checks", "conditions", "stalled", "suspended", "paused", "ordered"),
+        *("waitsFor", "next", "nextLook"),
+    },
+    "history shop": {"revision", "outcome", "ended"},
+    "report shop": {
+        *("canary", "target", "revision", "images", "changes", "outcome", "cause", "checks", "highestWeight"),
+        *("started", "ended", "underWay"),
+    },
+    "lint good.yaml": {"problems", "unusable", "summary"},
+    "rehearse -f good.yaml --scenario healthy": {"canaries", "summary"},
+    "convert rollout.yaml": {"objects", "notes", "refused"},
+    "convert --to v1beta2 good.yaml": OBJECT,
+}
+"""The fields that programs find in what commands say as JSON, or in each entry of it."""
+
+ELSEWHERE = {"backtest", "diff", "init", "undo"}
+"""Those whose own tests hold the same."""
+
+
+@pytest.mark.parametrize("line", SAID)
+def test_programs_find_the_same_fields_always(
+    run: Run, server: CanariesServer, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good.yaml").write_text(GOOD)
+    argo.written(tmp_path, argo.rollout(), argo.SERVICE)
+    entry = {"revision": "r", "outcome": "Promoted", "ended": "2026-01-01T00:00:00Z"}
+    server.put("shop", status={"phase": "Succeeded", "history": [entry]})
+    code, lines = run(*line.split(), "-o", "json")
+    said = json.loads("\n".join(lines))
+    assert code == 0
+    assert [{*each} for each in (said if isinstance(said, list) else [said])] == [SAID[line]]
+
+
+def test_whatever_is_said_as_json_is_held_somewhere() -> None:
+    outputs = ((name, each) for name in EVERY for each in EVERY[name]._actions if "--output" in each.option_strings)
+    assert {name for name, each in outputs if "json" in (each.choices or ())} == {*map(name_of, SAID)} | ELSEWHERE
 
 
 @pytest.mark.parametrize("name", ["get", "explain", "history", "report"])
