@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 import yaml
@@ -28,6 +29,7 @@ from canary.sandbox.conditions import eventually
 from canary.sandbox.credentials import User, write_kubeconfig
 from canary.sandbox.process import Part
 from tests.cluster.conftest import KUSTOMIZE, SYSTEM, until
+from tests.cluster.test_command_line import Shell
 from tests.cluster.test_deploy_install import kubectl
 from tests.tools.control_planes import ControlPlane, control_plane
 from tests.tools.played_members import PlayedMember
@@ -304,6 +306,33 @@ async def test_credentials_that_are_rotated_in_mid_wave_are_used_and_never_shown
     assert "knows its own cluster" in shown
     assert [each for each in fleet.secrets if each in shown] == []
     assert len(fleet.secrets) == 6
+
+
+async def test_people_order_a_release_about_and_are_named(fleet: Fleet) -> None:
+    """By the command line, with the rights of whoever types it; Prometheus is shown the same."""
+    canary, here = Shell(fleet.cluster, fleet.namespace), f"-n={fleet.namespace}"
+    assert (await canary("pause", "fleet/shop", here, "--reason", "lunch"))[0] == 0
+    await fleet.apply("r2")
+    paused = await eventually(fleet.status, lambda now: now.get("reason") == "Paused", within=WITHIN)
+    assert paused["message"].startswith("paused by ")
+    assert paused["message"].endswith(": lunch")
+    _, said = await canary("explain", "fleet/shop", here)
+    assert f"It must be resumed: canary resume fleet/shop -n {fleet.namespace}." in said
+
+    assert (await canary("resume", "fleet/shop", here, "--reason", "over"))[0] == 0
+    assert (await canary("wait", "fleet/shop", here, "--revision=r2", "--timeout=60s"))[0] == 0
+    code, said = await canary("promote", "fleet/shop", here)
+    assert (code, said) == (1, f"canary promote: {fleet.namespace}/shop: the release is Succeeded\n")
+    told = await eventually(fleet.told, lambda told: any("resume ordered" in each for each in told), within=WITHIN)
+    (resumed,) = (each for each in told if "resume ordered" in each)
+    assert resumed.startswith("Release r2: resume ordered by ")
+    assert resumed.endswith(": over")
+    (shop,) = (await canary.data("get", "fleets"))["items"]
+    assert shop["status"]["release"] == "r2"
+    async with httpx.AsyncClient() as client:
+        shown = (await client.get(f"http://{addresses.TOOLS}:{PORT}/metrics")).text
+    assert f'canary_hub_fleet_status{{name="shop",namespace="{fleet.namespace}"}} 1.0' in shown
+    assert "canary_hub_leader 1.0" in shown
 
 
 async def test_its_kustomization_is_taken_as_it_stands(cluster: Cluster, installation: Path) -> None:

@@ -4,10 +4,13 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from canary.cli.cluster.live import bar, plain
+from canary.cli.fleets.live import FLEETS
 from canary.fleet.orders import ORDER_ANNOTATION, PAUSE_ANNOTATION
 from canary.rollout.orders import order_in
 from tests.unit.cli.canaries_server import CanariesServer, Run
@@ -193,6 +196,31 @@ class TestGet:
     def test_a_canary_may_be_named_with_its_kind(self, run: Run, server: CanariesServer) -> None:
         server.put("shop", status={"phase": "Succeeded"})
         assert run("get", "canary/shop") == run("get", "shop") == run("get", "canaries")
+
+
+class TestLive:
+    """The picture of `canary get fleets -w`."""
+
+    def _of(self, *statuses: dict[str, Any]) -> list[str]:
+        raws = [{**fleet_of(WAVES).to_json(), "status": status} for status in statuses]
+        return FLEETS.picture(raws, datetime(2026, 1, 1, 12, tzinfo=UTC), plain, "")
+
+    def test_a_release_under_way_has_a_bar_and_the_members_that_are_neither_at_rest_nor_through(self) -> None:
+        first, member, waits, *_ = self._of(under_way())
+        assert first == f"prod/shop  Progressing   r2  {bar(50)} 1/2"
+        assert member.split()[:2] == ["c2", "Progressing"]
+        assert waits == "    → waits for c2"
+
+    def test_one_that_is_done_is_a_line(self) -> None:
+        assert len(self._of(under_way(phase="Succeeded", progress="2/2"))) == 3
+
+    def test_one_that_cannot_be_read_is_a_line_beside_the_others(self) -> None:
+        lines = self._of({"phase": "Dreaming"}, under_way())
+        assert "prod/shop can't be read" in lines[0]
+        assert lines[1].startswith("prod/shop  Progressing")
+
+    def test_none_is_told(self) -> None:
+        assert self._of()[0] == "no CanaryFleets here"
 
 
 class TestExplain:
