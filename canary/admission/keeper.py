@@ -8,7 +8,6 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from random import Random
 from typing import Final, Protocol
 
@@ -35,9 +34,6 @@ LOOK_EVERY: Final = timedelta(minutes=1)
 
 KNOWN_AFTER: Final = timedelta(seconds=10)
 """How long API servers are given to see whom to trust, before a new certificate is served."""
-
-FILES_EVERY: Final = 10.0
-"""Seconds between two looks at files."""
 
 
 class Serving(Protocol):
@@ -189,41 +185,3 @@ def kept_in(secret: Json) -> Kept | None:
         return None
     certificate, key, trusted = found
     return Kept(Pair(certificate, key), trusted) if all(found) else None
-
-
-class GivenCertificate:
-    """Serves the certificate of a folder, and the next one when that is there.
-
-    Args:
-        folder: has `tls.crt` and `tls.key`, as a Secret of cert-manager that is mounted.
-        server: serves it.
-    """
-
-    def __init__(self, folder: Path, server: Serving) -> None:
-        self._folder = folder
-        self._server = server
-        self._served: Pair | None = None
-        self._said = ""
-
-    async def run(self) -> None:
-        """Look after it until cancelled."""
-        while True:
-            await self.look()
-            await asyncio.sleep(FILES_EVERY)
-
-    async def look(self) -> None:
-        """Look once; what can't be used is logged, and what is served goes on being so."""
-        try:
-            pair = await asyncio.to_thread(self._read)
-            if pair != self._served:
-                await self._server.serve(pair)
-                self._served, self._said = pair, ""
-                log.info("a certificate is served", folder=str(self._folder))
-        except (OSError, ssl.SSLError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            if reason != self._said:
-                log.error("the certificate of admission can't be used", folder=str(self._folder), reason=reason)
-            self._said = reason
-
-    def _read(self) -> Pair:
-        return Pair((self._folder / CERTIFICATE).read_bytes(), (self._folder / KEY).read_bytes())

@@ -1,11 +1,13 @@
 """Admission as a part of the controller: the server, and whoever looks after its certificate."""
 
-from canary.admission.keeper import GivenCertificate, Names, OwnCertificate
+from canary.admission.certificates import Pair
+from canary.admission.keeper import Names, OwnCertificate
 from canary.admission.places import CONVERTING, PLACES
 from canary.admission.server import AdmissionServer
 from canary.controller.options import Admission, Options
 from canary.controller.telemetry import Telemetry
 from canary.kube.client import KubeClient
+from inbound.given import GivenCertificate
 
 
 class AdmissionService:
@@ -25,7 +27,7 @@ class AdmissionService:
         self._keeper = (
             OwnCertificate(client, names, settings.life, self._server, places=places)
             if settings.folder is None
-            else GivenCertificate(settings.folder, self._server)
+            else GivenCertificate(settings.folder, self._serve, "admission")
         )
 
     @property
@@ -48,3 +50,6 @@ class AdmissionService:
     async def close(self) -> None:
         """Stop listening."""
         await self._server.close()
+
+    async def _serve(self, certificate: bytes, key: bytes) -> None:
+        await self._server.serve(Pair(certificate, key))

@@ -34,6 +34,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="for whom tokens must have been made; the API server itself where empty",
     )
+    group.add_argument(
+        "--vote-certificate-folder",
+        type=Path,
+        metavar="FOLDER",
+        help="folder with tls.crt and tls.key that others renew, such as cert-manager: votes are taken over TLS alone",
+    )
 
 
 def settings_of(arguments: argparse.Namespace) -> "VoteSettings | None":
@@ -41,12 +47,14 @@ def settings_of(arguments: argparse.Namespace) -> "VoteSettings | None":
     from canary.controller.options import VoteSettings  # noqa: PLC0415 - help has no time for it
 
     if arguments.vote_address is None:
-        for flag in ("vote_link_key", "vote_audience"):
+        for flag in ("vote_link_key", "vote_audience", "vote_certificate_folder"):
             if getattr(arguments, flag):
                 arguments.refuse(f"--{flag.replace('_', '-')} has no effect without --vote-address")
         return None
     address, number = arguments.vote_address
-    return VoteSettings(address, number, arguments.vote_link_key, arguments.vote_audience)
+    return VoteSettings(
+        address, number, arguments.vote_link_key, arguments.vote_audience, arguments.vote_certificate_folder
+    )
 
 
 def _listened(text: str) -> tuple[str, int]:

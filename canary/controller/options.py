@@ -20,12 +20,14 @@ class VoteSettings:
         port: the TCP port; 0 for any that is free.
         key_file: the file with the keys of links, one a line; None for no links.
         audience: for whom tokens must have been made; empty for the API server itself.
+        certificate: folder with `tls.crt` and `tls.key`; None for votes without TLS.
     """
 
     address: str
     port: int
     key_file: Path | None = None
     audience: str = ""
+    certificate: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

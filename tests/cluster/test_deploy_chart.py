@@ -24,6 +24,7 @@ SWITCHES = {
     "cert-manager": "admission.certManager=true",
     "vote-policy": "votePolicy.enabled=true",
     "votes": "votes.enabled=true",
+    "votes-tls": "votes.tls=true",
     "owner-references": "ownerReferences.enabled=true",
     "baselines": "baselines.enabled=true",
     "jobs": "jobs.enabled=true",

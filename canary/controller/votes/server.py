@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -25,7 +27,9 @@ from canary.rollout.links import BadLink, LateLink, LinkRefused, UsedLink
 from canary.rollout.votes import NO, YES, Vote
 from canary.rollout.voting import VoteRefused, asked_of, by_link, vote
 from inbound.connections import Connections
+from inbound.given import GivenCertificate
 from inbound.reviews import TooManyStrangers
+from inbound.tls import Handshakes, context_of
 
 log = structlog.get_logger(__name__)
 
@@ -60,10 +64,12 @@ class VoteServer:
     def __init__(self, settings: VoteSettings, ballot: Ballot, callers: Callers) -> None:
         self.connections = Connections(MOST)
         self._callers = callers
+        self._tls = _Tls(settings.certificate, self.connections) if settings.certificate is not None else None
+        over = self._tls.handshakes.over if self._tls is not None else self.connections.over
         runner = web.AppRunner(application(ballot, callers, self.connections), access_log=None)
         host = f"[{settings.address}]" if ":" in settings.address else settings.address
         flags = f"--vote-address {host}:{settings.port}"
-        self._listener = Listener(runner, self.connections.over, settings.address, settings.port, flags)
+        self._listener = Listener(runner, over, settings.address, settings.port, flags)
 
     @classmethod
     def of(cls, settings: VoteSettings, client: KubeClient, namespace: str | None) -> "VoteServer":
@@ -81,12 +87,45 @@ class VoteServer:
         Raises:
             ListenError: the port is taken, or the address is none of this machine's.
         """
+        if self._tls is not None:
+            await self._tls.start()
         await self._listener.start()
 
     async def close(self) -> None:
         """Stop listening."""
+        self._listener.stop()
+        if self._tls is not None:
+            await self._tls.close()
         await self._listener.close()
         await self._callers.close()
+
+
+class _Tls:
+    """Makes connections secure by the certificate of a folder; while that has none, there are no connections."""
+
+    def __init__(self, folder: Path, connections: Connections) -> None:
+        self.handshakes = Handshakes(connections, self._in_force)
+        self._given = GivenCertificate(folder, self._serve, "votes")
+        self._context: ssl.SSLContext | None = None
+        self._looking: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await self._given.look()
+        self._looking = asyncio.create_task(self._given.run(), name="certificate of votes")
+
+    async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        await self.handshakes.close()
+
+    async def _serve(self, certificate: bytes, key: bytes) -> None:
+        self._context = await asyncio.to_thread(context_of, certificate, key)
+
+    def _in_force(self) -> ssl.SSLContext:
+        if self._context is None:
+            raise ConnectionAbortedError("there is no certificate yet")
+        return self._context
 
 
 def application(ballot: Ballot, callers: Callers, connections: Connections) -> web.Application:

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from canary.admission import server as server_module
 from canary.admission.certificates import Pair, make
-from canary.admission.keeper import GivenCertificate
 from canary.admission.server import LARGEST_BODY, AdmissionServer
 from canary.controller.listening import ListenError
 from canary.controller.telemetry import Telemetry
 from canary.kube.types import Json
+from inbound.given import GivenCertificate
 from tests.unit.admission.conftest import OPTIONS, example, review
 
 HOST = "canary-controller-admission.canary-system.svc"
@@ -174,7 +174,7 @@ async def test_a_port_that_is_taken_is_named() -> None:
 
 async def test_files_of_others_are_served_as_they_change(tmp_path: Path, site: Site) -> None:
     """Those of cert-manager, in a Secret that is mounted; what is half written takes nothing away."""
-    given_ = GivenCertificate(tmp_path, site.server)
+    given_ = GivenCertificate(tmp_path, lambda *pair: site.server.serve(Pair(*pair)), "admission")
     await given_.look()
     assert (await site.ask(example("my-app")))["allowed"], "there are none yet"
     for half in (False, True):

@@ -151,8 +151,9 @@ def test_a_window_that_can_not_be_is_refused(text: str, why: str, capsys: pytest
 def test_votes_are_taken_nowhere_unless_a_flag_says_where(text: str, address: str, number: int) -> None:
     assert options().votes is None
     assert options(f"--vote-address={text}").votes == VoteSettings(address, number)
-    said = options(f"--vote-address={text}", "--vote-link-key=/keys/key", "--vote-audience=votes")
-    assert said.votes == VoteSettings(address, number, Path("/keys/key"), "votes")
+    flags = ("--vote-link-key=/keys/key", "--vote-audience=votes", "--vote-certificate-folder=/tls")
+    said = options(f"--vote-address={text}", *flags)
+    assert said.votes == VoteSettings(address, number, Path("/keys/key"), "votes", Path("/tls"))
 
 
 @pytest.mark.parametrize(
@@ -163,6 +164,7 @@ def test_votes_are_taken_nowhere_unless_a_flag_says_where(text: str, address: st
         (("--vote-address=:70000",), "is not a whole number from 0 to 65535"),
         (("--vote-link-key=/keys/key",), "--vote-link-key has no effect without --vote-address"),
         (("--vote-audience=votes",), "--vote-audience has no effect without --vote-address"),
+        (("--vote-certificate-folder=/tls",), "--vote-certificate-folder has no effect without --vote-address"),
     ],
 )
 def test_what_says_nowhere_to_take_votes_is_refused(
