@@ -3,6 +3,7 @@
 The hub looks with the rights of `deploy/kustomize/fleet/hub` and of the components of its gates, and no others.
 """
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -18,15 +19,20 @@ from canary.api.fleet import CanaryFleet
 from canary.fleet.members.registry import members
 from canary.gates.rancher_fleet import BUNDLE_DEPLOYMENT, GIT_REPO
 from canary.hub.looks import look
+from canary.hub.members import chosen
+from canary.hub.objects import Objects
+from canary.hub.options import HubOptions
 from canary.kube.access import Access
 from canary.kube.client import KubeClient
 from canary.kube.errors import AlreadyExists, Forbidden
 from canary.kube.reach import reach
 from canary.kube.types import APPLICATION, CANARY, CANARY_FLEET, KUSTOMIZATION, NAMESPACE, Json, Resource
 from canary.sandbox.cluster import Cluster
+from canary.sandbox.conditions import eventually
 from tests.cluster.conftest import KUSTOMIZE, SCHEMAS, SYSTEM, _installed, _of
 from tests.cluster.test_fleet_members import Way, of_kubeconfig
 from tests.tools.authority import Authority
+from tests.unit.fleet.fleets import fleet_of
 from tests.unit.fleet.members.shapes import as_served
 from tests.unit.gates.test_rancher_fleet import deployment, repo
 from tests.unit.gates.test_waves import application, gated
@@ -36,6 +42,7 @@ pytestmark = pytest.mark.long
 FOLDER = KUSTOMIZE.parents[1] / "docs/examples/fleet"
 EXAMPLES = {each.name: [*yaml.safe_load_all(each.read_text())] for each in sorted(FOLDER.glob("*.yaml"))}
 FILES = [*EXAMPLES]
+GATES = sorted(KUSTOMIZE.glob("fleet/gates/*"))
 PROJECTS = ("argocd", "cluster-api", "fleet", "flux", "istio", "kubefed", "submariner")
 ACCOUNT = "canary-fleet-hub"
 
@@ -67,11 +74,11 @@ async def hub(cluster: Cluster, client: KubeClient, namespace: str, tmp_path: Pa
 
 
 def kustomization(folder: Path) -> Path:
-    """A hub without pods, with all gates, beside the controller's definitions and its namespace."""
+    """A hub without pods, with all gates and placements, beside the controller's definitions and its namespace."""
     none = [{"op": "replace", "path": "/spec/replicas", "value": 0}]
     document = {
         "resources": [os.path.relpath(KUSTOMIZE / each, folder) for each in ("kubernetes", "fleet/hub")],
-        "components": [os.path.relpath(each, folder) for each in sorted(KUSTOMIZE.glob("fleet/gates/*"))],
+        "components": [os.path.relpath(each, folder) for each in (*GATES, KUSTOMIZE / "fleet/components/placements")],
         "patches": [{"target": {"kind": "Deployment"}, "patch": json.dumps(none)}],
     }
     (folder / "kustomization.yaml").write_text(json.dumps(document))
@@ -160,6 +167,32 @@ async def test_a_gate_looks_at_a_git_repo_and_its_deployments(
         opens, words = await asked(hub, **gate)
         assert opens is ready, words
     assert words.endswith("in all its clusters")
+
+
+async def test_a_hub_sees_where_the_articles_deployment_is_placed(
+    cluster: Cluster, client: KubeClient, hub: KubeClient
+) -> None:
+    """And takes these clusters for the members of a fleet that names it."""
+    (federated,) = EXAMPLES["federated-deployment.yaml"]
+    place, name = federated["metadata"]["namespace"], federated["metadata"]["name"]
+    with suppress(AlreadyExists):
+        await client.create(NAMESPACE, {"metadata": {"name": place}})
+    options = HubOptions(placements=True, member_namespaces=(SYSTEM,))
+    objects = Objects(hub, options, lambda: None, lambda _: None)
+    watching = asyncio.create_task(objects.run())
+    try:
+        await cluster.apply(FOLDER / "federated-deployment.yaml")
+
+        async def seen() -> bool:
+            return (place, name) in (objects.placements() or {})
+
+        await eventually(seen, bool, within=60)
+        fleet = fleet_of(members={"placement": {"federatedDeployment": name, "namespace": place}})
+        found = {each.name for each in chosen(fleet, {}, objects.placements())}
+        assert found == {"cluster1", "cluster2", "cluster3"}
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 async def test_the_hub_sees_these_and_changes_none(hub: KubeClient, namespace: str) -> None:
