@@ -116,6 +116,6 @@ async def test_no_request_is_lost_when_the_spec_names_another_route_in_mid_rollo
             await scenario.gone()
             await scenario.gone_to_the_last()
             await asyncio.sleep(1)
-        assert unanswered(traffic) == []
+        assert unanswered(scenario, traffic) == []
         assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
         assert backends_of(scenario.route.last) == {"app": 100}

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from itertools import count
 
 from canary.kube.types import Json
+from canary.sandbox.harness import Recording, weight_of
 from canary.sandbox.scenario import STEPS, Scenario, hook
 from canary.sandbox.traffic import Traffic
 
@@ -80,9 +82,9 @@ async def none_is_lost_where_pods_end_at_once(scenario: Scenario) -> None:
         assert await scenario.roll_out("1.0.1", environment=ABRUPT) == "Succeeded"
         await scenario.gone_to_the_last()
         await asyncio.sleep(1)  # a request to a pod that is gone would come now
+    assert unanswered(scenario, traffic) == [], "in the promotion"
     assert scenario.weights == (0, 50, 100, 0)
     assert set(traffic.versions()) == {"1.0.0", "1.0.1"}
-    assert unanswered(traffic) == [], "in the promotion"
 
     async with scenario.traffic(RATE) as traffic:
         await scenario.deploy("1.0.2", environment=ABRUPT)
@@ -93,12 +95,35 @@ async def none_is_lost_where_pods_end_at_once(scenario: Scenario) -> None:
         await scenario.gone_to_the_last()
         await asyncio.sleep(1)  # as above
     await scenario.gate("rollback/close")
-    assert unanswered(traffic) == [], "in the rollback"
+    assert unanswered(scenario, traffic) == [], "in the rollback"
 
 
-def unanswered(traffic: Traffic) -> list[str]:
-    """The requests that were not answered by the application, a page of the gateway's own included."""
-    return [str(answer) for answer in traffic.answers if answer.status != 200]
+def unanswered(scenario: Scenario, traffic: Traffic) -> list[str]:
+    """The requests that the application did not answer, a page of the gateway's own included, and what led them.
+
+    Each with its seconds since the last change of what told where it goes: the route's weight, and the pods that the
+    target and the primary had ready.
+    """
+    return [f"{answer}: {_at(scenario, answer.at)}" for answer in traffic.answers if answer.status != HTTPStatus.OK]
+
+
+def _at(scenario: Scenario, at: float) -> str:
+    told: Mapping[str, tuple[Recording, Callable[[Json], object]]] = {
+        "weight": (scenario.route, weight_of),
+        "target": (scenario.target, _pods),
+        "primary": (scenario.primary, _pods),
+    }
+    before = {name: [each for each in told[name][0].moments if each.at <= at] for name in told}
+    return ", ".join(
+        f"{name} {told[name][1](moments[-1].value or {})} for {at - moments[-1].at:.2f} s"
+        for name, moments in before.items()
+        if moments
+    )
+
+
+def _pods(workload: Json) -> str:
+    status = workload.get("status") or {}
+    return "/".join(str(status.get(name, 0)) for name in ("readyReplicas", "updatedReplicas", "replicas"))
 
 
 async def the_chosen_meet_it_first(
