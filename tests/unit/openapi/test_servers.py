@@ -78,15 +78,30 @@ class TestPaths:
         assert ENDPOINTS.keys() == document("admission")["paths"].keys()
 
 
-async def try_all(name: str, url: str, *flags: str, examples: int) -> None:
-    """Send what the document allows, and what it does not; each answer must be one that it has."""
+async def try_all(folder: Path, name: str, url: str, *flags: str, examples: int) -> None:
+    """Send what the document allows, and what it does not; each answer must be one that it has.
+
+    Args:
+        folder: where schemathesis keeps what it remembers.
+        name: of the document.
+        url: of the server.
+        flags: further ones of schemathesis.
+        examples: how many requests each operation gets, beside those that are the same for all.
+    """
     if not SCHEMATHESIS.exists():
         pytest.skip(f"there is no {SCHEMATHESIS}; `make test-openapi` installs it")
     words = ("run", DOCUMENTS / f"{name}.yaml", "--url", url, "--checks", CHECKS, "--max-examples", str(examples))
     steady = ("--seed", "1", "--generation-database", "none", "--phases", "examples,coverage,fuzzing", "--no-color")
     quiet = ("--request-timeout", "60", "--suppress-health-check", "all", "--warnings", "off")
     process = await asyncio.create_subprocess_exec(
-        SCHEMATHESIS, *words, *steady, *quiet, *flags, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        SCHEMATHESIS,
+        *words,
+        *steady,
+        *quiet,
+        *flags,
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     try:
         async with asyncio.timeout(PATIENCE):
@@ -106,7 +121,7 @@ async def test_the_load_tester_answers_what_it_says(tmp_path: Path, flags: tuple
     (tmp_path / "token").write_text("known")
     with running(*(f"{flag}={tmp_path}/token" for flag in flags)) as service:
         known = ("--header", "Authorization: Bearer known") if flags else ()
-        await try_all("load-tester", f"http://127.0.0.1:{service.port}", *known, examples=200)
+        await try_all(tmp_path, "load-tester", f"http://127.0.0.1:{service.port}", *known, examples=200)
         service.log.seek(0)
         assert "Traceback" not in service.log.read()
 
@@ -126,20 +141,20 @@ async def test_the_server_of_votes_answers_what_it_says(tmp_path: Path, caplog: 
     try:
         known = ("--header", "Authorization: Bearer alices")
         with structlog.testing.capture_logs():
-            await try_all("votes", f"http://127.0.0.1:{server.port}", *known, examples=600)
+            await try_all(tmp_path, "votes", f"http://127.0.0.1:{server.port}", *known, examples=600)
     finally:
         await server.close()
     assert [each for each in caplog.records if each.exc_info] == []
 
 
 @pytest.mark.long
-async def test_the_server_of_admission_answers_what_it_says(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_server_of_admission_answers_what_it_says(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
     server = AdmissionServer("127.0.0.1", port, OPTIONS, ControllerTelemetry("1", "traefik"))
     await server.start()
     await server.serve(make(["localhost"], datetime.now(UTC), timedelta(days=90)))
     try:
-        await try_all("admission", f"https://127.0.0.1:{port}", "--tls-verify", "false", examples=700)
+        await try_all(tmp_path, "admission", f"https://127.0.0.1:{port}", "--tls-verify", "false", examples=700)
     finally:
         await server.close()
     assert [each for each in caplog.records if each.exc_info] == []
