@@ -342,8 +342,16 @@ async def suspended(board: OpenChecks, cell: Cell) -> None:
     patch = {"spec": {"suspend": True}}
     await board.rig.client.merge_patch(CANARY, board.rig.namespace, cell.name, patch)
     await board.until(cell.name, lambda each: each is not None and is_up_to_date(each), "word of the suspension")
-    canary, splits = board.canary(cell.name), board.routed(cell.name)
+    canary = board.canary(cell.name)
     assert canary is not None
+    weight = canary.status.canary_weight
+
+    def is_told(_: Canary | None) -> bool:
+        return all(split.canary == weight for split in board.routed(cell.name)[-1:])
+
+    # Routes come by a watch of their own, a moment before the status or after it.
+    await board.until(cell.name, is_told, f"route of weight {weight}", within=10)
+    splits = board.routed(cell.name)
     await asyncio.sleep(5 * canary.analysis_interval.total_seconds())
     later = board.canary(cell.name)
     assert later is not None
