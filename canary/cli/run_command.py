@@ -107,7 +107,8 @@ def _add_rollouts(parser: argparse.ArgumentParser) -> None:
         type=spans,
         default="",
         metavar="[PROVIDER=]DURATION,...",
-        help="how long pods stay after requests were led away from them, such as 10s or traefik=3s,gatewayapi:v1=30s;"
+        help="how long pods stay after requests were led away from them, and are ready before any are led to them:"
+        " 10s, or traefik=3s,gatewayapi:v1=30s;"
         " what the data plane of each provider is known to need where empty",
     )
     group.add_argument("--metrics-server", type=address, default="http://prometheus:9090", help="address of Prometheus")

@@ -49,6 +49,8 @@ def progress(s: Situation) -> Decision:
     step = s.plan.current(s.status)
     if (step.split.canary, step.iteration) != (s.status.canary_weight, s.status.iterations) and s.can_route(step.split):
         return _change_plan(s, step)
+    if (unknown := _unknown_pods(s)) is not None:
+        return unknown
     due = _look_due(s)
     if due is None or s.now < due:
         return glance(s, _wait(s, due))
@@ -86,6 +88,16 @@ def _scale_from_nothing(s: Situation, seen: Readiness) -> Decision:
         return s.stay(why, actions=s.wake(), wake=until)
     kept = f"{s.target_name} is kept at 0 replicas" if not seen.total else f"{seen.total} former pods don't go"
     return roll_back(s, f"progress deadline exceeded {kept}", reason=DEADLINE_EXCEEDED)
+
+
+def _unknown_pods(s: Situation) -> Decision | None:
+    """Pods of a canary that has no requests yet get none, and no look, before the data plane knows of them."""
+    begun = s.status.canary_weight or s.split.canary or s.split.header
+    fresh = s.facts.baseline if s.has_baseline(s.status) else None
+    until = s.learning(s.facts.target, fresh) if s.canary_ready and not begun else None
+    if until is None:
+        return None
+    return s.stay("the routers learn of the canary's pods", actions=_kept(s), wake=until)
 
 
 def _wait_for_baseline(s: Situation) -> Decision | None:
@@ -156,11 +168,15 @@ def _wait(s: Situation, due: datetime | None) -> Decision:
     wakes = [due] if due is not None else []
     if waits_for_pods:
         wakes.append(deadline(s))
-    split = s.plan.current(s.status).split
     why = s.pending if waits_for_pods else "waiting for the next look"
+    return s.stay(why, actions=_kept(s), wake=min(wakes) if wakes else None)
+
+
+def _kept(s: Situation) -> tuple[Action, ...]:
+    """Services, pods and route of the step that the status tells."""
+    split = s.plan.current(s.status).split
     kept = (*s.keep_services(), *s.keep_pods())
-    actions = (*kept, Route(split)) if s.can_route(split) else kept
-    return s.stay(why, actions=actions, wake=min(wakes) if wakes else None)
+    return (*kept, Route(split)) if s.can_route(split) else kept
 
 
 def _retreat(s: Situation) -> Decision:

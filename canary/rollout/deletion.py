@@ -52,6 +52,8 @@ def leave(s: Situation) -> Decision:
         actions: tuple[Action, ...] = (HandBack(), *s.release_autoscaler(), DropFinalizer()) if done else (HandBack(),)
         return s.stay("the target has its traffic back", actions=actions, wake=None if done else settled)
     if s.canary_ready and _strong_enough(s):
+        if (until := s.learning(s.facts.target)) is not None:
+            return s.stay("the routers learn of the target's pods", wake=until)
         return _give_back(s, "the target gets its traffic back")
     until = deadline(s)
     return _wait_for_target(s, until, lost=lost) if s.now < until else _give_up(s, lost=lost)

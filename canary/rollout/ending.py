@@ -55,7 +55,13 @@ def promoting(s: Situation) -> Decision:
             reason="the canary can't keep its share of the traffic",
             actions=(Route(ALL_PRIMARY),),
         )
-    return _hand_over(s) if s.primary_ready else _wait_for_primary(s)
+    if not s.primary_ready:
+        return _wait_for_primary(s)
+    if s.split.canary and (until := s.learning(primary)) is not None:
+        # The share is left as it is: some of it may have been taken back already, by a controller that was cut off.
+        kept = (*s.keep_services(), *s.keep_pods())
+        return s.stay("the routers learn of the primary's new pods", actions=kept, wake=until)
+    return _hand_over(s)
 
 
 def _hand_over(s: Situation) -> Decision:

@@ -28,6 +28,7 @@ class Workload:
         configs: checksum of each tracked ConfigMap and Secret, by `configmap/NAME` or `secret/NAME`.
         followed: a digest of the followed configuration that its pods have read; empty where they read none.
         images: the image of each container of its pod template, by the container's name.
+        ready_since: since when it is seen settled as this revision; None where it is not.
     """
 
     revision: str
@@ -35,6 +36,7 @@ class Workload:
     configs: Mapping[str, str] = field(default_factory=dict)
     followed: str = ""
     images: Mapping[str, str] = field(default_factory=dict)
+    ready_since: datetime | None = None
 
     @property
     def serving(self) -> bool:
@@ -228,7 +230,7 @@ class Facts:
         baseline_left: whether anything is there that was made as a baseline.
         split: the division of traffic that the router's own objects carry; None when they don't exist or say nothing.
         provider: name of the traffic provider by whose objects users are led; empty where Services alone do.
-        settle: how long requests may still come where they came from, after the router's objects have changed.
+        settle: how long requests may still come where they came from, after the router's objects have changed or pods.
         unsettled: why the gateway does not do yet what its route says; empty where it does, or never tells.
         caught_up: when a gateway that was behind was first seen to have taken its route; None where none was behind.
         left: percent of requests that routes which the spec names no longer still give the canary or its baseline.

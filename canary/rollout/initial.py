@@ -45,6 +45,8 @@ def initialise(s: Situation) -> Decision:
         until = deadline(s)
         waits = wanted != target.revision and s.changed and s.now < until
         return s.stay(why, actions=actions, wake=until if waits else None)
+    if s.status.traffic_removed_time is None and (known := s.learning(primary)) is not None:
+        return s.stay("the routers learn of the primary's pods", actions=actions, wake=known)
     return _take_over(s, actions)
 
 

@@ -84,6 +84,16 @@ class Situation(NewPods):
             return self.due(moved, max(SETTLE_AT_MOST, settle))
         return self.due(max(moved, self.facts.caught_up or moved), settle)
 
+    def learning(self, *workloads: Workload | None) -> datetime | None:
+        """Until when the data plane may take the pods of ready workloads for others; None where it knows them.
+
+        A workload is ready before the endpoints of its Service are: they are written by another controller, which takes
+        a second or more for changes that follow each other, and the data plane takes its time for them as for a route.
+        """
+        ready = [each.ready_since for each in workloads if each is not None and each.ready_since is not None]
+        known = max((self.due(each, self.facts.settle) for each in ready), default=self.now)
+        return known if self.now < known else None
+
     @property
     def at_last_step(self) -> bool:
         """Whether a good look leads to the promotion."""

@@ -226,7 +226,7 @@ class Rollout:
             replicas=1,
             settle=settle_of(canary, provider),
         )
-        return cls(spec, scenario, manifest, Theatre(canary, stage).play(_story(canary, scenario)))
+        return cls(spec, scenario, manifest, Theatre(canary, stage).play(_story(canary, scenario, stage.settle)))
 
     @property
     def name(self) -> str:
@@ -307,12 +307,12 @@ def _half_way(canary: Canary) -> tuple[int, Step]:
     return len(steps) // 2, steps[len(steps) // 2]
 
 
-def _story(canary: Canary, scenario: str) -> Story:
+def _story(canary: Canary, scenario: str, settle: timedelta) -> Story:
     """The scenario; the newer version comes as soon as the step half-way has begun, which leaves it time to come."""
     story = BY_NAME[scenario]
     if not story.changes:
         return story
-    at = timedelta(seconds=_half_way(canary)[0] * INTERVAL + SOON)
+    at = settle + timedelta(seconds=_half_way(canary)[0] * INTERVAL + SOON)
     return story.replace(changes=tuple(change.replace(at=at) for change in story.changes))
 
 

@@ -27,7 +27,7 @@ _TAIL = """
 `analysis.alwaysMatch`; or a step [`header`](steps.md)). *Mirror*: copies of requests (`analysis.mirror`, or a step `mirror`). *Affinity*: users stay on their version
 (`analysis.sessionAffinity`). *Baseline*: fresh pods of the promoted version to [compare with](compare.md#a-fresh-baseline)
 (`compareTo: baseline`). *Ports*: several, divided together (`service.ports`). *Pods go after*: how long the data plane is given to
-follow its route before pods go; `--traffic-settle-time` sets another time.
+follow its route before pods go, and to learn of new pods before they get requests; `--traffic-settle-time` sets another time.
 
 A route that is yours already can be named in its place, with its weights alone set: see [Routes that you own](own-routes.md).
 

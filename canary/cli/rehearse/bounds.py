@@ -41,7 +41,9 @@ def bounds_of(canary: Canary, stage: Stage) -> Bounds:
     plan = plan_of(canary, weighted=stage.weighted, replicas=stage.replicas)
     back = _steps_back(canary, plan) if judged else 0
     ready, interval, deadline = stage.ready_after, canary.analysis_interval, canary.progress_deadline
-    ending = back * interval + stage.settle
+    # Requests are led to pods once the routers know of them, and pods go once requests are known to have left them.
+    turns = 2 + (judged and _led(plan))
+    ending = back * interval + turns * stage.settle
     grown = _grown(plan) if judged else 0
     step = min(interval, time_between(canary)) if canary.analysis.advance is Advance.EVIDENCE else interval
     steady = plan.least(step) if judged else NOTHING
@@ -86,6 +88,11 @@ def _steps_back(canary: Canary, plan: Plan) -> int:
     if not step or last is None or last.matched or not last.canary:
         return 0
     return -(-last.canary // step) - 1
+
+
+def _led(plan: Plan) -> bool:
+    """Whether the primary gets requests back that the canary had."""
+    return bool(plan.steps) and plan.steps[-1].split.canary > 0
 
 
 def _grown(plan: Plan) -> int:

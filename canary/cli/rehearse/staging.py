@@ -87,7 +87,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a rollout goes that nothing holds up: so many steps, each an interval long, once the pods are ready."""
+    """How a rollout goes that nothing holds up: so many steps, each an interval long, once the pods get requests."""
 
     steps: int
     interval: timedelta
@@ -145,7 +145,9 @@ def _limit(story: Story, pace: Pace) -> timedelta:
 def pace_of(canary: Canary, story: Story, stage: Stage) -> Pace:
     """How the new version would roll out if nothing held it up."""
     steps = 0 if canary.skip_analysis else len(plan_of(canary, weighted=stage.weighted, replicas=stage.replicas).steps)
-    return Pace(steps, canary.analysis_interval, ready_after(story, stage) or NOTHING)
+    # Requests come once the routers know of the pods; those that are replaced in place get theirs as they are ready.
+    known = NOTHING if canary.in_place else stage.settle
+    return Pace(steps, canary.analysis_interval, (ready_after(story, stage) or NOTHING) + known)
 
 
 def ready_after(story: Story, stage: Stage, version: str = NEW) -> timedelta | None:

@@ -50,6 +50,7 @@ from canary.kube.types import (
     namespace_of,
 )
 from canary.rollout.facts import Answer, Facts, Question, Unseen, Workload
+from canary.rollout.ready_since import ReadySince
 from canary.routers import steps
 from canary.routers.base import Granularity, Observed, Provider
 from canary.routers.registry import provider_of, router_of, settle_of
@@ -70,6 +71,7 @@ class _Known:
     reads: Memo[frozenset[ConfigRef]] = field(default_factory=lambda: Memo(2))
     found: Memo[tuple[Problem, ...]] = field(default_factory=lambda: Memo(5))
     carried: Memo[str] = field(default_factory=lambda: Memo(1))
+    ready: ReadySince = field(default_factory=ReadySince)
 
     def parsed(self, raw: Json) -> Canary:
         """The Canary; what of it is as it was is not read again.
@@ -280,13 +282,14 @@ class Observer:
             primary = Workload(revision, kind.readiness(seen.primary), followed=reads, images=images)
         if kind is not None and kind.in_place is not None:
             partitions = kind.in_place.partitions(seen.target, seen.pods, now) if seen.target else Partitions()
+        ready, analysis = self._known[seen.canary.key].ready, seen.canary.analysis
         unsettled = router.unsettled(seen.canary, seen.routes) if router else ""
         settle = settle_of(seen.canary, self._options.mesh_provider, self._options.settle)
         return Facts(
             now=now,
-            target=target,
-            primary=primary,
-            baseline=seen.baseline,
+            target=ready.told("target", target, analysis.canary_ready_threshold, now),
+            primary=ready.told("primary", primary, analysis.primary_ready_threshold, now),
+            baseline=ready.told("baseline", seen.baseline, analysis.canary_ready_threshold, now),
             baseline_left=bool(seen.baselines),
             provider=router.names[0] if router and router.routes else "",
             split=steps.seen(router, seen.canary, seen.routes) if router else None,

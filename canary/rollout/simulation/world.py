@@ -19,7 +19,8 @@ from canary.api.traffic import ALL_PRIMARY, TOTAL_WEIGHT
 from canary.rollout.decide import AT_WORK, decide
 from canary.rollout.decision import Action, Decision
 from canary.rollout.deletion import FINALIZER
-from canary.rollout.facts import Answer, BudgetQuestion, Facts, MetricQuestion, Question, TrafficQuestion
+from canary.rollout.facts import Answer, BudgetQuestion, Facts, MetricQuestion, Question, TrafficQuestion, Workload
+from canary.rollout.ready_since import ReadySince
 from canary.rollout.refusals import Refusals
 from canary.rollout.simulation.apiserver import collect, hear, permit, reach, unseen
 from canary.rollout.simulation.arrivals import Arrivals
@@ -73,6 +74,7 @@ class World:
         self.audience = Audience()
         """Who is told."""
         self._since = {side: Since() for side in Side}
+        self._ready = ReadySince()
         self._version = 0
         self._problems: tuple[int, tuple[Problem, ...]] | None = None
 
@@ -92,6 +94,7 @@ class World:
         other.entries, other.served = list(self.entries), dict(self.served)
         changes = sorted((x for x in scenario.changes if scenario.start + x.at > self.now), key=lambda each: each.at)
         vars(other).update(_questions=copy.copy(self._questions), _changes=changes, _since=dict(self._since))
+        vars(other).update(_ready=copy.deepcopy(self._ready))
         vars(other).update(_refusals=copy.copy(self._refusals), audience=copy.copy(self.audience))
         return other
 
@@ -231,14 +234,14 @@ class World:
         cluster, now, taken = self.cluster, self.now, self.cluster.taken_at
         return Facts(
             now=now + self.clock,
-            target=None if cluster.target is None else cluster.target.observe(now),
-            primary=None if cluster.primary is None else cluster.primary.observe(now),
+            target=self._seen("target", None if cluster.target is None else cluster.target.observe(now)),
+            primary=self._seen("primary", None if cluster.primary is None else cluster.primary.observe(now)),
             split=(cluster.split if self.scenario.weighted else ALL_PRIMARY) if cluster.managed else None,
             settle=self.scenario.settle,
             unsettled="the gateway has not yet seen the route" if taken is not None and now < taken else "",
             caught_up=taken + self.clock if taken is not None and now >= taken else None,
             left=cluster.former.canary + cluster.former.baseline if cluster.former is not None else 0,
-            baseline=cluster.observe_baseline(now),
+            baseline=self._seen("baseline", cluster.observe_baseline(now)),
             baseline_left=cluster.baseline is not None,
             partitions=cluster.partitions(now),
             weighted=self.scenario.weighted,
@@ -251,6 +254,11 @@ class World:
             unseen=tuple(unseen(self.scenario, now, self.clock)),
             told=self.audience.told,
         )
+
+    def _seen(self, part: str, workload: Workload | None) -> Workload | None:
+        analysis = self.canary.analysis
+        threshold = analysis.primary_ready_threshold if part == "primary" else analysis.canary_ready_threshold
+        return self._ready.told(part, workload, threshold, self.now + self.clock)
 
     def answers(self) -> Mapping[Question, Answer]:
         """What the outside world has said to the questions of the current look."""
@@ -281,7 +289,7 @@ class World:
 
     def restart(self) -> None:
         """Another controller takes over: what was asked is lost."""
-        self._questions, self._refusals = Questions(), Refusals()
+        self._questions, self._refusals, self._ready = Questions(), Refusals(), ReadySince()
         self.audience.told = 0
         self._wake = self.now
         self._note("the controller starts")

@@ -61,13 +61,13 @@ def test_a_rehearsal_prints_a_timeline_a_scenario_and_how_they_end(run: Run) -> 
     code, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "healthy", "bad-in-the-last-wave")
     assert code == 0
     assert lines[0] == "healthy: The release is good in every member."
-    assert any(each.split()[:3] == ["33m16s", "Progressing", "2"] for each in lines)
+    assert any(each.split()[:3] == ["33m26s", "Progressing", "2"] for each in lines)
     assert "default/fleet-shop: release v1.4.2 over 6 made-up members" in lines
     healthy, bad = (
         next(each for each in reversed(lines) if each.split()[:1] == [name])
         for name in ("healthy", "bad-in-the-last-wave")
     )
-    assert healthy.split()[1:] == ["released", "2h43m3s", "6", "of", "6"]
+    assert healthy.split()[1:] == ["released", "2h43m43s", "6", "of", "6"]
     assert bad.split()[1:3] == ["rolled", "back"]
     assert "0 of 6" in bad
 

@@ -163,7 +163,7 @@ def test_metrics_that_never_hold_leave_no_room_for_deadlines(canary: Make) -> No
     strict = {"noData": "Fail", "unavailable": "Fail", "thresholdRange": {"min": 99}}
     made = canary(metrics=[{"name": "request-success-rate", **strict}])
 
-    assert bounds_of(made, STAGE).longest == 300 * SECOND + 5 * MINUTE + 300 * SECOND + SETTLE
+    assert bounds_of(made, STAGE).longest == 300 * SECOND + 5 * MINUTE + 300 * SECOND + 3 * SETTLE
 
 
 def test_webhooks_that_take_their_time_are_counted(canary: Make, gate: Gate) -> None:
@@ -188,8 +188,8 @@ def test_a_version_that_is_not_judged_waits_for_pods_only(canary: Make, play: Pl
     made = canary(spec=how)
     seen = play(made, BY_NAME[HEALTHY])
 
-    assert bounds_of(made, STAGE).shortest == 11 * SECOND == seen.took
-    assert bounds_of(made, STAGE).longest == 601 * SECOND
+    assert bounds_of(made, STAGE).shortest == 12 * SECOND == seen.took
+    assert bounds_of(made, STAGE).longest == 602 * SECOND
 
 
 def test_people_are_waited_for_as_long_as_their_approval_says(canary: Make) -> None:

@@ -53,33 +53,33 @@ def test_one_spec_is_told_at_length(spec: Path, capsys: Out) -> None:
         "   TIME  PHASE        WEIGHT  EVENT, OR (WHY)",
         "     0s  Initialized      0%  (version new is deployed)",
         "     0s  Progressing      0%  New revision detected! Scaling up app.prod",
-        "     5s  Progressing     10%  Starting canary analysis for app.prod",
+        "    10s  Progressing     10%  Starting canary analysis for app.prod",
         "                              Advance app.prod canary weight 10",
-        "   1m5s  Progressing     20%  Advance app.prod canary weight 20",
-        "   2m5s  Progressing     30%  Advance app.prod canary weight 30",
-        "   3m5s  Progressing     40%  Advance app.prod canary weight 40",
-        "   4m5s  Progressing     50%  Advance app.prod canary weight 50",
-        "   5m5s  Promoting       50%  Copying app.prod template spec to app-primary.prod",
-        "   5m5s  Promoting       50%  (the primary takes the new version over)",
-        "  5m10s  Finalising       0%  Routing all traffic to primary",
-        "  5m15s  Succeeded        0%  Promotion completed! Scaling down app.prod",
-        "promoted after 5m15s",
+        "  1m10s  Progressing     20%  Advance app.prod canary weight 20",
+        "  2m10s  Progressing     30%  Advance app.prod canary weight 30",
+        "  3m10s  Progressing     40%  Advance app.prod canary weight 40",
+        "  4m10s  Progressing     50%  Advance app.prod canary weight 50",
+        "  5m10s  Promoting       50%  Copying app.prod template spec to app-primary.prod",
+        "  5m10s  Promoting       50%  (the primary takes the new version over)",
+        "  5m20s  Finalising       0%  Routing all traffic to primary",
+        "  5m25s  Succeeded        0%  Promotion completed! Scaling down app.prod",
+        "promoted after 5m25s",
         "dead-on-arrival: All requests to the new version fail.",
         "   TIME  PHASE        WEIGHT  EVENT, OR (WHY)",
         "     0s  Initialized      0%  (version new is deployed)",
         "     0s  Progressing      0%  New revision detected! Scaling up app.prod",
-        "     5s  Progressing     10%  Starting canary analysis for app.prod",
+        "    10s  Progressing     10%  Starting canary analysis for app.prod",
         "                              Advance app.prod canary weight 10",
-        "   1m5s  Failed           0%  Halt app.prod advancement success rate 0.00% < 99%",
+        "  1m10s  Failed           0%  Halt app.prod advancement success rate 0.00% < 99%",
         "                              Rolling back app.prod failed checks threshold reached 1",
         "                              Canary failed! Scaling down app.prod",
-        "  1m10s  Failed           0%  (the canary's pods are let go)",
-        "rolled back after 1m5s: failed checks threshold reached 1; 93 of 1,000 requests reach a bad version",
+        "  1m15s  Failed           0%  (the canary's pods are let go)",
+        "rolled back after 1m10s: failed checks threshold reached 1; 86 of 1,000 requests reach a bad version",
         "prod/app: 5 steps of 1m: 10, 20, 30, 40, 50 %",
         "  SCENARIO         ENDS         AFTER  BAD REQUESTS  WHY",
-        "  healthy          promoted     5m15s             -",
-        "  dead-on-arrival  rolled back   1m5s   93 of 1,000  failed checks threshold reached 1",
-        "To promote a version takes 5m15s at least and 40m5s at most.",
+        "  healthy          promoted     5m25s             -",
+        "  dead-on-arrival  rolled back  1m10s   86 of 1,000  failed checks threshold reached 1",
+        "To promote a version takes 5m25s at least and 40m15s at most.",
     ]
 
 
@@ -89,8 +89,8 @@ def test_looks_that_tell_the_same_are_taken_together(tmp_path: Path, raw: Raw, c
     main(["rehearse", "-f", str(path), "--scenario", "dead-on-arrival"])
 
     out = capsys.readouterr().out
-    assert "  1m5s  Progressing     10%  Halt app.prod advancement success rate 0.00% < 99%\n" in out
-    assert "(3 times more, until 4m5s)\n" in out
+    assert " 1m10s  Progressing     10%  Halt app.prod advancement success rate 0.00% < 99%\n" in out
+    assert "(3 times more, until 4m10s)\n" in out
 
 
 def test_a_folder_is_told_in_lines(folder: Path, capsys: Out) -> None:
@@ -99,9 +99,9 @@ def test_a_folder_is_told_in_lines(folder: Path, capsys: Out) -> None:
 
     *lines, last = capsys.readouterr().out.splitlines()
     assert lines == [
-        f"ok        {folder}/free.yaml  prod/free: 5m15s to 40m5s; 9 scenarios",
-        f"ok        {folder}/good.yaml  prod/good: 5m15s to 40m5s; 9 scenarios, 2 with expectations",
-        f"ok        {folder}/slow.yaml  prod/slow: 5m15s to 40m5s; 9 scenarios",
+        f"ok        {folder}/free.yaml  prod/free: 5m25s to 40m15s; 9 scenarios",
+        f"ok        {folder}/good.yaml  prod/good: 5m25s to 40m15s; 9 scenarios, 2 with expectations",
+        f"ok        {folder}/slow.yaml  prod/slow: 5m25s to 40m15s; 9 scenarios",
     ]
     assert last.startswith("3 Canaries in ")
     assert last.endswith("; all as expected")
@@ -113,7 +113,7 @@ def test_what_is_otherwise_than_expected_fails(folder: Path, capsys: Out) -> Non
     assert main(["rehearse", "-f", str(folder)]) == 1
     out = capsys.readouterr().out
     assert f"FAILED    {folder}/slow.yaml  prod/slow: 3 otherwise than expected\n" in out
-    assert "healthy: maxDuration: it takes 5m15s, 5m at most are expected\n" in out
+    assert "healthy: maxDuration: it takes 5m25s, 5m at most are expected\n" in out
     assert "dead-on-arrival: ending: it ends rolled-back (failed checks threshold reached 1), not promoted\n" in out
     assert "dead-on-arrival: weights: [0, 10, 0], not [0, 20]\n" in out
     assert out.endswith("; 1 otherwise than expected\n")
@@ -123,7 +123,7 @@ def test_one_spec_is_held_against_what_is_written_beside_it(folder: Path, capsys
     (folder / "slow.rehearsal.yaml").write_text(SLOW)
 
     assert main(["rehearse", "-f", str(folder / "slow.yaml")]) == 1
-    assert "FAILED healthy: maxDuration: it takes 5m15s, 5m at most are expected\n" in capsys.readouterr().out
+    assert "FAILED healthy: maxDuration: it takes 5m25s, 5m at most are expected\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_only_the_scenarios_that_are_asked_for_are_looked_at(folder: Path, capsy
     (folder / "slow.rehearsal.yaml").write_text(SLOW)
 
     assert main(["rehearse", "-f", str(folder), "--scenario", "no-traffic"]) == 0
-    assert "prod/slow: 5m15s to 40m5s; 1 scenario\n" in capsys.readouterr().out
+    assert "prod/slow: 5m25s to 40m15s; 1 scenario\n" in capsys.readouterr().out
 
 
 def test_a_gate_is_expected_of_a_spec_without_any(spec: Path, capsys: Out) -> None:
@@ -266,15 +266,15 @@ def test_data_holds_all_there_is(spec: Path, capsys: Out, form: str) -> None:
     told = yaml.safe_load(capsys.readouterr().out)
     (canary,) = told["canaries"]
     assert told["summary"] == {"canaries": 1, "failed": 0, "refused": 0, "objects": 0, "unusable": 0}
-    assert (canary["canary"], canary["shortest"], canary["longest"]) == ("prod/app", "5m15s", "40m5s")
+    assert (canary["canary"], canary["shortest"], canary["longest"]) == ("prod/app", "5m25s", "40m15s")
     assert canary["weights"] == [10, 20, 30, 40, 50]
     scenarios = {each["name"]: each for each in canary["scenarios"]}
     assert [*scenarios] == [story.name for story in STORIES if not story.needs_gate]
     arrival = scenarios["dead-on-arrival"]
     assert {key: arrival[key] for key in ("ending", "duration", "badRequests", "weights", "phases")} == {
         "ending": "rolled-back",
-        "duration": "1m5s",
-        "badRequests": 93,
+        "duration": "1m10s",
+        "badRequests": 86,
         "weights": [0, 10, 0],
         "phases": ["Progressing", "Failed"],
     }
@@ -320,7 +320,7 @@ def test_a_service_has_no_pods_to_wait_for(tmp_path: Path, raw: Raw, capsys: Out
     main(["rehearse", "-f", str(path), "-o", "json"])
 
     (canary,) = json.loads(capsys.readouterr().out)["canaries"]
-    assert canary["shortest"] == "5m5s"
+    assert canary["shortest"] == "5m15s"
     assert "pods-never-ready" not in [each["name"] for each in canary["scenarios"]]
 
 
@@ -352,7 +352,7 @@ def test_pods_take_as_long_as_the_command_line_says(spec: Path, capsys: Out) -> 
     main(["rehearse", "-f", str(spec), "-o", "json", "--ready-after", "30s", "--scenario", "healthy"])
 
     (canary,) = json.loads(capsys.readouterr().out)["canaries"]
-    assert canary["scenarios"][0]["duration"] == canary["shortest"] == "6m5s"
+    assert canary["scenarios"][0]["duration"] == canary["shortest"] == "6m15s"
 
 
 def test_a_spec_without_provider_is_taken_to_have_weights(tmp_path: Path, raw: Raw, capsys: Out) -> None:

@@ -70,13 +70,13 @@ CASES: dict[str, object] = {
     "gate": "qa",
     "type": "confirm-promotion",
     "state": "Waiting",
-    "since": "2026-01-01T00:03:05.000000Z",
-    "until": "2026-01-01T01:03:05.000000Z",
+    "since": "2026-01-01T00:03:06.000000Z",
+    "until": "2026-01-01T01:03:06.000000Z",
     "votes[].by": "alice",
     "votes[].approves": True,
     "votes[].time": "2026-01-01T00:10:00.000000Z",
     "votes[].message": "seen it",
-    "message": "has 1 of 2 approvals, of alice, bob; rejected at 2026-01-01T01:03:05Z without",
+    "message": "has 1 of 2 approvals, of alice, bob; rejected at 2026-01-01T01:03:06Z without",
 }
 
 

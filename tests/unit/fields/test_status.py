@@ -43,7 +43,7 @@ STORY = (
     Scheduled(timedelta(seconds=60), Deploy("v2")),
     Scheduled(timedelta(seconds=400), Annotate("flagger.app/retry", "1")),
 )
-"""Deployed after a minute, at 25 % after 65 s, at 50 % after 125 s, and bad there: taken back at the second look."""
+"""Deployed after a minute, at 25 % after 66 s, at 50 % after 126 s, and bad there: taken back at the second look."""
 
 REST, STARTED, FIRST, SECOND, ENDED, AGAIN = 30, 62, 100, 150, 300, 401
 """Seconds: before the rollout; its pods start; its first step; its second, where it fails; its end; another try."""
@@ -55,7 +55,7 @@ def status(canary: Canary, at: float) -> Json:
     return SafeWorld(story).run().status.to_json()
 
 
-REACHED, SINCE = "failed checks threshold reached 2", "since 2026-01-01T00:03:05Z"
+REACHED, SINCE = "failed checks threshold reached 2", "since 2026-01-01T00:03:06Z"
 
 CASES: list[tuple[str, dict[float, object]]] = [
     ("phase", {REST: "Initialized", FIRST: "Progressing", ENDED: "Failed"}),
@@ -64,25 +64,25 @@ CASES: list[tuple[str, dict[float, object]]] = [
     ("trackedConfigs", {REST: {"configmap/settings": "1"}, FIRST: {"configmap/settings": "2"}}),
     ("lastAppliedSpec", {REST: "v1", FIRST: "v2", ENDED: "v2"}),
     ("lastPromotedSpec", {REST: "v1", FIRST: "v1", ENDED: "v1"}),
-    ("lastTransitionTime", {REST: "2026-01-01T00:00:06Z", FIRST: "2026-01-01T00:01:05Z"}),
+    ("lastTransitionTime", {REST: "2026-01-01T00:00:07Z", FIRST: "2026-01-01T00:01:06Z"}),
     ("observedGeneration", {REST: 1}),
-    ("lastCheckTime", {REST: None, FIRST: "2026-01-01T00:01:05.000000Z"}),
-    ("lastProgressTime", {STARTED: "2026-01-01T00:01:00.000000Z", FIRST: "2026-01-01T00:01:05.000000Z"}),
+    ("lastCheckTime", {REST: None, FIRST: "2026-01-01T00:01:06.000000Z"}),
+    ("lastProgressTime", {STARTED: "2026-01-01T00:01:00.000000Z", FIRST: "2026-01-01T00:01:06.000000Z"}),
     ("rolloutStartTime", {REST: None, FIRST: "2026-01-01T00:01:00.000000Z", ENDED: "2026-01-01T00:01:00.000000Z"}),
-    ("analysisStartTime", {STARTED: None, SECOND: "2026-01-01T00:01:05.000000Z"}),
+    ("analysisStartTime", {STARTED: None, SECOND: "2026-01-01T00:01:06.000000Z"}),
     ("lastRetry", {ENDED: None, AGAIN: "1"}),
     ("reason", {REST: "Initialized", STARTED: "WaitingForPods", FIRST: "Analysing", ENDED: "RolledBack"}),
     ("message", {FIRST: None, ENDED: "failed checks threshold reached 2"}),
     ("conditions.0.type", {REST: "Promoted"}),
     ("conditions.0.status", {REST: "True", FIRST: "Unknown", ENDED: "False"}),
     ("conditions.0.reason", {REST: "Initialized", FIRST: "Progressing", ENDED: "Failed"}),
-    ("conditions.0.lastUpdateTime", {REST: "2026-01-01T00:00:06Z", FIRST: "2026-01-01T00:01:00Z"}),
-    ("conditions.0.lastTransitionTime", {REST: "2026-01-01T00:00:06Z", FIRST: "2026-01-01T00:01:00Z"}),
+    ("conditions.0.lastUpdateTime", {REST: "2026-01-01T00:00:07Z", FIRST: "2026-01-01T00:01:00Z"}),
+    ("conditions.0.lastTransitionTime", {REST: "2026-01-01T00:00:07Z", FIRST: "2026-01-01T00:01:00Z"}),
     ("checks.0.name", {FIRST: None, SECOND: "request-success-rate"}),
     ("checks.0.verdict", {SECOND: "Pass", ENDED: "Fail"}),
     ("checks.0.value", {SECOND: 99.5, ENDED: 42.0}),
-    ("checks.0.time", {SECOND: "2026-01-01T00:02:05.100000Z"}),
-    ("checks.0.since", {SECOND: "2026-01-01T00:02:05.100000Z", ENDED: "2026-01-01T00:03:05.200000Z"}),
+    ("checks.0.time", {SECOND: "2026-01-01T00:02:06.100000Z"}),
+    ("checks.0.since", {SECOND: "2026-01-01T00:02:06.100000Z", ENDED: "2026-01-01T00:03:06.200000Z"}),
     ("rollout.revision", {REST: None, FIRST: "v2", ENDED: None}),
     ("rollout.images", {FIRST: {"app": "app:v2"}}),
     ("rollout.changes", {FIRST: ["image of app", "configmap/settings"]}),
@@ -92,13 +92,13 @@ CASES: list[tuple[str, dict[float, object]]] = [
     ("rollout.steps", {STARTED: 2, SECOND: 2}),
     (
         "rollout.earliestEnd",
-        {STARTED: None, FIRST: "2026-01-01T00:03:05.000000Z", SECOND: "2026-01-01T00:03:05.100000Z"},
+        {STARTED: None, FIRST: "2026-01-01T00:03:06.000000Z", SECOND: "2026-01-01T00:03:06.100000Z"},
     ),
     ("history.0.revision", {FIRST: None, ENDED: "v2"}),
     ("history.0.images", {ENDED: {"app": "app:v2"}}),
     ("history.0.changes", {ENDED: ["image of app", "configmap/settings"]}),
     ("history.0.started", {ENDED: "2026-01-01T00:01:00.000000Z"}),
-    ("history.0.ended", {ENDED: "2026-01-01T00:04:05.300000Z"}),
+    ("history.0.ended", {ENDED: "2026-01-01T00:04:06.300000Z"}),
     ("history.0.outcome", {ENDED: "RolledBack"}),
     ("history.0.cause", {ENDED: f"{REACHED}: request-success-rate 42% is below 99% over 1m ({SINCE})"}),
     ("history.0.highestWeight", {ENDED: 50}),
@@ -106,8 +106,8 @@ CASES: list[tuple[str, dict[float, object]]] = [
     ("history.0.checks.0.verdict", {ENDED: "Fail"}),
     ("history.0.checks.0.value", {ENDED: 42.0}),
     ("history.0.checks.0.threshold", {ENDED: ">= 99"}),
-    ("history.0.checks.0.time", {ENDED: "2026-01-01T00:04:05.300000Z"}),
-    ("history.0.checks.0.since", {ENDED: "2026-01-01T00:03:05.200000Z"}),
+    ("history.0.checks.0.time", {ENDED: "2026-01-01T00:04:06.300000Z"}),
+    ("history.0.checks.0.since", {ENDED: "2026-01-01T00:03:06.200000Z"}),
 ]
 
 
@@ -149,14 +149,14 @@ def test_the_steps_of_an_analysis_without_weights_are_counted(make: Callable[...
 
 @pytest.mark.parametrize("field", ["status.trafficRemovedTime"])
 def test_pods_are_kept_for_a_moment_after_traffic_has_left_them(make: Callable[..., Canary], field: str) -> None:
-    told = [status(make(WEIGHTED), at).get(field.removeprefix("status.")) for at in (SECOND, 245.5, ENDED)]
-    assert told == [None, "2026-01-01T00:04:05.300000Z", None]
+    told = [status(make(WEIGHTED), at).get(field.removeprefix("status.")) for at in (SECOND, 246.5, ENDED)]
+    assert told == [None, "2026-01-01T00:04:06.300000Z", None]
 
 
 @pytest.mark.parametrize("field", ["status.baselineRemovedTime"])
 def test_a_baseline_is_kept_for_a_moment_after_traffic_has_left_it(make: Callable[..., Canary], field: str) -> None:
-    told = [status(make(BESIDE), at).get(field.removeprefix("status.")) for at in (FIRST, 131, ENDED)]
-    assert told == [None, "2026-01-01T00:02:10.200000Z", None]
+    told = [status(make(BESIDE), at).get(field.removeprefix("status.")) for at in (FIRST, 132, ENDED)]
+    assert told == [None, "2026-01-01T00:02:11.200000Z", None]
 
 
 @pytest.mark.parametrize("field", ["status.primaryReplicas"])

@@ -148,7 +148,7 @@ def test_a_hold_that_ends_a_rollout_is_remembered_with_the_time_since_when_nothi
     (check,) = entry.checks
 
     assert entry.cause.startswith("progress deadline exceeded errors has no data over 30s")
-    assert (check.verdict, check.since) == (Verdict.NO_DATA, NOW + timedelta(seconds=125, milliseconds=100))
+    assert (check.verdict, check.since) == (Verdict.NO_DATA, NOW + timedelta(seconds=126, milliseconds=100))
 
 
 @pytest.mark.field("status.history[].checks[].samples")

@@ -70,7 +70,7 @@ def test_a_bad_one_says_which_check_failed_with_its_number_its_threshold_and_sin
 
     assert told(line) == [("v2", "RolledBack", 50)]
     assert entry.cause == (
-        "failed checks threshold reached 2: request-success-rate 1% is below 99% over 1m (since 2026-01-01T00:03:05Z)"
+        "failed checks threshold reached 2: request-success-rate 1% is below 99% over 1m (since 2026-01-01T00:03:06Z)"
     )
     (check,) = entry.checks
     assert (check.name, check.value, check.threshold) == ("request-success-rate", 1.0, ">= 99")

@@ -60,8 +60,8 @@ CELLS: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any], float, t
     "is being finished": (
         QUICK,
         (V2,),
-        {"settle": timedelta(seconds=60)},
-        200,
+        {"settle": timedelta(seconds=20)},
+        240,
         ("Finalising", "InProgress", "Progressing"),
     ),
     "has succeeded": (QUICK, (V2,), {}, 600, ("Succeeded", "Current", "Healthy")),

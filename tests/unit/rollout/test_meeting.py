@@ -177,7 +177,7 @@ def test_until_when_people_are_asked_is_as_the_spec_says_by_now(canary: Make, st
     world.run(timedelta(seconds=900))
     world.change(Edit(canary(**gated("confirm-promotion", timeout="20h")).spec))
     status = world.run(HOUR).status
-    assert status.message == "qa: has 0 of 1 approvals; rejected at 2026-01-01T20:02:05Z without"
+    assert status.message == "qa: has 0 of 1 approvals; rejected at 2026-01-01T20:02:06Z without"
     world.change(Edit(canary(**gated("confirm-promotion", timeout="90m")).spec))
     assert world.run(2 * HOUR).status.reason == "Rejected"
 

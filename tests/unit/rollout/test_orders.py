@@ -201,7 +201,7 @@ class TestNotHeeded:
         [
             ("abort", 30, "no version is rolled out"),
             ("promote", 30, "no version is rolled out"),
-            ("abort", 366.5, "the version is being promoted already"),
+            ("abort", 367.5, "the version is being promoted already"),
             ("abort revision=v3 by=mia", 200, "it is about revision v3, and v2 is rolled out by mia"),
             ("promote revision=v1", 200, "it is about revision v1, and v2 is rolled out"),
             ("explode", 200, "it is none of promote, abort, restart and resume"),
@@ -233,7 +233,7 @@ class TestPause:
     """Nothing is done while it stands there, and then it goes on."""
 
     @pytest.mark.parametrize(
-        ("phase", "at"), [(Phase.INITIALIZED, 30), (Phase.PROGRESSING, 200), (Phase.PROMOTING, 366.5)]
+        ("phase", "at"), [(Phase.INITIALIZED, 30), (Phase.PROGRESSING, 200), (Phase.PROMOTING, 367.5)]
     )
     def test_it_stops_in_every_phase_and_goes_on_where_it_was(
         self, canary: Make, story: Story, phase: Phase, at: float

@@ -35,7 +35,7 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 V2 = (60, Deploy("v2"))
 QUICK: dict[str, Any] = {"stepWeight": 50, "maxWeight": 50, "bake": "10m"}
-PROMOTED = timedelta(seconds=131)
+PROMOTED = timedelta(seconds=133)
 """When the promotion of a quick rollout is completed, as the test of a good one shows."""
 
 AT_ONCE = timedelta(0)

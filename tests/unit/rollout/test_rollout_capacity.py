@@ -50,7 +50,7 @@ class TestPrimaryThatLostPods:
         world = SafeWorld(story(canary(**WIDE), V2, SCALED_DOWN, versions=BAD, replicas=4, latency=AT_ONCE))
         line = world.run()
 
-        assert shares(line) == {75: 185.0, 0: 190.0}
+        assert shares(line) == {75: 186.0, 0: 191.0}
         assert line.status.phase is Phase.FAILED
         assert world.cluster.primary is not None
         assert world.cluster.primary.desired == 4
@@ -71,7 +71,7 @@ class TestPrimaryThatLostPods:
         """A node is drained: the primary has had no fewer pods to do with than before."""
         line = play(canary(**WIDE), V2, versions=BAD, replicas=4, latency=AT_ONCE)
 
-        assert shares(line) == {0: 185.0}
+        assert shares(line) == {0: 186.0}
 
     def test_whoever_scales_is_left_alone_until_then(self, canary: Make, story: Story) -> None:
         world = SafeWorld(story(canary(**WIDE), V2, SCALED_DOWN, versions=BAD, replicas=4))
@@ -89,14 +89,14 @@ class TestPrimaryThatLostPods:
         world.cluster.primary.scenario = stuck
         line = world.run()
 
-        assert shares(line) == {75: 185.0, 0: 485.0}
+        assert shares(line) == {75: 186.0, 0: 486.0}
         assert line.status.phase is Phase.FAILED
 
     def test_a_canary_without_ready_pods_loses_all_at_once(self, canary: Make, play: Play) -> None:
         killed = (187, Kill(Side.CANARY, None))
         line = play(canary(**WIDE), V2, SCALED_DOWN, killed, versions=BAD, replicas=4, latency=AT_ONCE)
 
-        assert shares(line) == {75: 185.0, 0: 187.0}
+        assert shares(line) == {75: 186.0, 0: 187.0}
 
     def test_a_new_revision_begins_from_the_start(self, canary: Make, play: Play) -> None:
         """What nobody has looked at gets no traffic, whatever the primary has."""
@@ -113,7 +113,7 @@ class TestPrimaryThatLostPods:
         assert line.status.phase is Phase.SUCCEEDED
         assert world.cluster.primary is not None
         assert world.cluster.primary.desired == 4
-        assert line.when(Phase.FINALISING) == timedelta(seconds=195), "first new pods, then more of them"
+        assert line.when(Phase.FINALISING) == timedelta(seconds=198), "first new pods, then more of them"
 
     @pytest.mark.parametrize("back", [0, 50])
     def test_a_promotion_waits_no_longer_than_the_deadline_for_whoever_takes_them_away(
@@ -139,7 +139,7 @@ class TestPrimaryThatLostPods:
         made = canary(**WIDE, spec={"targetRef": target})
         line = SafeWorld(story(made, V2, SCALED_DOWN, versions=BAD, replicas=4, latency=AT_ONCE)).run()
 
-        assert shares(line) == {0: 185.0}
+        assert shares(line) == {0: 186.0}
 
     def test_one_that_was_scaled_to_nothing_is_woken(self, canary: Make, story: Story) -> None:
         nothing = (130, Scale(Side.PRIMARY, 0))
@@ -157,7 +157,7 @@ class TestSteps:
     def test_the_first_step_is_taken_at_once_and_one_an_interval_after_it(self, canary: Make, play: Play) -> None:
         line = play(canary(**WIDE, stepWeightRollback=30), V2, versions=BAD, latency=AT_ONCE)
 
-        assert shares(line) == {50: 185.0, 20: 245.0, 0: 305.0}
+        assert shares(line) == {50: 186.0, 20: 246.0, 0: 306.0}
         assert line.status.phase is Phase.FAILED
         assert line.endings == (Ending.FAILED,)
         assert "Advance app.prod primary weight 50" in line.events
@@ -165,7 +165,7 @@ class TestSteps:
     def test_they_end_at_the_deadline(self, canary: Make, play: Play) -> None:
         line = play(canary(**WIDE, stepWeightRollback=1), V2, versions=BAD, latency=AT_ONCE)
 
-        assert line.entries[-1].at <= timedelta(seconds=486)
+        assert line.entries[-1].at <= timedelta(seconds=487)
         assert line.status.phase is Phase.FAILED
 
     def test_a_rollback_hook_goes_by_them_too(self, canary: Make, play: Play, hook: Hook) -> None:
@@ -173,7 +173,7 @@ class TestSteps:
         asked = (Reply(approved=True, start=timedelta(seconds=150)),)
         line = play(made, V2, replies=asked, latency=AT_ONCE)
 
-        assert shares(line) == {30: 185.0, 0: 245.0}
+        assert shares(line) == {30: 186.0, 0: 246.0}
 
     def test_chosen_requests_have_no_weight_to_go_back_by(self, canary: Make, play: Play) -> None:
         """And the two together are refused."""

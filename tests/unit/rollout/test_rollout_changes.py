@@ -206,7 +206,7 @@ class TestPromotion:
         """It has passed all its looks, and nobody else is there to serve."""
         line = play(canary(stepWeight=50), V2, (127, Kill(Side.PRIMARY, timedelta(seconds=60))))
 
-        assert line.weight_changes[-2:] == ((timedelta(seconds=127), 100), (timedelta(seconds=187), 0))
+        assert line.weight_changes[-2:] == ((timedelta(seconds=127), 100), (timedelta(seconds=188), 0))
         assert line.status.phase is Phase.SUCCEEDED
         assert "" not in line.served
 

@@ -83,7 +83,7 @@ def test_no_rollout_begins_by_it(world: World) -> None:
 
 
 def test_a_primary_that_is_being_promoted_is_left_alone_and_gets_it_with_the_copy_or_after(world: World) -> None:
-    going = world(V2, until=366.5)
+    going = world(V2, until=367.5)
     assert going.canary.status.phase == Phase.PROMOTING
     going.rotate()
     assert RollPrimary("new") not in going.did

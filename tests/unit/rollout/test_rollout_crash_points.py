@@ -115,7 +115,7 @@ SCENARIOS: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
     ),
     "never ready": (ONCE, (V2,), {"versions": NEVER}),
     "superseded": (QUICK, (V2, (140, Deploy("v3"))), {}),
-    "superseded in promotion": (QUICK, (V2, (187, Deploy("v3"))), {}),
+    "superseded in promotion": (QUICK, (V2, (188, Deploy("v3"))), {}),
     "aborted": (QUICK, (V2, (140, Annotate("flagger.app/order", "abort by=mia"))), {}),
     "promoted by order": (QUICK, (V2, (70, Annotate("flagger.app/order", "promote by=mia"))), {}),
     "begun anew by order": (QUICK, (V2, (140, Annotate("flagger.app/order", "restart by=mia"))), {}),

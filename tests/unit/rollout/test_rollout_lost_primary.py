@@ -69,9 +69,9 @@ def test_in_the_middle_of_a_rollout(canary: Make, story: Story) -> None:
 
 def test_when_the_next_revision_came_before_the_promotion_had_ended(canary: Make, story: Story) -> None:
     """What is promoted is kept before anything else begins."""
-    changes = (V2, (130.5, Deploy("v3")), (150, Remove(Side.PRIMARY)))
+    changes = (V2, (132.5, Deploy("v3")), (150, Remove(Side.PRIMARY)))
     world = SafeWorld(story(canary(stepWeight=50), *changes, latency=timedelta(0)))
-    world.run(timedelta(seconds=131))
+    world.run(timedelta(seconds=133))
     assert (world.canary.status.last_promoted_spec, world.canary.status.last_applied_spec) == ("v2", "v3")
     world.run(timedelta(seconds=151))
     assert primary_of(world) == "v2"

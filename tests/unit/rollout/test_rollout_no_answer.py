@@ -93,7 +93,7 @@ class TestHold:
         world = SafeWorld(story(canary(), V2, metrics_down=(Window(timedelta(seconds=100), timedelta(seconds=330)),)))
         told = [(world.run(timedelta(seconds=at)), world.canary.status.held_since)[1] for at in (120, 200, 300, 400)]
 
-        assert told == [None, *2 * [world.scenario.start + timedelta(seconds=125.1)], None]
+        assert told == [None, *2 * [world.scenario.start + timedelta(seconds=126.1)], None]
 
     def test_what_a_hold_has_lasted_is_forgotten_once_metrics_tell_again(self, canary: Make, play: Play) -> None:
         """Two gaps of four looks each are no gap of eight."""

@@ -185,8 +185,8 @@ class TestRollout:
         line = world(story, ratio(stepWeights=[25, 50]), V2, versions=slow).run()
         at = {weight: moment.total_seconds() for moment, weight in line.weight_changes}
 
-        assert (at[25], at[50]) == (90.0, 180.0)
-        assert line.when(Phase.PROMOTING) == timedelta(seconds=240)
+        assert (at[25], at[50]) == (91.0, 181.0)
+        assert line.when(Phase.PROMOTING) == timedelta(seconds=241)
 
     def test_a_bad_version_loses_its_traffic_before_its_pods(self, ratio: Make, story: Story) -> None:
         versions = {"v2": Version(readings=(Reading(1.0, weight=50),))}

@@ -45,7 +45,7 @@ class TestInitialization:
 
         assert line.phases == (Phase.INITIALIZING, Phase.INITIALIZED)
         assert line.served.keys() == {"v1"}
-        assert line.when(Phase.INITIALIZED) == timedelta(seconds=181)
+        assert line.when(Phase.INITIALIZED) == timedelta(seconds=182)
 
     def test_the_primary_gets_as_many_pods_as_the_target_has(self, canary: Make, story: Story) -> None:
         world = SafeWorld(story(canary(), replicas=4))
@@ -180,8 +180,8 @@ class TestTimes:
         [
             (Phase.INITIALIZING, 1, "New Deployment detected, starting initialization."),
             (Phase.PROGRESSING, 100, "New revision detected, progressing canary analysis."),
-            (Phase.PROMOTING, 366.5, "Canary analysis completed, starting primary rolling update."),
-            (Phase.FINALISING, 371, "Canary analysis completed, routing all traffic to primary."),
+            (Phase.PROMOTING, 367.5, "Canary analysis completed, starting primary rolling update."),
+            (Phase.FINALISING, 373, "Canary analysis completed, routing all traffic to primary."),
         ],
     )
     def test_the_condition_of_every_phase_on_the_way_is_unknown_and_says_where_it_is(

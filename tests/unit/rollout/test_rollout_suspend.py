@@ -41,8 +41,8 @@ PHASES_WHEN = [
     (Phase.INITIALIZED, 30),
     (Phase.PROGRESSING, 61),
     (Phase.PROGRESSING, 200),
-    (Phase.PROMOTING, 366.5),
-    (Phase.FINALISING, 371),
+    (Phase.PROMOTING, 367.5),
+    (Phase.FINALISING, 373),
     (Phase.SUCCEEDED, 1000),
 ]
 

@@ -301,7 +301,7 @@ class TestStatus:
         steps = [{"weight": 10}, {"analysis": {"looks": 9}}]
         status = play(canary(steps=steps), V2, limit=timedelta(seconds=250)).status.to_json()
 
-        assert (status["stepSince"], status["stepLooks"]) == ("2026-01-01T00:01:05.000000Z", 3)
+        assert (status["stepSince"], status["stepLooks"]) == ("2026-01-01T00:01:06.000000Z", 3)
 
     @pytest.mark.field("status.stepResumed")
     def test_that_somebody_has_resumed_it_is_kept_until_the_step_ends(self, canary: Make, play: Play) -> None:
