@@ -15,6 +15,7 @@ ROOT = KUSTOMIZE.parents[1]
 MONITORING = Path(__file__).parent / "schemas/monitoring.yaml"
 FOLDER = KUSTOMIZE / "components"
 COMPONENTS = sorted(str(each.parent.relative_to(FOLDER)) for each in FOLDER.rglob("kustomization.yaml"))
+PREPARED: list[Cluster] = []
 PAGES = ["README.md", *sorted(f"docs/{each.name}" for each in (ROOT / "docs").glob("*.md"))]
 
 
@@ -30,10 +31,13 @@ def pages() -> dict[str, list[Json]]:
 
 
 async def prepare(cluster: Cluster, installation: Path) -> None:
-    """Have all kinds that objects may be of, and the namespace that they go to."""
+    """Have all kinds that objects may be of, and the namespace that they go to; once, as they stay."""
+    if cluster in PREPARED:
+        return
     await cluster.apply(installation)
     await kubectl(cluster, "apply", "-f", str(MONITORING))
     await kubectl(cluster, "wait", "--for=condition=established", "crds", "--all", "--timeout=20s")
+    PREPARED.append(cluster)
 
 
 async def try_out(cluster: Cluster, *what: str) -> None:
@@ -43,7 +47,9 @@ async def try_out(cluster: Cluster, *what: str) -> None:
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
-async def test_what_a_component_adds(cluster: Cluster, installation: Path, tmp_path: Path, component: str) -> None:
+async def test_what_a_component_adds(
+    cluster: Cluster, certificates: None, installation: Path, tmp_path: Path, component: str
+) -> None:
     await prepare(cluster, installation)
     folder = tmp_path / "mine"
     folder.mkdir()
