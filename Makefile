@@ -95,7 +95,7 @@ flagger: parts ## Build the real Flagger, whose Canaries a test takes over
 	$(BIN)/python -m canary.sandbox.binaries flagger
 
 e2e: gateways ## Run the tests with real gateway, Prometheus and traffic
-	$(BIN)/python -m pytest tests/e2e -m "not long and not slow and not gateways" $(call lanes,3)
+	$(BIN)/python -m pytest tests/e2e -m "not long and not slow and not gateways" $(call lanes,4)
 
 bench: parts $(if $(filter speed,$(BENCH)),flagger gateways more-gateways)
 bench: ## Measure speed, requests and memory; BENCH="storm --against REV" says what, and beside which revision

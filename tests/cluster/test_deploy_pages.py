@@ -9,7 +9,7 @@ import yaml
 
 from canary.kube.types import Json
 from canary.sandbox.cluster import Cluster
-from tests.cluster.test_deploy_install import KUSTOMIZE, kubectl, overlay
+from tests.cluster.test_deploy_install import KUSTOMIZE, kubectl, objects_of, overlay
 
 ROOT = KUSTOMIZE.parents[1]
 MONITORING = Path(__file__).parent / "schemas/monitoring.yaml"
@@ -50,10 +50,16 @@ async def try_out(cluster: Cluster, *what: str) -> None:
 async def test_what_a_component_adds(
     cluster: Cluster, certificates: None, installation: Path, tmp_path: Path, component: str
 ) -> None:
+    """Taken are the objects that it adds or changes: the others are those of any installation."""
     await prepare(cluster, installation)
     folder = tmp_path / "mine"
     folder.mkdir()
-    await try_out(cluster, "-k", str(overlay(folder, "traefik", "canary-controller", components=(component,))))
+    without = await objects_of(cluster, KUSTOMIZE / "traefik")
+    found = await objects_of(cluster, overlay(folder, "traefik", "canary-controller", components=(component,)))
+    added = [each for each in found if each not in without]
+    assert added
+    (folder / "added.yaml").write_text(yaml.safe_dump_all(added))
+    await try_out(cluster, "-f", str(folder / "added.yaml"))
 
 
 async def test_what_the_pages_show(
