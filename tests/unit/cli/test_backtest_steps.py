@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from canary.api.canary import Canary, parse_canary
 from canary.api.status import Phase
-from canary.cli.backtest.policy import FAIL, NO_DATA, PASS, UNAVAILABLE, VERDICTS, End, Looks, Played, Policy
+from canary.cli.backtest.policy import FAIL, NO_DATA, PASS, End, Looks, Played, Policy
 from canary.cli.backtest.replay import replay, verdicts
 from canary.cli.backtest.support import Side, Support
 from canary.cli.backtest.traffic import traffic
-from canary.rollout.simulation import Deploy, Reading, Scenario, Scheduled, Version, World
 from metrics.threshold import Threshold
+from tests.unit.cli.test_backtest_policy import SPECS, VERDICT, simulated
 
 INTERVAL = timedelta(minutes=1)
 CHECKS = 3
@@ -125,10 +125,6 @@ def test_the_traffic_of_each_step_with_a_share_is_told() -> None:
     assert (found.rolled_back or 0) > (once.rolled_back or 0) > 0
 
 
-VERDICT = st.sampled_from([PASS, PASS, PASS, FAIL, NO_DATA, UNAVAILABLE])
-SPECS = st.sampled_from([("Hold", "Hold"), ("Fail", "Hold"), ("Pass", "Fail")])
-
-
 @settings(max_examples=40, deadline=None)
 @given(errors=st.lists(VERDICT, max_size=25), lag=st.lists(VERDICT, max_size=25), spec=SPECS)
 def test_it_ends_as_in_the_simulated_cluster(errors: list[int], lag: list[int], spec: tuple[str, str]) -> None:
@@ -137,27 +133,3 @@ def test_it_ends_as_in_the_simulated_cluster(errors: list[int], lag: list[int], 
     phase, looks = simulated(canary(*spec), errors, lag)
     assert {End.PROMOTED: Phase.SUCCEEDED}.get(mine.end, Phase.FAILED) is phase
     assert mine.last == looks
-
-
-def simulated(subject: Canary, errors: Sequence[int], lag: Sequence[int]) -> tuple[Phase, int]:
-    """How the rollout ends, and after how many intervals from its first step."""
-    half = INTERVAL / 2
-    readings = tuple(
-        Reading(verdict=VERDICTS[verdict], metric=name, after=INTERVAL * (look + 1) - half)
-        for name, said in (("errors", errors), ("lag", lag))
-        for look, verdict in enumerate([*said, *[PASS] * (25 - len(said))])
-    )
-    versions = {"old": Version(), "new": Version(ready_after=timedelta(0), readings=readings)}
-    change = Scheduled(timedelta(minutes=5), Deploy("new"))
-    timeline = World(Scenario(canary=subject, versions=versions, changes=(change,), limit=timedelta(hours=3))).run()
-    began = next(each.at for each in timeline.entries if any("canary weight 10" in told for told in _told(each)))
-    ended = next(
-        each.at
-        for each in timeline.entries
-        if any(told.startswith(("Rolling back", "Copying")) for told in _told(each)) and each.at > began
-    )
-    return timeline.status.phase, round((ended - began) / INTERVAL)
-
-
-def _told(entry: Any) -> list[str]:
-    return [event.message for event in entry.events]
