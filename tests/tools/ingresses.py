@@ -7,7 +7,7 @@ from math import sqrt
 
 from canary.kube.types import CANARY, INGRESS, Json
 from canary.sandbox.gateway import Gateway
-from canary.sandbox.harness import Rig, weight_of
+from canary.sandbox.harness import Rig, phase_of, weight_of
 from canary.sandbox.scenario import NAME, PORT, Scenario, canary_of
 from canary.sandbox.traffic import Traffic
 from tests.tools.played import RATE, are_good, bad_is_taken_back, checks_of
@@ -49,12 +49,19 @@ async def behind(
 
 
 async def share_at(scenario: Scenario, traffic: Traffic, percent: int) -> tuple[int, int]:
-    """How many requests it answered, and how many there were, while it had a weight and the gateway knew of it."""
+    """How many requests it answered, and how many there were, while it had a weight and the gateway knew of it.
+
+    Not those after the analysis: in a promotion it keeps its weight, and the primary comes to be of its version.
+    """
     loop = asyncio.get_running_loop()
     await scenario.weight(percent)
     await asyncio.sleep(THROTTLE_SECONDS)  # what comes before may still go by the weight before
     begin = loop.time()
-    await scenario.route.until(lambda each: weight_of(each) != percent, within=30, what="next weight")
+
+    def over(canary: Json) -> bool:
+        return weight_of(scenario.route.last) != percent or phase_of(canary) != "Progressing"
+
+    await scenario.canary.until(over, within=30, what="next weight")
     end = loop.time()
     answers = [each.version for each in traffic.answers if begin <= each.at < end]
     return sum(version != "1.0.0" for version in answers), len(answers)
