@@ -9,7 +9,7 @@ from canary.sandbox.scenario import NAME, SUCCESS_RATE, Scenario, canary_of, ima
 from canary.sandbox.traffic import Traffic
 
 PRIMARY = f"{NAME}-primary"
-BAD_AFTER = {"FAULT_ERROR_RATE": "1", "FAULT_AFTER": "15"}
+BAD_AFTER = {"FAULT_ERROR_RATE": "1", "FAULT_AFTER": "45"}
 """Every answer is an error, once a pod has run for longer than the pods of the canary do."""
 
 
@@ -49,7 +49,7 @@ async def reason(scenario: Scenario, wanted: str) -> None:
     def has(canary: Json) -> bool:
         return bool(canary.get("status", {}).get("reason") == wanted)
 
-    await scenario.canary.until(has, within=60, what=f"reason {wanted}")
+    await scenario.canary.until(has, within=120, what=f"reason {wanted}")
 
 
 async def test_a_version_that_turns_bad_after_its_promotion_is_replaced_by_the_last_good_one(rig: Rig) -> None:
@@ -68,7 +68,7 @@ async def test_a_version_that_turns_bad_after_its_promotion_is_replaced_by_the_l
             assert [str(each) for each in traffic.lost] == []
             good = await copies(rig)
 
-            await rig.apply(canary_of(rig.namespace, {**analysis, "bake": "60s"}))
+            await rig.apply(canary_of(rig.namespace, {**analysis, "bake": "3m"}))
             await deploy(rig, "1.0.2", {"COLOUR": "red", **BAD_AFTER}, "three")
             await reason(scenario, "Baking")
             assert scenario.serving == "sample/web:1.0.2"
