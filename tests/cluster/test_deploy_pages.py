@@ -54,8 +54,10 @@ async def test_what_a_component_adds(
     await prepare(cluster, installation)
     folder = tmp_path / "mine"
     folder.mkdir()
-    without = await objects_of(cluster, KUSTOMIZE / "traefik")
-    found = await objects_of(cluster, overlay(folder, "traefik", "canary-controller", components=(component,)))
+    testers = component.startswith("loadtester")
+    base, deployment = ("loadtester", "flagger-loadtester") if testers else ("traefik", "canary-controller")
+    without = await objects_of(cluster, KUSTOMIZE / base)
+    found = await objects_of(cluster, overlay(folder, base, deployment, components=(component,)))
     added = [each for each in found if each not in without]
     assert added
     (folder / "added.yaml").write_text(yaml.safe_dump_all(added))
