@@ -107,11 +107,13 @@ def _get(arguments: argparse.Namespace) -> int:
 
 async def _found(client: "KubeClient", namespace: str | None, which: Subject) -> "Sequence[Json]":
     """What the cluster has of that kind and name."""
-    from canary.cli.cluster.access import canaries, canary  # noqa: PLC0415
-    from canary.cli.fleets.access import fleet, fleets  # noqa: PLC0415
+    from canary.cli.cluster.access import objects  # noqa: PLC0415
+    from canary.kube.types import CANARY, CANARY_FLEET  # noqa: PLC0415
 
-    one, several = (fleet, fleets) if which.of_fleet else (canary, canaries)
-    return [await one(client, namespace or "", which.name)] if which.name else await several(client, namespace)
+    resource = CANARY_FLEET if which.of_fleet else CANARY
+    if which.name:
+        return [await client.get(resource, namespace or "", which.name)]
+    return await objects(client, resource, namespace)
 
 
 def read(arguments: argparse.Namespace) -> "Json":

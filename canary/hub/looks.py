@@ -76,8 +76,8 @@ def _of(ref: ObjectRef, said: Said) -> Said:
 
 
 def _absent(ref: ObjectRef, error: NotFound) -> Said:
-    """An object that isn't there, or whose kind nobody has installed, which the API server tells apart by its words."""
-    if "could not find the requested resource" in error.message or "404 page not found" in error.message:
+    """An object that isn't there, or whose kind nobody has installed."""
+    if error.is_unknown_kind:
         return Said(State.UNAVAILABLE, f"{_full(ref.resource)} are not installed in the hub's cluster")
     return Said(State.UNAVAILABLE, f"{ref.resource.kind} {ref.namespace}/{ref.name} does not exist")
 

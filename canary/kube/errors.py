@@ -95,6 +95,11 @@ class Terminal(KubeError):  # noqa: N818 - named by how to react
 class NotFound(Terminal):
     """There is no such object, namespace, or resource."""
 
+    @property
+    def is_unknown_kind(self) -> bool:
+        """Whether the server does not know the kind of object, which it tells by its words alone."""
+        return "could not find the requested resource" in self.message or "404 page not found" in self.message
+
 
 class AlreadyExists(Terminal):
     """An object of that name is there already."""

@@ -21,11 +21,10 @@ from canary.kube.errors import (
     Unreachable,
 )
 from canary.kube.library import ConfigError
-from canary.kube.types import CANARY, CANARY_FLEET, Json
+from canary.kube.types import CANARY, CANARY_FLEET, Json, Resource, name_of, namespace_of
 
 USER_AGENT: Final = "canary-cli"
 _CANARIES: Final = ("Canaries", CANARY.group)
-_NOT_INSTALLED: Final = "could not find the requested resource"
 
 T = TypeVar("T")
 Work = Callable[[KubeClient, str], Awaitable[T]]
@@ -59,7 +58,7 @@ def in_cluster(arguments: argparse.Namespace, work: Work[T]) -> T:
 def in_words(error: KubeError) -> CommandError:
     """What the API server, or the way to it, has refused; 1 where it answered, and there is nothing of that name."""
     match error:
-        case NotFound() if _NOT_INSTALLED in error.message or "404 page not found" in error.message:
+        case NotFound() if error.is_unknown_kind:
             kinds, group = ("CanaryFleets", CANARY_FLEET.group) if CANARY_FLEET.group in error.path else _CANARIES
             return CommandError(f"the cluster has no {kinds}: the definitions of {group} are not installed there")
         case NotFound() | AlreadyExists():
@@ -77,17 +76,12 @@ def in_words(error: KubeError) -> CommandError:
     return CommandError(f"the cluster has a problem: {error.message}", code=UNUSABLE)
 
 
-async def canaries(client: KubeClient, namespace: str | None) -> list[Json]:
-    """All Canaries of a namespace, or of all, in the order of their names."""
-    found: list[Json] = (await client.list(CANARY, namespace))["items"]
-    typed = [{"apiVersion": CANARY.api_version, "kind": CANARY.kind, **each} for each in found]
-    return sorted(typed, key=lambda each: (each["metadata"].get("namespace", ""), each["metadata"]["name"]))
-
-
-async def canary(client: KubeClient, namespace: str, name: str) -> Json:
-    """One Canary.
+async def objects(client: KubeClient, resource: Resource, namespace: str | None) -> list[Json]:
+    """All objects of a kind in a namespace, or in all, in the order of their names.
 
     Raises:
-        KubeError: there is none, or it can't be read.
+        KubeError: they can't be read.
     """
-    return await client.get(CANARY, namespace, name)
+    found: list[Json] = (await client.list(resource, namespace))["items"]
+    typed = [{"apiVersion": resource.api_version, "kind": resource.kind, **each} for each in found]
+    return sorted(typed, key=lambda each: (namespace_of(each) or "", name_of(each)))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from canary.api.canary import Canary, parse_canary
 from canary.api.problems import InvalidResource
-from canary.cli.cluster.access import canaries
+from canary.cli.cluster.access import objects
 from canary.cli.cluster.orders import MANAGER
 from canary.cli.cluster.tables import table
 from canary.cli.failures import FAILED, CommandError
@@ -53,7 +53,9 @@ async def shown(client: KubeClient, namespace: str | None, name: str) -> list[st
         namespace: where; None for all namespaces.
         name: the only Canary; empty for all.
     """
-    found = [await client.get(CANARY, namespace, name)] if name and namespace else await canaries(client, namespace)
+    found = (
+        [await client.get(CANARY, namespace, name)] if name and namespace else await objects(client, CANARY, namespace)
+    )
     rows = [(canary.key, *row) for canary in map(_read_tolerantly, found) if canary for row in described(canary)]
     if not rows:
         return ["no gate waits for people, or was opened by them in a rollout that is under way"]

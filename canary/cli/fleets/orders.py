@@ -8,7 +8,7 @@ from canary.api.fleet import CanaryFleet
 from canary.api.fleet_status import FleetPhase, WaveState
 from canary.cli.cluster.orders import MANAGER, Annotations, Signed, sign
 from canary.cli.failures import FAILED, CommandError
-from canary.cli.fleets import access
+from canary.cli.fleets.access import read
 from canary.fleet.orders import ORDER_ANNOTATION, PAUSE_ANNOTATION, impossible, pause_of
 from canary.kube.client import KubeClient
 from canary.kube.types import CANARY_FLEET, Json
@@ -86,7 +86,7 @@ async def give(client: KubeClient, namespace: str, name: str, verb: str, why: st
     """
     if verb not in ORDERS:
         raise CommandError(f"a fleet has no {verb}; {verb} the Canary of a member there, or write {_words()}")
-    fleet = access.read(await access.fleet(client, namespace, name))
+    fleet = read(await client.get(CANARY_FLEET, namespace, name))
     patch: Json = {"metadata": {"annotations": ORDERS[verb](fleet, await sign(client, verb, why))}}
     await client.merge_patch(CANARY_FLEET, namespace, name, patch, field_manager=MANAGER)
     return fleet
