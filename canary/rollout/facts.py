@@ -230,7 +230,7 @@ class Facts:
         baseline_left: whether anything is there that was made as a baseline.
         split: the division of traffic that the router's own objects carry; None when they don't exist or say nothing.
         provider: name of the traffic provider by whose objects users are led; empty where Services alone do.
-        settle: how long requests may still come where they came from, after the router's objects have changed or pods.
+        settle: how long the data plane may go on as before, after the router's objects or the pods have changed.
         unsettled: why the gateway does not do yet what its route says; empty where it does, or never tells.
         caught_up: when a gateway that was behind was first seen to have taken its route; None where none was behind.
         left: percent of requests that routes which the spec names no longer still give the canary or its baseline.

@@ -2,11 +2,21 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import Enum, auto
 from typing import TypeVar
 
+from canary.api.analysis import Analysis
 from canary.rollout.facts import Workload
 
 W = TypeVar("W", bound=Workload | None)
+
+
+class Part(Enum):
+    """What a workload is in a rollout."""
+
+    TARGET = auto()
+    PRIMARY = auto()
+    BASELINE = auto()
 
 
 @dataclass(slots=True)
@@ -16,18 +26,20 @@ class ReadySince:
     To another controller they are ready from its first look on, which is later: nobody is led anywhere too soon.
     """
 
-    _since: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    _since: dict[Part, tuple[str, datetime]] = field(default_factory=dict)
 
-    def told(self, part: str, workload: W, ready_threshold: int, now: datetime) -> W:
+    def told(self, part: Part, workload: W, analysis: Analysis, now: datetime) -> W:
         """The workload, with since when it is ready as what it runs.
 
         Args:
             part: its part in the rollout.
             workload: as it is seen now; None where there is none.
-            ready_threshold: percent of its pods that must be available.
+            analysis: says how many of its pods must be available.
             now: the time.
         """
-        if workload is None or not workload.settled(ready_threshold):
+        primary = part is Part.PRIMARY
+        threshold = analysis.primary_ready_threshold if primary else analysis.canary_ready_threshold
+        if workload is None or not workload.settled(threshold):
             self._since.pop(part, None)
             return workload
         revision, since = self._since.get(part, (workload.revision, now))

@@ -50,7 +50,7 @@ from canary.kube.types import (
     namespace_of,
 )
 from canary.rollout.facts import Answer, Facts, Question, Unseen, Workload
-from canary.rollout.ready_since import ReadySince
+from canary.rollout.ready_since import Part, ReadySince
 from canary.routers import steps
 from canary.routers.base import Granularity, Observed, Provider
 from canary.routers.registry import provider_of, router_of, settle_of
@@ -287,9 +287,9 @@ class Observer:
         settle = settle_of(seen.canary, self._options.mesh_provider, self._options.settle)
         return Facts(
             now=now,
-            target=ready.told("target", target, analysis.canary_ready_threshold, now),
-            primary=ready.told("primary", primary, analysis.primary_ready_threshold, now),
-            baseline=ready.told("baseline", seen.baseline, analysis.canary_ready_threshold, now),
+            target=ready.told(Part.TARGET, target, analysis, now),
+            primary=ready.told(Part.PRIMARY, primary, analysis, now),
+            baseline=ready.told(Part.BASELINE, seen.baseline, analysis, now),
             baseline_left=bool(seen.baselines),
             provider=router.names[0] if router and router.routes else "",
             split=steps.seen(router, seen.canary, seen.routes) if router else None,

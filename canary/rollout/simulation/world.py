@@ -20,7 +20,7 @@ from canary.rollout.decide import AT_WORK, decide
 from canary.rollout.decision import Action, Decision
 from canary.rollout.deletion import FINALIZER
 from canary.rollout.facts import Answer, BudgetQuestion, Facts, MetricQuestion, Question, TrafficQuestion, Workload
-from canary.rollout.ready_since import ReadySince
+from canary.rollout.ready_since import Part, ReadySince
 from canary.rollout.refusals import Refusals
 from canary.rollout.simulation.apiserver import collect, hear, permit, reach, unseen
 from canary.rollout.simulation.arrivals import Arrivals
@@ -234,14 +234,14 @@ class World:
         cluster, now, taken = self.cluster, self.now, self.cluster.taken_at
         return Facts(
             now=now + self.clock,
-            target=self._seen("target", None if cluster.target is None else cluster.target.observe(now)),
-            primary=self._seen("primary", None if cluster.primary is None else cluster.primary.observe(now)),
+            target=self._seen(Part.TARGET, None if cluster.target is None else cluster.target.observe(now)),
+            primary=self._seen(Part.PRIMARY, None if cluster.primary is None else cluster.primary.observe(now)),
             split=(cluster.split if self.scenario.weighted else ALL_PRIMARY) if cluster.managed else None,
             settle=self.scenario.settle,
             unsettled="the gateway has not yet seen the route" if taken is not None and now < taken else "",
             caught_up=taken + self.clock if taken is not None and now >= taken else None,
             left=cluster.former.canary + cluster.former.baseline if cluster.former is not None else 0,
-            baseline=self._seen("baseline", cluster.observe_baseline(now)),
+            baseline=self._seen(Part.BASELINE, cluster.observe_baseline(now)),
             baseline_left=cluster.baseline is not None,
             partitions=cluster.partitions(now),
             weighted=self.scenario.weighted,
@@ -255,10 +255,8 @@ class World:
             told=self.audience.told,
         )
 
-    def _seen(self, part: str, workload: Workload | None) -> Workload | None:
-        analysis = self.canary.analysis
-        threshold = analysis.primary_ready_threshold if part == "primary" else analysis.canary_ready_threshold
-        return self._ready.told(part, workload, threshold, self.now + self.clock)
+    def _seen(self, part: Part, workload: Workload | None) -> Workload | None:
+        return self._ready.told(part, workload, self.canary.analysis, self.now + self.clock)
 
     def answers(self) -> Mapping[Question, Answer]:
         """What the outside world has said to the questions of the current look."""

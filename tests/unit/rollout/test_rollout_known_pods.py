@@ -20,7 +20,7 @@ from canary.rollout.decide import decide
 from canary.rollout.decision import Action, HandBack, Route
 from canary.rollout.deletion import FINALIZER
 from canary.rollout.facts import Facts, Workload
-from canary.rollout.ready_since import ReadySince
+from canary.rollout.ready_since import Part, ReadySince
 from canary.rollout.simulation import Deploy, Kill, SafeWorld, Scenario, Scheduled, Side, Timeline, Version
 
 Make = Callable[..., Canary]
@@ -122,20 +122,25 @@ def test_a_target_gets_its_traffic_back_once_its_pods_are_known(canary: Make) ->
         pytest.param([(0, "v2", READY), (1, "v2", STARTS)], None, id="not while one is missing"),
     ],
 )
-def test_a_workload_is_ready_since(looks: list[tuple[float, str, Readiness]], since: float | None) -> None:
-    ready = ReadySince()
-    told = [ready.told("target", Workload(revision, as_seen), 100, at(now)) for now, revision, as_seen in looks]
+def test_a_workload_is_ready_since(
+    canary: Make, looks: list[tuple[float, str, Readiness]], since: float | None
+) -> None:
+    ready, analysis = ReadySince(), canary().analysis
+    told = [
+        ready.told(Part.TARGET, Workload(revision, pods), analysis, at(now)) for now, revision, pods in looks
+    ]
     assert told[-1].ready_since == (None if since is None else at(since))
 
 
-def test_pods_are_ready_in_part_where_that_is_enough() -> None:
-    assert ReadySince().told("primary", Workload("v2", STARTS), 50, START).ready_since == START
+def test_pods_are_ready_in_part_where_that_is_enough(canary: Make) -> None:
+    analysis = canary(primaryReadyThreshold=50).analysis
+    assert ReadySince().told(Part.PRIMARY, Workload("v2", STARTS), analysis, START).ready_since == START
 
 
 def test_a_controller_that_starts_anew_leads_nobody_there_earlier(canary: Make) -> None:
     """What it remembered is lost: it counts from its own first look."""
-    fresh = ReadySince().told("target", seen(60).target, 100, at(60))
     made = in_phase(canary(metrics=[]), Phase.PROGRESSING)
+    fresh = ReadySince().told(Part.TARGET, seen(60).target, made.analysis, at(60))
     assert Route(Split(10)) not in decide(made, replace(seen(60), target=fresh)).actions
 
 
