@@ -126,9 +126,7 @@ def test_a_workload_is_ready_since(
     canary: Make, looks: list[tuple[float, str, Readiness]], since: float | None
 ) -> None:
     ready, analysis = ReadySince(), canary().analysis
-    told = [
-        ready.told(Part.TARGET, Workload(revision, pods), analysis, at(now)) for now, revision, pods in looks
-    ]
+    told = [ready.told(Part.TARGET, Workload(revision, pods), analysis, at(now)) for now, revision, pods in looks]
     assert told[-1].ready_since == (None if since is None else at(since))
 
 
