@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-LIMIT_SECONDS = 110
+LIMIT_SECONDS = 240
 
 
 @pytest.mark.timeout(LIMIT_SECONDS + 10)
