@@ -23,9 +23,11 @@ def route(service: str, *conditions: Json, **policies: Json) -> Json:
     return {"conditions": list(conditions), "services": [{"name": service, "port": PORT}], **policies}
 
 
-async def answer(gateway: Gateway, path: str, host: str, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
+async def answer(
+    gateway: Gateway, path: str, host: str, headers: Mapping[str, str] | None = None, patience: float = 5
+) -> tuple[int, str]:
     """Its status, and the version that gave it; none where that was Envoy itself or nobody."""
-    async with httpx.AsyncClient(headers={"Host": host, **(headers or {})}) as client:
+    async with httpx.AsyncClient(headers={"Host": host, **(headers or {})}, timeout=patience) as client:
         try:
             found = await client.get(f"{gateway.url.rstrip('/')}{path}")
         except httpx.ConnectError:  # Contour's Envoy listens once there is a route
@@ -94,6 +96,28 @@ async def test_an_answer_after_which_envoy_asks_again_is_counted_apart(
         return [await count(contour, namespace, name, 'envoy_response_code="503",') for name in names]
 
     await eventually(counted, lambda found: found == [1, again], within=10)
+
+
+async def test_a_request_that_the_version_leaves_without_an_answer_has_no_duration(
+    api: KubeClient, namespace: str, contour: Gateway
+) -> None:
+    """One whose client gives up has no code either. So the page of the built-in metrics says what does not see them."""
+    host = f"{namespace}.example"
+    limited = route(CANARY, {"prefix": "/delay/5"}, timeoutPolicy={"response": "1s"})
+    await create(api, HTTP_PROXY, namespace, http_proxy(host, limited, route(CANARY, {"prefix": "/"})))
+    await eventually(lambda: answer(contour, "/version", host), lambda found: found == (200, "2"), within=10)
+    assert await answer(contour, "/delay/5", host) == (504, "")
+    with pytest.raises(httpx.ReadTimeout):
+        await answer(contour, "/delay/4", host, patience=1)
+
+    async def without() -> list[int]:
+        """What was sent and has no duration, or no code."""
+        sent = await count(contour, namespace, "upstream_rq_total")
+        names = ("upstream_rq_time_count", "upstream_rq_completed")
+        return [sent - await count(contour, namespace, each) for each in names]
+
+    await eventually(without, lambda found: found == [2, 1], within=10)
+    assert await count(contour, namespace, "upstream_rq", 'envoy_response_code="504",') == 1
 
 
 async def copies(gateway: Gateway, namespace: str) -> int:
