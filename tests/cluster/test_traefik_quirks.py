@@ -1,10 +1,12 @@
 """What Traefik 3.7 does otherwise than one would expect, and the provider `traefik` keeps from users."""
 
+import httpx
+
 from canary.kube.client import KubeClient
-from canary.kube.types import DEPLOYMENT, TRAEFIK_SERVICE, Json, Resource
+from canary.kube.types import DEPLOYMENT, HTTP_ROUTE, TRAEFIK_SERVICE, Json, Resource
 from canary.sandbox.conditions import eventually
 from canary.sandbox.gateways.traefik import TRAEFIK
-from tests.tools.two_versions import CANARY, create, routed, versions, weighted
+from tests.tools.two_versions import CANARY, create, http_route, routed, versions, weighted
 
 INGRESS_ROUTE = Resource("traefik.io", "v1alpha1", "ingressroutes", "IngressRoute")
 FEW = 5
@@ -25,3 +27,24 @@ async def test_a_version_without_endpoints_takes_everybody_elses_with_it(api: Ku
     await eventually(lambda: versions(TRAEFIK, host, FEW), lambda found: found == {"404": FEW}, within=60)
     await api.merge_patch(TRAEFIK_SERVICE, namespace, "app", split(weighted(100, 0)[0]))
     await routed(TRAEFIK, host, "1")
+
+
+async def test_a_version_without_endpoints_fails_in_no_series_of_its_own(api: KubeClient, namespace: str) -> None:
+    """So the controller looks at the canary's pods by itself, and the page of the built-in metrics says so."""
+    host = f"{namespace}.example"
+    await create(api, HTTP_ROUTE, namespace, http_route(TRAEFIK, host, 50, 50))
+    await routed(TRAEFIK, host)
+    await api.merge_patch(DEPLOYMENT, namespace, CANARY, {"spec": {"replicas": 0}})
+    await eventually(lambda: versions(TRAEFIK, host, FEW * 2), lambda found: found["503"] == FEW, within=60)
+    assert await codes(namespace) == {"200"}
+
+
+async def codes(namespace: str) -> set[str]:
+    """Those that Traefik counts of the canary's answers."""
+    (job,) = TRAEFIK.scraping
+    async with httpx.AsyncClient() as client:
+        found = (await client.get(f"http://{job['static_configs'][0]['targets'][0]}/metrics")).text.splitlines()
+    counted = [
+        each for each in found if each.startswith("traefik_service_requests_total") and f"{namespace}-{CANARY}" in each
+    ]
+    return {each.partition('code="')[2].partition('"')[0] for each in counted}
