@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from canary.api.durations import GoDuration
 from canary.api.fleet_status import FleetStatus
@@ -117,6 +117,13 @@ class Wave(Model):
     """What must be open before it begins."""
 
 
+class JointVerdict(Model):
+    """One verdict on what the Canaries of all members have compared."""
+
+    false_rollback: Annotated[FiniteFloat, Field(json_schema_extra={"minimum": 0.01, "maximum": 50})] = 1.0
+    """Percent of releases that it may fail though they are as good in every member; 1 where absent."""
+
+
 class FleetSpec(Model):
     """One release over many clusters."""
 
@@ -134,6 +141,8 @@ class FleetSpec(Model):
     """Who gets the release one after the other; the last wave has all that are left."""
     on_failure: OnFleetFailure = OnFleetFailure.HOLD
     """What becomes of others where a wave fails: hold, rollbackWave or rollbackAll."""
+    joint_verdict: JointVerdict | None = None
+    """The release fails, too, where what all members have compared says together that it is worse; not where absent."""
     member_deadline: GoDuration | None = Field(default=None, json_schema_extra={"x-crd-longest": "8760h"})
     """How long a member may take once it may begin, before it counts as failed; without end where absent."""
     unreachable_deadline: GoDuration | None = Field(default=None, json_schema_extra={"x-crd-longest": "8760h"})

@@ -20,6 +20,7 @@ GATE: Final = "fleet"
 
 _WAVES: Final = "spec.waves"
 _TEMPLATE: Final = "spec.template"
+_JOINT: Final = "spec.jointVerdict"
 
 
 def problems(fleet: CanaryFleet) -> tuple[Problem, ...]:
@@ -52,7 +53,12 @@ def of_template(fleet: CanaryFleet) -> tuple[Problem, ...]:
     except InvalidResource as error:
         return tuple(map(_in_template, together(refused, error.problems)))
     found = rules.problems(canary, canary.spec.provider or "kubernetes") if canary.spec.provider else ()
-    return (*map(_in_template, together(refused, found)), *_of_gate(fleet, canary), *_way_back(fleet, canary))
+    return (
+        *map(_in_template, together(refused, found)),
+        *_of_gate(fleet, canary),
+        *_way_back(fleet, canary),
+        *_joint(fleet, canary),
+    )
 
 
 def _in_template(problem: Problem) -> Problem:
@@ -86,6 +92,22 @@ def _way_back(fleet: CanaryFleet, canary: Canary) -> Iterator[Problem]:
     elif fleet.spec.on_failure is OnFleetFailure.ROLLBACK_ALL and bake < soaks:
         message = f"{duration_text(bake)} ends before the soaks of all waves ({duration_text(soaks)})"
         yield Problem(where, message, "write one that is as long as the release takes")
+
+
+def _joint(fleet: CanaryFleet, canary: Canary) -> Iterator[Problem]:
+    """What members have compared is put together: there must be something to compare, and one process a rollout."""
+    if fleet.spec.joint_verdict is None:
+        return
+    promised, analysis = fleet.spec.joint_verdict.false_rollback, canary.analysis
+    if not 0.01 <= promised <= 50:
+        yield Problem(f"{_JOINT}.falseRollback", f"{promised:g} % is no promise", "write 0.01 to 50")
+    if canary.skip_analysis or all(analysis.metrics[index].dry_run for index in analysis.comparisons):
+        message = "no metric of the template is compared, so that members have nothing to be put together"
+        where = f"{_TEMPLATE}.{canary.analysis_field}.metrics"
+        yield Problem(_JOINT, message, f"set compareTo: primary in one of {where}, or take it out")
+    elif canary.in_place:
+        message = f"each step of a {canary.spec.target_ref.kind} is judged by itself, and can't be put together"
+        yield Problem(_JOINT, message, "take it out")
 
 
 def _waves(waves: tuple[Wave, ...]) -> Iterator[Problem]:

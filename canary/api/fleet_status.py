@@ -22,7 +22,7 @@ with its time.
 from enum import StrEnum
 
 from canary.api.meta import Condition, JsonObject, MicroTime, Model
-from canary.api.status import NoticeEvent, Tally
+from canary.api.status import Evidence, NoticeEvent, Tally, Verdict
 
 
 class FleetPhase(StrEnum):
@@ -47,6 +47,26 @@ class MemberState(StrEnum):
     ROLLED_BACK = "RolledBack"
     NOT_BACK = "NotBack"
     JOINED = "Joined"
+
+
+class MetricEvidence(Evidence):
+    """What the comparison of one metric has come to in a member."""
+
+    name: str
+    """Name of the metric."""
+    lost: tuple[float, ...] = ()
+    """What its bets had lost on versions that it has had before in this release, as logarithms; absent with none."""
+
+
+class MemberEvidence(Model):
+    """What a member has compared, as it was seen last."""
+
+    uid: str = ""
+    """The uid of its Canary: one that two members have counts once."""
+    since: MicroTime
+    """When its Canary's rollout took its first step: what began at another time is another version's."""
+    metrics: tuple[MetricEvidence, ...] = ()
+    """Of each metric; none of a rollout that does not count."""
 
 
 class MemberStatus(Model):
@@ -76,6 +96,8 @@ class MemberStatus(Model):
     """What its Canary had tried last at that time."""
     retry: str = ""
     """The value of the annotation flagger.app/retry by which it is asked to try again."""
+    evidence: MemberEvidence | None = None
+    """What it has compared, where the fleet has a joint verdict."""
 
 
 class WaveState(StrEnum):
@@ -106,6 +128,27 @@ class WaveStatus(Model):
     """How many have failed."""
     passed_since: MicroTime | None = None
     """Since when enough have passed."""
+
+
+class JointStatus(Model):
+    """What all members that have begun say together of one metric."""
+
+    name: str
+    """Name of the metric."""
+    verdict: Verdict
+    """Fail where the release is worse, Pass where nothing says so."""
+    value: float
+    """The share of the new version's requests that were bad, in percent, of all members."""
+    threshold: str
+    """The same of the version before, and what is tolerated beyond it."""
+    samples: Tally
+    """How many requests of the new version it rests on."""
+    p_value: float
+    """How likely at most so much speaks against a release that is worse in no member, for all metrics together."""
+    members: Tally
+    """How many members it rests on."""
+    message: str
+    """The verdict in words."""
 
 
 class FleetNotice(Model):
@@ -144,6 +187,8 @@ class FleetStatus(Model):
     """Where each wave stands."""
     members: tuple[MemberStatus, ...] = ()
     """Where each member stands."""
+    joint: tuple[JointStatus, ...] = ()
+    """What all members say together, metric by metric, where the fleet has a joint verdict."""
     promoted: str = ""
     """The order by which the release goes on past soaks, gates and failures."""
     resumed: Tally = 0

@@ -84,6 +84,39 @@ class Measured(Model):
     """Since which look the verdict has been this, one look after the other."""
 
 
+def _all_finite(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Numbers of which one is none say nothing together."""
+    return values if all(map(math.isfinite, values)) else ()
+
+
+def _amount(value: float) -> float:
+    return value if 0 <= value < math.inf else 0.0
+
+
+Amount = Annotated[float, AfterValidator(_amount)]
+"""A number of requests; what is none is 0."""
+
+
+class Counted(Model):
+    """Requests of one version."""
+
+    requests: Amount = 0.0
+    """How many there were."""
+    bad: Amount = 0.0
+    """How many of them failed, or took too long."""
+
+
+class Evidence(Model):
+    """What a comparison of requests has come to since the rollout's first step, for whoever judges several together."""
+
+    bets: Annotated[tuple[float, ...], AfterValidator(_all_finite)] = ()
+    """What each bet on a worse version has come to, as logarithms; metrics/judge/evidence.py says which there are."""
+    canary: Counted = Counted()
+    """Requests of the new version."""
+    promoted: Counted = Counted()
+    """Requests of the version that it is compared with."""
+
+
 class CheckStatus(Measured):
     """The last verdict of one check."""
 
@@ -91,6 +124,8 @@ class CheckStatus(Measured):
     """The query that asked for it."""
     message: str = ""
     """The verdict in words."""
+    evidence: Evidence | None = None
+    """What a comparison rests on; absent with any other check, after promotion, and where each step is judged alone."""
 
 
 class Outcome(StrEnum):

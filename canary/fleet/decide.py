@@ -7,7 +7,7 @@ from typing import Final
 
 from canary.api.fleet import CanaryFleet, OnFleetFailure
 from canary.api.fleet_status import FleetPhase, FleetStatus, MemberState, MemberStatus
-from canary.fleet import outbox, progress
+from canary.fleet import joint, outbox, progress
 from canary.fleet.decision import Decision
 from canary.fleet.facts import Facts, Reachable
 from canary.fleet.orders import HELD, bring_back, new_release, ordered, pauses
@@ -125,8 +125,7 @@ def _judged(s: Situation) -> Situation:
     failed = _failed(s)
     if not failed or s.status.promoted:
         return _due(s)
-    number, found = failed
-    why = _why(s, number, found)
+    number, why = failed
     on_failure = s.fleet.spec.on_failure
     if on_failure is OnFleetFailure.HOLD or s.fleet.watches:
         status = {"phase": FleetPhase.FAILED, "reason": HELD, "cause": why, "message": why, "ended": s.now}
@@ -135,13 +134,17 @@ def _judged(s: Situation) -> Situation:
     return bring_back(s, first, "WaveFailed", why)
 
 
-def _failed(s: Situation) -> tuple[int, Tally] | None:
-    """The first wave that has failed, where one has."""
+def _failed(s: Situation) -> tuple[int, str] | None:
+    """The first wave that has failed, where one has, and why: by its members' own words, or by all numbers together."""
     for number, wave in enumerate(s.fleet.spec.waves[: s.status.wave], 1):
         found = tally(wave, in_wave(s.members, number))
         if found.has_failed:
-            return number, found
-    return None
+            return number, _why(s, number, found)
+    together = joint.failed(s.fleet, s.members)
+    if together is None:
+        return None
+    name = s.fleet.spec.waves[together.wave - 1].name
+    return together.wave, f"wave {name} fails by the numbers of all together: {together.why}"
 
 
 def _why(s: Situation, number: int, found: Tally) -> str:

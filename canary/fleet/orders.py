@@ -19,6 +19,7 @@ from typing import Final
 from canary.api.fleet import CanaryFleet
 from canary.api.fleet_status import FleetPhase, FleetStatus, MemberState, MemberStatus, WaveState
 from canary.api.meta import format_time
+from canary.fleet.joint import set_aside
 from canary.fleet.situation import Situation
 from canary.rollout.orders import Order, as_read, order_in
 
@@ -98,7 +99,7 @@ def _resume(s: Situation, order: Order) -> Situation:
 def _retry(s: Situation, order: Order) -> Situation:
     attempt = s.status.attempt + 1
     token = f"{s.status.release}-{attempt}-{format_time(s.now)}"
-    members = tuple(_again(each, token) if each.state in _AGAIN else each for each in s.members)
+    members = tuple(_again(each, token) if each.state in _AGAIN else each for each in map(set_aside, s.members))
     first = min((each.wave for each in s.members if each.state in _AGAIN), default=s.status.wave)
     wave = max([first, *(each.wave for each in members if each.state is not MemberState.PENDING)])
     changes = {"phase": FleetPhase.PROGRESSING, "reason": "", "cause": "", "ended": None, "promoted": ""}

@@ -7,6 +7,7 @@ from typing import Final
 from canary.api.fleet import CanaryFleet, Wave
 from canary.api.fleet_status import FleetPhase, FleetStatus, MemberState, MemberStatus, WaveState, WaveStatus
 from canary.api.meta import Condition, ConditionStatus, format_time
+from canary.fleet import joint
 from canary.fleet.facts import GateQuestion
 from canary.fleet.situation import Situation
 from canary.fleet.standing import DEADLINE_EXCEEDED, UNREACHABLE
@@ -186,7 +187,8 @@ def summed_up(s: Situation) -> FleetStatus:
     s = _counted(s) if s.status.phase is not FleetPhase.EMPTY else s
     counted = [each for each in s.members if each.state is not MemberState.JOINED]
     passed = sum(each.state is MemberState.PASSED for each in counted)
-    status = s.status.replace(members=s.members, progress=f"{passed}/{len(counted)}")
+    said = joint.standing(s.fleet, s.members)
+    status = s.status.replace(members=s.members, joint=said, progress=f"{passed}/{len(counted)}")
     if status.phase in (FleetPhase.PROGRESSING, FleetPhase.ROLLING_BACK):
         status = _worded(s, status)
     return with_condition(s.fleet, status, s.now)

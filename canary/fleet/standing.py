@@ -24,6 +24,7 @@ from canary.api.fleet import FleetSpec
 from canary.api.fleet_status import MemberState, MemberStatus
 from canary.api.meta import format_time
 from canary.api.status import CanaryStatus, Outcome, Phase
+from canary.fleet import joint
 from canary.fleet.facts import Reachable, Seen, Unreachable
 from canary.fleet.waves import MOVING
 from canary.rollout.bake import RESTORING
@@ -65,7 +66,7 @@ def stands(member: MemberStatus, seen: Seen, spec: FleetSpec, now: datetime) -> 
         return member.replace(message=_unwritten(seen))
     if member.state not in JUDGED:
         return member.replace(message="") if back else member
-    return _in_time(_by_canary(_noted(member, seen), seen, spec), spec, now)
+    return _in_time(_by_canary(_noted(member, seen, spec), seen, spec), spec, now)
 
 
 def is_of_release(images: Mapping[str, str] | None, spec: FleetSpec) -> bool:
@@ -101,8 +102,10 @@ def _new(member: MemberStatus, seen: Reachable) -> MemberStatus:
     return member.replace(before="", applied="") if is_new and member.before is None else member
 
 
-def _noted(member: MemberStatus, seen: Reachable) -> MemberStatus:
+def _noted(member: MemberStatus, seen: Reachable, spec: FleetSpec) -> MemberStatus:
     """The member with what its Canary had done before, as it is seen for the first time."""
+    if member.applied is None and seen.canary is not None and spec.joint_verdict is not None:
+        member = joint.noted(member, seen.canary, counts=False)
     status = seen.canary.status if seen.canary is not None else CanaryStatus()
     before = status.last_promoted_spec if member.before is None else member.before
     applied = status.last_applied_spec if member.applied is None else member.applied
@@ -124,6 +127,8 @@ def _by_canary(member: MemberStatus, seen: Reachable, spec: FleetSpec) -> Member
     words = status.message or status.reason
     if state is MemberState.OPEN:
         words = _unwritten(seen) or _waits_for(member, status, spec)
+    elif spec.joint_verdict is not None:
+        member = joint.noted(member, seen.canary, counts=True)
     return member.replace(state=state, reason=status.reason, message=words, revision=rolled)
 
 

@@ -120,6 +120,7 @@ class Telemetry(Collector):
         yield from _of_fleets(read)
         yield from _of_waves(read)
         yield from _of_members(read)
+        yield from _of_joint(read)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Nothing that stands before there are fleets."""
@@ -221,3 +222,23 @@ def _of_members(read: _Read) -> Iterator[GaugeMetricFamily]:
         (*_FLEET, "member"),
         (((*labels, each.name), each.unreachable_since is not None) for labels, each in members),
     )
+
+
+def _of_joint(read: _Read) -> Iterator[GaugeMetricFamily]:
+    said = [(each.labels, joint) for each, status in read for joint in status.joint]
+    for name, words in _JOINT.items():
+        yield _gauge(
+            f"canary_hub_joint_{name}",
+            words,
+            (*_FLEET, "metric"),
+            (((*labels, each.name), getattr(each, _FIELDS.get(name, name))) for labels, each in said),
+        )
+
+
+_JOINT: Final = {
+    "p_value": "How likely at most so much speaks against a release that is worse in no member.",
+    "bad_percent": "Percent of the new version's requests that were bad, of all members that it rests on.",
+    "requests": "How many requests of the new version the joint verdict rests on.",
+    "members": "How many members the joint verdict rests on.",
+}
+_FIELDS: Final = {"bad_percent": "value", "requests": "samples"}

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from itertools import accumulate
 
 from canary.api.analysis import Metric
-from canary.api.status import CheckStatus, Verdict
+from canary.api.status import CheckStatus, Counted, Evidence, Verdict
 from canary.rollout.situation import Situation
-from metrics.judge import Compared, Comparison, Outcome, Promise, Rule, judge
+from metrics.judge import Compared, Comparison, Counts, Outcome, Promise, Rule, judge
+from metrics.judge.joint import kept
 from metrics.question import Empty
-from metrics.reading import Compared as Counted
+from metrics.reading import Compared as CountedBoth
 from metrics.reading import Reading, Unread
 from metrics.threshold import plain
 
@@ -20,7 +21,7 @@ def compared(s: Situation, readings: Mapping[int, Reading]) -> dict[int, Compari
         s: the Canary and its facts.
         readings: what was said of them, by their places in the spec; who has no counts is left out.
     """
-    counts = {index: each.said for index, each in readings.items() if isinstance(each.said, Counted)}
+    counts = {index: each.said for index, each in readings.items() if isinstance(each.said, CountedBoth)}
     metrics = s.canary.analysis.metrics
     given = [_given(s, metrics[index], said) for index, said in counts.items()]
     found = judge(given, _promise(s)) if given else None
@@ -32,7 +33,7 @@ def check_of(metric: Metric, found: Comparison, reading: Reading) -> CheckStatus
 
     Of failures it is the success rate, in percent; of latencies the share that is slow.
     """
-    bound = reading.said.bound if isinstance(reading.said, Counted) else None
+    bound = reading.said.bound if isinstance(reading.said, CountedBoth) else None
     known = found.canary.requests and found.promoted.requests
     rate, usual, tolerance = (100 * each for each in (found.canary.rate, found.promoted.rate, found.rule.tolerance))
     if bound is None:
@@ -49,6 +50,27 @@ def check_of(metric: Metric, found: Comparison, reading: Reading) -> CheckStatus
         samples=round(found.canary.requests),
         message=found.message,
     )
+
+
+def evidence_of(s: Situation, metric: Metric, found: Comparison, *, primary: bool) -> Evidence | None:
+    """What a comparison has come to, for whoever puts it together with those of other clusters.
+
+    One process of bets a rollout: what begins anew, with each step or with the promotion, would be another one. Of a
+    metric from which nothing follows here nothing follows elsewhere.
+
+    Args:
+        s: the Canary and its facts.
+        metric: the metric.
+        found: the comparison.
+        primary: whether the promoted version is looked at.
+    """
+    if primary or s.stretches > 1 or metric.dry_run:
+        return None
+    return Evidence(bets=kept(found.bets), canary=_counted(found.canary), promoted=_counted(found.promoted))
+
+
+def _counted(counts: Counts) -> Counted:
+    return Counted(requests=round(counts.requests, 1), bad=round(counts.bad, 1))
 
 
 def not_made(metric: Metric, reading: Reading) -> CheckStatus:
@@ -84,13 +106,13 @@ def _other(metric: Metric) -> str:
     return metric.compare_to.value if metric.compare_to is not None else ""
 
 
-def _given(s: Situation, metric: Metric, said: Counted) -> Compared:
+def _given(s: Situation, metric: Metric, said: CountedBoth) -> Compared:
     rule = Rule(tolerance=metric.tolerance / 100, min_samples=metric.min_samples)
     name = metric.name if said.bound is None else f"{metric.name} above {plain(round(said.bound, 3))} ms"
     return Compared(name=name, looks=said.looks, rule=rule, step=_step(s, said), usual=said.usual)
 
 
-def _step(s: Situation, said: Counted) -> int:
+def _step(s: Situation, said: CountedBoth) -> int:
     """Which look is the first of the current step."""
     begun = s.status.last_transition_time
     before = (begun - said.since).total_seconds() if begun is not None else 0.0

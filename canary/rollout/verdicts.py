@@ -258,6 +258,7 @@ def judge(
         metric, comparison = s.canary.analysis.metrics[question.index], compared.get(question.index)
         if comparison is not None:
             said = comparisons.check_of(metric, comparison, reading)
+            said = said.replace(evidence=comparisons.evidence_of(s, metric, comparison, primary=question.primary))
         else:
             said = values.checks.get(question.index) or check_of(metric, reading)
         check = kept(said, same)

@@ -46,6 +46,8 @@ _TIMES = (1.1, 1.3, 1.7, 2.5, 5.0, 10.0, 100.0)
 _LOGS, _MORE = tuple(map(log, _TIMES)), tuple([each - 1 for each in _TIMES])
 _WEIGHTS = (0.03, 0.05, 0.10, 0.17, 0.20, 0.35, 0.10)
 """How much is bet on each: most on what shall be found after a handful of bad requests."""
+BETS = len(_WEIGHTS)
+"""How many bets there are on a worse canary."""
 _PARTS = (0.0, 0.25, 0.5)
 """How much of the margin a canary that is no worse may use up, each with the same weight."""
 
@@ -63,9 +65,11 @@ class Evidence:
 
     Args:
         trail: the logarithm of the e-process after each look.
+        bets: the logarithm of what each bet has come to after the last look, for one that was staked on it.
     """
 
     trail: tuple[float, ...]
+    bets: tuple[float, ...] = ()
 
     @property
     def now(self) -> float:
@@ -176,7 +180,7 @@ def _evidence(
             bets = [bet + part * more for bet, more in zip(bets, grown)]  # noqa: B905 - as many, and three times a look
             now = _together(bets)
         trail.append(now)
-    return Evidence(tuple(trail))
+    return Evidence(tuple(trail), _won(bets, weights))
 
 
 def _of_quotients(looks: Sequence[Look], before: Sequence[Foreseen]) -> Evidence:
@@ -194,7 +198,24 @@ def _of_quotients(looks: Sequence[Look], before: Sequence[Foreseen]) -> Evidence
             ]
             now = _together(bets)
         trail.append(now)
-    return Evidence(tuple(trail))
+    return Evidence(tuple(trail), _won(bets, _WEIGHTS))
+
+
+def _won(bets: Sequence[float], weights: Sequence[float]) -> tuple[float, ...]:
+    """What each bet has come to, whatever was staked on it."""
+    return tuple([bet - log(weight) for bet, weight in zip(bets, weights, strict=True)])
+
+
+def mixed(bets: Sequence[float]) -> float:
+    """The logarithm of what all bets of `worse` have come to together, each with the stake that it has there.
+
+    Args:
+        bets: the logarithm of what each has come to, for one that was staked on it.
+
+    Raises:
+        ValueError: they are not as many as there are.
+    """
+    return _together([log(weight) + bet for weight, bet in zip(_WEIGHTS, bets, strict=True)])
 
 
 def _together(bets: Sequence[float]) -> float:

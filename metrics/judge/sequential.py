@@ -120,6 +120,7 @@ class Comparison:
         since: the look, counted from 0, at which the evidence sufficed; None where it is undecided.
         enough: whether the canary has had the requests that a step must have before it ends by the clock.
         needs: what is missing; None where nothing is, or no traffic would help.
+        bets: what each bet against "not worse than the tolerance" has come to, as a logarithm (`joint`).
     """
 
     name: str
@@ -132,11 +133,12 @@ class Comparison:
     enough: bool
     since: int | None = None
     needs: Needs | None = None
+    bets: tuple[float, ...] = ()
 
     @property
     def message(self) -> str:
         """One plain sentence, without a full stop."""
-        pair = f"{self.name} {_share(self.canary)} against {_share(self.promoted)}"
+        pair = f"{self.name} {share(self.canary)} against {share(self.promoted)}"
         match self.outcome:
             case Outcome.WORSE:
                 by = f" by more than {_points(self.rule.tolerance)}" if self.rule.tolerance else ""
@@ -247,10 +249,12 @@ def _comparison(
         enough=missing <= 0,
         since=since,
         needs=lacks,
+        bets=against.bets,
     )
 
 
-def _share(counts: Counts) -> str:
+def share(counts: Counts) -> str:
+    """What was counted, in words: which share was bad, and of how many."""
     return f"{_points(counts.rate)} ({plain(round(counts.bad, 1))} of {plain(round(counts.requests, 1))})"
 
 

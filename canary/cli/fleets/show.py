@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from canary.api.fleet import CanaryFleet
-from canary.api.fleet_status import MemberStatus, WaveState, WaveStatus
+from canary.api.fleet_status import JointStatus, MemberStatus, WaveState, WaveStatus
 from canary.api.meta import format_time
 from canary.cli.cluster.tables import table
 from canary.cli.cluster.view import span
@@ -66,6 +66,10 @@ def explain(fleet: CanaryFleet, now: datetime) -> Iterator[str]:
     yield "Waves"
     yield from (f"  {line}" for line in _waves(fleet, now))
     yield ""
+    if fleet.status.joint:
+        yield "Together"
+        yield from (f"  {line}" for line in _together(fleet))
+        yield ""
     yield "Members"
     yield from (f"  {line}" for line in _members(fleet, now))
 
@@ -104,6 +108,16 @@ def _waves(fleet: CanaryFleet, now: datetime) -> list[str]:
         for each, soak in ((each, _soak(fleet, each, now)) for each in fleet.status.waves)
     ]
     return table(("WAVE", "STATE", "PASSED", "MUST", "FAILED", "SOAKS FOR"), rows)
+
+
+def _together(fleet: CanaryFleet) -> list[str]:
+    """What all members say together; of which share of requests was bad, in percent."""
+    rows = [(each.name, each.verdict.value, *_numbers(each), each.message) for each in fleet.status.joint]
+    return table(("METRIC", "VERDICT", "BAD %", "BEFORE", "REQUESTS", "P", "MEMBERS", "IN WORDS"), rows)
+
+
+def _numbers(joint: JointStatus) -> tuple[str, ...]:
+    return f"{joint.value:.4g}", joint.threshold, str(joint.samples), f"{joint.p_value:.2g}", str(joint.members)
 
 
 def _soak(fleet: CanaryFleet, wave: WaveStatus, now: datetime) -> str:
@@ -152,5 +166,6 @@ def data(fleet: CanaryFleet) -> Json:
         "next": must_happen(fleet),
         "waves": status.get("waves", []),
         "members": status.get("members", []),
+        "joint": status.get("joint", []),
         "conditions": status.get("conditions", []),
     }

@@ -270,6 +270,23 @@ class TestExplain:
         _, lines = run("explain", "fleet/shop")
         assert lines[lines.index("What must happen next") + 1].strip().startswith(following)
 
+    def test_what_members_say_together_is_shown_with_its_numbers(self, run: Run, server: CanariesServer) -> None:
+        joint = {
+            "name": "request-success-rate",
+            "verdict": "Fail",
+            "value": 4,
+            "threshold": "1 and 0.1",
+            "samples": 300,
+            "pValue": 0.00823,
+            "members": 3,
+            "message": "it is worse",
+        }
+        put(server, under_way(joint=[joint]))
+        _, lines = run("explain", "fleet/shop")
+        row = " ".join(lines[lines.index("Together") + 2].split())
+        assert row == "request-success-rate Fail 4 1 and 0.1 300 0.0082 3 it is worse"
+        assert json.loads("\n".join(run("explain", "fleet/shop", "-o", "json")[1]))["joint"] == [joint]
+
     def test_programs_get_the_same_as_json(self, run: Run, server: CanariesServer) -> None:
         put(server, GATED)
         told = json.loads("\n".join(run("explain", "fleet/shop", "-o", "json")[1]))

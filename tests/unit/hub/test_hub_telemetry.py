@@ -11,12 +11,26 @@ import pytest
 import pytest_asyncio
 from prometheus_client import generate_latest
 
+from canary.api.fleet_status import FleetStatus, JointStatus
+from canary.api.status import Verdict
 from canary.controller.outcome import Kind
 from canary.fleet.simulation import Fate, FleetWorld
 from canary.hub.telemetry import Telemetry
 from canary.kube.types import CANARY_FLEET
 from tests.unit.fleet.fleets import MINUTE, START, fleet_of, names, play, sketch
 from tests.unit.hub.whole_hub import PILOT, PLACE, World, connect, eventually, labelled, shown
+
+JOINT = JointStatus(
+    name="request-success-rate",
+    verdict=Verdict.PASS,
+    value=4.5,
+    threshold="1 and 0.1",
+    samples=300,
+    p_value=0.02,
+    members=3,
+    message="it can't be told",
+)
+"""What members say together of one metric."""
 
 
 def of(name: str, **labels: str) -> str:
@@ -54,6 +68,14 @@ def test_how_it_ended_is_shown_with_the_reason(fate: Fate, result: int, reason: 
     assert found[of("fleet_info", release="r2", phase=phase, reason=reason)] == 1
     assert found[of("member_info", member="c001", wave="1", state=state)] == 1
     assert found[of("wave_info", wave="pilot", state=state)] == 1
+
+
+def test_what_members_say_together_is_shown_metric_by_metric() -> None:
+    telemetry = Telemetry("0")
+    telemetry.observe(fleet_of(), FleetStatus(joint=(JOINT,)))
+    found = shown(telemetry)
+    names = ("p_value", "bad_percent", "requests", "members")
+    assert [found[of(f"joint_{name}", metric="request-success-rate")] for name in names] == [0.02, 4.5, 300, 3]
 
 
 def test_a_member_that_can_t_be_reached_is_shown_beside_its_state() -> None:
@@ -94,7 +116,7 @@ def test_the_page_lists_exactly_what_is_exported_with_its_labels() -> None:
     listed = {name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
     world = play(fleet_of(), [sketch("c001")])
     telemetry = Telemetry("0")
-    telemetry.observe(world.fleet, world.fleet.status)
+    telemetry.observe(world.fleet, world.fleet.status.replace(joint=(JOINT,)))
     families = [each for each in telemetry.registry.collect() if each.name.startswith("canary_hub")]
     assert listed == {
         each.name + ("_total" if each.type == "counter" else ""): (
