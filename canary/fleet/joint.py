@@ -13,11 +13,11 @@ to do with its numbers.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from canary.api.canary import Canary
-from canary.api.fleet import CanaryFleet
+from canary.api.fleet import CanaryFleet, JointVerdict
 from canary.api.fleet_status import JointStatus, MemberEvidence, MemberState, MemberStatus, MetricEvidence
 from canary.api.meta import JsonObject
 from canary.api.status import Evidence, Verdict
@@ -46,11 +46,15 @@ class JointFailure:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """One metric, of all members: what each has come to, with the name of the member and its stage, from 0."""
+    """One metric, of all members: what each has come to, with the name of the member and its stage, from 0.
+
+    The p-value is the one for all metrics together.
+    """
 
     name: str
     joint: Joint
     places: tuple[tuple[str, int, MetricEvidence], ...]
+    p_value: float = 1.0
 
 
 def noted(member: MemberStatus, canary: Canary, *, counts: bool) -> MemberStatus:
@@ -133,7 +137,7 @@ def standing(fleet: CanaryFleet, members: Sequence[MemberStatus]) -> tuple[Joint
         fleet: the fleet.
         members: where its members stand.
     """
-    return tuple(said for _, said in _judged(fleet, members))
+    return tuple(_said_of(fleet, each) for each in _judged(fleet, members))
 
 
 def failed(fleet: CanaryFleet, members: Sequence[MemberStatus]) -> JointFailure | None:
@@ -143,28 +147,30 @@ def failed(fleet: CanaryFleet, members: Sequence[MemberStatus]) -> JointFailure 
         fleet: the fleet.
         members: where its members stand.
     """
-    worse = [(found, said) for found, said in _judged(fleet, members) if said.verdict is Verdict.FAIL]
-    if not worse:
+    worst = min(_judged(fleet, members), key=lambda each: each.p_value, default=None)
+    if worst is None or worst.p_value > _level(fleet):
         return None
-    found, said = min(worse, key=lambda each: each[1].p_value)
-    whose = [name for name, stage, _ in found.places if stage >= found.joint.stage]
-    return JointFailure(found.joint.stage + 1, f"{said.message}: {named(whose)}")
+    whose = [name for name, stage, _ in worst.places if stage >= worst.joint.stage]
+    return JointFailure(worst.joint.stage + 1, f"{_said_of(fleet, worst).message}: {named(whose)}")
 
 
-def _judged(fleet: CanaryFleet, members: Sequence[MemberStatus]) -> list[tuple[_Found, JointStatus]]:
-    """Each metric of which anything is known, with the verdict.
+def _level(fleet: CanaryFleet) -> float:
+    verdict = fleet.spec.joint_verdict or JointVerdict()
+    return verdict.false_rollback / 100
+
+
+def _judged(fleet: CanaryFleet, members: Sequence[MemberStatus]) -> list[_Found]:
+    """Each metric of which anything is known.
 
     A metric of which nothing is known yet is one of those among which Holm's method divides the promise, too.
     """
     if fleet.spec.joint_verdict is None:
         return []
-    tolerated, level = compared(fleet), fleet.spec.joint_verdict.false_rollback / 100
     own = tuple(_counting(members))
-    names = dict.fromkeys((*tolerated, *(each.name for one in own for each in _metrics(one))))
+    names = dict.fromkeys((*compared(fleet), *(each.name for one in own for each in _metrics(one))))
     every = [_found(name, own, len(fleet.spec.waves)) for name in names]
     p_values, _ = holm([each.joint.p_value for each in every])
-    pairs = [(each, p_value) for each, p_value in zip(every, p_values, strict=True) if each.places]
-    return [(each, _said_of(each, p_value, tolerated.get(each.name), level)) for each, p_value in pairs]
+    return [replace(each, p_value=p_value) for each, p_value in zip(every, p_values, strict=True) if each.places]
 
 
 def _counting(members: Sequence[MemberStatus]) -> Iterator[MemberStatus]:
@@ -191,7 +197,8 @@ def _found(name: str, members: Sequence[MemberStatus], waves: int) -> _Found:
     return _Found(name, together(stages), places)
 
 
-def _said_of(found: _Found, p_value: float, tolerance: float | None, level: float) -> JointStatus:
+def _said_of(fleet: CanaryFleet, found: _Found) -> JointStatus:
+    p_value, level, tolerance = found.p_value, _level(fleet), compared(fleet).get(found.name)
     is_worse = p_value <= level
     shown = [one for _, stage, one in found.places if stage >= found.joint.stage or not is_worse]
     canary = total(Counts(each.canary.requests, each.canary.bad) for each in shown)
