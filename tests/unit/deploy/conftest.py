@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
 
 from canary.controller.telemetry import Telemetry
+from canary.hub.telemetry import Telemetry as HubTelemetry
 
 Json = dict[str, Any]
 
@@ -36,6 +38,16 @@ def controller() -> Json:
 @pytest.fixture(scope="session")
 def exported() -> frozenset[str]:
     """The names of all series that the controller exports."""
-    families = Telemetry("1.2.3", "traefik").registry.collect()
+    return _names(Telemetry("1.2.3", "traefik").registry)
+
+
+@pytest.fixture(scope="session")
+def exported_by_hub() -> frozenset[str]:
+    """The names of all series that the hub exports."""
+    return _names(HubTelemetry("1.2.3").registry)
+
+
+def _names(registry: CollectorRegistry) -> frozenset[str]:
+    families = registry.collect()
     endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
     return frozenset(family.name + ending for family in families for ending in endings[family.type])

@@ -16,10 +16,12 @@ def alerts(deploy: Path) -> list[Json]:
     return [rule for group in document["groups"] for rule in group["rules"]]
 
 
-def test_alerts_look_at_series_that_the_controller_exports(alerts: list[Json], exported: frozenset[str]) -> None:
+def test_alerts_look_at_series_that_controller_and_hub_export(
+    alerts: list[Json], exported: frozenset[str], exported_by_hub: frozenset[str]
+) -> None:
     named = {name for each in alerts for name in re.findall(r"\b(?:flagger|canary)_\w+", each["expr"])}
     assert named
-    assert named <= exported
+    assert named <= exported | exported_by_hub
 
 
 def test_every_alert_says_how_grave_it_is_and_what_it_means(alerts: list[Json]) -> None:
