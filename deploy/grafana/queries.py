@@ -16,8 +16,8 @@ Json = dict[str, Any]
 """A dashboard, or a part of one, as Grafana exports it."""
 
 FOLDER = Path(__file__).parent
-DASHBOARDS = ("fleet.json", "canary.json", "controller.json")
-"""The dashboards beside this file: of all Canaries, of one, and of the controller itself."""
+DASHBOARDS = ("fleet.json", "canary.json", "controller.json", "releases.json")
+"""The dashboards beside this file: of all Canaries, of one, of the controller itself, and of releases over clusters."""
 
 BUILT_IN: Mapping[str, str] = MappingProxyType({"__rate_interval": "1m", "__interval": "15s", "__range": "1h"})
 """Variables that Grafana itself works out from the time range and the data source."""

@@ -97,16 +97,21 @@ def test_queries_that_fill_variables_are_read_as_the_series_that_they_look_at() 
     assert found == [("$ns", 'a{b="1", c="d"}'), ("$other", "query_result(e)")]
 
 
-def test_every_series_that_a_dashboard_shows_is_exported(each: Json, exported: frozenset[str]) -> None:
+def test_every_series_that_a_dashboard_shows_is_exported(
+    each: Json, exported: frozenset[str], exported_by_hub: frozenset[str]
+) -> None:
     found = queries(each, VARIABLES)
     shown = {name for _, query in found for name in re.findall(r"\b(?:flagger|canary|traefik|process)_\w+", query)}
     assert len(shown) > 5
-    assert shown <= exported | TRAEFIK
+    assert shown <= exported | exported_by_hub | TRAEFIK
 
 
-def test_every_series_of_the_controller_is_shown_somewhere(exported: frozenset[str]) -> None:
+def test_every_series_of_controller_and_hub_is_shown_somewhere(
+    exported: frozenset[str], exported_by_hub: frozenset[str]
+) -> None:
     shown = " ".join(query for name in DASHBOARDS for _, query in queries(dashboard_of(name), VARIABLES))
-    numbers = {name for name in exported if not name.endswith(("_sum", "_count")) and not name.startswith("process_")}
+    every = exported | exported_by_hub
+    numbers = {name for name in every if not name.endswith(("_sum", "_count")) and not name.startswith("process_")}
     # The limits of a check are in the status; the dashboards show what was measured, and the verdict. Nobody asks
     # admission but where it is installed.
     assert {name for name in numbers if name not in shown} <= {
@@ -130,7 +135,7 @@ def test_its_queries_are_printed_for_whoever_tries_them(capsys: pytest.CaptureFi
     assert main(["fleet.json", "namespace=test"]) == 0
     assert "# Under way\ncount(max by (namespace, name)" in capsys.readouterr().out
     assert main(["namespace=test"]) == 2
-    assert "fleet.json|canary.json|controller.json NAME=VALUE" in capsys.readouterr().err
+    assert "fleet.json|canary.json|controller.json|releases.json NAME=VALUE" in capsys.readouterr().err
 
 
 def asked(dashboard: Json, row: str) -> dict[str, list[str]]:
