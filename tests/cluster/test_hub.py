@@ -28,6 +28,7 @@ from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
 from canary.sandbox.credentials import User, write_kubeconfig
 from canary.sandbox.process import Part
+from metrics.judge.evidence import BETS
 from tests.cluster.conftest import KUSTOMIZE, SYSTEM, until
 from tests.cluster.test_command_line import Shell
 from tests.cluster.test_deploy_install import kubectl
@@ -155,11 +156,15 @@ class Fleet:
         kind = Resource("coordination.k8s.io", "v1", "leases", "Lease")
         await self.client.delete(kind, SYSTEM, "canary-hub")
 
-    async def apply(self, release: str) -> None:
-        """Apply the fleet."""
+    async def apply(self, release: str, *, joint: bool = False) -> None:
+        """Apply the fleet; its members compare, and are judged together, where that is asked for."""
         waves = [{"name": each, "selector": {"matchLabels": {"wave": each}}} for each in NAMES[:2]]
         members = {"selector": {"matchLabels": {"test": self.namespace}}}
         fleet = fleet_of([*waves, {"name": "c"}], release=release, members=members).to_json()
+        if joint:
+            fleet["spec"]["jointVerdict"] = {"falseRollback": 1}
+            compared = {"name": "request-success-rate", "compareTo": "primary"}
+            fleet["spec"]["template"]["spec"]["analysis"]["metrics"] = [compared]
         metadata = {"name": "shop", "namespace": self.namespace}
         await self.client.apply(CANARY_FLEET, {"metadata": metadata, "spec": fleet["spec"]}, field_manager="kubectl")
 
@@ -333,6 +338,30 @@ async def test_people_order_a_release_about_and_are_named(fleet: Fleet) -> None:
         shown = (await client.get(f"http://{addresses.TOOLS}:{PORT}/metrics")).text
     assert f'canary_hub_fleet_status{{name="shop",namespace="{fleet.namespace}"}} 1.0' in shown
     assert "canary_hub_leader 1.0" in shown
+
+
+async def test_what_a_member_has_compared_reaches_the_hub_with_its_numbers_and_fails_the_release(fleet: Fleet) -> None:
+    fate = fleet.played["a"].sketch.fate
+    fleet.played["a"].sketch.fate = replace(fate, takes=timedelta(minutes=10))
+    await fleet.apply("r2", joint=True)
+    await fleet.becomes("Progressing Pending Pending")
+    counts = {"canary": {"requests": 900, "bad": 45}, "promoted": {"requests": 8100, "bad": 81}}
+    evidence = {"bets": [6.125] * BETS, **counts}
+    check = {"name": "request-success-rate", "verdict": "Pass", "evidence": evidence}
+    patch: Json = {"status": {"checks": [check], "analysisStartTime": "2026-01-01T00:00:00Z"}}
+    await fleet.admins["a"].merge_patch(CANARY, fleet.namespace, "shop", patch, subresource="status")
+
+    status = await fleet.becomes("Progressing Pending Pending", "Failed")
+    assert status["reason"] == "Held"
+    assert status["cause"] == (
+        "wave a fails by the numbers of all together: request-success-rate 5 % (45 of 900) against 1 % (81 of 8100) "
+        f"in 1 member together is worse by more than 0.1 % (p 0.0065, where 0.01 is enough): {fleet.called('a')}"
+    )
+    (joint,) = status["joint"]
+    assert (joint["verdict"], joint["value"], joint["samples"], joint["members"]) == ("Fail", 5, 900, 1)
+    assert status["members"][0]["evidence"]["metrics"] == [{"name": "request-success-rate", "lost": [], **evidence}]
+    _, said = await Shell(fleet.cluster, fleet.namespace)("explain", "fleet/shop", f"-n={fleet.namespace}")
+    assert "Together" in said
 
 
 async def test_its_kustomization_is_taken_as_it_stands(cluster: Cluster, installation: Path) -> None:
