@@ -115,7 +115,9 @@ class Controller:
         self._identity = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
         self._queue: WorkQueue[str] = WorkQueue(rest=REST_SECONDS)
         self._index = Index(Rollouts(options.max_rollouts))
-        self._prepared = float("-inf")
+        # All is listed that Canaries name themselves; all is, whose configuration is listed after that; and when.
+        self._named, self._prepared = asyncio.Event(), asyncio.Event()
+        self._prepared_at = float("-inf")
         self._telemetry = Telemetry(version("canary-controller"), options.mesh_provider)
 
     async def run(self) -> None:
@@ -132,13 +134,12 @@ class Controller:
                 changed=self._changed,
                 wake=self._queue.add,
             )
-            prepared = asyncio.Event()
             admission = await self._admission(client, stack)
             server = Server(
                 options.address,
                 options.port,
                 self._telemetry.registry,
-                ready=lambda: prepared.is_set() and (admission is None or admission.is_ready),
+                ready=lambda: self._prepared.is_set() and (admission is None or admission.is_ready),
                 refresh=self._refresh,
             )
             await server.start()
@@ -151,19 +152,16 @@ class Controller:
                 group.create_task(caches.run(), name="caches")
                 if admission is not None:
                     group.create_task(admission.run(), name="admission")
-                ahead = group.create_task(elector.read_ahead(), name="lease") if elector is not None else None
-                await prepare(caches, self._index, options)
+                group.create_task(self._lead(elector, client, caches), name="lead")
+                await prepare(caches, self._index, options, self._named.set)
                 log.info("caches are complete", canaries=caches.count(CANARY))
                 log.info(
                     "who is told of Canaries that name nobody",
                     messengers=[each.type for each in options.messengers],
                     event_webhook=bool(options.event_webhook),
                 )
-                prepared.set()
-                self._prepared = asyncio.get_running_loop().time()
-                if ahead is not None:
-                    await ahead
-                group.create_task(self._lead(elector, client, caches), name="lead")
+                self._prepared_at = asyncio.get_running_loop().time()
+                self._prepared.set()
 
     async def _admission(self, client: KubeClient, stack: AsyncExitStack) -> "AdmissionService | None":
         """What answers the API server, listening; None where nothing is to."""
@@ -183,16 +181,22 @@ class Controller:
         return LeaderElector(client, self._options.lease_namespace, LEASE, self._identity)
 
     async def _lead(self, elector: LeaderElector | None, client: KubeClient, caches: Caches) -> None:
-        """Work for as long as the lease is held; without an election, always."""
+        """Work for as long as the lease is held; without an election, always.
+
+        The lease is read while the first kinds are listed, and taken while the last ones are.
+        """
         if elector is None:
             await self._work(client, caches)
             return
+        await elector.read_ahead()
+        await self._named.wait()
         guarded = client.guarded(elector.remaining)
         await elector.run(lambda: self._work(guarded, caches))
 
     async def _work(self, client: KubeClient, caches: Caches) -> None:
         """Reconcile everything from what is, until cancelled."""
         options, clock = self._options, Clock()
+        await self._prepared.wait()
         async with AsyncExitStack() as stack:
             self._telemetry.leader.set(1)
             stack.callback(self._telemetry.stand_by)
@@ -229,7 +233,7 @@ class Controller:
                 builds.end,
                 tracer,
             )
-            if asyncio.get_running_loop().time() > self._prepared + _STILL_KNOWN:
+            if asyncio.get_running_loop().time() > self._prepared_at + _STILL_KNOWN:
                 await prepare(caches, self._index, options)
             self._wake_all(caches)
             async with asyncio.TaskGroup() as group:

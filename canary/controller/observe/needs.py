@@ -124,14 +124,21 @@ def config_refs(kind: Target | None, workload: Json | None, *, track_configs: bo
     return references(kind.template(workload))
 
 
-async def prepare(caches: Caches, index: Index, options: Options) -> None:
+async def prepare(caches: Caches, index: Index, options: Options, named: Callable[[], object] = lambda: None) -> None:
     """Watch what the Canaries that there are need, before the first of them is looked at.
 
     Afterwards each kind was listed whole, with the objects that they name, or it is known why it can't be.
+
+    Args:
+        caches: the watches.
+        index: learns what the Canaries name.
+        options: the controller's.
+        named: is called once all is listed that they name themselves, before the configuration that pods name is.
     """
     await caches.synced(CANARY)
     canaries = [canary async for canary in _readable(caches)]
     await _watch(caches, index, canaries, lambda canary: of_spec(canary, options.mesh_provider))
+    named()
     await _watch(caches, index, canaries, lambda canary: of_pods(caches, canary, _config_refs(caches, canary, options)))
     caches.stop_asking()
 
