@@ -8,6 +8,7 @@ from pydantic import Field, FiniteFloat
 
 from canary.api.durations import GoDuration
 from canary.api.fleet_status import FleetStatus
+from canary.api.fleet_traffic import MOST_STEPS, STEP, FleetTraffic, ShareStep, Strategy
 from canary.api.gates import Anything, ArgoCDGate, FluxGate, RancherFleetGate
 from canary.api.labels import LabelSelector
 from canary.api.meta import FLEET_API_VERSION, JsonObject, Model, Resource, StringMap
@@ -110,11 +111,22 @@ class Wave(Model):
     quorum: int = Field(default=100, json_schema_extra={"minimum": 1, "maximum": 100})
     """Percent of its members that must pass, rounded up; all where absent."""
     max_parallel: int | None = Field(default=None, json_schema_extra={"minimum": 1, "maximum": MOST_MEMBERS})
-    """How many of its members roll out at once; all where absent."""
+    """How many of its members roll out at once; all where absent, and one with strategy cluster."""
     soak: GoDuration = Field(default=timedelta(0), json_schema_extra={"x-crd-longest": "720h"})
     """How long it must have passed before the next wave begins, or the release is done."""
     gates: tuple[WaveGate, ...] = Field(default=(), json_schema_extra={"maxItems": MOST_GATES})
     """What must be open before it begins."""
+    strategy: Strategy = Strategy.INSIDE
+    """Where requests are shifted: inside each member, or between clusters too, so that it gets none as it rolls out."""
+    step_weights: tuple[ShareStep, ...] = Field(default=(), json_schema_extra={"maxItems": MOST_STEPS})
+    """With strategy cluster: percent of its share that a member gets one after the other, before all of it is back."""
+    step_interval: GoDuration = Field(default=STEP, json_schema_extra={"x-crd-longest": "720h"})
+    """With strategy cluster: how long each of them holds."""
+
+    @property
+    def most_at_once(self) -> int | None:
+        """How many of its members roll out at once; None for all."""
+        return 1 if self.max_parallel is None and self.strategy is Strategy.CLUSTER else self.max_parallel
 
 
 class JointVerdict(Model):
@@ -137,6 +149,8 @@ class FleetSpec(Model):
     """The Canary that each member has."""
     members: Members = Members()
     """Which clusters are members."""
+    traffic: FleetTraffic | None = None
+    """How requests are divided between clusters; nothing is done about that where absent."""
     waves: tuple[Wave, ...] = Field(json_schema_extra={"maxItems": MOST_WAVES})
     """Who gets the release one after the other; the last wave has all that are left."""
     on_failure: OnFleetFailure = OnFleetFailure.HOLD

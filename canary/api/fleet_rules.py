@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 from typing import Final
 
 from pydantic.alias_generators import to_camel
 
-from canary.api import bounds, rules, strict
+from canary.api import bounds, fleet_traffic, rules, strict
 from canary.api.addresses import is_web_address
 from canary.api.canary import Canary, parse_canary
 from canary.api.durations import duration_text
 from canary.api.fleet import CanaryFleet, OnFleetFailure, Wave, WaveGate
+from canary.api.fleet_traffic import WHOLE, Strategy
 from canary.api.labels import LabelSelector, Operator
 from canary.api.meta import API_VERSION, JsonObject
 from canary.api.problems import InvalidResource, Problem, together
@@ -29,6 +31,7 @@ def problems(fleet: CanaryFleet) -> tuple[Problem, ...]:
         *_release(fleet),
         *_selector(fleet.spec.members.selector, "spec.members.selector"),
         *_waves(fleet.spec.waves),
+        *_traffic(fleet),
         *of_template(fleet),
     )
     named = {each.field for each in found}
@@ -132,6 +135,33 @@ def _wave(wave: Wave, where: str, *, last: bool) -> Iterator[Problem]:
         yield Problem(f"{where}.{chosen[0]}", message, "take it out, or add a wave behind it")
     yield from _selector(wave.selector, f"{where}.selector")
     yield from _gates(wave, where)
+
+
+def _traffic(fleet: CanaryFleet) -> Iterator[Problem]:
+    """What routes are to say, and the waves that shift requests by them."""
+    if fleet.spec.traffic is not None:
+        yield from fleet_traffic.problems(fleet.spec.traffic)
+    for index, wave in enumerate(fleet.spec.waves):
+        where = f"{_WAVES}[{index}]"
+        if wave.strategy is Strategy.CLUSTER:
+            yield from _by_cluster(fleet, wave, where)
+        elif stray := next((each for each in ("step_weights", "step_interval") if each in wave.model_fields_set), ""):
+            message = "is of waves that shift requests between clusters"
+            yield Problem(f"{where}.{to_camel(stray)}", message, "take it out, or write strategy: cluster")
+
+
+def _by_cluster(fleet: CanaryFleet, wave: Wave, where: str) -> Iterator[Problem]:
+    if fleet.watches:
+        yield Problem(f"{where}.strategy", "cluster does not go with mode: watch", "take one of the two out")
+    elif fleet.spec.traffic is None:
+        message = "cluster shifts requests by routes, and none is named"
+        yield Problem(f"{where}.strategy", message, "write spec.traffic, or take it out")
+    for index, (before, step) in enumerate(pairwise((0, *wave.step_weights))):
+        field = f"{where}.stepWeights[{index}]"
+        if not 0 < step < WHOLE:
+            yield Problem(field, f"{step} is no part of a share", f"write 1 to {WHOLE - 1} percent")
+        elif step <= before:
+            yield Problem(field, f"{step} is no more than {before}, the step before", "have each be more")
 
 
 def _gates(wave: Wave, where: str) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ with its time.
 
 from enum import StrEnum
 
+from canary.api.fleet_traffic import ShareState, ShareStatus
 from canary.api.meta import Condition, JsonObject, MicroTime, Model
 from canary.api.status import Evidence, NoticeEvent, Tally, Verdict
 
@@ -189,6 +190,8 @@ class FleetStatus(Model):
     """Where each member stands."""
     joint: tuple[JointStatus, ...] = ()
     """What all members say together, metric by metric, where the fleet has a joint verdict."""
+    traffic: tuple[ShareStatus, ...] = ()
+    """How much of all requests each cluster is to get."""
     promoted: str = ""
     """The order by which the release goes on past soaks, gates and failures."""
     resumed: Tally = 0
@@ -202,7 +205,7 @@ class FleetStatus(Model):
     observed_generation: int | None = None
     """Generation of the spec that this status speaks of."""
     conditions: tuple[Condition, ...] = ()
-    """Observed conditions: Ready."""
+    """Observed conditions: Ready, and Routed where routes are the fleet's to set."""
     outbox: tuple[FleetNotice, ...] = ()
     """What is still to be told."""
     told: int | None = None
@@ -211,6 +214,15 @@ class FleetStatus(Model):
     def member(self, name: str) -> MemberStatus | None:
         """The member of that name, where there is one."""
         return next((each for each in self.members if each.name == name), None)
+
+    def share(self, name: str) -> ShareStatus | None:
+        """How much of all requests the member of that name is to get, where that is the fleet's to say."""
+        return next((each for each in self.traffic if each.name == name), None)
+
+    @property
+    def without_share(self) -> frozenset[str]:
+        """The members that don't get the whole of their share."""
+        return frozenset(each.name for each in self.traffic if each.state is not ShareState.WHOLE)
 
     def to_json(self) -> JsonObject:
         """The status as the API server stores it; what is empty is left out."""

@@ -6,6 +6,8 @@ from 1.25 on take them.
 
 from typing import Final
 
+from canary.api.fleet_traffic import KINDS as KINDS_BETWEEN_CLUSTERS
+from canary.api.fleet_traffic import WHOLE
 from canary.api.gates import MEMBERS
 from canary.api.meta import JsonObject
 from canary.api.requirements import REQUIREMENTS, Requirement
@@ -267,6 +269,10 @@ ALERT_PROVIDER: Final = {
 }
 """Rules of an AlertProvider."""
 
+_WATCHES = "(has(self.mode) && self.mode == 'watch')"
+_BY_CLUSTER = "has(each.strategy) && each.strategy == 'cluster'"
+_ROUTE_KINDS: Final = sorted(KINDS_BETWEEN_CLUSTERS.items())
+
 _FLEET = [
     _rule("size(self.waves) > 0", "spec.waves is empty; write one wave at least, such as [{name: all}]"),
     _rule(
@@ -275,10 +281,46 @@ _FLEET = [
         "the last of spec.waves has all members that are left; take out its count, percent and selector,"
         " or add a wave behind it",
     ),
+    _rule(
+        f"{_WATCHES} || has(self.traffic) || !self.waves.exists(each, {_BY_CLUSTER})",
+        "a wave with strategy cluster shifts requests by routes, and spec.traffic is missing; write it,"
+        " or take the strategy out",
+    ),
+    _rule(
+        f"!{_WATCHES} || !self.waves.exists(each, {_BY_CLUSTER})",
+        "a wave's strategy cluster does not go with mode: watch; take one of the two out",
+    ),
+]
+
+_TRAFFIC = [
+    _rule(
+        f"size(self.members) < 2 || self.members.map(each, each.share).sum() == {WHOLE}",
+        f"the shares of spec.traffic.members don't sum to {WHOLE}; have them do so, percent of all requests",
+    ),
+    _rule(
+        "self.members.all(each, self.members.exists_one(other, other.name == each.name))",
+        "a member is named twice in spec.traffic.members; keep one of the two",
+    ),
+]
+
+_CLUSTER_ROUTE = [
+    _rule(
+        " || ".join(
+            f"(self.kind == '{kind}' && self.apiVersion.startsWith('{group}/'))" for kind, group in _ROUTE_KINDS
+        ),
+        "apiVersion is none of the kind's own; write gateway.networking.k8s.io/v1 for an HTTPRoute,"
+        " networking.istio.io/v1 for a VirtualService",
+    ),
+    _rule("!has(self.host) || self.kind == 'VirtualService'", "host is of VirtualServices alone; take it out"),
 ]
 
 _WAVE = [
     _rule("!has(self.count) || !has(self.percent)", "percent does not go with count; keep one of the two"),
+    _rule(
+        "(has(self.strategy) && self.strategy == 'cluster') || (!has(self.stepWeights) && !has(self.stepInterval))",
+        "stepWeights and stepInterval are of waves that shift requests between clusters; take them out,"
+        " or write strategy: cluster",
+    ),
 ]
 
 _ANSWERS = " + ".join(f"(has(self.{each}) ? 1 : 0)" for each in ("url", "argocd", "flux", "rancherFleet"))
@@ -303,6 +345,8 @@ _LABEL_CONDITION = [
 
 CANARY_FLEET: Final = {
     "spec": _FLEET,
+    "spec.traffic": _TRAFFIC,
+    "spec.traffic.routes[]": _CLUSTER_ROUTE,
     "spec.waves[]": _WAVE,
     "spec.waves[].gates[]": _WAVE_GATE,
     "spec.waves[].gates[].flux": _FLUX,

@@ -7,7 +7,7 @@ from typing import Final
 
 from canary.api.fleet import CanaryFleet, OnFleetFailure
 from canary.api.fleet_status import FleetPhase, FleetStatus, MemberState, MemberStatus
-from canary.fleet import joint, outbox, progress
+from canary.fleet import joint, outbox, progress, shifts
 from canary.fleet.decision import Decision
 from canary.fleet.facts import Facts, Reachable
 from canary.fleet.orders import HELD, bring_back, new_release, ordered, pauses
@@ -38,10 +38,11 @@ def decide(fleet: CanaryFleet, facts: Facts) -> Decision:
         return Decision(fleet.status)
     if facts.problems:
         return Decision(outbox.posted(fleet, facts, _invalid(fleet, facts), ()))
-    s = _next(_begun(fleet, facts))
-    status = outbox.posted(fleet, facts, progress.summed_up(s), s.events)
+    s = shifts.shifted(_next(_begun(fleet, facts)))
+    summed_up = shifts.with_condition(fleet, progress.summed_up(s), facts)
+    status = outbox.posted(fleet, facts, summed_up, s.events)
     written = tuple(writes(fleet, s.known))
-    return Decision(status, written, s.asks, min(s.wakes, default=None))
+    return Decision(status, written, s.asks, min(s.wakes, default=None), tuple(shifts.routed(fleet, facts)))
 
 
 def _invalid(fleet: CanaryFleet, facts: Facts) -> FleetStatus:

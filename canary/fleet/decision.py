@@ -40,6 +40,19 @@ Write = Apply | Annotate
 
 
 @dataclass(frozen=True, slots=True)
+class SetWeights:
+    """Have a route of the hub's own cluster divide requests so, and leave all else in it as it is.
+
+    Args:
+        route: what it is called among the facts.
+        weights: percent of all requests by member.
+    """
+
+    route: str
+    weights: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """One step of a release.
 
@@ -51,9 +64,11 @@ class Decision:
         writes: what to write; none hangs on another, and one that fails keeps no other back.
         asks: the gates that are to be asked; the answers come back among the facts.
         wake: when to look again if nothing happens before.
+        routes: what routes are to say; it comes before all that is written into members.
     """
 
     status: FleetStatus
     writes: tuple[Write, ...] = ()
     asks: tuple[GateQuestion, ...] = ()
     wake: datetime | None = None
+    routes: tuple[SetWeights, ...] = ()

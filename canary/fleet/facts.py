@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
@@ -76,6 +76,31 @@ class GateAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteSeen:
+    """What is known of a route that divides requests between clusters.
+
+    Args:
+        name: what it is called in messages, such as `HTTPRoute shop`.
+        weights: by member, what each of its parts that lead to members gives them.
+        problem: why its weights can't be known, or set, in words; empty where they can.
+        behind: why requests don't go yet as it says, in words; empty where they do, or nobody tells.
+        refused: why its weights were not written when they were to be last, in words; empty where they were.
+        settle: how long requests may go on as before once it was written.
+    """
+
+    name: str
+    weights: tuple[Mapping[str, int], ...] = ()
+    problem: str = ""
+    behind: str = ""
+    refused: str = ""
+    settle: timedelta = timedelta(0)
+
+    def gives(self, weights: Mapping[str, int]) -> bool:
+        """Whether each of its parts gives these members so much."""
+        return all(each.get(name) == weight for each in self.weights for name, weight in weights.items())
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that is known.
 
@@ -85,6 +110,7 @@ class Facts:
         gates: what gates have said to the questions of the last decision.
         told: number of the last notice that was told.
         problems: what keeps the spec from working, by `canary.api.fleet_rules`.
+        routes: the routes that the fleet names, in their order.
     """
 
     now: datetime
@@ -92,3 +118,4 @@ class Facts:
     gates: Mapping[GateQuestion, GateAnswer] = field(default_factory=dict)
     told: int = 0
     problems: tuple[Problem, ...] = ()
+    routes: tuple[RouteSeen, ...] = ()

@@ -159,4 +159,5 @@ def new_release(s: Situation) -> FleetStatus:
         outbox=before.outbox,
         told=before.told,
         conditions=before.conditions,
+        traffic=before.traffic,
     )

@@ -92,9 +92,10 @@ def _opened(s: Situation) -> Situation:
     members = list(s.members)
     for number, wave in enumerate(s.fleet.spec.waves[: s.status.wave], 1):
         own = in_wave(members, number)
-        busy = sum(each.state in MOVING for each in own)
+        # One whose share comes back is not done with.
+        busy = sum(each.state in MOVING or each.name in s.status.without_share for each in own)
         waiting = [each for each in own if each.state is MemberState.PENDING]
-        room = len(waiting) if wave.max_parallel is None else max(wave.max_parallel - busy, 0)
+        room = len(waiting) if wave.most_at_once is None else max(wave.most_at_once - busy, 0)
         begun = {each.name for each in waiting[:room]}
         members = [_open(each, s.now) if each.name in begun else each for each in members]
     return replace(s, members=tuple(members))
@@ -117,7 +118,7 @@ def _counted(s: Situation) -> Situation:
 
 
 def _standing(s: Situation, number: int, wave: Wave, known: WaveStatus) -> WaveStatus:
-    found = tally(wave, in_wave(s.members, number))
+    found = tally(wave, in_wave(s.members, number), s.status.without_share)
     begun = number <= s.status.wave
     since = (known.passed_since or s.now) if begun and found.has_passed else None
     idle = WaveState.GATED if s.gated and number == s.status.wave + 1 else WaveState.PENDING
@@ -146,7 +147,8 @@ def _finished(s: Situation) -> Situation:
     if s.status.wave < len(s.fleet.spec.waves) or not s.members:
         return s
     passed = all(each.state is WaveState.PASSED for each in s.status.waves)
-    judged = all(each.state in _FINAL for each in s.members if each.state is not MemberState.JOINED)
+    counted = [each for each in s.members if each.state is not MemberState.JOINED]
+    judged = all(each.state in _FINAL and each.name not in s.status.without_share for each in counted)
     if not (judged if s.status.promoted else passed):
         return s
     failed = [each.name for each in s.members if each.state is MemberState.FAILED]
@@ -206,6 +208,9 @@ def _worded(s: Situation, status: FleetStatus) -> FleetStatus:
     moving = [_named(each) for each in s.members if each.state in MOVING]
     if moving:
         return status.replace(reason="Rolling", message=f"waits for {named(moving)}")
+    if status.without_share:
+        waits = f"waits for the share of {named(sorted(status.without_share))}"
+        return status.replace(reason="Shifting", message=waits)
     if s.gated:
         return status.replace(reason="WaitingForGate", message=s.gated)
     soaking = [each for each in status.waves if each.state is WaveState.SOAKING and each.passed_since is not None]

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from canary.api.fleet import CanaryFleet, Wave
@@ -86,16 +86,18 @@ class Tally:
         return self.failed > self.size - self.required
 
 
-def tally(wave: Wave, members: Iterable[MemberStatus]) -> Tally:
+def tally(wave: Wave, members: Iterable[MemberStatus], without_share: Container[str] = ()) -> Tally:
     """The joint verdict of a wave.
 
     Args:
         wave: the wave.
         members: those that are in it.
+        without_share: members that don't get the whole of their share of requests: they have not passed yet.
     """
-    states = [each.state for each in members]
-    passed = states.count(MemberState.PASSED)
-    return Tally(len(states), math.ceil(len(states) * wave.quorum / 100), passed, states.count(MemberState.FAILED))
+    own = [*members]
+    passed = sum(each.state is MemberState.PASSED and each.name not in without_share for each in own)
+    failed = sum(each.state is MemberState.FAILED for each in own)
+    return Tally(len(own), math.ceil(len(own) * wave.quorum / 100), passed, failed)
 
 
 def in_wave(members: Iterable[MemberStatus], number: int) -> list[MemberStatus]:

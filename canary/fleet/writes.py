@@ -19,7 +19,7 @@ from canary.api.meta import JsonObject, format_time
 from canary.api.status import ApprovalState, Phase
 from canary.fleet.decision import Annotate, Apply, Write
 from canary.fleet.facts import Member, Reachable
-from canary.fleet.standing import waits_with_release
+from canary.fleet.shifts import is_awaited, may_begin
 from canary.fleet.waves import MOVING
 from canary.rollout.orders import ORDER_ANNOTATION, PAUSE_ANNOTATION, as_read
 from canary.rollout.situation import HELD, RETRY_ANNOTATION
@@ -105,11 +105,7 @@ def _vote(fleet: CanaryFleet, member: MemberStatus, canary: Canary, user: str) -
     It is by whom the member's API server knows the hub as: a policy there may hold each vote against who writes it.
     """
     status = fleet.status
-    may = member.state in MOVING
-    # One to which a release comes that is done elsewhere may begin, where that can be told by its images.
-    late = status.phase is FleetPhase.SUCCEEDED and bool(fleet.spec.images)
-    may = may and (status.phase is FleetPhase.PROGRESSING or late)
-    if not may or status.paused or not waits_with_release(canary.status, fleet.spec):
+    if status.paused or not (is_awaited(fleet, status, member, canary.status) and may_begin(fleet, member)):
         return {}
     asked = [each for each in canary.status.approvals if each.gate == GATE and each.state is ApprovalState.WAITING]
     why = f"release {status.release}, wave {member.wave}"

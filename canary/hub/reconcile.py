@@ -24,8 +24,9 @@ from canary.hub.gates import Gates
 from canary.hub.link import OUTAGE, Place
 from canary.hub.members import Members, chosen, misplaced, name_of, namespace_of, rivals
 from canary.hub.objects import Objects
+from canary.hub.routes import Routes
 from canary.hub.telemetry import Telemetry
-from canary.hub.writer import Whom, Work, Writer
+from canary.hub.writer import Doable, Whom, Work, Writer
 from canary.kube.client import KubeClient
 from canary.kube.events import EventRecorder
 from canary.kube.merge import merge_patch
@@ -48,7 +49,8 @@ class Reconciler:
         client: the hub's own cluster.
         objects: what is known of it.
         members: the clusters that there are.
-        writer: writes into them.
+        routes: the routes that lead to them.
+        writer: writes into both.
         gates: asks gates.
         events: takes events.
         queue: which fleets are due.
@@ -61,6 +63,7 @@ class Reconciler:
         client: KubeClient,
         objects: Objects,
         members: Members,
+        routes: Routes,
         writer: Writer,
         gates: Gates,
         events: EventRecorder,
@@ -68,7 +71,7 @@ class Reconciler:
         telemetry: Telemetry,
         now: Callable[[], datetime],
     ) -> None:
-        self._client, self._objects, self._members = client, objects, members
+        self._client, self._objects, self._members, self._routes = client, objects, members, routes
         self._writer, self._gates, self._events, self._queue, self._now = writer, gates, events, queue, now
         self._telemetry = telemetry
         self._told: dict[str, tuple[str, int]] = {}
@@ -121,7 +124,8 @@ class Reconciler:
         if facts is None:
             return self._now() + OUTAGE
         decision = decide(fleet, facts)
-        await self._writer.write(key, self._work(fleet, decision))
+        work: dict[str, Doable] = {**self._routes.work(fleet, decision.routes), **self._work(fleet, decision)}
+        await self._writer.write(key, work)
         await self._store(raw, fleet, decision)
         self._telemetry.observe(fleet, decision.status)
         self._gates.ask(key, fleet, decision.asks)
@@ -152,8 +156,11 @@ class Reconciler:
             if seen is None and (_begins(fleet) or fleet.status.member(cluster.name) is not None):
                 return None
             members += [Member(cluster.name, cluster.labels, seen)] if seen is not None else []
+        routes = () if found else self._routes.seen(fleet, lambda name: self._writer.refused(Whom(key, name)))
+        if routes is None:
+            return None
         answers = self._gates.answers(key, fleet.spec.release)
-        return Facts(now, tuple(members), answers, self._told_of(key, fleet.metadata.uid), found)
+        return Facts(now, tuple(members), answers, self._told_of(key, fleet.metadata.uid), found, routes)
 
     def _problems(self, key: str, fleet: CanaryFleet) -> tuple[Problem, ...]:
         """What keeps the fleet from working; its spec is looked at once a generation."""
@@ -228,7 +235,7 @@ class Reconciler:
             yield now + timedelta(seconds=due)
         links = (self._members.link(Place(each.name, namespace_of(fleet))) for each in decision.status.members)
         # One that can't be followed is unreachable after a while, of which nothing but the time tells.
-        if any(link is not None and link.lags_lately(now) for link in links):
+        if any(link is not None and link.lags_lately(now) for link in links) or self._routes.lag_lately(fleet):
             yield now + OUTAGE
 
     def _put_aside(self, key: str) -> None:

@@ -22,6 +22,7 @@ from canary.hub.members import Members
 from canary.hub.objects import Objects
 from canary.hub.options import HubOptions
 from canary.hub.reconcile import Reconciler
+from canary.hub.routes import Routes
 from canary.hub.telemetry import Telemetry
 from canary.hub.writer import Writer
 from canary.kube.access import Access
@@ -122,11 +123,15 @@ class Hub:
             def link(place: Place, access: Access) -> Link:
                 return Link(place, access, self._reach, may_write, self._wake)
 
-            members = self._members = Members(objects, link, lambda: self._wake_all(objects))
-            reconciler = Reconciler(client, objects, members, writer, gates, events, queue, self.telemetry, clock)
+            routes = Routes(client, self._wake_in)
+            members = self._members = Members(objects, link, lambda: self._know(objects, routes))
+            reconciler = Reconciler(
+                client, objects, members, routes, writer, gates, events, queue, self.telemetry, clock
+            )
             async with asyncio.TaskGroup() as group:
                 group.create_task(events.run(), name="events")
                 group.create_task(members.run(), name="members")
+                group.create_task(routes.run(), name="routes")
                 for number in range(self._options.workers):
                     group.create_task(reconciler.work(), name=f"worker {number}")
 
@@ -138,6 +143,17 @@ class Hub:
         """Have the fleets looked at that a Canary in a member belongs to; all that have it where no name is said."""
         for key in self._members.having(place, name) if self._members is not None else ():
             self._queue.add(key)
+
+    def _know(self, objects: Objects, routes: Routes) -> None:
+        """Go by the clusters and fleets that there are now."""
+        routes.follow(self._members.fleets if self._members is not None else ())
+        self._wake_all(objects)
+
+    def _wake_in(self, namespace: str) -> None:
+        """Have the fleets of a namespace looked at that set the weights of routes."""
+        for fleet in self._members.fleets if self._members is not None else ():
+            if fleet.namespace == namespace and fleet.spec.traffic is not None:
+                self._queue.add(fleet.key)
 
     def _wake_all(self, objects: Objects) -> None:
         for raw in objects.fleets.list():

@@ -1,9 +1,9 @@
-"""Writes into members side by side: one that is slow or refuses keeps no other waiting, and says why next time."""
+"""Writes into members and routes side by side: one that is slow or refuses keeps no other waiting, and says why."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
@@ -19,10 +19,21 @@ PATIENCE: Final = 1.0
 
 
 class Whom(NamedTuple):
-    """A member of a fleet, whose key is `NAMESPACE/NAME`."""
+    """A member of a fleet, or a route such as `HTTPRoute shop`; the fleet's key is `NAMESPACE/NAME`."""
 
     fleet: str
     member: str
+
+
+class Doable(Protocol):
+    """What is to be written into one place; doing it again ends in the same state."""
+
+    async def done(self) -> None:
+        """Do it.
+
+        Raises:
+            KubeError: it is refused, or not answered in time.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,15 @@ class Work:
     link: Link
     canary: str
     writes: Sequence[Write]
+
+    async def done(self) -> None:
+        """Write all of it.
+
+        Raises:
+            KubeError: one is refused, or not answered in time.
+        """
+        for each in self.writes:
+            await self.link.write(self.canary, each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +104,12 @@ class Writer:
             self._open[whom].cancel()
         self._refusals = {whom: refusal for whom, refusal in self._refusals.items() if whom.fleet != fleet}
 
-    async def write(self, fleet: str, work: Mapping[str, Work]) -> None:
+    async def write(self, fleet: str, work: Mapping[str, Doable]) -> None:
         """Write, and wait a moment for it. What a member is still busy with is not begun a second time.
 
         Args:
             fleet: its key.
-            work: what to write, by member: all of it that is to be written now.
+            work: what to write, by member or route: all of it that is to be written now.
         """
         for whom in [each for each in self._refusals if each.fleet == fleet and each.member not in work]:
             del self._refusals[whom]
@@ -101,16 +121,15 @@ class Writer:
         refusal = self._refusals.get(whom)
         return whom not in self._open and (refusal is None or refusal.again <= _now())
 
-    def _begin(self, whom: Whom, work: Work) -> asyncio.Task[None]:
+    def _begin(self, whom: Whom, work: Doable) -> asyncio.Task[None]:
         task = asyncio.create_task(self._write(whom, work), name=f"write {whom.member}")
         self._open[whom] = task
         task.add_done_callback(lambda _: self._ended(whom))
         return task
 
-    async def _write(self, whom: Whom, work: Work) -> None:
+    async def _write(self, whom: Whom, work: Doable) -> None:
         try:
-            for each in work.writes:
-                await work.link.write(work.canary, each)
+            await work.done()
             self._refusals.pop(whom, None)
         except (Conflict, NotLeading) as error:
             log.debug("a write is looked at again", member=whom.member, reason=error.message)

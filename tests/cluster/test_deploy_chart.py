@@ -113,7 +113,7 @@ def test_the_hub_of_the_chart_is_kustomize_s_with_all_that_can_be_added(tmp_path
     document = {"resources": [f"{fleet}/hub"], "components": added}
     (tmp_path / "kustomization.yaml").write_text(json.dumps(document))
     gates = ",".join(each.name for each in HUB_COMPONENTS if each.parent.name == "gates")
-    of_hub = ("hub.enabled=true", "hub.placements=true", f"hub.gates={{{gates}}}")
+    of_hub = ("hub.enabled=true", "hub.placements=true", "hub.traffic=true", f"hub.gates={{{gates}}}")
     of_both = ("meshProvider=traefik", "networkPolicy.enabled=true", "podMonitor.enabled=true")
     # What a component adds has no labels of the folder's.
     expected, found = kustomized(tmp_path, labels=False), charted(*of_both, *of_hub, labels=False)

@@ -14,6 +14,7 @@ _OF_KUBERNETES = {
     _URL.format("self.url"): "is_http",
     _URL.format("self.webhook.url"): "is_http",
     "self.isSorted()": "is_sorted",
+    "self.members.map(each, each.share).sum()": "all_shares",
 }
 """What Kubernetes adds to CEL, with the variables that stand for it here."""
 
@@ -47,8 +48,14 @@ def refused(schema: JsonObject, value: Any, path: str = "") -> Iterator[tuple[st
 
 
 def _is_met(rule: str, value: Any) -> bool:
-    told = {"self": value, "is_http": _is_http(value), "is_sorted": _is_sorted(value)}
+    told = {"self": value, "is_http": _is_http(value), "is_sorted": _is_sorted(value), "all_shares": _all_shares(value)}
     return _compiled(rule).eval(data=told).value() is True
+
+
+def _all_shares(value: Any) -> int:
+    members = value.get("members") if isinstance(value, dict) else None
+    shares = [each.get("share") for each in members if isinstance(each, dict)] if isinstance(members, list) else []
+    return sum(each for each in shares if isinstance(each, int))
 
 
 def _is_sorted(value: Any) -> bool:
@@ -71,4 +78,4 @@ def _compiled(rule: str) -> Any:
     for kubernetes, ours in _OF_KUBERNETES.items():
         rule = rule.replace(kubernetes, ours)
     boolean = dict.fromkeys(("is_http", "is_sorted"), cel.Type.BOOL)
-    return cel.NewEnv(variables={"self": cel.Type.DYN, **boolean}).compile(rule)
+    return cel.NewEnv(variables={"self": cel.Type.DYN, "all_shares": cel.Type.INT, **boolean}).compile(rule)

@@ -12,6 +12,7 @@ from canary.cli.cluster.view import span
 from canary.cli.failures import CommandError
 from canary.cli.fleets.access import read
 from canary.cli.fleets.waits import invalid, must_happen, waits_for
+from canary.fleet.shifts import ROUTED
 from canary.kube.types import Json, name_of, namespace_of
 
 _HEADINGS: Final = ["STATUS", "RELEASE", "WAVE", "PASSED", "FOR"]
@@ -72,6 +73,7 @@ def explain(fleet: CanaryFleet, now: datetime) -> Iterator[str]:
         yield ""
     yield "Members"
     yield from (f"  {line}" for line in _members(fleet, now))
+    yield from _traffic(fleet, now)
 
 
 def _where(fleet: CanaryFleet, now: datetime) -> str:
@@ -136,6 +138,29 @@ def _members(fleet: CanaryFleet, now: datetime) -> list[str]:
     return table(("MEMBER", "WAVE", "STATE", "SINCE", "REVISION", "IN WORDS"), rows) if rows else ["no cluster is one"]
 
 
+def _traffic(fleet: CanaryFleet, now: datetime) -> Iterator[str]:
+    """Who gets how much of all requests; nothing where that is not the fleet's to say."""
+    shares = {each.name: each.share for each in fleet.spec.traffic.members} if fleet.spec.traffic is not None else {}
+    rows = [
+        (
+            each.name,
+            each.state.value,
+            f"{each.weight} %",
+            f"{shares.get(each.name, 0)} %",
+            _ago(each.since, now),
+            each.message,
+        )
+        for each in fleet.status.traffic
+    ]
+    if rows:
+        yield ""
+        yield "Traffic"
+        yield from (f"  {line}" for line in table(("CLUSTER", "SHARE", "GETS", "OF", "SINCE", "IN WORDS"), rows))
+        unrouted = next((each for each in fleet.status.conditions if each.type == ROUTED), None)
+        if unrouted is not None and unrouted.reason != ROUTED:
+            yield f"  {unrouted.message}"
+
+
 def _said(member: MemberStatus) -> str:
     """Its words, with since when it can't be reached where they don't say so."""
     away = format_time(member.unreachable_since) if member.unreachable_since is not None else ""
@@ -167,5 +192,6 @@ def data(fleet: CanaryFleet) -> Json:
         "waves": status.get("waves", []),
         "members": status.get("members", []),
         "joint": status.get("joint", []),
+        "traffic": status.get("traffic", []),
         "conditions": status.get("conditions", []),
     }

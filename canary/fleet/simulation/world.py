@@ -13,9 +13,12 @@ from canary.api.fleet_rules import problems
 from canary.api.fleet_status import FleetPhase, FleetStatus, MemberState
 from canary.api.problems import Problem
 from canary.fleet.decide import decide
-from canary.fleet.decision import Decision, Write
-from canary.fleet.facts import Facts, GateAnswer, GateQuestion
+from canary.fleet.decision import Decision, SetWeights, Write
+from canary.fleet.facts import Facts, GateAnswer, GateQuestion, RouteSeen
 from canary.fleet.simulation.clusters import Cluster
+
+SETTLE = timedelta(seconds=10)
+"""How long requests may go on as before once a route was written."""
 
 MOST_PASSES = 60
 """Passes at one moment; a release that needs more would never settle."""
@@ -82,6 +85,9 @@ class FleetWorld:
         start: the beginning.
         changes: what somebody does to the fleet, and when.
         gates: what gates say.
+
+    Attributes:
+        carried: what the routes to the clusters say, by member; empty where the fleet names none.
     """
 
     def __init__(
@@ -98,6 +104,7 @@ class FleetWorld:
         self.entries: list[FleetEntry] = []
         self._changes = sorted(changes, key=lambda each: each[0])
         self._gates = gates
+        self.carried: dict[str, int] = {}
         self._answers: dict[GateQuestion, GateAnswer] = {}
         self._wake: datetime | None = start
         self._told = 0
@@ -109,6 +116,9 @@ class FleetWorld:
 
     def before_write(self, write: Write, decision: Decision) -> None:
         """Called before each write."""
+
+    def before_route(self, write: SetWeights, decision: Decision) -> None:
+        """Called before each write of a route."""
 
     def before_store(self, facts: Facts, decision: Decision) -> None:
         """Called when everything is written, and nothing is stored yet."""
@@ -134,7 +144,15 @@ class FleetWorld:
     def facts(self) -> Facts:
         """What the hub sees now."""
         there = tuple(each.seen(self.now) for each in self.clusters.values() if each.place.is_there(self.now))
-        return Facts(self.now, there, dict(self._answers), self._told, self._found())
+        return Facts(self.now, there, dict(self._answers), self._told, self._found(), self.routes())
+
+    def routes(self) -> tuple[RouteSeen, ...]:
+        """The routes that the fleet names, as they are; all say the same."""
+        traffic = self.fleet.spec.traffic
+        if traffic is None:
+            return ()
+        self.carried = self.carried or {each.name: each.share for each in traffic.members}
+        return tuple(RouteSeen(each.words, (dict(self.carried),), settle=SETTLE) for each in traffic.routes)
 
     def _found(self) -> tuple[Problem, ...]:
         """What is wrong with the spec, looked for once a generation."""
@@ -182,6 +200,9 @@ class FleetWorld:
         """Observe, decide, write, store: once. Whether the next pass is due at once."""
         facts = self.facts()
         decision = decide(self.fleet, facts)
+        for route in decision.routes:
+            self.before_route(route, decision)
+            self.carried = dict(route.weights)
         for write in decision.writes:
             self.before_write(write, decision)
             self.clusters[write.member].write(write, self.now)
@@ -194,7 +215,7 @@ class FleetWorld:
             self.fleet = self.fleet.replace(status=stored)
             self.after_store(before, decision)
             self._tell()
-        return bool(decision.writes) or stored != before or asked != self._answers
+        return bool(decision.writes or decision.routes) or stored != before or asked != self._answers
 
     def _tell(self) -> None:
         status = self.fleet.status

@@ -139,6 +139,13 @@ BREAKS: Final[list[tuple[str, str, Any]]] = [
     ("fleet-shop", "spec.waves.2.gates.0", {"name": "synced", "flux": {}}),
     ("fleet-shop", "spec.members.selector.matchExpressions.0.operator", "Exists"),
     ("fleet-shop", "spec.waves.1.selector.matchExpressions.0.operator", "In"),
+    ("fleet-shop", "spec.waves.1.stepWeights", [10]),
+    ("fleet-by-cluster", "spec.traffic", None),
+    ("fleet-by-cluster", "spec.mode", "watch"),
+    ("fleet-by-cluster", "spec.traffic.members.0.share", 51),
+    ("fleet-by-cluster", "spec.traffic.members.0.name", "us"),
+    ("fleet-by-cluster", "spec.traffic.routes.0.apiVersion", "networking.istio.io/v1"),
+    ("fleet-by-cluster", "spec.traffic.routes.0.host", "shop.example.com"),
 ]
 
 

@@ -9,7 +9,8 @@ import pytest
 from canary.cli.main import main
 
 Out = pytest.CaptureFixture[str]
-EXAMPLE = (Path(__file__).parents[2] / "examples" / "fleet.yaml").read_text(encoding="utf-8")
+EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLE = (EXAMPLES / "fleet.yaml").read_text(encoding="utf-8")
 
 Run = Callable[..., tuple[int, list[str]]]
 
@@ -93,6 +94,21 @@ def test_data_is_for_programs(run: Run) -> None:
     (scenario,) = fleet["scenarios"]
     assert (scenario["ending"], scenario["serving"]) == ("released", 12)
     assert set(scenario["members"].values()) == {"Passed"}
+
+
+def test_waves_that_shift_requests_between_clusters_are_played_over_the_members_that_routes_lead_to(run: Run) -> None:
+    text = (EXAMPLES / "fleet-by-cluster.yaml").read_text(encoding="utf-8")
+    code, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "healthy", "bad-everywhere", text=text)
+    assert code == 0
+    assert "default/fleet-by-cluster: release v1.4.2 over 3 made-up members" in lines
+    assert any("Member ap gets requests again: 2 of its 20 percent" in each for each in lines)
+    healthy, bad = (
+        next(each for each in reversed(lines) if each.split()[:1] == [name]) for name in ("healthy", "bad-everywhere")
+    )
+    assert healthy.split()[1] == "released"
+    assert healthy.split()[3:] == ["3", "of", "3"]
+    assert "held" in bad
+    assert "0 of 3" in bad
 
 
 @pytest.mark.parametrize(

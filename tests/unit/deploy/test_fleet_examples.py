@@ -8,16 +8,23 @@ import yaml
 
 from canary.api.fleet import WaveGate, parse_fleet
 from canary.cli.main import main
+from canary.fleet.traffic.routes import seen
 from tests.tools.their_schemas import problems
 
 EXAMPLES = Path(__file__).parents[3] / "docs/examples/fleet"
 OURS = "canary-fleet.yaml"
+BY_CLUSTER = "canary-fleet-by-cluster.yaml"
 OBJECTS: dict[str, dict[str, Any]] = {
-    f"{path.name}/{each['metadata']['name']}": each
+    f"{path.name}/{each['kind']} {each['metadata']['name']}": each
     for path in sorted(EXAMPLES.glob("*.yaml"))
     for each in yaml.safe_load_all(path.read_text(encoding="utf-8"))
 }
-THEIRS = {name: each for name, each in OBJECTS.items() if not name.startswith(OURS)}
+THEIRS = {
+    name: each
+    for name, each in OBJECTS.items()
+    # Definitions of the Gateway API come with the gateways that the tests run.
+    if not name.startswith((OURS, BY_CLUSTER)) and each["kind"] != "HTTPRoute"
+}
 
 
 def of(file: str) -> list[dict[str, Any]]:
@@ -68,3 +75,16 @@ def test_its_waves_choose_by_the_labels_that_the_git_repo_does() -> None:
     targets = {each["clusterSelector"]["matchLabels"]["env"] for each in repo["spec"]["targets"]}
     first, last = parse_fleet(of(OURS)[0]).spec.waves
     assert {first.selector.match_labels["env"], last.name} == targets
+
+
+def test_the_routes_of_clusters_lead_to_all_members_of_the_fleet_beside_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["lint", str(EXAMPLES / BY_CLUSTER)]) == 0, capsys.readouterr()
+    (raw,) = of(BY_CLUSTER)
+    fleet, routes = parse_fleet(raw), {(each["kind"], each["metadata"]["name"]): each for each in of("routes.yaml")}
+    assert fleet.spec.traffic is not None
+    shares = {each.name: each.share for each in fleet.spec.traffic.members}
+    for route in fleet.spec.traffic.routes:
+        found = seen(fleet.spec.traffic, route, routes[route.kind, route.name], fleet.namespace)
+        assert (found.problem, found.weights) == ("", (shares,))

@@ -137,3 +137,70 @@ def test_what_can_t_be_read_is_told_with_every_problem() -> None:
 def test_each_group_has_its_own_kinds(version: str, kind: str, says: str) -> None:
     raw = {"apiVersion": version, "kind": kind, "metadata": {"name": "x"}, "spec": {}}
     assert says in [str(each) for each in strict.problems(raw)]
+
+
+ROUTE = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "name": "shop"}
+EU_US = [{"name": "eu", "share": 60}, {"name": "us", "share": 40}]
+ALL = {"name": "all", "strategy": "cluster"}
+
+
+def traffic(*, routes: list[Any] | None = None, members: list[Any] | None = None) -> dict[str, Any]:
+    """A `spec.traffic`."""
+    return {"routes": [ROUTE] if routes is None else routes, "members": EU_US if members is None else members}
+
+
+def test_a_fleet_that_shifts_requests_between_clusters_has_no_problems() -> None:
+    steps = {**ALL, "stepWeights": [10, 50], "stepInterval": "5m"}
+    assert told(traffic=traffic(), waves=[steps]) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        (
+            {"waves": [ALL]},
+            "spec.waves[0].strategy: cluster shifts requests by routes, and none is named; write spec.t",
+        ),
+        ({"waves": [ALL], "mode": "watch"}, "spec.waves[0].strategy: cluster does not go with mode: watch"),
+        (
+            {"waves": [{"name": "all", "stepInterval": "5m"}]},
+            "spec.waves[0].stepInterval: is of waves that shift requests between clusters; take it out, or write",
+        ),
+        (
+            {"waves": [{**ALL, "stepWeights": [50, 10]}]},
+            "spec.waves[0].stepWeights[1]: 10 is no more than 50, the step",
+        ),
+        (
+            {"waves": [{**ALL, "stepWeights": [100]}]},
+            "spec.waves[0].stepWeights[0]: 100 is no part of a share; write 1",
+        ),
+        ({"traffic": traffic(routes=[])}, "spec.traffic.routes: is empty; name the route that leads to the clusters"),
+        ({"traffic": traffic(routes=[ROUTE, ROUTE])}, "spec.traffic.routes[1]: HTTPRoute shop is named before"),
+        (
+            {"traffic": traffic(routes=[{**ROUTE, "kind": "Ingress"}])},
+            "spec.traffic.routes[0].kind: Ingress divides no",
+        ),
+        (
+            {"traffic": traffic(routes=[{**ROUTE, "apiVersion": "networking.istio.io/v1"}])},
+            "spec.traffic.routes[0].apiVersion: networking.istio.io/v1 is none of gateway.networking.k8s.io",
+        ),
+        ({"traffic": traffic(routes=[{**ROUTE, "host": "a"}])}, "spec.traffic.routes[0].host: is of no HTTPRoute"),
+        ({"traffic": traffic(routes=[{**ROUTE, "name": ""}])}, "spec.traffic.routes[0].name: is empty; name the HTTPR"),
+        ({"traffic": traffic(members=EU_US[:1])}, "spec.traffic.members: names fewer than two clusters, so that none"),
+        (
+            {"traffic": traffic(members=[EU_US[0], {**EU_US[1], "share": 50}])},
+            "spec.traffic.members: has shares that sum to 110; have them sum to 100, percent of all requests",
+        ),
+        ({"traffic": traffic(members=[*EU_US, EU_US[0]])}, "spec.traffic.members[0].name: eu is named twice"),
+        (
+            {"traffic": traffic(members=[EU_US[0], {**EU_US[1], "backend": "eu"}])},
+            "spec.traffic.members[0].backend: eu stands for another member, too; name what stands for this one",
+        ),
+        (
+            {"traffic": traffic(members=[{**EU_US[0], "share": 160}, {**EU_US[1], "share": -60}])},
+            "spec.traffic.members[0].share: 160 is too much; write 100 or less",
+        ),
+    ],
+)
+def test_what_of_traffic_can_t_work_is_told_by_field_and_remedy(spec: dict[str, Any], says: str) -> None:
+    assert any(each.startswith(says) for each in told(**spec)), told(**spec)

@@ -51,11 +51,15 @@ class FleetRehearsal:
 
 
 def made_up(fleet: CanaryFleet, count: int) -> dict[str, Mapping[str, str]]:
-    """Members by name with their labels: each has what the fleet asks for, and in turn what one of its waves does."""
+    """Members by name with their labels: each has what the fleet asks for, and in turn what one of its waves does.
+
+    Where the fleet says how much of all requests which one gets, they are those.
+    """
     waves = [labels_for(each.selector) for each in fleet.spec.waves]
     taken = {value for each in waves for value in each.values()}
     own, width = labels_for(fleet.spec.members.selector, taken), len(str(count))
     names = [f"member-{number:0{width}}" for number in range(1, count + 1)]
+    names = [each.name for each in fleet.spec.traffic.members] if fleet.spec.traffic is not None else names
     return {name: {**own, **waves[at % len(waves)]} for at, name in enumerate(names)}
 
 
@@ -115,7 +119,9 @@ class _World(FleetWorld):
 
     def is_over(self) -> bool:
         status = self.fleet.status
-        return status.phase in OVER or (status.reason == "WaitingForGate" and not self._moving())
+        return (status.phase in OVER and not status.without_share) or (
+            status.reason == "WaitingForGate" and not self._moving()
+        )
 
     def _moving(self) -> bool:
         moving = (MemberState.OPEN, MemberState.PROGRESSING)

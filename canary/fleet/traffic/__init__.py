@@ -1,0 +1,1 @@
+"""Mappings from routes of the hub's own cluster to what they give clusters, and back."""
