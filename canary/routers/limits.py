@@ -140,7 +140,7 @@ def _conditions(match: AnalysisMatch, path: str) -> Iterator[Problem]:
             if not _TOKEN.fullmatch(name) or len(name) > MAX_NAME:
                 yield Problem(f"{path}.{field}.{name}", f"{name!r} is no name that can be matched", _token_remedy(name))
             for form, value in (("exact", condition.exact), ("regex", condition.regex)):
-                yield from _length(value or "", longest, f"{path}.{field}.{name}.{form}")
+                yield from _length(value or "", _room(form, longest), f"{path}.{field}.{name}.{form}")
 
 
 def _token_remedy(name: str) -> str:
@@ -156,7 +156,7 @@ def _path(uri: StringMatch | None, path: str) -> Iterator[Problem]:
         if not value:
             continue
         field = f"{path}.{form}"
-        yield from _length(value, MAX_PATH, field)
+        yield from _length(value, _room(form, MAX_PATH), field)
         if form == "regex":
             continue
         wrong = next((each for each in _NOT_IN_PATHS if each in value), "")
@@ -226,6 +226,11 @@ def _tokens(names: Iterable[str], path: str) -> Iterator[Problem]:
     for name in names:
         if not _TOKEN.fullmatch(name) or len(name) > MAX_NAME:
             yield Problem(path, f"{name!r} is no name of a header", _REMEDY_HEADER)
+
+
+def _room(form: str, longest: int) -> int:
+    """How long a value may be that is written in such a form."""
+    return longest - len(matches.whole("")) if form == "regex" else longest
 
 
 def _length(value: str, longest: int, field: str) -> Iterator[Problem]:

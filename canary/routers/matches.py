@@ -40,6 +40,14 @@ def analysis_matches(canary: Canary, conditions: Iterable[AnalysisMatch] | None 
     ]
 
 
+def whole(expression: str) -> str:
+    """An expression for the whole string, as the spec's are.
+
+    What it is for by itself is the gateway's to say: Envoy takes it for the whole, Traefik and nginx for any part.
+    """
+    return f"^(?:{expression})$"
+
+
 def problems(canary: Canary, who: str = "the Gateway API") -> tuple[Problem, ...]:
     """The conditions that an HTTPRoute has no words for, or a route of somebody else who knows the same ones."""
     found: list[Problem] = []
@@ -69,7 +77,8 @@ def _conditions(conditions: Mapping[str, StringMatch]) -> list[Json]:
 
 def _condition(match: StringMatch, types: Mapping[str, str]) -> Json:
     kind = _kind(match)
-    return {"type": types[kind], "value": getattr(match, kind)}
+    value: str = getattr(match, kind)
+    return {"type": types[kind], "value": whole(value) if kind == "regex" else value}
 
 
 def _kind(match: StringMatch) -> str:

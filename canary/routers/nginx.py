@@ -17,6 +17,7 @@ from canary.api.traffic import TOTAL_WEIGHT, Split
 from canary.kube.types import INGRESS, Json
 from canary.routers import ingress
 from canary.routers.base import BY_WEIGHT, Granularity, Observed, Patch, Provider, Write, refused, spec_path
+from canary.routers.matches import whole
 from canary.routers.route_kind import CANARY, RouteKind, share
 
 PREFIX = "nginx.ingress.kubernetes.io/"
@@ -124,7 +125,10 @@ def _condition(name: str, value: StringMatch) -> Json:
     """A cookie is named by what it must be called; its value is `always`."""
     if _is_cookie(name):
         return {COOKIE: value.exact or ""}
-    return {HEADER: name, **({HEADER_VALUE: value.exact} if value.exact else {HEADER_PATTERN: value.regex or ""})}
+    return {
+        HEADER: name,
+        **({HEADER_VALUE: value.exact} if value.exact else {HEADER_PATTERN: whole(value.regex or "")}),
+    }
 
 
 def _is_cookie(name: str) -> bool:

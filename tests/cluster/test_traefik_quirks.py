@@ -4,6 +4,7 @@ import httpx
 
 from canary.kube.client import KubeClient
 from canary.kube.types import DEPLOYMENT, HTTP_ROUTE, TRAEFIK_SERVICE, Json, Resource
+from canary.routers.matches import whole
 from canary.sandbox.conditions import eventually
 from canary.sandbox.gateways.traefik import TRAEFIK
 from tests.tools.two_versions import CANARY, create, http_route, routed, versions, weighted
@@ -37,6 +38,23 @@ async def test_a_version_without_endpoints_fails_in_no_series_of_its_own(api: Ku
     await api.merge_patch(DEPLOYMENT, namespace, CANARY, {"spec": {"replicas": 0}})
     await eventually(lambda: versions(TRAEFIK, host, FEW * 2), lambda found: found["503"] == FEW, within=60)
     assert await codes(namespace) == {"200"}
+
+
+async def test_an_expression_of_a_condition_is_for_any_part_of_a_value(api: KubeClient, namespace: str) -> None:
+    """So the provider `gatewayapi` writes it for the whole one, as the spec means it, and as Envoy takes either."""
+    for header, expression in (("x-any", "insider"), ("x-all", whole("insider"))):
+        route = http_route(TRAEFIK, f"{header}.{namespace}.example", 0, 100)
+        condition = {"type": "RegularExpression", "name": header, "value": expression}
+        route["metadata"]["name"], route["spec"]["rules"][0]["matches"] = header, [{"headers": [condition]}]
+        await create(api, HTTP_ROUTE, namespace, route)
+
+    async def found(value: str) -> list[str]:
+        """Who answers a request with such a value, by either condition."""
+        seen = [await versions(TRAEFIK, f"{name}.{namespace}.example", 1, {name: value}) for name in ("x-any", "x-all")]
+        return [each for one in seen for each in one]
+
+    await eventually(lambda: found("insider"), lambda seen: seen == ["2", "2"], within=20)
+    assert await found("no-insider") == ["2", "404"]
 
 
 async def codes(namespace: str) -> set[str]:

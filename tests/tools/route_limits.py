@@ -129,8 +129,9 @@ _MATCHES = (
     ),
     Case("a long value", "", matching(headers={"a": {"exact": "v" * 4096}})),
     Case("a longer value", "service.match[0].headers.a.exact", matching(headers={"a": {"exact": "v" * 4097}})),
+    Case("a parameter", "", matching(queryParams={"a": {"regex": "v" * 1018}})),
     Case(
-        "a long parameter", "service.match[0].queryParams.a.regex", matching(queryParams={"a": {"regex": "v" * 1025}})
+        "a long parameter", "service.match[0].queryParams.a.regex", matching(queryParams={"a": {"regex": "v" * 1019}})
     ),
     Case("paths", "", {"match": [{"uri": {"exact": "/a.b/~c/%20d"}}, {"uri": {"regex": "a#b"}}]}),
     *(

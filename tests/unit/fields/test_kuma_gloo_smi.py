@@ -40,7 +40,7 @@ def modifier(side: str, what: str, value: object, expected: object) -> Case:
 
 
 def typed(type_: str) -> dict[str, str]:
-    return {"name": "x", "type": type_, "value": "v"}
+    return {"name": "x", "type": type_, "value": "^(?:v)$" if type_ == "RegularExpression" else "v"}
 
 
 def whole(value: str, *, regex: bool, name: str = "x") -> dict[str, object]:
@@ -55,7 +55,7 @@ PREFIX = "ReplacePrefixMatch"
 KUMA = [
     service("kuma", "match[].uri.exact", "/a", f"{MATCH}.path", {"type": "Exact", "value": "/a"}),
     service("kuma", "match[].uri.prefix", "/a", f"{MATCH}.path", {"type": "PathPrefix", "value": "/a"}),
-    service("kuma", "match[].uri.regex", "/a+", f"{MATCH}.path", {"type": "RegularExpression", "value": "/a+"}),
+    service("kuma", "match[].uri.regex", "/a+", f"{MATCH}.path", {"type": "RegularExpression", "value": "^(?:/a+)$"}),
     service("kuma", "match[].method.exact", "GET", f"{MATCH}.method", "GET"),
     *(
         service("kuma", f"match[].{what}.*.{form}", "v", f"{MATCH}.{what}.0", typed(kind))

@@ -19,7 +19,7 @@ NOBODY, CHOSEN = Split(0), Split(100, matched=True)
 
 
 def named(type_: str, value: str) -> dict[str, str]:
-    return {"name": "x", "type": type_, "value": value}
+    return {"name": "x", "type": type_, "value": f"^(?:{value})$" if type_ == "RegularExpression" else value}
 
 
 def service(
@@ -50,7 +50,7 @@ CASES = [
     service("gatewayRefs[].port", 443, "parentRefs.0.port", 443),
     service("match[].uri.exact", "/a", f"{MATCH}.path", {"type": "Exact", "value": "/a"}),
     service("match[].uri.prefix", "/a", f"{MATCH}.path", {"type": "PathPrefix", "value": "/a"}),
-    service("match[].uri.regex", "/a+", f"{MATCH}.path", {"type": "RegularExpression", "value": "/a+"}),
+    service("match[].uri.regex", "/a+", f"{MATCH}.path", {"type": "RegularExpression", "value": "^(?:/a+)$"}),
     service("match[].method.exact", "GET", f"{MATCH}.method", "GET"),
     service("match[].headers.*.exact", "v", f"{MATCH}.headers.0", named("Exact", "v")),
     service("match[].headers.*.regex", "v+", f"{MATCH}.headers.0", named("RegularExpression", "v+")),

@@ -115,18 +115,18 @@ HEADERS = "spec.analysis.match[].headers.*"
 
 
 @pytest.mark.parametrize(
-    ("by", "field", "key"),
+    ("by", "field", "key", "value"),
     [
-        ("nginx", f"{HEADERS}.exact", "canary-by-header-value"),
-        ("nginx", f"{HEADERS}.regex", "canary-by-header-pattern"),
+        ("nginx", f"{HEADERS}.exact", "canary-by-header-value", "beta"),
+        ("nginx", f"{HEADERS}.regex", "canary-by-header-pattern", "^(?:beta)$"),
     ],
 )
-def test_a_condition_reaches_the_gateway(shows: Callable[..., None], by: str, field: str, key: str) -> None:
+def test_a_condition_reaches_the_gateway(shows: Callable[..., None], by: str, field: str, key: str, value: str) -> None:
     def said(canary: Canary) -> object:
         (made,) = objects_of(ROUTERS[by], canary, Split(100, matched=True), THERE[by])
         return made["metadata"]["annotations"].get(f"nginx.ingress.kubernetes.io/{key}")
 
-    shows(field, "beta", said, "beta", {**named(by), "spec.analysis.iterations": 3})
+    shows(field, "beta", said, value, {**named(by), "spec.analysis.iterations": 3})
 
 
 PORT: Json = {"name": "admin", "port": 8081}
