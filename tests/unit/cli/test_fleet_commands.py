@@ -73,6 +73,24 @@ def test_a_rehearsal_prints_a_timeline_a_scenario_and_how_they_end(run: Run) -> 
     assert "0 of 6" in bad
 
 
+def test_where_members_are_judged_together_it_is_played_what_none_of_them_finds_by_itself(run: Run) -> None:
+    threshold, compared = (
+        "{name: request-success-rate, thresholdRange: {min: 99}}",
+        "{name: request-success-rate, compareTo: primary}",
+    )
+    text = EXAMPLE.replace(threshold, compared)
+    together = text.replace("  mode: manage", "  mode: manage\n  jointVerdict: {}")
+    code, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "a-little-worse", text=together)
+    assert code == 0
+    assert lines[0].startswith("a-little-worse: In every member 0.")
+    (ending,) = [each for each in lines if each.split()[:1] == ["a-little-worse"]]
+    assert ending.split()[1:3] == ["rolled", "back"]
+    assert "by the numbers of all together: request-success-rate 0." in ending
+
+    _, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "a-little-worse", text=text)
+    assert not [each for each in lines if "a-little-worse" in each]
+
+
 def test_a_rehearsal_says_for_whom_a_release_waits(run: Run) -> None:
     text = EXAMPLE.replace("  unreachableDeadline: 30m\n", "").replace("  memberDeadline: 6h\n", "")
     _, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "member-unreachable", text=text)

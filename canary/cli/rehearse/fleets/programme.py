@@ -8,6 +8,7 @@ from canary.api.fleet import CanaryFleet, parse_fleet
 from canary.api.fleet_rules import canary_in
 from canary.api.meta import Metadata
 from canary.cli.rehearse.documents import Document
+from canary.cli.rehearse.fleets.little import told
 from canary.cli.rehearse.fleets.play import in_waves, made_up, play
 from canary.cli.rehearse.fleets.read import KIND
 from canary.cli.rehearse.fleets.report import FleetReport
@@ -65,7 +66,7 @@ def _report(where: str, fleet: CanaryFleet, stories: Sequence[FleetStory], membe
     labels, seen, failures = made_up(fleet, members), [], []
     for story in stories:
         try:
-            seen.append(play(fleet, story, labels, stage))
+            seen.append(play(fleet, told(fleet, story, stage), labels, stage))
         except (NotSettlingError, ControllerNotSettlingError) as error:
             failures.append(f"{story.name}: it does not come to rest, which is a bug: {error}")
     waves = tuple(tuple(each) for each in in_waves(fleet, labels))

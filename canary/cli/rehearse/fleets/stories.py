@@ -4,10 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from canary.api.analysis import REQUEST_SUCCESS_RATE
 from canary.api.fleet import CanaryFleet
 from canary.cli.rehearse.story import NEW, Behaviour, Story, Stretch
+from canary.fleet.joint import compared
 
 ALL_FAIL = 100.0
+LITTLE = "a-little-worse"
+"""Name of the story in which no member finds by itself what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,7 @@ class FleetStory:
         turns_bad: the same of those in which it turns bad once it is promoted.
         away: the same of those that can't be reached from a minute after the beginning on.
         gates_open: whether gates open.
+        errors: percent of the requests to a bad version that fail.
         concerns: whether it tells anything of a fleet.
     """
 
@@ -30,6 +35,7 @@ class FleetStory:
     turns_bad: Callable[[Sequence[Sequence[str]]], Sequence[str]] = lambda waves: ()
     away: Callable[[Sequence[Sequence[str]]], Sequence[str]] = lambda waves: ()
     gates_open: bool = True
+    errors: float = ALL_FAIL
     concerns: Callable[[CanaryFleet], bool] = lambda fleet: True
 
 
@@ -41,6 +47,14 @@ def _last(waves: Sequence[Sequence[str]]) -> Sequence[str]:
     return next((wave[-1:] for wave in reversed(waves) if wave), ())
 
 
+def _all(waves: Sequence[Sequence[str]]) -> Sequence[str]:
+    return [name for wave in waves for name in wave]
+
+
+def _judges_together(fleet: CanaryFleet) -> bool:
+    return fleet.spec.joint_verdict is not None and REQUEST_SUCCESS_RATE in compared(fleet)
+
+
 def _bakes(fleet: CanaryFleet) -> bool:
     return bool(dict(fleet.spec.template.spec.get("analysis") or {}).get("bake"))
 
@@ -50,7 +64,13 @@ STORIES = (
     FleetStory(
         "bad-everywhere",
         "All requests to the new version fail, in every member.",
-        bad=lambda waves: [name for wave in waves for name in wave],
+        bad=_all,
+    ),
+    FleetStory(
+        LITTLE,
+        "So few requests to it fail, in every member, that none of them finds it by itself.",
+        bad=_all,
+        concerns=_judges_together,
     ),
     FleetStory("bad-in-the-last-wave", "All requests to it fail in one member of the last wave.", bad=_last),
     FleetStory(
@@ -86,7 +106,7 @@ def behaviour(story: FleetStory, waves: Sequence[Sequence[str]], member: str, pr
     """
     stretches: tuple[Stretch, ...] = ()
     if member in story.bad(waves):
-        stretches = (Stretch(errors=ALL_FAIL),)
+        stretches = (Stretch(errors=story.errors),)
     elif member in story.turns_bad(waves):
         stretches = (Stretch(after=promoted_after + timedelta(minutes=5), errors=ALL_FAIL),)
     return Story(name=story.name, versions={NEW: Behaviour(stretches=stretches)})
