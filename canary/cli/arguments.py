@@ -165,6 +165,43 @@ def subjects(text: str) -> Subject:
     return Subject(text in _FLEETS, "") if text in _FLEETS | _CANARIES else subject(text)
 
 
+class SubjectWords(argparse.Action):
+    """Reads NAME or KIND/NAME, or KIND NAME in two words: kubectl takes both."""
+
+    def __init__(self, read: Callable[[str], Subject], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._read = read
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        """Set what the command is about."""
+        found = values if isinstance(values, Subject) else self._said(list(values))
+        setattr(namespace, self.dest, found)
+
+    def _said(self, words: list[str]) -> Subject:
+        try:
+            if len(words) == 1 or (len(words) == 2 and words[0] in _FLEETS | _CANARIES):
+                return self._read("/".join(words))
+            msg = f"{_quoted(' '.join(words))} is neither NAME, for a Canary, nor fleet NAME"
+            raise argparse.ArgumentTypeError(msg)
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentError(self, str(error)) from None
+
+
+def about(
+    parser: argparse.ArgumentParser, told: str = "of a Canary; fleet/NAME or fleet NAME for a CanaryFleet"
+) -> None:
+    """Add the argument that says what a command is about."""
+    parser.add_argument("name", nargs="+", action=SubjectWords, read=subject, metavar="NAME", help=told)
+
+
+def about_all(parser: argparse.ArgumentParser, told: str) -> None:
+    """Add the argument that says what a command is about, of which all are listed where it is absent."""
+    every = Subject(of_fleet=False, name="")
+    parser.add_argument("name", nargs="*", default=every, action=SubjectWords, read=subjects, metavar="NAME", help=told)
+
+
 def canary_name(text: str) -> str:
     """Reads the name of a Canary, of what there is for Canaries alone."""
     found = subject(text)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from canary.cli.arguments import Subject, canary_name, namespace, subject, subjects
+from canary.cli.arguments import Subject, about, about_all, canary_name, namespace
 from canary.cli.failures import DONE, CommandError
 
 if TYPE_CHECKING:
@@ -27,13 +27,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         epilog=CODES,
     )
     get.set_defaults(run=_get)
-    get.add_argument(
-        "name",
-        nargs="?",
-        default=Subject(of_fleet=False, name=""),
-        type=subjects,
-        metavar="NAME",
-        help="the only one; all where absent; fleet/NAME for a CanaryFleet, fleets for all of these",
+    about_all(
+        get, "the only one; all where absent; fleet/NAME or fleet NAME for a CanaryFleet, fleets for all of these"
     )
     to_cluster(get, everywhere=True)
     get.add_argument("-o", "--output", choices=("table", "wide", "json", "yaml"), default="table", help="form")
@@ -47,7 +42,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         epilog=CODES,
     )
     explain.set_defaults(run=_explain)
-    explain.add_argument("name", type=subject, metavar="NAME", help="of a Canary; fleet/NAME for a CanaryFleet")
+    about(explain)
     to_cluster(explain)
     explain.add_argument("-o", "--output", choices=("text", "json", "yaml"), default="text", help="form")
 

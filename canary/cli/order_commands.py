@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Final
 
-from canary.cli.arguments import subject
+from canary.cli.arguments import about
 from canary.cli.cluster_commands import to_cluster
 from canary.cli.failures import DONE
 
@@ -58,7 +58,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
             " 2 no cluster, no right to it, or a flag is wrong",
         )
         parser.set_defaults(run=_run, verb=verb)
-        parser.add_argument("name", type=subject, metavar="NAME", help="of a Canary; fleet/NAME for a CanaryFleet")
+        about(parser)
         to_cluster(parser)
         parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the event and the status")
 

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Final
 
-from canary.cli.arguments import subject
+from canary.cli.arguments import about
 from canary.cli.cluster_commands import to_cluster
 from canary.cli.failures import DONE, CommandError
 
@@ -29,7 +29,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         " of that name; 2 no cluster, no right to it, or a flag is wrong",
     )
     parser.set_defaults(run=_run)
-    parser.add_argument("name", type=subject, metavar="NAME", help="of a Canary; fleet/NAME for a CanaryFleet")
+    about(parser)
     to_cluster(parser)
     parser.add_argument(
         "--for", dest="phase", choices=_ANY, default="promoted", metavar="PHASE", help="promoted, or a phase"

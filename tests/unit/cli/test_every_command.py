@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from canary.cli.arguments import subject, subjects
+from canary.cli.arguments import SubjectWords
 from canary.cli.parser import parse
 from tests.unit.cli import argo
 from tests.unit.cli.canaries_server import CanariesServer, Run, write_kubeconfig
@@ -38,7 +38,7 @@ OF_CANARIES = ("restart", "override")
 
 
 def takes_fleets(name: str) -> bool:
-    return name not in OF_CANARIES and any(action.type in (subject, subjects) for action in EVERY[name]._actions)
+    return name not in OF_CANARIES and any(isinstance(action, SubjectWords) for action in EVERY[name]._actions)
 
 
 SERVING = ("run", "hub")

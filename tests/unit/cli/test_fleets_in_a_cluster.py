@@ -313,6 +313,23 @@ def test_what_is_about_canaries_alone_says_so_of_a_fleet(run: Run, name: str) ->
     assert "'fleet/shop' is a fleet, and this is about a Canary" in lines[0]
 
 
+@pytest.mark.parametrize("kind", ["fleet", "fleets", "cfl", "canaryfleet"])
+def test_kind_and_name_may_be_two_words_as_kubectl_takes_them(run: Run, server: CanariesServer, kind: str) -> None:
+    put(server)
+    for command in (["get", kind, "shop"], ["get", "-o", "wide", kind, "shop"], ["explain", kind, "shop"]):
+        assert run(*command) == run(*command[:-2], f"fleet/{command[-1]}")
+    code, lines = run("pause", kind, "shop", "--reason", "lunch")
+    assert (code, len(lines)) == (0, 1)
+    assert run("wait", kind, "shop", "--for", "progressing")[0] == run("wait", "fleet/shop", "--for", "progressing")[0]
+
+
+def test_more_words_than_a_kind_and_a_name_are_a_line(run: Run) -> None:
+    for words in (["shop", "cart"], ["fleet", "shop", "cart"], ["deploy", "shop"]):
+        code, lines = run("get", *words)
+        assert (code, len(lines)) == (2, 1)
+        assert f"{' '.join(words)!r} is neither NAME, for a Canary, nor fleet NAME" in lines[0]
+
+
 @pytest.mark.parametrize("text", ["deploy/shop", "fleet/", "fleet/a/b", "/shop"])
 def test_a_kind_that_is_neither_is_a_line(run: Run, text: str) -> None:
     code, lines = run("explain", text)
