@@ -89,11 +89,11 @@ def _waits_at_gates(s: Situation, number: int, closed: list[str]) -> Situation:
 
 def _opened(s: Situation) -> Situation:
     """The situation with the members that may begin, as many of a wave at once as it says."""
-    members = list(s.members)
+    members, without_share = list(s.members), s.status.without_share
     for number, wave in enumerate(s.fleet.spec.waves[: s.status.wave], 1):
         own = in_wave(members, number)
         # One whose share comes back is not done with.
-        busy = sum(each.state in MOVING or each.name in s.status.without_share for each in own)
+        busy = sum(each.state in MOVING or each.name in without_share for each in own)
         waiting = [each for each in own if each.state is MemberState.PENDING]
         room = len(waiting) if wave.most_at_once is None else max(wave.most_at_once - busy, 0)
         begun = {each.name for each in waiting[:room]}
@@ -148,7 +148,8 @@ def _finished(s: Situation) -> Situation:
         return s
     passed = all(each.state is WaveState.PASSED for each in s.status.waves)
     counted = [each for each in s.members if each.state is not MemberState.JOINED]
-    judged = all(each.state in _FINAL and each.name not in s.status.without_share for each in counted)
+    without_share = s.status.without_share
+    judged = all(each.state in _FINAL and each.name not in without_share for each in counted)
     if not (judged if s.status.promoted else passed):
         return s
     failed = [each.name for each in s.members if each.state is MemberState.FAILED]

@@ -195,14 +195,15 @@ def rivals(
     place, own = (namespace_of(fleet), name_of(fleet)), {each.name for each in chosen(fleet, members, placements)}
     for other in others:
         same = (namespace_of(other), name_of(other)) == place and not (fleet.watches or other.watches)
-        theirs = chosen(other, members, placements) if same and _age(other) < _age(fleet) else []
+        theirs = chosen(other, members, placements) if same and age(other) < age(fleet) else []
         shared = own & {each.name for each in theirs}
         if shared:
             message = f"the Canary {'/'.join(place)} of {min(shared)} is written by the older fleet {other.key}"
             yield Problem("spec.template.metadata.name", message, "write another name, or choose other members")
 
 
-def _age(fleet: CanaryFleet) -> tuple[str, str]:
+def age(fleet: CanaryFleet) -> tuple[str, str]:
+    """What is less for the older one of two fleets."""
     created = fleet.metadata.creation_timestamp
     return created.isoformat() if created is not None else "", fleet.key
 

@@ -20,11 +20,11 @@ from canary.fleet.facts import Facts, Member, Reachable, Seen, Unreachable
 from canary.fleet.members.base import Member as Cluster
 from canary.fleet.members.base import Unusable
 from canary.gates import waves
+from canary.hub import routes
 from canary.hub.gates import Gates
 from canary.hub.link import OUTAGE, Place
 from canary.hub.members import Members, chosen, misplaced, name_of, namespace_of, rivals
 from canary.hub.objects import Objects
-from canary.hub.routes import Routes
 from canary.hub.telemetry import Telemetry
 from canary.hub.writer import Doable, Whom, Work, Writer
 from canary.kube.client import KubeClient
@@ -49,7 +49,7 @@ class Reconciler:
         client: the hub's own cluster.
         objects: what is known of it.
         members: the clusters that there are.
-        routes: the routes that lead to them.
+        led: the routes that lead to them.
         writer: writes into both.
         gates: asks gates.
         events: takes events.
@@ -63,7 +63,7 @@ class Reconciler:
         client: KubeClient,
         objects: Objects,
         members: Members,
-        routes: Routes,
+        led: routes.Routes,
         writer: Writer,
         gates: Gates,
         events: EventRecorder,
@@ -71,7 +71,7 @@ class Reconciler:
         telemetry: Telemetry,
         now: Callable[[], datetime],
     ) -> None:
-        self._client, self._objects, self._members, self._routes = client, objects, members, routes
+        self._client, self._objects, self._members, self._routes = client, objects, members, led
         self._writer, self._gates, self._events, self._queue, self._now = writer, gates, events, queue, now
         self._telemetry = telemetry
         self._told: dict[str, tuple[str, int]] = {}
@@ -151,16 +151,17 @@ class Reconciler:
         placements = self._objects.placements()
         found = self._problems(key, fleet) or tuple(misplaced(fleet, placements))
         found = found or tuple(rivals(fleet, self._members.fleets, known, placements))
+        found = found or tuple(routes.rivals(fleet, self._members.fleets))
         for cluster in () if found else chosen(fleet, known, placements):
             seen = self._seen(key, fleet, cluster, now)
             if seen is None and (_begins(fleet) or fleet.status.member(cluster.name) is not None):
                 return None
             members += [Member(cluster.name, cluster.labels, seen)] if seen is not None else []
-        routes = () if found else self._routes.seen(fleet, lambda name: self._writer.refused(Whom(key, name)))
-        if routes is None:
+        led = () if found else self._routes.seen(fleet, lambda name: self._writer.refused(Whom(key, name)))
+        if led is None:
             return None
         answers = self._gates.answers(key, fleet.spec.release)
-        return Facts(now, tuple(members), answers, self._told_of(key, fleet.metadata.uid), found, routes)
+        return Facts(now, tuple(members), answers, self._told_of(key, fleet.metadata.uid), found, led)
 
     def _problems(self, key: str, fleet: CanaryFleet) -> tuple[Problem, ...]:
         """What keeps the fleet from working; its spec is looked at once a generation."""

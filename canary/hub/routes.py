@@ -1,16 +1,18 @@
 """Watches the routes that fleets name, in their namespaces alone, and writes the weights of clusters into them."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from canary.api.fleet import CanaryFleet
 from canary.api.fleet_traffic import ClusterRoute, FleetTraffic
+from canary.api.problems import Problem
 from canary.fleet.decision import SetWeights
 from canary.fleet.facts import RouteSeen
 from canary.fleet.traffic.routes import KINDS, patch, seen
 from canary.hub.link import MANAGER, OUTAGE
+from canary.hub.members import age
 from canary.kube.client import KubeClient
 from canary.kube.errors import Forbidden
 from canary.kube.types import Json, Resource
@@ -143,6 +145,32 @@ class RouteWork:
         if change:
             place = (KINDS[self._route.kind].resource, self._namespace, self._route.name)
             self._cache.note(await self._client.merge_patch(*place, change, field_manager=MANAGER))
+
+
+def rivals(fleet: CanaryFleet, others: Iterable[CanaryFleet]) -> Iterator[Problem]:
+    """Older fleets that set weights of the same backends in the same route: both would do so without end.
+
+    Args:
+        fleet: the fleet.
+        others: all that there are.
+    """
+    for index, route in enumerate(fleet.spec.traffic.routes if fleet.spec.traffic is not None else ()):
+        for other in others:
+            older = other.namespace == fleet.namespace and age(other) < age(fleet)
+            if older and not (fleet.watches or other.watches) and (shared := _shared(fleet, other, route)):
+                message = f"the weights of {route.words} for {shared} are set by the older fleet {other.key}"
+                yield Problem(f"spec.traffic.routes[{index}]", message, "name another route, or other backends")
+
+
+def _shared(fleet: CanaryFleet, other: CanaryFleet, route: ClusterRoute) -> str:
+    """A backend of a route that both set the weight of; empty where there is none."""
+    if fleet.spec.traffic is None or other.spec.traffic is None:
+        return ""
+    same = [each for each in other.spec.traffic.routes if (each.kind, each.name) == (route.kind, route.name)]
+    if not any(each.host == route.host or not (each.host and route.host) for each in same):
+        return ""
+    backends = ({each.stands_for_it for each in of.members} for of in (fleet.spec.traffic, other.spec.traffic))
+    return min(set.intersection(*backends), default="")
 
 
 def _folders(fleet: CanaryFleet) -> list[Folder]:

@@ -222,6 +222,12 @@ def _of_members(read: _Read) -> Iterator[GaugeMetricFamily]:
         (*_FLEET, "member"),
         (((*labels, each.name), each.unreachable_since is not None) for labels, each in members),
     )
+    yield _gauge(
+        "canary_hub_cluster_weight",
+        "Percent of all requests that a cluster is to get, where a CanaryFleet sets the weights of routes.",
+        (*_FLEET, "member"),
+        (((*each.labels, share.name), share.weight) for each, status in read for share in status.traffic),
+    )
 
 
 def _of_joint(read: _Read) -> Iterator[GaugeMetricFamily]:

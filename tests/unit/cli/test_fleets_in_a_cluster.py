@@ -287,6 +287,20 @@ class TestExplain:
         assert row == "request-success-rate Fail 4 1 and 0.1 300 0.0082 3 it is worse"
         assert json.loads("\n".join(run("explain", "fleet/shop", "-o", "json")[1]))["joint"] == [joint]
 
+    def test_it_says_what_each_cluster_gets_of_all_requests_and_why(self, run: Run, server: CanariesServer) -> None:
+        own = [{"name": "c1", "share": 60}, {"name": "c2", "share": 40}]
+        route = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "name": "shop"}
+        gone = {"name": "c2", "state": "Leaving", "weight": 0, "message": "HTTPRoute shop: it is not accepted"}
+        traffic = [{"name": "c1", "state": "Whole", "weight": 100, "since": "2026-01-01T00:00:00Z"}, gone]
+        put(server, under_way(traffic=traffic), spec={"traffic": {"routes": [route], "members": own}})
+        _, lines = run("explain", "fleet/shop")
+        shown = lines[lines.index("Traffic") + 2 :]
+        assert [each.split()[:6] for each in shown] == [
+            ["c1", "Whole", "100", "%", "60", "%"],
+            ["c2", "Leaving", "0", "%", "40", "%"],
+        ]
+        assert shown[1].endswith("HTTPRoute shop: it is not accepted")
+
     def test_programs_get_the_same_as_json(self, run: Run, server: CanariesServer) -> None:
         put(server, GATED)
         told = json.loads("\n".join(run("explain", "fleet/shop", "-o", "json")[1]))

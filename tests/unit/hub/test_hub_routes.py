@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from canary.fleet.traffic.routes import KINDS
+from canary.hub.routes import rivals
 from canary.kube.types import HTTP_ROUTE, VIRTUAL_SERVICE
 from tests.unit.controller.api_in_memory import Answer, Asked, Json, refused
-from tests.unit.hub.whole_hub import PILOT, PLACE, World, connect, eventually
+from tests.unit.fleet.fleets import fleet_of
+from tests.unit.hub.whole_hub import PILOT, PLACE, START, World, connect, eventually
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -19,7 +22,7 @@ ROUTE = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "nam
 TRAFFIC: dict[str, Any] = {"settle": "2s", "routes": [ROUTE], "members": [{"name": "a", "share": 60}]}
 TRAFFIC["members"] += [{"name": "b", "share": 40}]
 STEPS = {"strategy": "cluster", "stepWeights": [50], "stepInterval": "3s"}
-WAVES = [{"name": "pilot", "selector": {"matchLabels": PILOT}, **STEPS}, {"name": "all", **STEPS}]
+WAVES: list[dict[str, Any]] = [{"name": "pilot", "selector": {"matchLabels": PILOT}, **STEPS}, {"name": "all", **STEPS}]
 PATH = HTTP_ROUTE.path(PLACE[0], "edge")
 
 
@@ -165,6 +168,18 @@ async def test_rights_that_are_missing_are_told_with_what_gives_them(world: Worl
     assert routed(world)["message"].endswith("deploy/kustomize/fleet/components/traffic gives the rights")
 
 
+async def test_a_kind_that_nobody_has_installed_is_told(world: World, looptime: int) -> None:
+    def ill(asked: Asked) -> Answer | None:
+        return Answer(404, b"404 page not found") if asked.path.endswith("/httproutes") else None
+
+    world.hub.ill = ill
+    join(world)
+    world.put_fleet(waves=WAVES, traffic=TRAFFIC)
+    world.start()
+    await eventually(lambda: routed(world).get("status") == "False", 30, lambda: world.status)
+    assert "httproutes.gateway.networking.k8s.io are not installed in the hub's cluster" in routed(world)["message"]
+
+
 async def test_what_may_not_be_written_is_told_and_no_gate_opens(world: World, looptime: int) -> None:
     await set_up(world)
 
@@ -208,3 +223,22 @@ async def test_a_hub_that_is_killed_ends_where_it_would_have_ended(world: World,
     await eventually(lambda: world.status["phase"] == "Succeeded", 120, lambda: world.status)
     assert weights(world) == {"a": 60, "b": 40, "old": 7}
     assert world.states == {"a": "Passed", "b": "Passed"}
+
+
+@pytest.mark.parametrize(
+    ("other", "shares"),
+    [
+        ({}, "the weights of HTTPRoute edge for a are set by the older fleet prod/older; name another route"),
+        ({"routes": [{**ROUTE, "name": "inside"}]}, ""),
+        ({"members": [{"name": "a", "backend": "x", "share": 50}, {"name": "b", "backend": "y", "share": 50}]}, ""),
+    ],
+)
+def test_of_two_fleets_that_set_the_same_weights_the_younger_one_does_nothing(other: Any, shares: str) -> None:
+    young, old = (fleet_of(waves=WAVES, traffic=each) for each in (TRAFFIC, {**TRAFFIC, **other}))
+    old = old.replace(metadata=old.metadata.replace(name="older", creation_timestamp=START))
+    young = young.replace(metadata=young.metadata.replace(creation_timestamp=START + timedelta(days=1)))
+    found = [str(each) for each in rivals(young, (young, old))]
+    assert [each.removeprefix("spec.traffic.routes[0]: ") for each in found] == (
+        [f"{shares}, or other backends"] if shares else []
+    )
+    assert [*rivals(old, (young, old))] == []

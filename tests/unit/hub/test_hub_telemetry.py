@@ -12,6 +12,7 @@ import pytest_asyncio
 from prometheus_client import generate_latest
 
 from canary.api.fleet_status import FleetStatus, JointStatus
+from canary.api.fleet_traffic import ShareStatus
 from canary.api.status import Verdict
 from canary.controller.outcome import Kind
 from canary.fleet.simulation import Fate, FleetWorld
@@ -55,6 +56,16 @@ def test_a_release_under_way_shows_its_wave_and_how_many_members_stand_where() -
     assert sum(members.values()) == 6
     assert members[of("fleet_members", state="Failed")] == 0
     assert found[of("wave_members", wave="some")] == 3
+
+
+def test_what_each_cluster_is_to_get_is_shown_where_a_fleet_sets_it() -> None:
+    own = [{"name": name, "share": share} for name, share in zip(names(2), (60, 40), strict=True)]
+    route = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "name": "shop"}
+    fleet = fleet_of(traffic={"routes": [route], "members": own})
+    found = observed(play(fleet, [sketch(name) for name in names(2)], limit=MINUTE))
+    assert (found[of("cluster_weight", member="c001")], found[of("cluster_weight", member="c002")]) == (60, 40)
+    without = observed(play(fleet_of(), [sketch(name) for name in names(2)], limit=MINUTE))
+    assert not [each for each in without if "cluster_weight" in each]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +127,8 @@ def test_the_page_lists_exactly_what_is_exported_with_its_labels() -> None:
     listed = {name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
     world = play(fleet_of(), [sketch("c001")])
     telemetry = Telemetry("0")
-    telemetry.observe(world.fleet, world.fleet.status.replace(joint=(JOINT,)))
+    shared = (ShareStatus(name="c001", weight=60),)
+    telemetry.observe(world.fleet, world.fleet.status.replace(joint=(JOINT,), traffic=shared))
     families = [each for each in telemetry.registry.collect() if each.name.startswith("canary_hub")]
     assert listed == {
         each.name + ("_total" if each.type == "counter" else ""): (
