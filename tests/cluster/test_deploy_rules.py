@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from canary.api.fleet_status import JointStatus
+from canary.api.fleet_traffic import ShareStatus
 from canary.api.status import Verdict
 from canary.controller.outcome import Kind
 from canary.hub.telemetry import Telemetry
@@ -51,7 +52,8 @@ def shown_by_a_hub() -> Iterator[tuple[str, float]]:
     fleet = play(fleet_of(), [sketch("c1"), sketch("c2")], limit=7 * MINUTE).fleet
     numbers = {"value": 1.5, "threshold": "1 and 0.1", "samples": 300, "p_value": 0.2, "members": 2}
     joint = JointStatus(name="request-success-rate", verdict=Verdict.PASS, message="undecided", **numbers)
-    telemetry.observe(fleet, fleet.status.replace(joint=(joint,)))
+    shares = (ShareStatus(name="c1", weight=60), ShareStatus(name="c2", weight=40))
+    telemetry.observe(fleet, fleet.status.replace(joint=(joint,), traffic=shares))
     for family in telemetry.registry.collect():
         for sample in family.samples:
             labels = {**sample.labels, "job": "hub", "instance": "a"}
