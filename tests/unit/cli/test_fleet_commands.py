@@ -98,6 +98,19 @@ def test_a_rehearsal_says_for_whom_a_release_waits(run: Run) -> None:
     assert "waits for member-1 (unreachable since 2026-01-01T00:02:00Z)" in ending
 
 
+def test_another_version_than_the_images_say_is_not_begun_and_waited_past(run: Run) -> None:
+    """The release waits for the member until its deadline, and then fails."""
+    code, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "another-version")
+    assert code == 0
+    (ending,) = [each for each in lines if each.split()[:1] == ["another-version"]]
+    assert "rolled back" in ending
+    assert "not passed within 6h: another revision waits in it than the release's images say" in ending
+
+    unnamed = EXAMPLE.replace("  images:\n    shop: registry.example.com/shop:1.4.2\n", "")
+    _, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "another-version", text=unnamed)
+    assert not [each for each in lines if "another-version" in each]
+
+
 def test_data_is_for_programs(run: Run) -> None:
     code, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "healthy", "--members", "12", "-o", "json")
     told = json.loads("\n".join(lines))

@@ -14,7 +14,7 @@ from canary.cli.rehearse.bounds import bounds_of
 from canary.cli.rehearse.conditions import playable
 from canary.cli.rehearse.fleets.stories import FleetStory, behaviour
 from canary.cli.rehearse.staging import BEGINNING, START, Stage, scenario_of
-from canary.cli.rehearse.story import CURRENT
+from canary.cli.rehearse.story import CURRENT, NEW
 from canary.fleet.decision import Decision
 from canary.fleet.facts import GateAnswer, Member, Unreachable
 from canary.fleet.orders import ORDER_ANNOTATION
@@ -90,8 +90,9 @@ def play(
     Raises:
         NotSettlingError: a hub, or a controller, does not come to rest: a bug.
     """
-    # Which images a rollout has nobody knows here.
-    fleet = fleet.replace(spec=fleet.spec.replace(images={}))
+    # Where images tell a release, they are those of what is deployed here.
+    images = {"app": f"app:{NEW}"} if fleet.spec.images else {}
+    fleet = fleet.replace(spec=fleet.spec.replace(images=images))
     waves, start = in_waves(fleet, labels), START + BEGINNING
     clusters = [_member(fleet, story, waves, name, labels[name], stage) for wave in waves for name in wave]
     world = _World(fleet, clusters, start, gates=lambda _, now: GateAnswer(story.gates_open, "it stays closed"))

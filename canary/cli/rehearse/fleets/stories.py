@@ -6,10 +6,12 @@ from datetime import timedelta
 
 from canary.api.analysis import REQUEST_SUCCESS_RATE
 from canary.api.fleet import CanaryFleet
-from canary.cli.rehearse.story import NEW, Behaviour, Story, Stretch
+from canary.cli.rehearse.story import NEW, Behaviour, Happening, Story, Stretch
 from canary.fleet.joint import compared
 
 ALL_FAIL = 100.0
+ANOTHER = "another"
+"""A version that is not the release."""
 LITTLE = "a-little-worse"
 """Name of the story in which no member finds by itself what is wrong."""
 
@@ -23,6 +25,7 @@ class FleetStory:
         description: what it is about, in a sentence.
         bad: from the names of the members, wave by wave, to those in which the new version is bad.
         turns_bad: the same of those in which it turns bad once it is promoted.
+        other: the same of those to which another version comes than the release's images say.
         away: the same of those that can't be reached from a minute after the beginning on.
         gates_open: whether gates open.
         errors: percent of the requests to a bad version that fail.
@@ -33,6 +36,7 @@ class FleetStory:
     description: str
     bad: Callable[[Sequence[Sequence[str]]], Sequence[str]] = lambda waves: ()
     turns_bad: Callable[[Sequence[Sequence[str]]], Sequence[str]] = lambda waves: ()
+    other: Callable[[Sequence[Sequence[str]]], Sequence[str]] = lambda waves: ()
     away: Callable[[Sequence[Sequence[str]]], Sequence[str]] = lambda waves: ()
     gates_open: bool = True
     errors: float = ALL_FAIL
@@ -80,6 +84,12 @@ STORIES = (
         concerns=_bakes,
     ),
     FleetStory(
+        "another-version",
+        "In a member of the last wave another version is deployed than the release's images say.",
+        other=_last,
+        concerns=lambda fleet: bool(fleet.spec.images),
+    ),
+    FleetStory(
         "member-unreachable",
         "A member of the first wave can't be reached from a minute after the beginning on.",
         away=_first,
@@ -109,4 +119,5 @@ def behaviour(story: FleetStory, waves: Sequence[Sequence[str]], member: str, pr
         stretches = (Stretch(errors=story.errors),)
     elif member in story.turns_bad(waves):
         stretches = (Stretch(after=promoted_after + timedelta(minutes=5), errors=ALL_FAIL),)
-    return Story(name=story.name, versions={NEW: Behaviour(stretches=stretches)})
+    others = (Happening(at=timedelta(0), deploy=ANOTHER),) if member in story.other(waves) else ()
+    return Story(name=story.name, versions={NEW: Behaviour(stretches=stretches)}, changes=others)
