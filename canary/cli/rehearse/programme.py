@@ -13,7 +13,7 @@ from canary.cli.rehearse.bounds import Bounds, bounds_of, gates_of
 from canary.cli.rehearse.builtin import BY_NAME, HEALTHY
 from canary.cli.rehearse.conditions import playable
 from canary.cli.rehearse.expectations import Expectation, failures, stories_in
-from canary.cli.rehearse.fleets.programme import KIND, MEMBERS, fleet_reports
+from canary.cli.rehearse.fleets.programme import KIND, MEMBERS, PLACEMENTS, fleet_reports
 from canary.cli.rehearse.fleets.report import FleetReport
 from canary.cli.rehearse.fleets.stories import BY_NAME as FLEET_STORIES
 from canary.cli.rehearse.gathering import Beside, Found, Trouble, gather
@@ -164,7 +164,10 @@ def _played(report: Told) -> set[str]:
 def _each(places: Sequence[str], settings: Settings) -> Iterator[Told]:
     # All are read before the first is rehearsed: what belongs together may be in files of its own.
     gathered = list(gather(places, settings.told))
-    stream = stream_of(each.source for each in gathered if isinstance(each, Found))
+    sources = [each.source for each in gathered if isinstance(each, Found)]
+    stream = stream_of(sources)
+    every = [doc.content for source in sources for doc in source.documents]
+    placements = [each for each in every if each.get("kind") == PLACEMENTS]
     for each in gathered:
         if isinstance(each, Trouble):
             yield each
@@ -180,6 +183,7 @@ def _each(places: Sequence[str], settings: Settings) -> Iterator[Told]:
         yield from fleet_reports(
             each.source.where,
             [doc for doc in each.source.documents if doc.content.get("kind") == KIND and id(doc) not in refused],
+            placements,
             wanted=settings.wanted,
             members=settings.members,
             provider=settings.provider,

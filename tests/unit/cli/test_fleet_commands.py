@@ -111,6 +111,28 @@ def test_another_version_than_the_images_say_is_not_begun_and_waited_past(run: R
     assert not [each for each in lines if "another-version" in each]
 
 
+def test_the_members_are_the_clusters_that_a_federated_deployment_beside_it_is_placed_on(run: Run) -> None:
+    placed = EXAMPLE.replace(
+        "  members:\n", "  members:\n    placement: {federatedDeployment: shop, namespace: shop}\n"
+    )
+    federated = """
+---
+apiVersion: types.kubefed.io/v1beta1
+kind: FederatedDeployment
+metadata: {name: shop, namespace: shop}
+spec:
+  placement:
+    clusters: [{name: cluster1}, {name: cluster2}]
+"""
+    _, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "healthy", text=f"{placed}{federated}")
+    assert "default/fleet-shop: release v1.4.2 over 2 made-up members" in lines
+    assert any(each.startswith("Wave staging: cluster1") for each in lines)
+
+    elsewhere = federated.replace("namespace: shop", "namespace: cart")
+    _, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "healthy", text=f"{placed}{elsewhere}")
+    assert "default/fleet-shop: release v1.4.2 over 6 made-up members" in lines
+
+
 def test_data_is_for_programs(run: Run) -> None:
     code, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "healthy", "--members", "12", "-o", "json")
     told = json.loads("\n".join(lines))

@@ -44,6 +44,7 @@ def _errors(step: int) -> float:
 
 
 def _alone(fleet: CanaryFleet, story: FleetStory, stage: Stage) -> FleetRehearsal:
-    changes = {"joint_verdict": None, "waves": (Wave(name="alone"),), "on_failure": OnFleetFailure.HOLD}
+    waves = (Wave(name="alone"),)
+    changes = {"joint_verdict": None, "traffic": None, "waves": waves, "on_failure": OnFleetFailure.HOLD}
     alone = fleet.replace(spec=fleet.spec.replace(**changes))
     return play(alone, story, made_up(alone, 1), stage)

@@ -50,15 +50,20 @@ class FleetRehearsal:
     entries: tuple[FleetEntry, ...]
 
 
-def made_up(fleet: CanaryFleet, count: int) -> dict[str, Mapping[str, str]]:
+def made_up(fleet: CanaryFleet, count: int, placed: Sequence[str] = ()) -> dict[str, Mapping[str, str]]:
     """Members by name with their labels: each has what the fleet asks for, and in turn what one of its waves does.
 
     Where the fleet says how much of all requests which one gets, they are those.
+
+    Args:
+        fleet: the fleet.
+        count: how many there are, where nothing names them.
+        placed: the names of those that the fleet is placed on; none where that is not known.
     """
     waves = [labels_for(each.selector) for each in fleet.spec.waves]
     taken = {value for each in waves for value in each.values()}
     own, width = labels_for(fleet.spec.members.selector, taken), len(str(count))
-    names = [f"member-{number:0{width}}" for number in range(1, count + 1)]
+    names = list(placed[:MOST_MEMBERS]) or [f"member-{number:0{width}}" for number in range(1, count + 1)]
     names = [each.name for each in fleet.spec.traffic.members] if fleet.spec.traffic is not None else names
     return {name: {**own, **waves[at % len(waves)]} for at, name in enumerate(names)}
 

@@ -1,7 +1,8 @@
 """The fleets of a file, each with what came of its stories."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from canary.api.canary import parse_canary
 from canary.api.fleet import CanaryFleet, parse_fleet
@@ -17,6 +18,8 @@ from canary.cli.rehearse.refusals import is_weighted, settle_of
 from canary.cli.rehearse.staging import REPLICAS, Stage
 from canary.cli.rehearse.story import READY_AFTER
 from canary.cli.rehearse.stream import name_in, namespace_in
+from canary.fleet.members.base import Unusable
+from canary.fleet.members.placement import FEDERATED_DEPLOYMENT, placed
 from canary.fleet.simulation import NotSettlingError
 from canary.rollout.simulation import NotSettlingError as ControllerNotSettlingError
 
@@ -27,6 +30,7 @@ MEMBERS = 6
 def fleet_reports(
     where: str,
     documents: Sequence[Document],
+    placements: Sequence[dict[str, Any]] = (),
     *,
     wanted: Sequence[str],
     members: int,
@@ -39,6 +43,7 @@ def fleet_reports(
     Args:
         where: the file.
         documents: what it holds.
+        placements: what fleets may be placed by, of all files.
         wanted: names of the stories that were asked for; none asks for all.
         members: how many members are made up.
         provider: the traffic provider of Canaries that name none; empty where it is not known.
@@ -59,11 +64,23 @@ def fleet_reports(
             replicas=replicas or REPLICAS,
         )
         stories = [BY_NAME[each] for each in wanted if each in BY_NAME] if wanted else list(STORIES)
-        yield _report(where, fresh, [each for each in stories if each.concerns(fresh)], members, stage)
+        labels = made_up(fresh, members, _placed(fresh, placements))
+        yield _report(where, fresh, [each for each in stories if each.concerns(fresh)], labels, stage)
 
 
-def _report(where: str, fleet: CanaryFleet, stories: Sequence[FleetStory], members: int, stage: Stage) -> FleetReport:
-    labels, seen, failures = made_up(fleet, members), [], []
+def _placed(fleet: CanaryFleet, placements: Sequence[dict[str, Any]]) -> list[str]:
+    """The names of the clusters that a fleet is placed on, where the files say so by their names."""
+    placement = fleet.spec.members.placement
+    wanted = (placement.namespace or fleet.namespace, placement.federated_deployment) if placement is not None else None
+    there = (each for each in placements if (namespace_in(each), name_in(each)) == wanted)
+    found = placed(next(there, {}), {}) if wanted is not None else {}
+    return [] if isinstance(found, Unusable) else [*found]
+
+
+def _report(
+    where: str, fleet: CanaryFleet, stories: Sequence[FleetStory], labels: Mapping[str, Mapping[str, str]], stage: Stage
+) -> FleetReport:
+    seen, failures = [], []
     for story in stories:
         try:
             seen.append(play(fleet, told(fleet, story, stage), labels, stage))
@@ -73,4 +90,7 @@ def _report(where: str, fleet: CanaryFleet, stories: Sequence[FleetStory], membe
     return FleetReport(where, fleet.key, fleet, waves, tuple(seen), tuple(failures))
 
 
-__all__ = ["KIND", "MEMBERS", "fleet_reports"]
+PLACEMENTS = FEDERATED_DEPLOYMENT.kind
+"""The kind of what fleets may be placed by."""
+
+__all__ = ["KIND", "MEMBERS", "PLACEMENTS", "fleet_reports"]
