@@ -18,7 +18,7 @@ from canary.api.canary import parse_canary
 from canary.api.crds import DEFINITIONS
 from canary.api.meta import Condition
 from canary.api.problems import InvalidResource
-from canary.api.status import CanaryStatus, CheckStatus, Phase, Verdict
+from canary.api.status import CanaryStatus, CheckStatus, Counted, Evidence, Phase, Verdict
 from canary.cli.rehearse.fleets.read import problems_of_fleet
 from canary.controller.problems import of_spec
 from canary.kube.types import Json
@@ -336,7 +336,14 @@ async def test_the_whole_status_is_stored_and_read_back(api: Api, namespace: str
                 samples=12,
                 message="812 ms, over 500 ms",
             ),
-            CheckStatus(name="request-success-rate", verdict=Verdict.NO_DATA, time=NOW),
+            CheckStatus(
+                name="request-success-rate",
+                verdict=Verdict.NO_DATA,
+                time=NOW,
+                evidence=Evidence(
+                    bets=(0.25, -3.0, -812.125), canary=Counted(requests=12), promoted=Counted(requests=108.5, bad=1)
+                ),
+            ),
         ),
         reason="MetricFailed",
         message="request-duration is over its limit",
