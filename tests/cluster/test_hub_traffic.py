@@ -1,11 +1,13 @@
-"""Requests over three real control planes: a hub shifts them by the weights of a route at a real gateway, Traefik.
+"""Requests over three real control planes: a hub shifts them by the weights of a route at a real gateway.
 
-The gateway and its HTTPRoute are in the hub's cluster, and lead to three Services, one for each member. Behind each
-stands what answers in that member: the version that its Canary has promoted, and while that rolls out half of the
-requests the new one. The hub has the rights of `deploy/kustomize/fleet/hub` and of its component `traffic`.
+The gateway and its route are in the hub's cluster: Traefik with an HTTPRoute that leads to three Services, one for each
+member, or Istio with a VirtualService over three subsets of a ServiceEntry, which has an endpoint in each. There stands
+what answers in that member: the version that its Canary has promoted, and while that rolls out half of the requests the
+new one. The hub has the rights of `deploy/kustomize/fleet/hub` and of its component `traffic`.
 """
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,11 +25,25 @@ from canary.api.status import Phase
 from canary.fleet.simulation.sketch import NEW, OLD
 from canary.kube.client import KubeClient
 from canary.kube.reach import reach
-from canary.kube.types import CANARY_FLEET, HTTP_ROUTE, NAMESPACE, SECRET, SERVICE, Json, Resource
+from canary.kube.types import (
+    CANARY_FLEET,
+    DESTINATION_RULE,
+    HTTP_ROUTE,
+    NAMESPACE,
+    SECRET,
+    SERVICE,
+    Json,
+    Resource,
+    name_of,
+)
+from canary.kube.types import VIRTUAL_SERVICE as VIRTUAL
+from canary.sandbox.bootstrap import install
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
+from canary.sandbox.gateway import Gateway
+from canary.sandbox.gateways.istio import ISTIO
 from canary.sandbox.gateways.traefik import TRAEFIK
-from tests.cluster.conftest import KUSTOMIZE, SYSTEM
+from tests.cluster.conftest import KUSTOMIZE, SCHEMAS, SYSTEM, until
 from tests.cluster.test_hub import KINDS, NAMES, Fleet, made, planes, playing
 from tests.tools.control_planes import ControlPlane
 from tests.tools.played_members import PlayedMember
@@ -38,6 +54,7 @@ pytestmark = pytest.mark.long
 __all__ = ["planes"]
 
 SLICE = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+ENTRY = Resource("networking.istio.io", "v1", "serviceentries", "ServiceEntry")
 SHARES = dict(zip(NAMES, (50, 30, 20), strict=True))
 PORT = 8080
 WITHIN = 240.0
@@ -93,9 +110,11 @@ class Users:
 
     Args:
         host: the name that they call.
+        gateway: through which they call.
     """
 
     host: str
+    gateway: Gateway
     got: Counter[tuple[str, str, int]] = field(default_factory=Counter)
 
     @property
@@ -130,14 +149,14 @@ class Users:
     async def _call(self) -> None:
         async with httpx.AsyncClient(headers={"Host": self.host}, timeout=30) as client:
             while True:
-                self.got[await outcome(client)] += 1
+                self.got[await outcome(client, self.gateway)] += 1
                 await asyncio.sleep(1 / RATE)
 
 
-async def outcome(client: httpx.AsyncClient) -> tuple[str, str, int]:
+async def outcome(client: httpx.AsyncClient, gateway: Gateway) -> tuple[str, str, int]:
     """Which member and which version has answered one request, and how."""
     try:
-        answer = await client.get(TRAEFIK.url)
+        answer = await client.get(gateway.url)
     except httpx.TransportError as error:
         return type(error).__name__, "", 0
     return answer.headers.get("x-member", ""), answer.headers.get("x-version", ""), answer.status_code
@@ -150,12 +169,13 @@ class Shop:
     fleet: Fleet
     answering: dict[str, Answering]
     users: Users
+    kind: Resource
 
     async def apply(self, release: str) -> None:
         """Apply the fleet: three waves of one member each, by cluster."""
         fleet, steps = self.fleet, {"strategy": "cluster", "stepWeights": [50], "stepInterval": "2s"}
         waves = [{"name": each, "selector": {"matchLabels": {"wave": each}}, **steps} for each in NAMES[:2]]
-        route = {"apiVersion": HTTP_ROUTE.api_version, "kind": HTTP_ROUTE.kind, "name": "shop"}
+        route = {"apiVersion": self.kind.api_version, "kind": self.kind.kind, "name": "shop"}
         own = [{"name": fleet.called(each), "backend": each, "share": SHARES[each]} for each in NAMES]
         made = fleet_of(
             [*waves, {"name": "c", **steps}],
@@ -168,8 +188,10 @@ class Shop:
 
     async def weights(self) -> dict[str, int]:
         """What the route says."""
-        found = await self.fleet.client.get(HTTP_ROUTE, self.fleet.namespace, "shop")
-        return {each["name"]: each["weight"] for each in found["spec"]["rules"][0]["backendRefs"]}
+        spec = (await self.fleet.client.get(self.kind, self.fleet.namespace, "shop"))["spec"]
+        if self.kind == HTTP_ROUTE:
+            return {each["name"]: each["weight"] for each in spec["rules"][0]["backendRefs"]}
+        return {each["destination"]["subset"]: each["weight"] for each in spec["http"][0]["route"]}
 
     async def shares(self) -> tuple[tuple[str, int], ...]:
         """Where the shares of the members stand."""
@@ -181,9 +203,29 @@ class Shop:
         return await eventually(self.fleet.status, lambda now: now.get("phase") == phase, within=WITHIN)
 
 
+def is_of(definition: Json, resource: Resource) -> bool:
+    """Whether a definition is that of a resource."""
+    return name_of(definition) == f"{resource.plural}.{resource.group}"
+
+
 async def put(client: KubeClient, resource: Resource, namespace: str, obj: Json) -> None:
     """Apply an object in a namespace."""
     await client.apply(resource, {**obj, "metadata": {**obj["metadata"], "namespace": namespace}})
+
+
+async def lead_by_subsets(client: KubeClient, namespace: str, host: str, addresses: dict[str, str]) -> None:
+    """The objects of `docs/examples/fleet/routes.yaml` for Istio, with these names and addresses put in."""
+    there = [
+        {"address": address, "ports": {"http": PORT}, "labels": {"cluster": name}}
+        for name, address in addresses.items()
+    ]
+    port = {"number": 80, "name": "http", "protocol": "HTTP"}
+    entry = {"hosts": [host], "location": "MESH_EXTERNAL", "ports": [port], "resolution": "STATIC", "endpoints": there}
+    subsets = [{"name": name, "labels": {"cluster": name}} for name in addresses]
+    led = [{"destination": {"host": host, "subset": name}, "weight": share} for name, share in SHARES.items()]
+    route = {"hosts": [host], "gateways": ["istio-system/public"], "http": [{"route": led}]}
+    for resource, spec in ((ENTRY, entry), (DESTINATION_RULE, {"host": host, "subsets": subsets}), (VIRTUAL, route)):
+        await put(client, resource, namespace, {"metadata": {"name": "shop"}, "spec": spec})
 
 
 async def lead(client: KubeClient, namespace: str, host: str, addresses: dict[str, str]) -> None:
@@ -208,9 +250,18 @@ async def grant(client: KubeClient) -> None:
     await client.merge_patch(kind, None, patch["target"]["name"], {"rules": rules})
 
 
+BEHIND_BOTH = pytest.mark.parametrize("gateway", [TRAEFIK, ISTIO], ids=["Traefik", "Istio"])
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    """Through which users call, where a test says nothing else."""
+    return TRAEFIK
+
+
 @pytest_asyncio.fixture
 async def shop(
-    cluster: Cluster, namespace: str, planes: dict[str, ControlPlane], tmp_path: Path
+    cluster: Cluster, namespace: str, planes: dict[str, ControlPlane], tmp_path: Path, gateway: Gateway
 ) -> AsyncIterator[Shop]:
     """Three members that the first release has set up, with the next version deployed in each, and users who call."""
     async with AsyncExitStack() as stack:
@@ -228,14 +279,19 @@ async def shop(
             await stack.enter_async_context(answering[name].listening())
             await fleet.register(name, f"first-{namespace}")
         host = f"{namespace}.example.com"
-        await lead(client, namespace, host, {name: each.address for name, each in answering.items()})
-        shop = Shop(fleet, answering, Users(host))
+        if gateway is not TRAEFIK:
+            definitions = [each for each in json.loads((SCHEMAS / "istio.json").read_text()) if is_of(each, ENTRY)]
+            await install(client, definitions, until)  # which the sandbox does without
+            await cluster.open(gateway)
+        leads, kind = (lead, HTTP_ROUTE) if gateway is TRAEFIK else (lead_by_subsets, VIRTUAL)
+        await leads(client, namespace, host, {name: each.address for name, each in answering.items()})
+        shop = Shop(fleet, answering, Users(host, gateway), kind)
         await stack.enter_async_context(playing(fleet.played))
         await fleet.start()
         await shop.apply("r1")
         await shop.becomes("Succeeded")
         async with httpx.AsyncClient(headers={"Host": host}) as users:
-            await eventually(lambda: outcome(users), lambda found: found[2] == 200, within=WITHIN)
+            await eventually(lambda: outcome(users, gateway), lambda found: found[2] == 200, within=WITHIN)
         for played in fleet.played.values():
             played.deploy()
         yield shop
@@ -250,6 +306,7 @@ async def begun(shop: Shop, release: str) -> None:
     await eventually(shop.fleet.status, lambda status: status.get("release") == release, within=WITHIN)
 
 
+@BEHIND_BOTH
 async def test_a_good_release_passes_three_waves_and_no_request_fails(shop: Shop) -> None:
     """And none reaches a version before it has passed in its member."""
     for each in shop.answering.values():
@@ -277,6 +334,7 @@ async def test_a_good_release_passes_three_waves_and_no_request_fails(shop: Shop
     assert users.versions()[NEW] > 0
 
 
+@BEHIND_BOTH
 async def test_a_bad_release_stops_in_the_first_wave_and_no_request_reaches_it(shop: Shop) -> None:
     for name, each in shop.answering.items():
         each.is_bad = True

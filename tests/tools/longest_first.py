@@ -16,7 +16,7 @@ SECONDS: Mapping[str, int] = {
     "cluster/test_deploy_install": 160,
     "cluster/test_deploy_rights": 142,
     "cluster/test_hub": 132,
-    "cluster/test_hub_traffic": 150,
+    "cluster/test_hub_traffic": 300,
     "cluster/test_autoscalers": 194,
     "cluster/test_services_fields": 152,
     "cluster/test_knative": 156,
