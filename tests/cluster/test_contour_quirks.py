@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from canary.kube.client import KubeClient
-from canary.kube.types import HTTP_PROXY, Json
+from canary.kube.types import HTTP_PROXY, SERVICE, Json
 from canary.sandbox.conditions import eventually
 from canary.sandbox.gateway import Gateway
 from tests.tools.two_versions import CANARY, PORT, PRIMARY, create
@@ -96,6 +96,25 @@ async def test_an_answer_after_which_envoy_asks_again_is_counted_apart(
         return [await count(contour, namespace, name, 'envoy_response_code="503",') for name in names]
 
     await eventually(counted, lambda found: found == [1, again], within=10)
+
+
+async def test_a_connection_that_is_refused_is_in_no_total(api: KubeClient, namespace: str, contour: Gateway) -> None:
+    """So the page of the built-in metrics counts attempts by answers and by what was asked again, not by the total."""
+    host, again = f"{namespace}.example", 2
+    nobody = {"spec": {"ports": [{"name": "http", "port": PORT, "targetPort": 9}]}}
+    await api.merge_patch(SERVICE, namespace, CANARY, nobody)
+    retries = {"retryPolicy": {"count": again, "retryOn": ["5xx"]}}
+    await create(api, HTTP_PROXY, namespace, http_proxy(host, route(CANARY, {"prefix": "/"}, **retries)))
+    await eventually(lambda: answer(contour, "/version", host), lambda found: found == (503, ""), within=20)
+
+    async def counted() -> list[int]:
+        names = ("upstream_rq_completed", "upstream_rq_retry", "upstream_rq_total")
+        return [await count(contour, namespace, name) for name in names]
+
+    before = await counted()
+    assert await answer(contour, "/version", host) == (503, "")
+    expected = [before[0] + 1, before[1] + again, before[2]]
+    await eventually(counted, lambda found: found == expected, within=10)
 
 
 async def test_a_request_that_the_version_leaves_without_an_answer_has_no_duration(
