@@ -14,8 +14,11 @@ from canary.kube.errors import Conflict, KubeError, NotLeading
 
 log = structlog.get_logger(__name__)
 
-PATIENCE: Final = 1.0
-"""Seconds that a fleet waits for its writes; what takes longer goes on while it goes on."""
+PATIENCE: Final = 0.25
+"""Seconds that a fleet waits for its writes; what takes longer goes on while it goes on.
+
+Enough for a healthy member: a fleet that waits says nothing of all others, whose changes are to be told within 1 s.
+"""
 
 
 class Whom(NamedTuple):

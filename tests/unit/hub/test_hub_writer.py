@@ -44,6 +44,15 @@ async def test_what_was_refused_goes_with_its_fleet_and_no_other_s(looptime: int
     assert writer.refused(Whom("prod/cart", "eu")) == "not here"
 
 
+async def test_a_member_that_does_not_answer_keeps_its_fleet_for_a_quarter_of_a_second(looptime: int) -> None:
+    """What others say meanwhile is told within 1 s of it."""
+    writer = Writer(lambda _: None)
+    began = asyncio.get_running_loop().time()
+    await writer.write("prod/shop", work(Refusing(after=60)))
+    assert asyncio.get_running_loop().time() - began == pytest.approx(0.25, abs=0.01)
+    await writer.close()
+
+
 async def test_a_write_that_is_on_its_way_is_given_up_and_leaves_nothing(looptime: int) -> None:
     writer, link = Writer(lambda _: None), Refusing(after=60)
     await writer.write("prod/shop", work(link))
