@@ -3,7 +3,8 @@
 `rollouts`: settled Canaries at a 10 s interval, then a rollout of each, of five steps and two metrics, then some that
 fail. `start`: from the start of a process to leading. `breaks`: the break of one watch. `storm`: thousands of new
 Canaries at once. `asks`: from a look to its verdict, without an API server. `speed`: from a decision to requests at the
-other version, behind each gateway, beside a plain patch.
+other version, behind each gateway, beside a plain patch. `hub`: from what a member says to the status of its fleet;
+members are simulated, one that hangs and one that is slow among them.
 
 Pods are empty and become ready after half a second, but for `speed`, whose requests they answer; API server,
 controllers of Kubernetes, Prometheus and gateways are real.
@@ -21,14 +22,16 @@ from pathlib import Path
 from bench.asks import LABEL, asks
 from bench.breaks import breaks
 from bench.figures import Figures
+from bench.hub import hub
 from bench.lane import Lane, lanes
+from bench.members import MOST_MEMBERS
 from bench.rollouts import rollouts
 from bench.speed import speed
 from bench.start import start
 from bench.storm import storm
 from canary.controller.logs import configure
 
-CANARIES = {"rollouts": 100, "start": 100, "breaks": 500, "storm": 3000, "asks": 1000}
+CANARIES = {"rollouts": 100, "start": 100, "breaks": 500, "storm": 3000, "asks": 1000, "hub": 200}
 
 
 def main() -> None:
@@ -38,27 +41,32 @@ def main() -> None:
     )
     parser.add_argument("part", nargs="?", choices=(*CANARIES, "speed"), default="rollouts")
     parser.add_argument(
-        "--against", metavar="REV", help="another revision to measure beside this checkout; not speed, asks"
+        "--against", metavar="REV", help="another revision to measure beside this checkout; not speed, asks, hub"
     )
     parser.add_argument(
-        "--canaries", type=int, help="how many; 100, 500 (breaks), 3000 (storm) or 1000 (asks) unless given"
+        "--canaries",
+        type=int,
+        help="how many; 100, 500 (breaks), 3000 (storm) or 1000 (asks), 200 members (hub) unless given",
     )
-    parser.add_argument("--idle", type=float, default=60, help="rollouts, asks: seconds to watch Canaries for")
+    parser.add_argument("--idle", type=float, default=60, help="rollouts, asks, hub: seconds to watch them for")
     parser.add_argument("--within", type=float, default=900, help="storm: seconds until those not settled are given up")
     parser.add_argument("--repetitions", type=int, default=5, help="speed: rollouts behind each gateway, of 4 changes")
     parser.add_argument("--behind", default="", metavar="TEXT", help="speed: the gateways with this in their name")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures, too")
     given = parser.parse_args()
+    if given.part == "hub" and not 3 <= (given.canaries or CANARIES["hub"]) <= MOST_MEMBERS:
+        parser.error(f"--canaries: a hub is measured with 3 to {MOST_MEMBERS} members; name as many")
     configure("warning", "console")
     if given.part == "speed":
         times = asyncio.run(speed(given.repetitions, given.behind))
         if given.json is not None:
             given.json.write_text(json.dumps([asdict(each) for each in times], indent=1) + "\n")
         return
-    if given.part == "asks":
+    if given.part in ("asks", "hub"):
         figures = Figures([LABEL])
         figures.heading()
-        asyncio.run(asks(figures, given.canaries or CANARIES["asks"], given.idle))
+        measure = asks if given.part == "asks" else hub
+        asyncio.run(measure(figures, given.canaries or CANARIES[given.part], given.idle))
     else:
         with lanes(given.against) as both:
             figures = _figures(both, given)
