@@ -55,6 +55,8 @@ def _in(value: object, path: str, skipped: frozenset[str] = frozenset()) -> Iter
 
 def _beyond(limits: _Limits, field: str, value: object) -> Iterator[Problem]:
     if isinstance(value, timedelta):
+        if value < timedelta(0):
+            yield Problem(field, f"{duration_text(value)} is less than no time", "write 0s or more")
         if limits.longest and value > parse_duration(limits.longest):
             message = f"{duration_text(value)} is longer than it can be"
             yield Problem(field, message, f"write {limits.longest} or less")

@@ -74,8 +74,13 @@ _CALLED_ELSEWHERE: Final = {
     "count": "iterations",
     "successCondition": "thresholdRange",
     "failureCondition": "thresholdRange",
+    "name": "federatedDeployment",
+    "weight": "share",
 }
-"""Words of other tools for what has another name here."""
+"""Words of other tools, and of other objects, for what has another name here."""
+
+_OF_MANY: Final = frozenset({"apiVersion", "kind", "name", "namespace"})
+"""Fields of whatever names an object: that another has one says nothing of where this one belongs."""
 
 _SHOWN: Final = 60
 
@@ -244,7 +249,7 @@ def _meant(name: str, known: JsonObject, root: JsonObject) -> str:
     if _CALLED_ELSEWHERE.get(name) in known:
         return f"did you mean {_CALLED_ELSEWHERE[name]}?"
     homes = sorted(_homes(name, root, ""), key=lambda home: (home.count("."), len(home)))
-    if homes:
+    if homes and name not in _OF_MANY:
         return f"move it under {homes[0]}"
     return f"take it out, or write one of {', '.join(known)}" if known else "take it out"
 

@@ -42,6 +42,7 @@ def test_a_fleet_that_can_work_has_no_problems() -> None:
             "spec.waves[0].gates[1].name: another gate is called g",
         ),
         ({"waves": [{"name": "a", "quorum": 101}]}, "spec.waves[0].quorum: 101 is too much; write 100 or less"),
+        ({"waves": [{"name": "a", "soak": "-5m"}]}, "spec.waves[0].soak: -5m is less than no time; write 0s or more"),
         ({"waves": [{"name": "a", "soak": "9000h"}]}, "spec.waves[0].soak: 9000h is longer than it can be; write 720h"),
         ({"images": {"app": ""}}, "spec.images.app: is empty"),
         ({"release": ""}, "spec.release: is empty"),
