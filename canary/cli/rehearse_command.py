@@ -55,7 +55,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--ready-after", metavar="DURATION", help="how long pods take to become ready, such as 30s (5s where absent)"
     )
-    parser.add_argument("--members", type=int, help="how many members a CanaryFleet has, made up (6 where absent)")
+    parser.add_argument("--members", type=int, help="how many members a CanaryFleet has, where nothing names them (6)")
     parser.add_argument(
         "--replicas", type=int, help="how many pods a target has; what the same file says where absent, else 2"
     )
@@ -78,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _list(form: str) -> None:
     """Name the scenarios that there are, or tell them as one writes them."""
     from canary.cli.rehearse.builtin import STORIES  # noqa: PLC0415
+    from canary.cli.rehearse.fleets.stories import STORIES as FLEET_STORIES  # noqa: PLC0415
 
     told = [story.model_dump(mode="json", by_alias=True, exclude_unset=True) for story in STORIES]
     match form:
@@ -90,6 +91,8 @@ def _list(form: str) -> None:
         case _:
             width = max(len(story.name) for story in STORIES)
             print("\n".join(f"{story.name:{width}}  {story.description}" for story in STORIES))
+            print("\nof CanaryFleets:")
+            print("\n".join(f"{story.name:{width}}  {story.description}" for story in FLEET_STORIES))
 
 
 def _settings(arguments: argparse.Namespace) -> "Settings":
@@ -125,6 +128,7 @@ def _rehearse(arguments: argparse.Namespace, settings: "Settings") -> int:
     told = rehearse(arguments.filename, settings)
     if arguments.output != "table":
         reports = list(told)
+        _draws_something(arguments.output, reports)
         _print(arguments.output, reports)
     else:
         folders = any(Path(place).is_dir() for place in arguments.filename)
@@ -154,6 +158,15 @@ def _tell(told: "Iterable[Told]", *, in_lines: bool) -> "list[Told]":
         else:
             show(grids(report))
     return reports
+
+
+def _draws_something(form: str, reports: "list[Told]") -> None:
+    """Refuse to draw an empty picture: of a fleet there is none."""
+    from canary.cli.rehearse.fleets.report import FleetReport  # noqa: PLC0415
+    from canary.cli.rehearse.reading import UnreadableError  # noqa: PLC0415
+
+    if form == "svg" and reports and all(isinstance(each, FleetReport) for each in reports):
+        raise UnreadableError("-o", "svg draws Canaries, and there are only CanaryFleets; write table, json or yaml")
 
 
 def _print(form: str, reports: "list[Told]") -> None:

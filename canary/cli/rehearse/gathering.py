@@ -16,7 +16,7 @@ from canary.cli.rehearse.stream import FILL_IN, is_of_helm, makes_canaries, may_
 Beside = tuple[tuple[Expectations, dict[str, Story]], ...]
 """What a file expects, each with the scenarios that it speaks of."""
 
-NO_CANARY = "it holds no Canary of flagger.app; name another file"
+NO_CANARY = "it holds no Canary of flagger.app, and no CanaryFleet; name another file"
 
 
 class Found(NamedTuple):

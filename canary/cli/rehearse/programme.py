@@ -141,13 +141,32 @@ def scenarios_named(names: Sequence[str]) -> tuple[tuple[str, ...], Mapping[str,
 def rehearse(places: Sequence[str], settings: Settings) -> Iterator[Told]:
     """Rehearse everything in files, folders and, for `-`, the standard input; what can't be used is told and left."""
     played: set[str] = set()
+    kinds: set[str] = set()
     for report in _each(places, settings):
         played |= _played(report)
+        kinds.add(_kind(report))
         yield report
     for name in settings.wanted:
         if name not in played and name not in BY_NAME and name not in settings.told and name not in FLEET_STORIES:
             known = ", ".join(dict.fromkeys([*BY_NAME, *FLEET_STORIES]))
             yield Trouble("--scenario", (f"there is no scenario {name!r}; name a file, or one of {known}",))
+        elif kinds == {KIND} and name not in FLEET_STORIES:
+            known = ", ".join(FLEET_STORIES)
+            yield Trouble("--scenario", (f"{name!r} is played by Canaries; of a CanaryFleet name one of {known}",))
+        elif kinds == {"Canary"} and name not in {*BY_NAME, *settings.told, *played}:
+            known = ", ".join(BY_NAME)
+            yield Trouble("--scenario", (f"{name!r} is played by CanaryFleets; of a Canary name one of {known}",))
+
+
+def _kind(report: Told) -> str:
+    """Of what it is a report; empty where that can't be told."""
+    match report:
+        case Report():
+            return report.kind
+        case FleetReport():
+            return KIND
+        case _:
+            return ""
 
 
 def _played(report: Told) -> set[str]:

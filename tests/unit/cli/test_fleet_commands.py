@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from canary.cli.main import main
+from canary.cli.rehearse.fleets.stories import STORIES
 
 Out = pytest.CaptureFixture[str]
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -49,6 +51,11 @@ def test_lint_has_nothing_to_say_of_a_fleet_that_can_work(run: Run) -> None:
         (("quorum: 80", "quorum: 800"), "spec.waves[2].quorum: 800 is too much; write 100 or less"),
         (("provider: gatewayapi:v1", "provider: appmesh"), "spec.template.spec.provider: "),
         (("release: v1.4.2", "relase: v1.4.2"), "spec.relase: unknown field; did you mean release?"),
+        (("  members:\n", "  members:\n    placement: {name: shop}\n"), "did you mean federatedDeployment?"),
+        (
+            ("  mode: manage", "  mode: manage\n  namespace: shop"),
+            "spec.namespace: unknown field; take it out, or write",
+        ),
     ],
 )
 def test_lint_tells_what_is_wrong_with_its_place(run: Run, change: tuple[str, str], told: str) -> None:
@@ -125,12 +132,13 @@ spec:
     clusters: [{name: cluster1}, {name: cluster2}]
 """
     _, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "healthy", text=f"{placed}{federated}")
-    assert "default/fleet-shop: release v1.4.2 over 2 made-up members" in lines
+    assert "default/fleet-shop: release v1.4.2 over 2 members" in lines
     assert any(each.startswith("Wave staging: cluster1") for each in lines)
 
     elsewhere = federated.replace("namespace: shop", "namespace: cart")
     _, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "healthy", text=f"{placed}{elsewhere}")
     assert "default/fleet-shop: release v1.4.2 over 6 made-up members" in lines
+    assert any("no file names the clusters of the FederatedDeployment shop/shop" in each for each in lines)
 
 
 def test_data_is_for_programs(run: Run) -> None:
@@ -153,7 +161,7 @@ def test_waves_that_shift_requests_between_clusters_are_played_over_the_members_
     text = (EXAMPLES / "fleet-by-cluster.yaml").read_text(encoding="utf-8")
     code, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "healthy", "bad-everywhere", text=text)
     assert code == 0
-    assert "default/fleet-by-cluster: release v1.4.2 over 3 made-up members" in lines
+    assert "default/fleet-by-cluster: release v1.4.2 over 3 members" in lines
     assert any("Member ap gets requests again: 2 of its 20 percent" in each for each in lines)
     healthy, bad = (
         next(each for each in reversed(lines) if each.split()[:1] == [name]) for name in ("healthy", "bad-everywhere")
@@ -169,6 +177,8 @@ def test_waves_that_shift_requests_between_clusters_are_played_over_the_members_
     [
         (["--members", "0"], "--members: 0 is no number of members; write 1 to 200"),
         (["--scenario", "sunny"], "--scenario: there is no scenario 'sunny'"),
+        (["--scenario", "slow-leak"], "'slow-leak' is played by Canaries; of a CanaryFleet name one of healthy, bad"),
+        (["-o", "svg"], "-o: svg draws Canaries, and there are only CanaryFleets; write table, json or yaml"),
     ],
 )
 def test_what_can_t_be_rehearsed_is_refused(run: Run, words: list[str], told: str) -> None:
@@ -183,3 +193,16 @@ def test_a_fleet_that_can_t_work_is_refused_with_its_place(run: Run) -> None:
     assert lines[0].startswith(
         "REFUSED   fleet.yaml:59:9  CanaryFleet default/fleet-shop: spec.template.spec.analysis.bake"
     )
+
+
+def test_a_scenario_of_fleets_alone_is_no_success_of_a_canary(run: Run, raw: Callable[..., dict[str, Any]]) -> None:
+    code, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "bad-everywhere", text=json.dumps(raw()))
+    assert code == 2
+    assert any("'bad-everywhere' is played by CanaryFleets; of a Canary name one of healthy" in each for each in lines)
+
+
+def test_the_scenarios_of_fleets_are_listed_behind_those_of_canaries(run: Run) -> None:
+    code, lines = run("rehearse", "--scenarios")
+    assert code == 0
+    of_fleets = lines[lines.index("of CanaryFleets:") + 1 :]
+    assert [each.split()[0] for each in of_fleets] == [story.name for story in STORIES]

@@ -221,7 +221,10 @@ def test_a_folder_goes_on_after_what_cannot_be_used(folder: Path, raw: Raw, caps
         (["-f", "-", "--scenario", "none.yaml"], "canary rehearse: none.yaml: it can't be read: No such file"),
         (["-f", "-", "--ready-after", "soon"], "canary rehearse: --ready-after: 'soon' is not a duration; write a dur"),
         (["-f", "-", "--replicas", "0"], "canary rehearse: --replicas: 0 is no number of pods; write 1 or more"),
-        (["-f", "-"], "UNUSABLE  standard input: it holds no Canary of flagger.app; name another file"),
+        (
+            ["-f", "-"],
+            "UNUSABLE  standard input: it holds no Canary of flagger.app, and no CanaryFleet; name another file",
+        ),
     ],
 )
 def test_wrong_input_gets_one_clear_line(
@@ -399,7 +402,8 @@ def test_a_terminal_gets_tables(spec: Path, capsys: Out, monkeypatch: pytest.Mon
 
 def test_the_scenarios_of_the_program_are_listed(capsys: Out) -> None:
     assert main(["rehearse", "--scenarios"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [story.name for story in STORIES]
+    of_canaries, _ = capsys.readouterr().out.split("\nof CanaryFleets:\n")
+    assert [line.split()[0] for line in of_canaries.splitlines()] == [story.name for story in STORIES]
 
     assert main(["rehearse", "--scenarios", "-o", "yaml"]) == 0
     assert [each["name"] for each in yaml.safe_load_all(capsys.readouterr().out)] == [story.name for story in STORIES]

@@ -1,6 +1,7 @@
 """The fleets of a file, each with what came of its stories."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -64,8 +65,22 @@ def fleet_reports(
             replicas=replicas or REPLICAS,
         )
         stories = [BY_NAME[each] for each in wanted if each in BY_NAME] if wanted else list(STORIES)
-        labels = made_up(fresh, members, _placed(fresh, placements))
-        yield _report(where, fresh, [each for each in stories if each.concerns(fresh)], labels, stage)
+        clusters = _placed(fresh, placements)
+        labels = made_up(fresh, members, clusters)
+        report = _report(where, fresh, [each for each in stories if each.concerns(fresh)], labels, stage)
+        yield replace(report, made_up=not _names_members(fresh, clusters), notes=tuple(_notes(fresh, clusters)))
+
+
+def _names_members(fleet: CanaryFleet, clusters: Sequence[str]) -> bool:
+    return fleet.spec.traffic is not None or bool(clusters)
+
+
+def _notes(fleet: CanaryFleet, clusters: Sequence[str]) -> Iterator[str]:
+    """What of the members was taken for given."""
+    placement = fleet.spec.members.placement
+    if placement is not None and not _names_members(fleet, clusters):
+        key = f"{placement.namespace or fleet.namespace}/{placement.federated_deployment}"
+        yield f"Members are made up: no file names the clusters of the {PLACEMENTS} {key}; name its file by -f, too."
 
 
 def _placed(fleet: CanaryFleet, placements: Sequence[dict[str, Any]]) -> list[str]:

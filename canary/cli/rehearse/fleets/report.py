@@ -21,9 +21,11 @@ class FleetReport:
         where: the file that it is in.
         name: NAMESPACE/NAME.
         fleet: the fleet.
-        waves: the names of the members that were made up, wave by wave.
+        waves: the names of the members, wave by wave.
         seen: what came of each story.
         failures: what could not be played, in words.
+        made_up: whether the members' names are made up; False where the files name them.
+        notes: what was taken for given.
     """
 
     where: str
@@ -32,10 +34,12 @@ class FleetReport:
     waves: tuple[tuple[str, ...], ...]
     seen: tuple[FleetRehearsal, ...]
     failures: tuple[str, ...] = ()
+    made_up: bool = True
+    notes: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
-        """How many members were made up."""
+        """How many members there are."""
         return sum(map(len, self.waves))
 
 
@@ -97,12 +101,17 @@ def _summary(report: FleetReport) -> Grid:
         for each in report.seen
     )
     return Grid(
-        title=f"{report.name}: release {report.fleet.spec.release} over {report.count} made-up members",
+        title=f"{report.name}: release {report.fleet.spec.release} over {_members(report)}",
         headings=("SCENARIO", "ENDS", "AFTER", "HAVE IT", "WHY"),
         rows=rows,
-        footer=(*_waves(report), *(f"FAILED {each}" for each in report.failures)),
+        footer=(*_waves(report), *report.notes, *(f"FAILED {each}" for each in report.failures)),
         right=frozenset({2, 3}),
     )
+
+
+def _members(report: FleetReport) -> str:
+    made_up = "made-up " if report.made_up else ""
+    return f"{report.count} {made_up}member{'' if report.count == 1 else 's'}"
 
 
 def _waves(report: FleetReport) -> Iterator[str]:
@@ -140,6 +149,7 @@ def data(report: FleetReport) -> dict[str, Any]:
             for wave, members in zip(report.fleet.spec.waves, report.waves, strict=True)
         ],
         "failures": list(report.failures),
+        "notes": list(report.notes),
         "scenarios": [_scenario(each) for each in report.seen],
     }
 
