@@ -69,15 +69,20 @@ _WRITE: Final = {
     "object": "write a map of fields",
 }
 _CALLED_ELSEWHERE: Final = {
-    "failureLimit": "threshold",
-    "inconclusiveLimit": "threshold",
-    "count": "iterations",
-    "successCondition": "thresholdRange",
-    "failureCondition": "thresholdRange",
-    "name": "federatedDeployment",
-    "weight": "share",
+    "failureLimit": ("threshold",),
+    "inconclusiveLimit": ("threshold",),
+    "count": ("iterations",),
+    "successCondition": ("thresholdRange", "range"),
+    "failureCondition": ("thresholdRange", "range"),
+    "threshold": ("failureThreshold", "range"),
+    "thresholdRange": ("range",),
+    "interval": ("window",),
+    "type": ("when",),
+    "compareTo": ("compare",),
+    "name": ("federatedDeployment",),
+    "weight": ("share",),
 }
-"""Words of other tools, and of other objects, for what has another name here."""
+"""What others call what has another name here (tools, the other version, other objects); of several the known one."""
 
 _OF_MANY: Final = frozenset({"apiVersion", "kind", "name", "namespace"})
 """Fields of whatever names an object: that another has one says nothing of where this one belongs."""
@@ -246,8 +251,9 @@ def _meant(name: str, known: JsonObject, root: JsonObject) -> str:
     close = difflib.get_close_matches(name.lower(), [each.lower() for each in known], 1, 0.75)
     if close:
         return f"did you mean {next(each for each in known if each.lower() == close[0])}?"
-    if _CALLED_ELSEWHERE.get(name) in known:
-        return f"did you mean {_CALLED_ELSEWHERE[name]}?"
+    called = next((each for each in _CALLED_ELSEWHERE.get(name, ()) if each in known), "")
+    if called:
+        return f"did you mean {called}?"
     homes = sorted(_homes(name, root, ""), key=lambda home: (home.count("."), len(home)))
     if homes and name not in _OF_MANY:
         return f"move it under {homes[0]}"

@@ -25,7 +25,7 @@ from canary.fleet.waves import named
 from metrics.judge.evidence import BETS
 from metrics.judge.joint import Joint, kept, together
 from metrics.judge.looks import Counts, total
-from metrics.judge.sequential import holm, share
+from metrics.judge.sequential import holm, in_words, share
 
 _TOLERANCE: Final = 0.1
 """Percent of requests, where the template says nothing."""
@@ -205,8 +205,8 @@ def _said_of(fleet: CanaryFleet, found: _Found) -> JointStatus:
     promoted = total(Counts(each.promoted.requests, each.promoted.bad) for each in shown)
     over = f"in {len(shown)} member{'s' if len(shown) != 1 else ''} together"
     by = f" by more than {tolerance:g} %" if tolerance else ""
-    said = f"is worse{by} (p {p_value:.2g}, where {level:.2g} is enough)"
-    undecided = f"can't be told to be worse (p {p_value:.2g}, where {level:.2g} would be enough)"
+    said = f"is worse{by} ({in_words(p_value)}, where {level:.2g} is enough)"
+    undecided = f"can't be told to be worse ({in_words(p_value)}, where {level:.2g} would be enough)"
     return JointStatus(
         name=found.name,
         verdict=Verdict.FAIL if is_worse else Verdict.PASS,

@@ -12,6 +12,9 @@ from metrics.judge.forecast import RECENT, Needs, Test, needs
 from metrics.judge.looks import Counts, Look, total
 from metrics.threshold import plain
 
+LEAST_P = 1e-300
+"""The smallest p-value that is told as a number: what is less may be too small for one."""
+
 
 class Outcome(StrEnum):
     """What the counts say of the canary."""
@@ -142,9 +145,9 @@ class Comparison:
         match self.outcome:
             case Outcome.WORSE:
                 by = f" by more than {_points(self.rule.tolerance)}" if self.rule.tolerance else ""
-                return f"{pair} is worse{by} (p {self.p_worse:.2g})"
+                return f"{pair} is worse{by} ({in_words(self.p_worse)})"
             case Outcome.NO_WORSE:
-                return f"{pair} is no worse than {_points(self.rule.within)} (p {self.p_no_worse:.2g})"
+                return f"{pair} is no worse than {_points(self.rule.within)} ({in_words(self.p_no_worse)})"
         if not self.canary.requests:
             return f"{self.name} can't be told: the canary has had no requests"
         if not self.promoted.requests:
@@ -256,6 +259,11 @@ def _comparison(
 def share(counts: Counts) -> str:
     """What was counted, in words: which share was bad, and of how many."""
     return f"{_points(counts.rate)} ({plain(round(counts.bad, 1))} of {plain(round(counts.requests, 1))})"
+
+
+def in_words(p_value: float) -> str:
+    """A p-value in words; none is 0, though the smallest can't be told from it."""
+    return f"p {p_value:.2g}" if p_value >= LEAST_P else f"p < {LEAST_P:.0g}"
 
 
 def _points(share: float) -> str:

@@ -25,14 +25,16 @@ class Bounds:
             glance, where steps end by it.
         longest: it uses every deadline and every failed check that the spec allows, and is promoted still: pods and
             primary are ready just in time, each check comes just before its hold ends, webhooks take all their time.
-            Not counted: closed gates, pods that are lost on the way, changes by others.
+            Not counted: closed gates, steps that wait for a person, pods that are lost on the way, changes by others.
             None for pods that are rolled out in place.
         gates: the webhooks that make it wait as long as they say no, without a deadline.
+        resumed: the numbers of the steps that wait for a person, without a deadline, from 1 on.
     """
 
     shortest: timedelta
     longest: timedelta | None
     gates: tuple[str, ...]
+    resumed: tuple[int, ...] = ()
 
 
 def bounds_of(canary: Canary, stage: Stage) -> Bounds:
@@ -53,7 +55,7 @@ def bounds_of(canary: Canary, stage: Stage) -> Bounds:
         hold = canary.patience if _can_hold(canary) else NOTHING
         longest += plan.least(interval) + plan.looks * hold + (canary.threshold - 1) * (interval + hold)
         longest += grown * (deadline + hold) + _asked(canary, plan.looks + grown)
-    return Bounds(shortest, longest, gates_of(canary))
+    return Bounds(shortest, longest, gates_of(canary), resumed_by_people(canary) if judged else ())
 
 
 def gates_of(canary: Canary) -> tuple[str, ...]:
@@ -61,6 +63,12 @@ def gates_of(canary: Canary) -> tuple[str, ...]:
     gates = (HookType.CONFIRM_ROLLOUT,) if canary.skip_analysis else GATES
     hooks = (hook for gate in gates for hook in canary.hooks(gate))
     return tuple(hook.name for hook in hooks if (asks := approval_of(hook)) is None or asks.timeout is None)
+
+
+def resumed_by_people(canary: Canary) -> tuple[int, ...]:
+    """The steps that wait until a person resumes them, by their numbers from 1 on."""
+    steps = enumerate(canary.analysis.steps, start=1)
+    return tuple(number for number, step in steps if step.pause is not None and step.pause.duration is None)
 
 
 def _asked(canary: Canary, steps: int) -> timedelta:

@@ -128,6 +128,9 @@ def _times(report: Report) -> Iterator[str]:
     yield f"To promote a version takes {format_duration(bounds.shortest)} at least{most}."
     if bounds.gates:
         yield f"It waits, without a deadline, while a gate is closed: {', '.join(bounds.gates)}."
+    if bounds.resumed:
+        steps = f"step{'s' if len(bounds.resumed) > 1 else ''} {', '.join(map(str, bounds.resumed))}"
+        yield f"It waits, without a deadline, until a person resumes it: {steps}."
 
 
 def line(report: Told) -> str:
@@ -214,6 +217,7 @@ def _data(report: Report | Trouble) -> Json:
         "shortest": format_duration(bounds.shortest),
         "longest": None if bounds.longest is None else format_duration(bounds.longest),
         "gates": list(bounds.gates),
+        "resumed": list(bounds.resumed),
         "notes": [*report.notes, *report.warnings],
         "failures": list(report.disappointments),
         "scenarios": [_scenario(each) for each in report.seen],

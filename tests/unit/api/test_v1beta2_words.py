@@ -99,3 +99,17 @@ def test_what_rules_of_v1beta1_find_is_told_of_the_version_that_was_written() ->
     assert list(in_words_of({"apiVersion": "flagger.app/v1beta1", "kind": "Canary"}, [found])) == [found]
     (told,) = in_words_of(GOOD, [found])
     assert str(told) == "spec.checks[1].range: is missing; set range"
+
+
+@pytest.mark.parametrize(
+    ("part", "written", "meant"),
+    [
+        ("rollout", {"threshold": 3}, "spec.rollout.threshold: unknown field; did you mean failureThreshold?"),
+        ("checks", [{"name": "a", "threshold": 99}], "spec.checks[0].threshold: unknown field; did you mean range?"),
+        ("checks", [{"name": "a", "type": "rollout"}], "spec.checks[0].type: unknown field; did you mean when?"),
+        ("checks", [{"name": "a", "interval": "1m"}], "spec.checks[0].interval: unknown field; did you mean window?"),
+    ],
+)
+def test_a_name_of_v1beta1_is_told_by_that_of_v1beta2(part: str, written: object, meant: str) -> None:
+    spec = {**GOOD, "spec": {**GOOD["spec"], part: written}}  # type: ignore[dict-item]  # a spec
+    assert meant in [str(each) for each in strict.problems(spec)]

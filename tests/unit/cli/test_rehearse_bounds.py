@@ -183,6 +183,14 @@ def test_gates_are_named_in_the_order_in_which_they_are_asked(canary: Make, gate
     assert bounds_of(canary(webhooks=hooks), STAGE).gates == ("first", "last")
 
 
+def test_steps_that_a_person_resumes_are_told(canary: Make) -> None:
+    """A pause with a duration waits for nobody, nor does an analysis that is skipped."""
+    steps = [{"weight": 10}, {"pause": {}}, {"pause": {"duration": "10m"}}, {"weight": 20}, {"pause": {}}]
+    made = {"steps": steps, "stepWeight": None, "maxWeight": None, "stepWeights": None}
+    assert bounds_of(canary(**made), STAGE).resumed == (2, 5)
+    assert bounds_of(canary(**made, spec={"skipAnalysis": True}), STAGE).resumed == ()
+
+
 @pytest.mark.parametrize("how", [{"skipAnalysis": True}, {"analysis": None}])
 def test_a_version_that_is_not_judged_waits_for_pods_only(canary: Make, play: Play, how: dict[str, Any]) -> None:
     made = canary(spec=how)

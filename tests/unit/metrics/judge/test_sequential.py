@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.judge import Compared, Counts, Look, Outcome, Promise, Rule, judge
-from metrics.judge.sequential import holm
+from metrics.judge.sequential import holm, in_words
 
 MARGIN = Rule(margin=0.01)
 
@@ -165,6 +165,11 @@ def test_of_three_hundred_healthy_rollouts_looked_at_a_hundred_times_no_more_are
 )
 def test_the_message_carries_both_rates_and_what_they_were_made_from(looks: list[Look], message: str) -> None:
     assert judge([compared(*looks)]).comparisons[0].message == message
+
+
+@pytest.mark.parametrize(("p_value", "words"), [(0.0, "p < 1e-300"), (1.5e-73, "p 1.5e-73"), (1.0, "p 1")])
+def test_no_p_value_is_told_as_zero(p_value: float, words: str) -> None:
+    assert in_words(p_value) == words
 
 
 def test_the_message_names_the_tolerance_that_was_exceeded() -> None:
