@@ -138,7 +138,7 @@ spec:
     elsewhere = federated.replace("namespace: shop", "namespace: cart")
     _, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "healthy", text=f"{placed}{elsewhere}")
     assert "default/fleet-shop: release v1.4.2 over 6 made-up members" in lines
-    assert any("no file names the clusters of the FederatedDeployment shop/shop" in each for each in lines)
+    assert any("no file names the clusters that FederatedDeployment shop/shop is placed on" in each for each in lines)
 
 
 def test_data_is_for_programs(run: Run) -> None:

@@ -80,7 +80,7 @@ def _notes(fleet: CanaryFleet, clusters: Sequence[str]) -> Iterator[str]:
     placement = fleet.spec.members.placement
     if placement is not None and not _names_members(fleet, clusters):
         key = f"{placement.namespace or fleet.namespace}/{placement.federated_deployment}"
-        yield f"Members are made up: no file names the clusters of the {PLACEMENTS} {key}; name its file by -f, too."
+        yield f"Members are made up: no file names the clusters that {PLACEMENTS} {key} is placed on."
 
 
 def _placed(fleet: CanaryFleet, placements: Sequence[dict[str, Any]]) -> list[str]:
