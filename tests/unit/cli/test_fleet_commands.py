@@ -206,3 +206,10 @@ def test_the_scenarios_of_fleets_are_listed_behind_those_of_canaries(run: Run) -
     assert code == 0
     of_fleets = lines[lines.index("of CanaryFleets:") + 1 :]
     assert [each.split()[0] for each in of_fleets] == [story.name for story in STORIES]
+
+
+def test_the_line_of_a_fleet_says_how_long_a_release_takes_and_not_how_soon_one_is_taken_back(run: Run) -> None:
+    _, lines = run("rehearse", "-f", ".", "--scenario", "bad-everywhere", "healthy")
+    assert lines[0] == "ok        fleet.yaml  CanaryFleet default/fleet-shop: 2h43m43s; 2 scenarios"
+    _, lines = run("rehearse", "-f", ".", "--scenario", "bad-everywhere")
+    assert lines[0] == "ok        fleet.yaml  CanaryFleet default/fleet-shop: -; 1 scenario"

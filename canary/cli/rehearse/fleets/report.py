@@ -12,6 +12,8 @@ from canary.cli.rehearse.grids import Grid
 from canary.fleet.simulation import FleetEntry
 from canary.fleet.waves import named
 
+RELEASED = "released"
+
 
 @dataclass(frozen=True, slots=True)
 class FleetReport:
@@ -48,7 +50,7 @@ def ending(rehearsal: FleetRehearsal) -> str:
     status = rehearsal.status
     match status.phase, status.reason:
         case FleetPhase.SUCCEEDED, _:
-            return "released"
+            return RELEASED
         case FleetPhase.FAILED, "Held":
             return "held"
         case FleetPhase.FAILED, _:
@@ -132,8 +134,8 @@ def line(report: FleetReport) -> str:
     if report.failures:
         more = "".join(f"\n            {each}" for each in report.failures)
         return f"FAILED    {report.where}  CanaryFleet {report.name}{more}"
-    healthy = next((each for each in report.seen if each.took is not None), None)
-    took = format_duration(healthy.took) if healthy is not None and healthy.took is not None else "-"
+    released = next((each.took for each in report.seen if ending(each) == RELEASED), None)
+    took = "-" if released is None else format_duration(released)
     scenarios = "1 scenario" if len(report.seen) == 1 else f"{len(report.seen)} scenarios"
     return f"ok        {report.where}  CanaryFleet {report.name}: {took}; {scenarios}"
 
