@@ -164,8 +164,9 @@ def _span(report: Report) -> str:
 def totals(reports: Sequence[Told], took: timedelta) -> str:
     """The last line: how many went how."""
     counts = tally(reports)
-    over = f" and {counts['fleets']:,} CanaryFleets" if "fleets" in counts else ""
-    words = [f"{counts['canaries']:,} Canaries{over} in {format_duration(round_to_tenths(took))}"]
+    over = f" and {counts['fleets']:,} CanaryFleet{'s'[counts['fleets'] == 1 :]}" if "fleets" in counts else ""
+    canaries = "1 Canary" if counts["canaries"] == 1 else f"{counts['canaries']:,} Canaries"
+    words = [f"{canaries}{over} in {format_duration(round_to_tenths(took))}"]
     words += [f"{counts['failed']:,} otherwise than expected"] if counts["failed"] else []
     words += [f"{counts['refused']:,} can't run"] if counts["refused"] else []
     words += [f"{counts['objects']:,} other objects are refused"] if counts["objects"] else []

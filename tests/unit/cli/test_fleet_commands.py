@@ -213,3 +213,4 @@ def test_the_line_of_a_fleet_says_how_long_a_release_takes_and_not_how_soon_one_
     assert lines[0] == "ok        fleet.yaml  CanaryFleet default/fleet-shop: 2h43m43s; 2 scenarios"
     _, lines = run("rehearse", "-f", ".", "--scenario", "bad-everywhere")
     assert lines[0] == "ok        fleet.yaml  CanaryFleet default/fleet-shop: -; 1 scenario"
+    assert lines[1].startswith("0 Canaries and 1 CanaryFleet in ")
