@@ -214,3 +214,11 @@ def test_the_line_of_a_fleet_says_how_long_a_release_takes_and_not_how_soon_one_
     _, lines = run("rehearse", "-f", ".", "--scenario", "bad-everywhere")
     assert lines[0] == "ok        fleet.yaml  CanaryFleet default/fleet-shop: -; 1 scenario"
     assert lines[1].startswith("0 Canaries and 1 CanaryFleet in ")
+
+
+def test_members_of_a_fleet_that_watches_roll_out_by_themselves(run: Run) -> None:
+    watching = EXAMPLE.replace("mode: manage", "mode: watch")
+    code, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "healthy", text=watching)
+    assert code == 0
+    (ending,) = [each for each in lines if each.split()[:2] == ["healthy", "released"]]
+    assert ending.endswith("6 of 6")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from canary.api.canary import Canary, parse_canary
 from canary.api.fleet import CanaryFleet
-from canary.api.fleet_rules import GATE
+from canary.api.fleet_rules import GATE, canary_in
 from canary.api.fleet_status import FleetPhase, FleetStatus, MemberState
 from canary.api.labels import LabelSelector, Operator
 from canary.api.status import ApprovalState, CanaryStatus, Phase
@@ -160,7 +160,8 @@ def _member(
         return replace(told, replies=(*told.replies, closed))
 
     made = _Quiet(Place(name, labels, away=away), scenario, turns_bad=turns_bad)
-    canary = wanted_canary(fleet)
+    # A fleet that watches writes nothing: no gate is in the Canaries of its members.
+    canary = canary_in(fleet) if fleet.watches else wanted_canary(fleet)
     played, _ = playable(parse_canary(canary))
     made.apply({**canary, "spec": played.spec.to_json()}, START)
     made.advance(START + BEGINNING)
