@@ -31,7 +31,7 @@ from canary.fleet.decision import SetWeights
 from canary.fleet.facts import Facts, Reachable, RouteSeen
 from canary.fleet.shares import Claim, Rank, divided, part
 from canary.fleet.situation import Situation
-from canary.fleet.standing import waits_with_release
+from canary.fleet.standing import awaits_release
 from canary.fleet.waves import MOVING, named
 from canary.rollout.bake import RESTORING
 from canary.rollout.situation import HELD
@@ -117,7 +117,8 @@ def is_awaited(fleet: CanaryFleet, status: FleetStatus, member: MemberStatus, ca
     # One to which a release comes that is done elsewhere may begin, where that can be told by its images.
     late = status.phase is FleetPhase.SUCCEEDED and bool(fleet.spec.images)
     may = member.state in MOVING and (status.phase is FleetPhase.PROGRESSING or late)
-    return may and waits_with_release(canary, fleet.spec)
+    # Before it is noted down what it had done before, nobody could tell later what it has done since.
+    return may and member.applied is not None and awaits_release(member, canary, fleet.spec)
 
 
 def may_begin(fleet: CanaryFleet, member: MemberStatus) -> bool:

@@ -138,9 +138,7 @@ def _state(member: MemberStatus, status: CanaryStatus, spec: FleetSpec) -> Membe
     if status.phase in _GOOD:
         return MemberState.PASSED if has_release(member, status, spec) else MemberState.OPEN
     if status.phase is Phase.WAITING:
-        # Without images nothing tells a further revision from the release: each member gets one.
-        anew = bool(spec.images) and waits_with_release(status, spec)
-        done = has_release(member, status, spec) and not anew
+        done = has_release(member, status, spec) and not awaits_release(member, status, spec)
         return MemberState.PASSED if done else MemberState.OPEN
     return MemberState.FAILED if _has_tried(member, status) else MemberState.OPEN
 
@@ -154,6 +152,14 @@ def has_release(member: MemberStatus, status: CanaryStatus, spec: FleetSpec) -> 
     return status.last_promoted_spec not in ("", member.before)
 
 
+def awaits_release(member: MemberStatus, status: CanaryStatus, spec: FleetSpec) -> bool:
+    """Whether a rollout of the release waits in a member.
+
+    Without images nothing tells a further revision from the release: each member gets one.
+    """
+    return waits_with_release(status, spec) and (bool(spec.images) or not has_release(member, status, spec))
+
+
 def waits_with_release(status: CanaryStatus, spec: FleetSpec) -> bool:
     """Whether a Canary waits with a rollout that is one of the release."""
     rollout = status.rollout
@@ -161,8 +167,17 @@ def waits_with_release(status: CanaryStatus, spec: FleetSpec) -> bool:
 
 
 def _has_tried(member: MemberStatus, status: CanaryStatus) -> bool:
-    """Whether what has failed was tried since the member might begin."""
-    return (bool(member.retry) and status.last_retry == member.retry) or status.last_applied_spec != member.applied
+    """Whether what has failed was tried since the member might begin, or was under way by then."""
+    if member.retry and status.last_retry == member.retry:
+        return True
+    return status.last_applied_spec != member.applied or _has_ended(member, status)
+
+
+def _has_ended(member: MemberStatus, status: CanaryStatus) -> bool:
+    """Whether a rollout has ended since the member might begin, that no retry is to follow."""
+    if member.retry or member.opened is None:
+        return False
+    return any(each.ended >= member.opened for each in status.history)
 
 
 def _waits_for(member: MemberStatus, status: CanaryStatus, spec: FleetSpec) -> str:

@@ -9,6 +9,7 @@ from canary.api.fleet_status import FleetPhase
 from canary.fleet.facts import GateAnswer
 from canary.fleet.orders import ORDER_ANNOTATION, PAUSE_ANNOTATION
 from canary.fleet.simulation import AnnotateFleet, EditFleet, Fate, Sketch
+from canary.fleet.simulation.sketch import OLD
 from tests.unit.fleet.fleets import DAY, MINUTE, START, events, fleet_of, names, play, serve, sketch, states
 
 BAD = Fate(fails=9)
@@ -265,6 +266,14 @@ class TestMembership:
         world = play(fleet_of(PAIR), [sketch("c001", has_canary=False), sketch("c002")])
         assert states(world) == {"c001": "Passed", "c002": "Passed"}
         assert world.fleet.status.members[0].applied == ""
+
+    def test_a_version_that_comes_to_a_new_canary_before_its_turn_waits_for_the_next_release(self) -> None:
+        """Its Canary has passed with what it was set up with, and nothing tells the next version from that."""
+        waves: list[dict[str, Any]] = [{"name": "one", "count": 1, "soak": "1h"}, {"name": "rest"}]
+        late = sketch("c002", Fate(comes_after=7 * MINUTE), has_canary=False)
+        world = play(fleet_of(waves), [sketch("c001"), late])
+        assert states(world) == {"c001": "Passed", "c002": "Passed"}
+        assert late.promoted == OLD
 
 
 class TestOrders:

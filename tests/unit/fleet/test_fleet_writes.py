@@ -9,10 +9,11 @@ from canary.api.canary import parse_canary
 from canary.api.fleet_rules import canary_in
 from canary.api.fleet_status import FleetPhase, FleetStatus, MemberState, MemberStatus
 from canary.api.problems import Problem
-from canary.api.status import Phase
+from canary.api.status import Outcome, PastRollout, Phase, RolloutStatus
 from canary.fleet.decide import decide
 from canary.fleet.decision import Apply
 from canary.fleet.facts import Facts, Reachable
+from canary.fleet.shifts import is_awaited
 from canary.fleet.simulation import EditFleet, Fate, Sketch
 from canary.fleet.standing import returned, stands
 from canary.fleet.waves import named
@@ -201,6 +202,29 @@ def test_what_is_wrong_with_the_spec_of_a_release_that_has_ended_leaves_how_it_d
 
     (again,) = decide(world.fleet.replace(status=decision.status), world.facts()).status.conditions
     assert again.reason == before.reason
+
+
+def test_a_rollout_that_was_under_way_when_it_was_first_seen_and_fails_since_has_failed() -> None:
+    """A fleet that watches sees most of them so: it gives no rollout its turn."""
+    canary = parse_canary(canary_in(fleet_of()))
+    past = PastRollout(revision="v2", started=START - MINUTE, ended=START + MINUTE, outcome=Outcome.ROLLED_BACK)
+    member = MemberStatus(name="a", wave=1, state=MemberState.OPEN, opened=START, before="v1", applied="v2")
+    failed = canary.status.replace(phase=Phase.FAILED, last_promoted_spec="v1", last_applied_spec="v2")
+    found = (failed.replace(history=history) for history in ((past.replace(ended=START - MINUTE),), (past,)))
+    stand = [stands(member, Reachable(canary.replace(status=each)), fleet_of().spec, START) for each in found]
+    assert [each.state for each in stand] == [MemberState.OPEN, MemberState.FAILED]
+
+
+def test_no_member_is_voted_for_before_what_it_had_done_is_noted_down() -> None:
+    """A hub that died in between could not tell any more whether what fails was tried by then."""
+    fleet, canary = fleet_of(), parse_canary(canary_in(fleet_of()))
+    waiting = canary.status.replace(
+        phase=Phase.WAITING, last_promoted_spec="v1", rollout=RolloutStatus(revision="v2", started=START)
+    )
+    status = fleet.status.replace(phase=FleetPhase.PROGRESSING)
+    member = MemberStatus(name="a", wave=1, state=MemberState.OPEN, opened=START)
+    assert not is_awaited(fleet, status, member, waiting)
+    assert is_awaited(fleet, status, member.replace(before="v1", applied="v1"), waiting)
 
 
 class TestRefused:
