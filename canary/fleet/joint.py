@@ -22,8 +22,8 @@ from canary.api.fleet_status import JointStatus, MemberEvidence, MemberState, Me
 from canary.api.meta import JsonObject
 from canary.api.status import Evidence, Verdict
 from canary.fleet.waves import named
-from metrics.judge.evidence import BETS
-from metrics.judge.joint import Joint, kept, together
+from metrics.judge.evidence import BETS, kept
+from metrics.judge.joint import Joint, together
 from metrics.judge.looks import Counts, total
 from metrics.judge.sequential import holm, in_words, share
 

@@ -7,7 +7,7 @@ from canary.api.analysis import Metric
 from canary.api.status import CheckStatus, Counted, Evidence, Verdict
 from canary.rollout.situation import Situation
 from metrics.judge import Compared, Comparison, Counts, Outcome, Promise, Rule, judge
-from metrics.judge.joint import kept
+from metrics.judge.evidence import kept
 from metrics.question import Empty
 from metrics.reading import Compared as CountedBoth
 from metrics.reading import Reading, Unread

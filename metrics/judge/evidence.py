@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import exp, inf, log, sqrt
+from math import exp, floor, inf, log, sqrt
 from typing import NamedTuple
 
 from metrics.judge.looks import Counts, Look
@@ -48,6 +48,8 @@ _WEIGHTS = (0.03, 0.05, 0.10, 0.17, 0.20, 0.35, 0.10)
 """How much is bet on each: most on what shall be found after a handful of bad requests."""
 BETS = len(_WEIGHTS)
 """How many bets there are on a worse canary."""
+_DIGITS = 3
+"""Digits behind the point with which bets are kept."""
 _PARTS = (0.0, 0.25, 0.5)
 """How much of the margin a canary that is no worse may use up, each with the same weight."""
 
@@ -204,6 +206,11 @@ def _of_quotients(looks: Sequence[Look], before: Sequence[Foreseen]) -> Evidence
 def _won(bets: Sequence[float], weights: Sequence[float]) -> tuple[float, ...]:
     """What each bet has come to, whatever was staked on it."""
     return tuple([bet - log(weight) for bet, weight in zip(bets, weights, strict=True)])
+
+
+def kept(bets: Sequence[float]) -> tuple[float, ...]:
+    """Bets as they are kept, as logarithms: rounded down, so that the promise is."""
+    return tuple([floor(each * 10**_DIGITS) / 10**_DIGITS for each in bets])
 
 
 def mixed(bets: Sequence[float]) -> float:

@@ -23,15 +23,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, floor, log
+from math import exp, log
 
 from metrics.judge.evidence import mixed
 
 Bets = Sequence[float]
 """What each bet of one place has come to, as logarithms."""
-
-DIGITS = 3
-"""Digits behind the point with which bets are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +72,3 @@ def together(stages: Sequence[Sequence[Bets]]) -> Joint:
     # Of stages that say the same the last one: those before have had nobody, or nothing to say.
     stage = max(number for number, each in enumerate(found) if each == most)
     return Joint(most + log(sum([exp(each - most) for each in found]) / len(found)), stage)
-
-
-def kept(bets: Bets) -> tuple[float, ...]:
-    """Bets as they are kept: rounded down, so that the promise is."""
-    return tuple([floor(each * 10**DIGITS) / 10**DIGITS for each in bets])

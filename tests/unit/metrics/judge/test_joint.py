@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.judge import Counts, Look
-from metrics.judge.evidence import BETS, worse
-from metrics.judge.joint import Bets, kept, together
+from metrics.judge.evidence import BETS, kept, worse
+from metrics.judge.joint import Bets, together
 
 NOTHING = (0.0,) * BETS
 counts = st.builds(Counts, st.integers(1, 900), st.integers(0, 9))
