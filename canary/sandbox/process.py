@@ -17,6 +17,7 @@ _POLL_SECONDS = 0.03
 _READY_WITHIN = 90.0
 """Seconds that a part may take to start: beside other work, half a minute has been too little."""
 _TAIL_LINES = 25
+_TO_OTHER_CLUSTERS = frozenset({"KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"})
 
 
 class PartFailed(RuntimeError):  # noqa: N818 - it tells what happened
@@ -51,7 +52,7 @@ class Part:
         command: the argument list, asked for at every start.
         log: where its output goes; it is appended to at a restart.
         ready: asked again and again after a start, until it says true.
-        environment: variables added to those of this process.
+        environment: variables added to those of this process; none of these leads a part to another cluster.
         on_crash: called from another thread when it ends without having been told to.
     """
 
@@ -94,7 +95,7 @@ class Part:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self.environment},
+                env={**inherited(os.environ), **self.environment},
                 start_new_session=True,
             )
         except OSError as error:
@@ -156,6 +157,14 @@ class Part:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+
+def inherited(variables: Mapping[str, str]) -> dict[str, str]:
+    """Variables of a process that its parts may have: without those that lead to clusters of somebody else.
+
+    Traefik and others go by these before they go by their command line.
+    """
+    return {name: value for name, value in variables.items() if name not in _TO_OTHER_CLUSTERS}
 
 
 def _ending(status: int) -> str:
