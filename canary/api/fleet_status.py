@@ -215,6 +215,10 @@ class FleetStatus(Model):
         """The member of that name, where there is one."""
         return next((each for each in self.members if each.name == name), None)
 
+    def condition(self, type_: str) -> Condition | None:
+        """Look up a condition by its type."""
+        return next((each for each in self.conditions if each.type == type_), None)
+
     def share(self, name: str) -> ShareStatus | None:
         """How much of all requests the member of that name is to get, where that is the fleet's to say."""
         return next((each for each in self.traffic if each.name == name), None)

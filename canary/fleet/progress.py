@@ -6,8 +6,8 @@ from typing import Final
 
 from canary.api.fleet import CanaryFleet, Wave
 from canary.api.fleet_status import FleetPhase, FleetStatus, MemberState, MemberStatus, WaveState, WaveStatus
-from canary.api.meta import Condition, ConditionStatus, format_time
-from canary.fleet import joint
+from canary.api.meta import ConditionStatus, format_time
+from canary.fleet import conditions, joint
 from canary.fleet.facts import GateQuestion
 from canary.fleet.situation import Situation
 from canary.fleet.standing import DEADLINE_EXCEEDED, UNREACHABLE
@@ -233,10 +233,5 @@ _READY: Final = {FleetPhase.SUCCEEDED: ConditionStatus.TRUE, FleetPhase.FAILED: 
 def with_condition(fleet: CanaryFleet, status: FleetStatus, now: datetime) -> FleetStatus:
     """The status with its condition, and the generation that it speaks of."""
     held = _READY.get(status.phase, ConditionStatus.UNKNOWN)
-    said = {"status": held.value, "reason": status.reason or "Unknown", "message": status.message}
-    before = next((each for each in fleet.status.conditions if each.type == READY), None)
-    same = before is not None and before == before.replace(**said)
-    changed = now if before is None or before.status != held else before.last_transition_time
-    ready = Condition(type=READY, last_update_time=now, last_transition_time=changed, **said)
-    kept = before if same and before is not None else ready
-    return status.replace(observed_generation=fleet.metadata.generation or None, conditions=(kept,))
+    ready = conditions.standing(fleet.status, READY, held, status.reason or "Unknown", status.message, now)
+    return status.replace(observed_generation=fleet.metadata.generation or None, conditions=(ready,))

@@ -25,8 +25,9 @@ from canary.api.canary import Canary
 from canary.api.fleet import CanaryFleet, Wave
 from canary.api.fleet_status import FleetPhase, FleetStatus, MemberStatus
 from canary.api.fleet_traffic import WHOLE, ClusterShare, FleetTraffic, ShareState, ShareStatus, Strategy
-from canary.api.meta import Condition, ConditionStatus
+from canary.api.meta import ConditionStatus
 from canary.api.status import CanaryStatus, Phase
+from canary.fleet import conditions
 from canary.fleet.decision import SetWeights
 from canary.fleet.facts import Facts, Reachable, RouteSeen
 from canary.fleet.shares import Claim, Rank, divided, part
@@ -163,19 +164,15 @@ def with_condition(fleet: CanaryFleet, status: FleetStatus, facts: Facts) -> Fle
     problem = _routes_problem(facts.routes)
     held = ConditionStatus.FALSE if problem else ConditionStatus.TRUE
     message = problem or f"{named([each.name for each in facts.routes])} can be written"
-    said = {"status": held.value, "reason": "NotRouted" if problem else "Routed", "message": message}
-    before = next((each for each in fleet.status.conditions if each.type == ROUTED), None)
-    if before is not None and before == before.replace(**said):
-        return status.replace(conditions=(*status.conditions, before))
-    changed = facts.now if before is None or before.status != held else before.last_transition_time
-    routed = Condition(type=ROUTED, last_update_time=facts.now, last_transition_time=changed, **said)
+    reason = "NotRouted" if problem else "Routed"
+    routed = conditions.standing(fleet.status, ROUTED, held, reason, message, facts.now)
     return status.replace(conditions=(*status.conditions, routed))
 
 
 def _told_of_routes(s: Situation) -> Situation:
     """The situation with what there is to tell of routes: that one can't be followed or written, and that all can."""
     problem = _routes_problem(s.facts.routes)
-    before = next((each for each in s.fleet.status.conditions if each.type == ROUTED), None)
+    before = s.fleet.status.condition(ROUTED)
     was = before.message if before is not None and before.status == ConditionStatus.FALSE else ""
     if problem and problem != was:
         return s.telling(f"Requests can't be shifted between clusters: {problem}", warns=True)

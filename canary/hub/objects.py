@@ -119,9 +119,14 @@ _KEPT = frozenset({"name", "namespace", "uid", "resourceVersion"})
 """What is kept of its metadata."""
 
 
-def _gap(cache: WatchCache[Json]) -> Problem:
+def unseen(cache: WatchCache[Json]) -> str:
+    """That the hub does not see the objects of a kind, and why, in words."""
     why = cache.failure.message if cache.failure is not None else "they are being read"
-    message = f"can't be known, as the hub does not see {cache.resource.plural}: {why}"
+    return f"the hub does not see {cache.resource.plural}: {why}"
+
+
+def _gap(cache: WatchCache[Json]) -> Problem:
+    message = f"can't be known, as {unseen(cache)}"
     return Problem("spec.members", message, "give the hub the rights, or leave the source out of --members")
 
 

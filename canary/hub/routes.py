@@ -13,6 +13,7 @@ from canary.fleet.facts import RouteSeen
 from canary.fleet.traffic.routes import KINDS, patch, seen
 from canary.hub.link import MANAGER, OUTAGE
 from canary.hub.members import age
+from canary.hub.objects import unseen
 from canary.kube.client import KubeClient
 from canary.kube.errors import Forbidden
 from canary.kube.types import Json, Resource
@@ -192,8 +193,7 @@ def _unseen(cache: WatchCache[Json]) -> str:
     if cache.synced.is_set() and not isinstance(cache.failure, Forbidden):
         return ""
     remedy = f"; {COMPONENT} gives the rights" if isinstance(cache.failure, Forbidden) else ""
-    why = cache.failure.message if cache.failure is not None else "they are being read"
-    return f"the hub does not see {resource.plural}: {why}{remedy}"
+    return f"{unseen(cache)}{remedy}"
 
 
 def _lags(cache: WatchCache[Json]) -> bool:

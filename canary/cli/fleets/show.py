@@ -156,7 +156,7 @@ def _traffic(fleet: CanaryFleet, now: datetime) -> Iterator[str]:
         yield ""
         yield "Traffic"
         yield from (f"  {line}" for line in table(("CLUSTER", "SHARE", "GETS", "OF", "SINCE", "IN WORDS"), rows))
-        unrouted = next((each for each in fleet.status.conditions if each.type == ROUTED), None)
+        unrouted = fleet.status.condition(ROUTED)
         if unrouted is not None and unrouted.reason != ROUTED:
             yield f"  {unrouted.message}"
 

@@ -14,8 +14,8 @@ _ENDED: Final = frozenset({FleetPhase.SUCCEEDED, FleetPhase.FAILED})
 
 def invalid(fleet: CanaryFleet) -> str:
     """What is wrong with its spec, as its hub says; empty where nothing is."""
-    ready = (each for each in fleet.status.conditions if each.type == READY)
-    return next((each.message for each in ready if each.reason == INVALID), "")
+    ready = fleet.status.condition(READY)
+    return ready.message if ready is not None and ready.reason == INVALID else ""
 
 
 def waits_for(fleet: CanaryFleet) -> str:
