@@ -46,7 +46,20 @@ def objects(folder: Path) -> list[Json]:
     Raises:
         UnreadableError: it has a field that is not read here.
     """
-    return _transformed(_read(folder / "kustomization.yaml"), folder, [])
+    return composed(_read(folder / "kustomization.yaml"), folder)
+
+
+def composed(kustomization: Json, folder: Path) -> list[Json]:
+    """The objects that the text of a kustomization stands for, in its order.
+
+    Args:
+        kustomization: what a `kustomization.yaml` would hold.
+        folder: where it would be.
+
+    Raises:
+        UnreadableError: it has a field that is not read here.
+    """
+    return _transformed(kustomization, folder, [])
 
 
 def within(namespace: str, made: Sequence[Json]) -> list[Json]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from canary.sandbox.instance import Status
 
 _MOST_NODES = 100
+MOST_CLUSTERS = 9
+"""Members of a fleet: as many as have addresses in the sandbox's network."""
 GATEWAYS = ("contour", "istio", "nginx", "envoy-gateway", "ingress-nginx")
 """Gateways that run beside Traefik where they are asked for."""
 
@@ -47,6 +49,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="a further gateway beside Traefik: Contour, Istio or Envoy Gateway with its Envoy, the annotations of"
         " ingress-nginx as Traefik reads them, or ingress-nginx itself; may be given again",
     )
+    up.add_argument(
+        "--clusters",
+        type=whole(1, MOST_CLUSTERS),
+        default=0,
+        metavar="N",
+        help="so many further clusters beside it, cluster1 to clusterN, with a hub over them: members for CanaryFleets",
+    )
     up.set_defaults(run=_explained(_up))
     status = actions.add_parser("status", help="say how it is, and how to use it")
     status.set_defaults(run=_explained(_status))
@@ -56,6 +65,15 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     execute.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="a shell by default")
     execute.set_defaults(run=_explained(_exec))
     example = actions.add_parser("example", help="print an application with a Canary, for kubectl apply -f -")
+    which = example.add_mutually_exclusive_group()
+    which.add_argument(
+        "--clusters",
+        type=whole(1, MOST_CLUSTERS),
+        default=0,
+        metavar="N",
+        help="print a CanaryFleet over so many clusters instead, with the route that leads to them",
+    )
+    which.add_argument("--member", action="store_true", help="print what each of its clusters has: the application")
     example.set_defaults(run=_explained(_example))
     demo = actions.add_parser("demo", help="watch a good and a bad version roll out, in under two minutes")
     demo.add_argument("--pictures", type=Path, default=Path("out/demo"), help="folder (default: %(default)s)")
@@ -114,6 +132,7 @@ def _up(arguments: argparse.Namespace) -> int:
     from canary.sandbox.gateways import FURTHER  # noqa: PLC0415
     from canary.sandbox.gateways.traefik import TRAEFIK  # noqa: PLC0415
     from canary.sandbox.installation import installed  # noqa: PLC0415
+    from canary.sandbox.members import with_members  # noqa: PLC0415
     from canary.sandbox.options import Options  # noqa: PLC0415
 
     there = background.status()
@@ -122,8 +141,10 @@ def _up(arguments: argparse.Namespace) -> int:
         return DONE
     gateways = (TRAEFIK, *(FURTHER[name] for name in dict.fromkeys(arguments.gateway)))
     with _definitions() as definitions:
-        options = Options(nodes=arguments.nodes, gateways=gateways)
-        status = background.up(installed(options, [definitions]), _stopwatch())
+        options = installed(Options(nodes=arguments.nodes, gateways=gateways), [definitions])
+        if arguments.clusters:
+            options = with_members(options, arguments.clusters, definitions)
+        status = background.up(options, _stopwatch())
     print(f"\n{how_to_use(status)}")
     return DONE
 
@@ -137,13 +158,26 @@ def how_to_use(status: "Status") -> str:
             f"export KUBECONFIG={shlex.quote(status.kubeconfig)}",
             f"export PATH={shlex.quote(status.tools)}:$PATH",
             "kubectl get canaries -A",
+            *(f"kubectl --context {name} get canaries -A" for name in status.members),
             "",
             *(f"{name:12}{place}" for name, place in places.items()),
             "",
-            f"{_program()} sandbox example   prints an application with a Canary, for kubectl apply -f -",
+            *_examples(len(status.members)),
             f"{_program()} sandbox down      ends all of it",
         ]
     )
+
+
+def _examples(clusters: int) -> list[str]:
+    """What there is to apply."""
+    command, into = f"{_program()} sandbox example", "apply -f -"
+    found = [f"{command}   prints an application with a Canary, for kubectl {into}"]
+    if clusters:
+        found += [
+            f"{command} --clusters {clusters}   prints a CanaryFleet over them, for kubectl {into}",
+            f"{command} --member       prints its application, for kubectl --context cluster1 {into}",
+        ]
+    return found
 
 
 def _program() -> str:
@@ -185,7 +219,12 @@ def _example(arguments: argparse.Namespace) -> int:
 
     from canary.sandbox.demo.manifests import example  # noqa: PLC0415
 
-    print(yaml.safe_dump_all(example(), sort_keys=False), end="")
+    objects = example()
+    if arguments.member or arguments.clusters:
+        from canary.sandbox.demo import fleet  # noqa: PLC0415
+
+        objects = fleet.in_member() if arguments.member else fleet.in_hub(arguments.clusters)
+    print(yaml.safe_dump_all(objects, sort_keys=False), end="")
     return DONE
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from canary.sandbox import addresses, controlplane, credentials, places, prometheus
+from canary.sandbox import controlplane, credentials, places, prometheus
 from canary.sandbox.conditions import Condition, answers, connects
 from canary.sandbox.controlplane import Files
 from canary.sandbox.gateway import USER as GATEWAY_USER
@@ -74,9 +74,10 @@ class Assembly:
 
     def write_kubeconfigs(self) -> None:
         """Write everybody's kubeconfig file, and the files made with them. The API server's certificate is there."""
+        site = self.options.site
         for name, user in self.users.items():
             path, certificate = self.kubeconfig(name), self.files.certificate
-            server = addresses.PATIENT_API_URL if name in _PATIENT else addresses.API_URL
+            server = site.patient_api_url if name in _PATIENT else site.api_url
             credentials.write_kubeconfig(path, user=user, server=server, certificate=certificate)
         self.write_prometheus_config(self.options.gateways)
 
@@ -111,12 +112,14 @@ class Assembly:
         return {part.name: part for part in parts}
 
     def _etcd(self, programs: Mapping[str, Path]) -> Part:
-        ready = answers(f"{addresses.ETCD_URL}/health")
-        return self.part("etcd", lambda: controlplane.etcd(programs["etcd"], self.files), ready)
+        ready = answers(f"{self.options.site.etcd_url}/health")
+        return self.part("etcd", lambda: controlplane.etcd(programs["etcd"], self.files, self.options.site), ready)
 
     def _api_server(self, programs: Mapping[str, Path]) -> Part:
-        program = programs["kube-apiserver"]
-        return self.part("apiserver", lambda: controlplane.api_server(program, self.files), self.serves("/readyz"))
+        program, site = programs["kube-apiserver"], self.options.site
+        return self.part(
+            "apiserver", lambda: controlplane.api_server(program, self.files, site), self.serves("/readyz")
+        )
 
     def _kcm(self, programs: Mapping[str, Path]) -> Part:
         program, name = programs["kube-controller-manager"], "kube-controller-manager"
@@ -131,7 +134,7 @@ class Assembly:
         def command() -> list[str]:
             words = [sys.executable, "-m", "canary.sandbox.node", str(self.kubeconfig("node"))]
             words += ["--folder", str(self.folder / "pods"), "--nodes", str(options.nodes)]
-            words += ["--backoff", str(options.crash_backoff)]
+            words += ["--backoff", str(options.crash_backoff), "--site", str(options.site.number)]
             words += ["--certificate", str(self.files.certificate), str(self.files.certificate_key)]
             return words + ([] if options.fake_delay is None else ["--fake-delay", str(options.fake_delay)])
 
@@ -142,10 +145,12 @@ class Assembly:
 
         def command() -> list[str]:
             words = [sys.executable, "-m", "canary.sandbox.network", str(self.kubeconfig("network"))]
+            if not options.names_served:
+                return [*words, "--no-names"]
             words += ["--namespace", options.namespaces[0] if options.namespaces else "default"]
             return words + [f"--name={name}={target}" for name, target in options.names.items()]
 
-        return self.part("network", command, connects(addresses.KUBERNETES_SERVICE, 443), own_package())
+        return self.part("network", command, connects(options.site.kubernetes_service, 443), own_package())
 
     def gateway(self, gateway: Gateway, programs: Mapping[str, Path]) -> list[Part]:
         """Write a gateway's files; its parts, in the order in which they are to be started."""
@@ -178,9 +183,12 @@ class Assembly:
 
     def _prometheus(self, programs: Mapping[str, Path]) -> Part:
         program, data = programs["prometheus"], self.folder / "prometheus"
-        ready = answers(f"{addresses.PROMETHEUS_URL}/-/ready")
+        site = self.options.site
+        ready = answers(f"{site.prometheus_url}/-/ready")
         return self.part(
-            "prometheus", lambda: prometheus.command(program, config=self._prometheus_config, data=data), ready
+            "prometheus",
+            lambda: prometheus.command(program, config=self._prometheus_config, data=data, site=site),
+            ready,
         )
 
     def serves(self, path: str) -> Condition:
@@ -189,7 +197,7 @@ class Assembly:
         async def ready() -> bool:
             certificate = self.files.certificate.read_text()
             token = self.users[credentials.ADMIN].token
-            return await answers(addresses.API_URL + path, token=token, certificate=certificate)()
+            return await answers(self.options.site.api_url + path, token=token, certificate=certificate)()
 
         return ready
 

@@ -62,7 +62,7 @@ def up(options: Options, progress: Progress, instance: Instance | None = None) -
         raise AlreadyRunningError(_running(instance))
     instance.make()
     netns.probe()
-    placed = replace(options, folder=instance.cluster)
+    placed = _placed(options, instance)
     binaries.ensure(Assembly(placed, instance.cluster, lambda failure: None).programs(), progress)
     if instance.alive():  # started by somebody else while this was building
         raise AlreadyRunningError(_running(instance))
@@ -80,10 +80,16 @@ def up(options: Options, progress: Progress, instance: Instance | None = None) -
     if launched.returncode != 0:
         raise SandboxError(f"the sandbox did not start:\n{log_tail(instance.log)}")
     try:
-        return _await_ready(instance, progress)
+        return _await_ready(instance, progress, _START_SECONDS * (1 + len(placed.members)))
     except BaseException:
         _end(instance)
         raise
+
+
+def _placed(options: Options, instance: Instance) -> Options:
+    """The same with the folders of its clusters."""
+    members = {name: replace(each, folder=instance.member(name)) for name, each in options.members.items()}
+    return replace(options, folder=instance.cluster, members=members)
 
 
 def _running(instance: Instance) -> str:
@@ -95,8 +101,8 @@ def _running(instance: Instance) -> str:
     return f"a sandbox runs already ({instance.folder}); `down` ends it"
 
 
-def _await_ready(instance: Instance, progress: Progress) -> Status:
-    deadline = time.monotonic() + _START_SECONDS
+def _await_ready(instance: Instance, progress: Progress, within: float) -> Status:
+    deadline = time.monotonic() + within
     with instance.log.open() as log:
         while time.monotonic() < deadline:
             ended = not instance.alive()
@@ -109,7 +115,7 @@ def _await_ready(instance: Instance, progress: Progress) -> Status:
             if ended:
                 raise SandboxError(f"the sandbox did not start:\n{log_tail(instance.log)}")
             time.sleep(_POLL_SECONDS)
-    raise SandboxError(f"the sandbox is not ready after {_START_SECONDS:g} s:\n{log_tail(instance.log)}")
+    raise SandboxError(f"the sandbox is not ready after {within:g} s:\n{log_tail(instance.log)}")
 
 
 def _pass_on(log: IO[str], progress: Progress) -> None:
@@ -166,7 +172,7 @@ def execute(command: Sequence[str], instance: Instance | None = None) -> int:
     if init is None:
         raise SandboxError("no sandbox is running; `up` starts one")
     path = os.pathsep.join([str(instance.cluster / "bin"), os.environ.get("PATH", os.defpath)])
-    variables = {**os.environ, "PATH": path, "KUBECONFIG": str(instance.cluster / "admin.kubeconfig")}
+    variables = {**os.environ, "PATH": path, "KUBECONFIG": str(instance.inside)}
     try:
         return netns.enter(init, command, variables)
     except netns.NamespaceError as error:

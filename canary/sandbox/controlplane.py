@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from canary.sandbox import addresses
+from canary.sandbox.addresses import Site
 
 _CONTROLLERS = (
     "deployment-controller",
@@ -80,16 +80,16 @@ def write_audit_policy(path: Path, users: Sequence[str]) -> None:
     path.write_text(json.dumps({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": rules}))
 
 
-def etcd(program: Path, files: Files) -> list[str]:
+def etcd(program: Path, files: Files, site: Site) -> list[str]:
     """The command line of etcd. It keeps nothing through a power cut: nothing here needs to."""
     return [
         str(program),
         f"--data-dir={files.data}",
-        f"--listen-client-urls={addresses.ETCD_URL}",
-        f"--advertise-client-urls={addresses.ETCD_URL}",
-        f"--listen-peer-urls={addresses.ETCD_PEER_URL}",
-        f"--initial-advertise-peer-urls={addresses.ETCD_PEER_URL}",
-        f"--initial-cluster=default={addresses.ETCD_PEER_URL}",
+        f"--listen-client-urls={site.etcd_url}",
+        f"--advertise-client-urls={site.etcd_url}",
+        f"--listen-peer-urls={site.etcd_peer_url}",
+        f"--initial-advertise-peer-urls={site.etcd_peer_url}",
+        f"--initial-cluster=default={site.etcd_peer_url}",
         "--unsafe-no-fsync",
         "--heartbeat-interval=500",
         "--election-timeout=2500",
@@ -98,19 +98,19 @@ def etcd(program: Path, files: Files) -> list[str]:
     ]
 
 
-def api_server(program: Path, files: Files) -> list[str]:
+def api_server(program: Path, files: Files, site: Site) -> list[str]:
     """The command line of kube-apiserver."""
     return [
         str(program),
-        f"--etcd-servers={addresses.ETCD_URL}",
+        f"--etcd-servers={site.etcd_url}",
         "--bind-address=0.0.0.0",  # so that its certificate names localhost too, for relays
-        f"--advertise-address={addresses.API_SERVER}",
-        f"--secure-port={addresses.API_PORT}",
-        f"--service-cluster-ip-range={addresses.SERVICE_RANGE}",
+        f"--advertise-address={site.api_server}",
+        f"--secure-port={site.api_port}",
+        f"--service-cluster-ip-range={site.service_range}",
         f"--cert-dir={files.certificates}",
         f"--token-auth-file={files.tokens}",
         "--authorization-mode=Node,RBAC",
-        f"--service-account-issuer={addresses.API_URL}",
+        f"--service-account-issuer={site.api_url}",
         f"--service-account-key-file={files.signing_key}",
         f"--service-account-signing-key-file={files.signing_key}",
         # Pods need no token mounted, and nodes no node lifecycle controller to be taken as ready.

@@ -3,10 +3,13 @@
 import base64
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 ADMIN = "admin"
+CONTEXT = "sandbox"
+"""What kubeconfig files call the sandbox's own cluster."""
 ALL_RIGHTS = "system:masters"
 """The group whose members may do everything."""
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -32,18 +35,49 @@ def write_tokens(users: list[User], path: Path) -> None:
     _write_private(path, "\n".join(lines) + "\n")
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a user gets to a cluster.
+
+    Attributes:
+        user: who goes.
+        server: where the API server is.
+        certificate: the file of what it is verified by.
+    """
+
+    user: User
+    server: str
+    certificate: Path
+
+
+def kubeconfig(ways: Mapping[str, Way]) -> str:
+    """The text of a kubeconfig file: a context for each way, by its name; the first is the current one."""
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": _cluster(way)} for name, way in ways.items()],
+            "users": [{"name": name, "user": {"token": way.user.token}} for name, way in ways.items()],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}} for name in ways],
+            "current-context": next(iter(ways)),
+        },
+        indent=1,
+    )
+
+
+def _cluster(way: Way) -> dict[str, str]:
+    authority = base64.b64encode(way.certificate.read_bytes()).decode()
+    return {"server": way.server, "certificate-authority-data": authority}
+
+
+def write_contexts(path: Path, ways: Mapping[str, Way]) -> None:
+    """Write a kubeconfig file that leads to several clusters; the first is meant where none is named."""
+    _write_private(path, kubeconfig(ways))
+
+
 def write_kubeconfig(path: Path, *, user: User, server: str, certificate: Path) -> None:
     """Write a kubeconfig file; `certificate` is what the server is verified by."""
-    authority = base64.b64encode(certificate.read_bytes()).decode()
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "sandbox", "cluster": {"server": server, "certificate-authority-data": authority}}],
-        "users": [{"name": user.name, "user": {"token": user.token}}],
-        "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": user.name}}],
-        "current-context": "sandbox",
-    }
-    _write_private(path, json.dumps(document, indent=1))
+    write_contexts(path, {CONTEXT: Way(user, server, certificate)})
 
 
 def write_signing_key(path: Path) -> None:

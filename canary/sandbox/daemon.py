@@ -19,7 +19,8 @@ from pydantic import TypeAdapter
 
 from canary.sandbox import addresses, credentials, relay
 from canary.sandbox.assembly import own_package
-from canary.sandbox.cluster import Cluster
+from canary.sandbox.clusters import Clusters
+from canary.sandbox.credentials import CONTEXT
 from canary.sandbox.instance import AlreadyRunningError, Instance, PlaceError, Status
 from canary.sandbox.options import Options
 
@@ -32,6 +33,7 @@ _PREFERRED_PORTS = {
     "istio": 18083,
     "envoy-gateway": 18084,
     "ingress-nginx": 18085,
+    "members": 18090,
     "prometheus": 19090,
 }
 
@@ -68,7 +70,7 @@ async def serve(instance: Instance) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        ports = {name: free_port(_PREFERRED_PORTS.get(name, 0)) for name in targets}
+        ports = {name: free_port(_preferred(name, options)) for name in targets}
         for name, port in ports.items():
             await stack.enter_async_context(await relay.serve_outside(instance.socket, port, targets[name]))
         inside = await _start_inside(instance, ports)
@@ -86,7 +88,25 @@ def targets_of(options: Options) -> dict[str, tuple[str, int]]:
     targets = {"apiserver": (addresses.API_SERVER, addresses.API_PORT)}
     for number, gateway in enumerate(options.gateways):
         targets["gateway" if number == 0 else gateway.name] = (gateway.host, gateway.port)
-    return {**targets, **({"prometheus": (addresses.PROMETHEUS, 9090)} if options.prometheus else {})}
+    targets |= {"prometheus": (addresses.PROMETHEUS, 9090)} if options.prometheus else {}
+    for name, member in options.members.items():
+        targets[_api_server(name)] = (member.site.api_server, member.site.api_port)
+        for gateway in member.gateways[:1]:
+            targets[name] = (gateway.host, gateway.port)
+    return targets
+
+
+def _api_server(member: str) -> str:
+    """What the way to a member's API server is called; that to its gateway has the member's own name."""
+    return f"{member}-apiserver"
+
+
+def _preferred(name: str, options: Options) -> int:
+    """The port of this machine that something is best reachable at; 0 for any."""
+    member = options.members.get(name.removesuffix("-apiserver"))
+    if member is None:
+        return _PREFERRED_PORTS.get(name, 0)
+    return _PREFERRED_PORTS["apiserver" if name.endswith("-apiserver") else "members"] + member.site.number
 
 
 async def _start_inside(instance: Instance, ports: dict[str, int]) -> asyncio.subprocess.Process:
@@ -114,26 +134,27 @@ async def live(instance: Instance, ports: dict[str, int]) -> int:
     """Run the cluster, inside the private network, until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    cluster = Cluster(read_options(instance), tell)
-    status = _status(instance, ports)
+    options = read_options(instance)
+    clusters = Clusters(options, tell)
+    status = _status(instance, ports, options)
     try:
-        if await _started(cluster, stop):
-            _write_kubeconfig(instance, cluster, ports["apiserver"])
+        if await _started(clusters, stop):
+            _write_kubeconfigs(instance, clusters, ports)
             async with await relay.serve_inside(instance.socket):
                 instance.write(replace(status, phase="ready"))
-                cluster.watchers.listen(lambda failure: _note_failure(instance, status, failure))
+                clusters.listen(lambda failure: _note_failure(instance, status, failure))
                 await stop.wait()
     except Exception as error:
-        _note_failure(instance, status, error)
+        _note_failure(instance, status, str(error))
         raise
     finally:
-        await cluster.stop()
+        await clusters.stop()
     return 0
 
 
-async def _started(cluster: Cluster, stop: asyncio.Event) -> bool:
-    """Start the cluster, unless told to stop meanwhile."""
-    start, stopped = asyncio.create_task(cluster.start()), asyncio.create_task(stop.wait())
+async def _started(clusters: Clusters, stop: asyncio.Event) -> bool:
+    """Start the clusters, unless told to stop meanwhile."""
+    start, stopped = asyncio.create_task(clusters.start()), asyncio.create_task(stop.wait())
     await asyncio.wait({start, stopped}, return_when=asyncio.FIRST_COMPLETED)
     for task in (start, stopped):
         if not task.done():
@@ -145,9 +166,9 @@ async def _started(cluster: Cluster, stop: asyncio.Event) -> bool:
     return True
 
 
-def _note_failure(instance: Instance, status: Status, failure: BaseException) -> None:
+def _note_failure(instance: Instance, status: Status, failure: str) -> None:
     tell(f"failed: {failure}")
-    instance.write(replace(status, phase="failed", failure=str(failure)))
+    instance.write(replace(status, phase="failed", failure=failure))
 
 
 def tell(line: str) -> None:
@@ -155,21 +176,23 @@ def tell(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - this is the output
 
 
-def _status(instance: Instance, ports: dict[str, int]) -> Status:
+def _status(instance: Instance, ports: dict[str, int], options: Options) -> Status:
     return Status(
         phase="starting",
         kubeconfig=str(instance.kubeconfig),
         tools=str(instance.cluster / "bin"),
         logs=str(instance.cluster / "logs"),
-        urls={name: f"http://127.0.0.1:{port}" for name, port in ports.items() if name != "apiserver"},
+        urls={name: f"http://127.0.0.1:{port}" for name, port in ports.items() if not name.endswith("apiserver")},
+        members={name: str(instance.member(name) / "logs") for name in options.members},
     )
 
 
-def _write_kubeconfig(instance: Instance, cluster: Cluster, port: int) -> None:
-    user = credentials.User(credentials.ADMIN, cluster.token())
-    # Its certificate names localhost, not 127.0.0.1.
-    server = f"https://localhost:{port}"
-    credentials.write_kubeconfig(instance.kubeconfig, user=user, server=server, certificate=cluster.certificate)
+def _write_kubeconfigs(instance: Instance, clusters: Clusters, ports: dict[str, int]) -> None:
+    ways = {CONTEXT: "apiserver", **{name: _api_server(name) for name in clusters.members}}
+    # Their certificates name localhost, not 127.0.0.1.
+    outside = {name: f"https://localhost:{ports[way]}" for name, way in ways.items()}
+    credentials.write_contexts(instance.kubeconfig, clusters.ways(outside))
+    credentials.write_contexts(instance.inside, clusters.ways())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

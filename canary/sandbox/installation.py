@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from canary.sandbox import addresses, credentials
+from canary.sandbox.addresses import OWN, Site
 from canary.sandbox.harness import CONTROLLER_PORT, LOADTESTER_PORT
 from canary.sandbox.options import CONTROLLER, Companion, Options
 from canary.sandbox.prometheus import Scraping
@@ -33,22 +34,38 @@ def installed(options: Options, manifests: Sequence[Path]) -> Options:
         options,
         users={**options.users, CONTROLLER: (credentials.ALL_RIGHTS,)},
         names={**options.names, **NAMES},
-        scraping=Scraping(targets={"controller": [f"{addresses.TOOLS}:{CONTROLLER_PORT}"]}),
+        scraping=scraping_of(OWN),
         manifests=(*options.manifests, *manifests),
-        companions=(*options.companions, _controller(), _load_tester()),
+        companions=(*options.companions, controller_of(OWN), _load_tester()),
     )
 
 
-def _controller() -> Companion:
+def scraping_of(site: Site) -> Scraping:
+    """What the Prometheus of a cluster scrapes beside pods and gateways."""
+    return Scraping(targets={"controller": [f"{site.tools}:{CONTROLLER_PORT}"]})
+
+
+def controller_of(site: Site) -> Companion:
+    """The controller of a cluster."""
     command = [sys.executable, "-m", "canary", "run", "--kubeconfig={kubeconfig}", "--mesh-provider=traefik"]
-    command += [f"--metrics-server={addresses.PROMETHEUS_URL}"]
-    return _at_tools("controller", command, CONTROLLER_PORT, "/readyz", CONTROLLER)
+    command += [f"--metrics-server={site.prometheus_url}"]
+    return at_tools("controller", command, CONTROLLER_PORT, "/readyz", CONTROLLER, site)
 
 
 def _load_tester() -> Companion:
-    return _at_tools("loadtester", [sys.executable, "-m", "loadtest"], LOADTESTER_PORT, "/healthz", credentials.ADMIN)
+    return at_tools("loadtester", [sys.executable, "-m", "loadtest"], LOADTESTER_PORT, "/healthz", credentials.ADMIN)
 
 
-def _at_tools(name: str, command: Sequence[str], port: int, health: str, user: str) -> Companion:
-    words = (*command, f"--address={addresses.TOOLS}", f"--port={port}")
-    return Companion(name, words, user=user, ready_url=f"http://{addresses.TOOLS}:{port}{health}")
+def at_tools(name: str, command: Sequence[str], port: int, health: str, user: str, site: Site = OWN) -> Companion:
+    """A program of ours at a port of a cluster's address for tools.
+
+    Args:
+        name: what it is called among the cluster's parts.
+        command: its argument list, without what it listens at.
+        port: where it listens.
+        health: the path at which it says that it is ready.
+        user: who it is to the API server.
+        site: the cluster.
+    """
+    words = (*command, f"--address={site.tools}", f"--port={port}")
+    return Companion(name, words, user=user, ready_url=f"http://{site.tools}:{port}{health}")

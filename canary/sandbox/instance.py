@@ -43,6 +43,7 @@ class Status:
         urls: what else is reachable from outside: `gateway`, `prometheus`.
         tools: the folder of `kubectl` and `hey`.
         logs: the folder of the parts' logs.
+        members: further clusters: from the name of the context of each to the folder of its logs.
         failure: what went wrong: the part that died, with the end of its log.
     """
 
@@ -52,6 +53,7 @@ class Status:
     logs: str
     urls: dict[str, str] = field(default_factory=dict)
     failure: str = ""
+    members: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,15 @@ class Instance:
     def kubeconfig(self) -> Path:
         """The kubeconfig file for use from outside."""
         return self.folder / "kubeconfig"
+
+    @property
+    def inside(self) -> Path:
+        """The kubeconfig file for use from inside."""
+        return self.cluster / "inside.kubeconfig"
+
+    def member(self, name: str) -> Path:
+        """The files of a further cluster."""
+        return self.cluster / "members" / name
 
     def write(self, status: Status) -> None:
         """Write down how it is."""

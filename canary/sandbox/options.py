@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from canary.sandbox.addresses import OWN, Site
 from canary.sandbox.gateway import Gateway
 from canary.sandbox.gateways.traefik import TRAEFIK
 from canary.sandbox.prometheus import Scraping
@@ -52,6 +53,9 @@ class Options:
         crash_backoff: seconds before a container's second restart, doubled at each after it.
         manifests: files of objects that are applied before the companions start.
         companions: programs that run beside it.
+        site: its addresses.
+        names_served: whether the network's name server is this cluster's: one network has one.
+        members: further clusters in the same network, which `canary.sandbox.clusters` starts beside it: by name.
     """
 
     folder: Path | None = None
@@ -67,3 +71,6 @@ class Options:
     crash_backoff: float = 1.0
     manifests: tuple[Path, ...] = ()
     companions: tuple[Companion, ...] = ()
+    site: Site = OWN
+    names_served: bool = True
+    members: Mapping[str, "Options"] = field(default_factory=dict)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from canary.kube.types import Json
-from canary.sandbox import addresses, envoys
+from canary.sandbox import envoys
+from canary.sandbox.addresses import Site
 
 _META = "__meta_kubernetes_pod"
 _ANNOTATION = f"{_META}_annotation_prometheus_io"
@@ -72,13 +73,13 @@ def write_configuration(path: Path, scraping: Scraping, jobs: Sequence[Json], ku
     path.write_text(json.dumps(configuration(scraping, jobs, kubeconfig), indent=1))
 
 
-def command(program: Path, *, config: Path, data: Path) -> list[str]:
+def command(program: Path, *, config: Path, data: Path, site: Site) -> list[str]:
     """The command line of Prometheus."""
     return [
         str(program),
         f"--config.file={config}",
         f"--storage.tsdb.path={data}",
         "--storage.tsdb.retention.time=30d",
-        f"--web.listen-address={addresses.PROMETHEUS}:9090",
+        f"--web.listen-address={site.prometheus}:9090",
         "--log.level=warn",
     ]

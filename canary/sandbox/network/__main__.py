@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from canary.kube.backoff import Backoff
@@ -17,12 +18,14 @@ from canary.sandbox.network.services import Directory
 TIMING = WatchTiming(backoff=Backoff(first=0.2, cap=1.0))
 
 
-async def serve(kubeconfig: Path, namespace: str, names: dict[str, str]) -> None:
-    """Follow Services and their endpoints, for good."""
+async def serve(kubeconfig: Path, namespace: str, names: dict[str, str] | None) -> None:
+    """Follow Services and their endpoints, for good; names are served unless they are None."""
     directory = Directory()
     proxy = Proxy(directory)
-    transport = await dns.serve(addresses.DNS, dns.Names(directory, namespace, names))
-    try:
+    async with AsyncExitStack() as stack:
+        if names is not None:
+            transport = await dns.serve(addresses.DNS, dns.Names(directory, namespace, names))
+            stack.callback(transport.close)
         async with KubeClient.connect(kubeconfig, user_agent="canary-sandbox-network") as client:
             services = WatchCache(client, SERVICE, timing=TIMING)
             slices = WatchCache(client, ENDPOINT_SLICE, timing=TIMING)
@@ -33,8 +36,6 @@ async def serve(kubeconfig: Path, namespace: str, names: dict[str, str]) -> None
             async with asyncio.TaskGroup() as group:
                 for work in (services.run(), slices.run(), proxy.run()):
                     group.create_task(work)
-    finally:
-        transport.close()
 
 
 def main() -> None:
@@ -43,9 +44,10 @@ def main() -> None:
     parser.add_argument("kubeconfig", type=Path)
     parser.add_argument("--namespace", default="default", help="where names without a namespace are looked for")
     parser.add_argument("--name", action="append", default=[], metavar="NAME=TARGET", help="a further name")
+    parser.add_argument("--no-names", action="store_true", help="leave names to another cluster of the network")
     given = parser.parse_args()
     names = dict(entry.split("=", 1) for entry in given.name)
-    asyncio.run(serve(given.kubeconfig, given.namespace, names))
+    asyncio.run(serve(given.kubeconfig, given.namespace, None if given.no_names else names))
 
 
 main()

@@ -12,7 +12,7 @@ from canary.sandbox.network.services import Backends, Directory, Endpoint, Key
 _CONNECT_SECONDS = 3.0
 _AGAIN_SECONDS = 0.1
 _PATIENCE = {("default", "kubernetes"): 8.0}
-"""Seconds for which a connection waits for an endpoint to accept it; see `addresses.PATIENT_API_URL`."""
+"""Seconds for which a connection waits for an endpoint to accept it; see `Site.patient_api_url`."""
 _RESET = struct.pack("ii", 1, 0)
 
 

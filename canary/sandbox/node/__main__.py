@@ -4,6 +4,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
+from canary.sandbox.addresses import Site
 from canary.sandbox.node.kubelet import Settings, serve
 
 
@@ -16,9 +17,10 @@ def main() -> None:
     parser.add_argument("--fake-delay", type=float, help="seconds after which pods without processes are ready")
     parser.add_argument("--backoff", type=float, default=1.0, help="seconds before a container's second restart")
     parser.add_argument("--certificate", type=Path, nargs=2, metavar=("CERTIFICATE", "KEY"), help="to serve logs with")
+    parser.add_argument("--site", type=int, default=0, help="which cluster of the network this is")
     given = parser.parse_args()
     certificate = tuple(given.certificate) if given.certificate else None
-    settings = Settings(given.nodes, given.folder, given.fake_delay, given.backoff, certificate)
+    settings = Settings(given.nodes, given.folder, given.fake_delay, given.backoff, certificate, Site(given.site))
     asyncio.run(serve(given.kubeconfig, settings))
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from canary.kube.connection import open_connection
 from canary.kube.store import Change
 from canary.kube.types import Json
-from canary.sandbox import addresses
+from canary.sandbox.addresses import OWN, Site
 from canary.sandbox.node import logs
 from canary.sandbox.node.fake import FakePod
 from canary.sandbox.node.pod import Pod
@@ -47,6 +47,7 @@ class Settings:
         folder: for the pods' files and logs.
         fake_delay: seconds after which a pod without a process is ready; None for pods with processes.
         backoff: seconds before the second restart of a container.
+        site: their addresses, and those of their pods.
         certificate: what the nodes' own server for logs identifies itself by, and its key; None for no such server.
     """
 
@@ -55,6 +56,7 @@ class Settings:
     fake_delay: float | None = None
     backoff: float = 1.0
     certificate: tuple[Path, Path] | None = None
+    site: Site = OWN
 
     def log(self, namespace: str, pod: str, container: str) -> Path | None:
         """Where a container's output is; None where no such container has run."""
@@ -67,7 +69,7 @@ def node_name(number: int) -> str:
     return f"node-{number}"
 
 
-def node_object(number: int) -> Json:
+def node_object(number: int, site: Site = OWN) -> Json:
     """A node large enough for everything."""
     name = node_name(number)
     size = {"cpu": "512", "memory": "4Ti", "pods": "5000", "ephemeral-storage": "4Ti"}
@@ -89,7 +91,7 @@ def node_object(number: int) -> Json:
             "allocatable": size,
             "conditions": [ready | {"lastHeartbeatTime": now, "lastTransitionTime": now}],
             "addresses": [
-                {"type": "InternalIP", "address": addresses.node(number)},
+                {"type": "InternalIP", "address": site.node(number)},
                 {"type": "Hostname", "address": name},
             ],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": logs.PORT}},
@@ -135,7 +137,7 @@ class Kubelet:
     async def register(self) -> None:
         """Create the nodes."""
         for number in range(1, self.settings.nodes + 1):
-            await self.api.register(node_object(number))
+            await self.api.register(node_object(number, self.settings.site))
 
     async def run(self) -> None:
         """Follow the pods, for good."""
@@ -188,9 +190,9 @@ class Kubelet:
             name=metadata["name"],
             uid=metadata["uid"],
             # A pod that was here before a restart of this program keeps the address that others know.
-            ip=pod.get("status", {}).get("podIP") or addresses.pod(self._numbers()),
+            ip=pod.get("status", {}).get("podIP") or self.settings.site.pod(self._numbers()),
             node=node,
-            node_ip=addresses.node(int(node.rpartition("-")[2])),
+            node_ip=self.settings.site.node(int(node.rpartition("-")[2])),
         )
         if self.settings.fake_delay is not None:
             return FakePod(self.api, pod, identity, self.settings.fake_delay)
@@ -227,5 +229,5 @@ async def serve(kubeconfig: Path, settings: Settings) -> None:
 async def _serve_logs(settings: Settings) -> list[asyncio.Server]:
     if settings.certificate is None:
         return []
-    hosts = [addresses.node(number) for number in range(1, settings.nodes + 1)]
+    hosts = [settings.site.node(number) for number in range(1, settings.nodes + 1)]
     return [await logs.serve(host, *settings.certificate, settings.log) for host in hosts]
