@@ -151,8 +151,10 @@ def _up(arguments: argparse.Namespace) -> int:
 
 def how_to_use(status: "Status") -> str:
     """What to type next, and what is where."""
-    urls = {name.capitalize(): url for name, url in status.urls.items()}
-    places = {**urls, "Logs": status.logs, "kubectl": f"{status.tools}/kubectl"}
+    urls = [(name.capitalize(), url) for name, url in status.urls.items()]
+    logs = ["Logs", *("" for _ in status.members)]
+    places = [*urls, *zip(logs, [status.logs, *status.members.values()], strict=True)]
+    places.append(("kubectl", f"{status.tools}/kubectl"))
     return "\n".join(
         [
             f"export KUBECONFIG={shlex.quote(status.kubeconfig)}",
@@ -160,7 +162,7 @@ def how_to_use(status: "Status") -> str:
             "kubectl get canaries -A",
             *(f"kubectl --context {name} get canaries -A" for name in status.members),
             "",
-            *(f"{name:12}{place}" for name, place in places.items()),
+            *(f"{name:12}{place}" for name, place in places),
             "",
             *_examples(len(status.members)),
             f"{_program()} sandbox down      ends all of it",

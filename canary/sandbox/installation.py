@@ -45,10 +45,10 @@ def scraping_of(site: Site) -> Scraping:
     return Scraping(targets={"controller": [f"{site.tools}:{CONTROLLER_PORT}"]})
 
 
-def controller_of(site: Site) -> Companion:
-    """The controller of a cluster."""
+def controller_of(site: Site, *flags: str) -> Companion:
+    """The controller of a cluster, with further flags."""
     command = [sys.executable, "-m", "canary", "run", "--kubeconfig={kubeconfig}", "--mesh-provider=traefik"]
-    command += [f"--metrics-server={site.prometheus_url}"]
+    command += [f"--metrics-server={site.prometheus_url}", *flags]
     return at_tools("controller", command, CONTROLLER_PORT, "/readyz", CONTROLLER, site)
 
 

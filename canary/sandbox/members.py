@@ -71,7 +71,7 @@ def _member(site: Site, nodes: int, definitions: Path) -> Options:
         gateways=(traefik(site),),
         scraping=scraping_of(site),
         manifests=(definitions, _RIGHTS / "member.yaml"),
-        companions=(controller_of(site),),
+        companions=(controller_of(site, f"--leader-election-namespace={SYSTEM}"),),
         site=site,
         names_served=False,
     )

@@ -60,13 +60,12 @@ def _canary() -> Json:
         "provider": "traefik",
         "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME},
         "service": {"port": PORT},
-        "progressDeadlineSeconds": 60,
         "analysis": {
             "interval": "3s",
-            "threshold": 2,
+            "threshold": 3,
             "stepWeight": 20,
             "maxWeight": 60,
-            "metrics": [dict(SUCCESS_RATE)],
+            "metrics": [{**SUCCESS_RATE, "interval": "10s"}],
             "webhooks": [hook],
         },
     }
