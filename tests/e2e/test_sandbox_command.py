@@ -57,18 +57,18 @@ def test_a_sandbox_starts_is_used_names_the_part_that_dies_and_leaves_nothing(ho
     status = sandbox(home, "status")
     assert (status.returncode, status.stdout.splitlines()[0]) == (0, "The sandbox is ready.")
     os.kill(_pid_of(home, "kube-controller-manager"), signal.SIGKILL)
-    died = _wait_for_failure(home)
+    died = wait_for_failure(home)
     assert "kcm was ended by signal 9; the end of its log" in died
 
     assert sandbox(home, "down").stdout == "The sandbox is gone.\n"
     assert not home.exists()
     deadline = time.monotonic() + 5  # the process that held it may be a moment behind
-    while _processes_of(home) and time.monotonic() < deadline:
+    while processes_of(home) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert _processes_of(home) == []
+    assert processes_of(home) == []
 
 
-def _processes_of(home: Path) -> list[int]:
+def processes_of(home: Path) -> list[int]:
     """The processes that name the sandbox's folder on their command line."""
     found = []
     for entry in Path("/proc").iterdir():
@@ -81,11 +81,11 @@ def _processes_of(home: Path) -> list[int]:
 
 
 def _pid_of(home: Path, program: str) -> int:
-    (pid,) = [pid for pid in _processes_of(home) if program in Path(f"/proc/{pid}/cmdline").read_text().split("\0")[0]]
+    (pid,) = [pid for pid in processes_of(home) if program in Path(f"/proc/{pid}/cmdline").read_text().split("\0")[0]]
     return pid
 
 
-def _wait_for_failure(home: Path) -> str:
+def wait_for_failure(home: Path) -> str:
     for _ in range(20):
         status = sandbox(home, "status")
         if status.returncode != 0:

@@ -69,6 +69,7 @@ SECONDS: Mapping[str, int] = {
     "e2e/test_targets_statefulset": 214,
     "e2e/test_data_plane": 239,
     "e2e/test_istio": 240,
+    "e2e/test_sandbox_clusters": 230,
     "e2e/test_contour": 166,
     "e2e/test_flaggers_contract": 178,
     "e2e/test_other_definitions": 179,

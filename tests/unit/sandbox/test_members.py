@@ -33,20 +33,20 @@ THREE = members.with_members(installed(Options(nodes=1), [Path("crds")]), 3, Pat
 
 def networks(site: Site) -> Iterator[ipaddress.IPv4Network]:
     """Where the addresses of a cluster are: its parts and nodes, its Services, its pods."""
-    own = ipaddress.ip_network(f"10.{site.number}.0.0/16")
+    own = ipaddress.IPv4Network(f"10.{site.number}.0.0/16")
     assert {site.api_server, site.gateway, site.prometheus, site.tools, site.node(1), site.node(100)} <= {
         str(each) for each in own.hosts()
     }
     yield own
-    yield ipaddress.ip_network(site.service_range)
-    yield ipaddress.ip_network(f"{site.pod(0)}/16", strict=False)
-    assert ipaddress.ip_address(site.pod(63_999)) in ipaddress.ip_network(f"{site.pod(0)}/16", strict=False)
+    yield ipaddress.IPv4Network(site.service_range)
+    yield ipaddress.IPv4Network(f"{site.pod(0)}/16", strict=False)
+    assert ipaddress.ip_address(site.pod(63_999)) in ipaddress.IPv4Network(f"{site.pod(0)}/16", strict=False)
 
 
 def test_no_two_clusters_share_an_address() -> None:
     every = [each for number in range(MOST_SITES) for each in networks(Site(number))]
     assert not [pair for pair in itertools.combinations(every, 2) if pair[0].overlaps(pair[1])]
-    assert all(each.subnet_of(ipaddress.ip_network("10.0.0.0/8")) for each in every), "which is local in the network"
+    assert all(each.subnet_of(ipaddress.IPv4Network("10.0.0.0/8")) for each in every), "which is local in the network"
     ports = {Site(number).api_port for number in range(MOST_SITES)}
     assert len(ports) == MOST_SITES, "API servers listen at every address"
 
