@@ -44,6 +44,9 @@ class Clusters:
         for name, member in self.members.items():
             await member.start()
             await members.join(self.own, name, member)
+        for each in (self.own, *self.members.values()):
+            if each.failure is not None:  # while others were being started, when nobody was told
+                raise each.failure
 
     def listen(self, listener: Callable[[str], None]) -> None:
         """Have a function called, from another thread, with what is to be said when a part dies."""
