@@ -138,7 +138,8 @@ async def test_the_service_is_ready_whatever_tasks_do_and_nothing_of_them_is_lef
     """All of it once, as a process that adopts: what forks, takes memory, prints without end, and hides."""
     limits = ("--task-processes=6", "--task-memory=64Mi", "--task-output=64Ki", "--allow-shell")
     pid = tmp_path / "pid"
-    hides = f"(env -i setsid sh -c 'echo $$ > {pid}; exec sleep 60' &);"
+    # Its parent stays until the number is written: from then on it may be found and killed at any moment.
+    hides = f"(env -i setsid sh -c 'echo $$ > {pid}; exec sleep 60' & until test -s {pid}; do sleep 0.05; done);"
     async with asyncio.timeout(2 * LONG), service(*limits) as client:
         asked = [
             asyncio.create_task(ask(client, command))
