@@ -118,6 +118,8 @@ _TRAEFIK = Requests(
     failed='code=~"5..|4|12|13|14|15"',
     duration="traefik_service_request_duration_seconds",
     scale=_SECONDS,
+    # These are timed, and counted, at their end: how long users stay connected is no latency.
+    timed='protocol!~"websocket|sse"',
     promoted='service=~"({{ namespace }}-{{ service }}-(primary-)?|'
     '.+_{{ namespace }}_{{ service }}(-primary)?_){{ ports }}@kubernetescrd"',
     anew=_THROTTLE,
@@ -154,6 +156,8 @@ _ISTIO = Requests(
     failed='response_code=~"5.*"',
     duration="istio_request_duration_milliseconds",
     scale=_MILLISECONDS,
+    # The code of a WebSocket, which is told at its end.
+    timed='response_code!="101"',
     promoted='reporter="destination",destination_workload_namespace="{{ namespace }}",'
     'destination_workload="{{ target }}-primary"',
     direct=True,

@@ -175,6 +175,26 @@ def test_latency_is_read_from_either_form_of_a_histogram(tmp_path: Path) -> None
     judged(tmp_path, classic | native, {whole: 995.0})
 
 
+@pytest.mark.parametrize("protocol", ["websocket", "sse"])
+def test_how_long_users_stay_connected_is_no_latency_behind_traefik(tmp_path: Path, protocol: str) -> None:
+    """Traefik 3.7.15 times a WebSocket, whose code is 0, and events sent one by one as long as they are open."""
+    _, labels, _, _ = COUNTERS["traefik"]
+    name = f"traefik_service_request_duration_seconds_bucket{{{labels}"
+    buckets = ("0.1", "0.3", "1.2", "5", "+Inf")
+    quick = {f'{name},code="200",protocol="http",le="{bound}"}}': "0+9x20" for bound in buckets}
+    open_long = {f'{name},code="0",protocol="{protocol}",le="+Inf"}}': "0+9x20"}
+    judged(tmp_path, quick | open_long, {f"round({query_of(REQUEST_DURATION, 'traefik', MODEL)}, 1)": 99.0})
+
+
+def test_how_long_a_websocket_is_open_is_no_latency_in_istio(tmp_path: Path) -> None:
+    """Envoy 1.40.0 tells the end of a WebSocket, of code 101, with the whole time as its duration."""
+    workload = 'destination_workload_namespace="test",destination_workload="app"'
+    name = f'istio_request_duration_milliseconds_bucket{{reporter="destination",{workload}'
+    quick = {f'{name},response_code="200",le="{bound}"}}': "0+9x20" for bound in ("100", "+Inf")}
+    open_long = {f'{name},response_code="101",le="+Inf"}}': "0+9x20"}
+    judged(tmp_path, quick | open_long, {f"round({query_of(REQUEST_DURATION, 'istio', MODEL)}, 1)": 99.0})
+
+
 @pytest.mark.parametrize("provider", sorted(TRAFFIC))
 @pytest.mark.parametrize("metric", [REQUEST_SUCCESS_RATE, REQUEST_DURATION, REQUEST_RATE])
 def test_every_query_is_promql(tmp_path: Path, metric: str, provider: str) -> None:
