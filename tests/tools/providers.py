@@ -29,6 +29,11 @@ _TAIL = """
 (`compareTo: baseline`). *Ports*: several, divided together (`service.ports`). *Pods go after*: how long the data plane is given to
 follow its route before pods go, and to learn of new pods before they get requests; `--traffic-settle-time` sets another time.
 
+**A gateway's own sessions keep a user on a pod, and not on a version.** Envoy (1.40; its filter `stateful_session`, which Istio and Gloo set up on
+request) draws the version anew for each request, whatever the cookie says: users lose their pod each time that they come to the other version,
+and where the filter is strict they get 503 instead, which count as the canary's. Where users have to stay where they are, take *affinity*, or
+choose them (*A/B*).
+
 A route that is yours already can be named in its place, with its weights alone set: see [Routes that you own](own-routes.md).
 
 The rights to a provider's objects are a component of the installation: see [What it may do](install.md#what-it-may-do).
