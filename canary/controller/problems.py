@@ -28,7 +28,7 @@ from canary.routers.base import Granularity, Provider
 from canary.routers.registry import ALL, provider_of, router_of
 from canary.routers.registry import supported as supported_providers
 from canary.workloads import autoscalers, config_sync, configs, ports
-from canary.workloads.autoscalers import AUTOSCALERS
+from canary.workloads.autoscalers import autoscaler_of
 from canary.workloads.base import Target, made_of
 from canary.workloads.registry import supported as supported_kinds
 from canary.workloads.registry import target_for
@@ -216,8 +216,7 @@ def _named(lookup: Lookup, resource: Resource, namespace: str, names: Iterable[s
 
 
 def _of_autoscaler(canary: Canary, lookup: Lookup, *, needed: bool) -> tuple[Problem, ...]:
-    ref = canary.spec.autoscaler_ref
-    kind = AUTOSCALERS.get(ref.kind) if ref is not None else None
+    ref, kind = canary.spec.autoscaler_ref, autoscaler_of(canary)
     if ref is None or kind is None:
         return autoscalers.problems(canary, None, needed=needed)
     found = lookup.find(kind.resource, canary.namespace, ref.name)

@@ -182,6 +182,12 @@ AUTOSCALERS: Mapping[str, Autoscaler] = MappingProxyType(
 """By `autoscalerRef.kind`."""
 
 
+def autoscaler_of(canary: Canary) -> Autoscaler | None:
+    """What a Canary's autoscaler is; None where its spec names none, or one of a kind that is not supported."""
+    ref = canary.spec.autoscaler_ref
+    return AUTOSCALERS.get(ref.kind) if ref is not None else None
+
+
 def problems(canary: Canary, scaler: Json | None, *, needed: bool) -> tuple[Problem, ...]:
     """What keeps the autoscaler that a spec names from scaling both versions.
 

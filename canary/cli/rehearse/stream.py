@@ -14,7 +14,7 @@ from canary.controller.observe.index import Claims
 from canary.kube.store import Change, Key
 from canary.kube.types import RESOURCES, SERVICE, Json, Resource, mapping
 from canary.workloads import config_sync
-from canary.workloads.autoscalers import AUTOSCALERS
+from canary.workloads.autoscalers import autoscaler_of
 from canary.workloads.configs import references
 from canary.workloads.origin import is_evident, is_made_by_us, problem
 from canary.workloads.registry import TARGETS, target_for
@@ -128,15 +128,14 @@ class Neighbours:
 
     def strangers(self, canary: Canary) -> Iterator[Problem]:
         """Objects of the files that have the names of what is made for the Canary, and don't say that they are that."""
-        kind, ref = target_for(canary), canary.spec.autoscaler_ref
+        kind = target_for(canary)
         if kind is None or not canary.is_copied:
             return
         primary = self._get(kind.resource, canary.namespace, canary.primary_name)
         services = {name: self._get(SERVICE, canary.namespace, name) for name in canary.services}
         there = {name: service for name, service in services.items() if service is not None and service != primary}
-        scaler = AUTOSCALERS.get(ref.kind) if ref is not None else None
         copied = self.configuration(canary).copied
-        for each in namesakes(canary, kind, primary, there, copied, scaler, self._get):
+        for each in namesakes(canary, kind, primary, there, copied, autoscaler_of(canary), self._get):
             if not is_evident(canary, each) and not is_made_by_us(each.obj):
                 yield from problem(canary, each)
 

@@ -20,14 +20,16 @@ from canary.kube.types import (
     ALERT_PROVIDER,
     CANARY,
     CONTROLLER_REVISION,
+    JOB,
     METRIC_TEMPLATE,
     SERVICE,
     Json,
+    ObjectRef,
     Resource,
 )
 from canary.routers import route_refs
 from canary.workloads import jobs
-from canary.workloads.autoscalers import AUTOSCALERS
+from canary.workloads.autoscalers import autoscaler_of
 from canary.workloads.base import Target, primary_name
 from canary.workloads.configs import ConfigRef, references
 from canary.workloads.registry import target_for
@@ -59,7 +61,7 @@ def of_spec(canary: Canary, mesh_provider: str) -> Needs:
         mesh_provider: the traffic provider of a Canary that names none.
     """
     namespace, scaler, kind = canary.namespace, canary.spec.autoscaler_ref, target_for(canary)
-    scaler_kind = AUTOSCALERS.get(scaler.kind) if scaler is not None else None
+    scaler_kind = autoscaler_of(canary)
     named = [(SERVICE, name) for name in canary.services]
     if kind is not None:
         named += [(kind.resource, canary.target_name)]
@@ -178,19 +180,30 @@ async def _readable(caches: Caches) -> AsyncIterator[Canary]:
             continue
 
 
-def of_canary(canary: Canary, kind: Target | None) -> Iterator[Resource]:
-    """The kinds without which nothing can be decided, by what the Canary is, whatever is seen.
+def needed(
+    caches: Caches, canary: Canary, kind: Target | None, routes: Iterable[ObjectRef], configs: Iterable[ConfigRef]
+) -> tuple[Resource, ...]:
+    """The kinds without which nothing can be decided, in the order in which people are told of them.
 
     Args:
+        caches: where the metrics are known.
         canary: the Canary.
         kind: of its target.
+        routes: what its traffic provider makes, and looks at.
+        configs: what the pods of both workloads read.
     """
-    if kind is not None and kind.versions is not None:
-        yield kind.versions.version_resource
-    yield SERVICE
-    yield from (ref.resource for ref in route_refs.remembered(canary))
-    if canary.status.bake is not None:
-        yield CONTROLLER_REVISION
+    found = (
+        *(each.resource for each in (kind, autoscaler_of(canary)) if each is not None),
+        *((kind.versions.version_resource,) if kind is not None and kind.versions is not None else ()),
+        SERVICE,
+        *(ref.resource for ref in route_refs.remembered(canary)),
+        *((CONTROLLER_REVISION,) if canary.status.bake is not None else ()),
+        *(ref.resource for ref in routes),
+        *(RESOURCE[each.kind] for each in sorted(configs)),
+        *((METRIC_TEMPLATE,) if metric_templates.places(canary) else ()),
+        *((JOB,) if runs_jobs(caches, canary) else ()),
+    )
+    return tuple(dict.fromkeys(found))
 
 
 def missing(

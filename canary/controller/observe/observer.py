@@ -1,7 +1,7 @@
 """Observe: collect what is known around one Canary into facts."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +10,7 @@ from canary.api.canary import Canary, parse_canary
 from canary.api.partitions import Partitions
 from canary.api.problems import Problem
 from canary.controller.ask.metric_questions import is_countable
-from canary.controller.configs import RESOURCE, ConfigReader, Shared
+from canary.controller.configs import ConfigReader, Shared
 from canary.controller.observe.caches import Caches, Freshness
 from canary.controller.observe.caught_up import CaughtUp
 from canary.controller.observe.foreign import ForeignObjects
@@ -22,14 +22,13 @@ from canary.controller.observe.needs import (
     Needs,
     config_refs,
     missing,
-    of_canary,
+    needed,
     of_pods,
     of_spec,
-    runs_jobs,
 )
 from canary.controller.observe.routes import made_for, observed
 from canary.controller.observe.seen import Seen
-from canary.controller.observe.surroundings import Contents, Surroundings, Told
+from canary.controller.observe.surroundings import Contents, Pair, Sight, Surroundings, Told
 from canary.controller.observe.versions import versions_of
 from canary.controller.options import Options
 from canary.controller.problems import problems
@@ -39,8 +38,6 @@ from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, NotLeading
 from canary.kube.memo import Memo
 from canary.kube.types import (
-    JOB,
-    METRIC_TEMPLATE,
     POD,
     SERVICE,
     Json,
@@ -52,14 +49,13 @@ from canary.kube.types import (
 from canary.rollout.facts import Answer, Facts, Question, Unseen, Workload
 from canary.rollout.ready_since import Part, ReadySince
 from canary.routers import steps
-from canary.routers.base import Granularity, Observed, Provider
+from canary.routers.base import Observed, Provider
 from canary.routers.registry import provider_of, router_of, settle_of
 from canary.workloads import baseline, config_sync
-from canary.workloads.autoscalers import AUTOSCALERS
-from canary.workloads.base import InPlace, Target, images_of, made_of, primary_name
+from canary.workloads.autoscalers import autoscaler_of
+from canary.workloads.base import Target, images_of, made_of
 from canary.workloads.configs import ConfigRef
 from canary.workloads.registry import target_for
-from canary.workloads.services import is_shared
 
 
 @dataclass(slots=True)
@@ -137,71 +133,85 @@ class Observer:
         """
         known = self._known[f"{namespace_of(raw)}/{name_of(raw)}"]
         canary = known.parsed(self._statuses.whole(raw))
-        default, namespace = self._options.mesh_provider, canary.namespace
-        led = (canary.status.routed_by, canary.status.route_refs)
+        needs = await self._named(canary, known)
+        pair, router = await self._pair(canary, known), router_of(canary, self._options.mesh_provider)
+        places = self._caches.owners.of(canary)
+        read = of_pods(self._caches, canary, pair.refs | pair.own_refs | pair.copied)
+        glances, glanced = await self._glance(canary, router)
+        looked = needs.refs | read.refs | pair.versions.refs | glances
+        self._index.put(canary.key, looked | {ref_to(*at) for at in places})
+        routes = (*made_for(canary, self._options.mesh_provider), *(router.refs(canary) if router else ()))
+        kinds = needed(self._caches, canary, pair.kind, routes, pair.refs | pair.own_refs)
+        states = await self._caches.need(canary.key, (*kinds, *read.kinds))
+        with suppress(KubeError):  # that it could not be read is found where it is
+            await self._caches.fill(read.refs)
+        return await self._around(canary, raw, router, pair, Sight(places, glanced, kinds, states))
+
+    async def _named(self, canary: Canary, known: _Known) -> Needs:
+        """What the Canary itself names: from now on what changes is known whole, and wakes the Canary again.
+
+        Raises:
+            KubeError: an object that is there can't be read.
+        """
+        default, led = self._options.mesh_provider, (canary.status.routed_by, canary.status.route_refs)
         named = (canary.spec, canary.metadata.deletion_timestamp, askable(canary), led)
         needs = known.needs.of("", named, lambda: of_spec(canary, default))
-        # Named first, then looked for: what changes from now on is known whole, and wakes the Canary again.
         self._index.add(canary.key, needs.refs)
         await self._caches.need(canary.key, needs.kinds)
         await self._caches.fill(needs.refs)
-        kind, router = target_for(canary), router_of(canary, default)
+        return needs
+
+    async def _pair(self, canary: Canary, known: _Known) -> Pair:
+        """The workloads, and the configuration that their pods read.
+
+        Raises:
+            KubeError: a version that is there can't be read.
+        """
+        kind = target_for(canary)
         beside = kind if canary.is_copied else None
-        target = self._caches.get(kind.resource, namespace, canary.target_name) if kind else None
+        target = self._caches.get(kind.resource, canary.namespace, canary.target_name) if kind else None
         versions = await versions_of(self._caches, self._index, canary, kind, target)
-        primary = self._caches.get(beside.resource, namespace, canary.primary_name) if beside else versions.primary
+        primary = versions.primary
+        if beside is not None:
+            primary = self._caches.get(beside.resource, canary.namespace, canary.primary_name)
         refs = known.reads.of("target", (kind, made_of(target)), lambda: self._refs(kind, target))
         own_refs = known.reads.of("primary", (beside, made_of(primary)), lambda: self._refs(beside, primary))
-        ref = canary.spec.autoscaler_ref
-        scaler_kind = AUTOSCALERS.get(ref.kind) if ref is not None else None
-        routes, adjusted = made_for(canary, default), router.adjusts(canary) if router else ()
-        needed = dict.fromkeys(
-            (
-                *(each.resource for each in (kind, scaler_kind) if each is not None),
-                *of_canary(canary, kind),
-                *(ref.resource for ref in routes),
-                *(ref.resource for ref in (router.refs(canary) if router else ())),
-                *(RESOURCE[each.kind] for each in sorted(refs | own_refs)),
-                *((METRIC_TEMPLATE,) if METRIC_TEMPLATE in needs.kinds else ()),
-                *((JOB,) if runs_jobs(self._caches, canary) else ()),
-            )
-        )
-        places = self._caches.owners.of(canary)
-        copied = frozenset(ConfigRef(ref.kind, primary_name(ref.name)) for ref in refs)
-        read = of_pods(self._caches, canary, refs | own_refs | copied)
-        glances, glanced = await self._glance(canary, router)
-        self._index.put(canary.key, needs.refs | read.refs | versions.refs | glances | {ref_to(*at) for at in places})
-        states = await self._caches.need(canary.key, (*needed, *read.kinds))
-        with suppress(KubeError):  # that it could not be read is found where it is
-            await self._caches.fill(read.refs)
+        return Pair(kind, beside, target, primary, versions, refs, own_refs)
+
+    async def _around(
+        self, canary: Canary, raw: Json, router: Provider | None, pair: Pair, sight: Sight
+    ) -> Surroundings:
+        """All of it together, with what no watch tells."""
+        default, namespace, ref = self._options.mesh_provider, canary.namespace, canary.spec.autoscaler_ref
+        scaler_kind, states = autoscaler_of(canary), sight.states
         services = self._caches.named(SERVICE, namespace, canary.services)
-        unmarked = kind is not None and primary is not None and kind.primary_revision(primary) is None
-        contents = await self._contents(canary, beside, target, primary, refs, copied if unmarked else ())
-        foreign = await self._foreign.find(canary, beside, primary, services, contents.configs, scaler_kind)
-        made = {place: each for place in places if (each := self._caches.peek(*place)) is not None}
+        contents = await self._contents(canary, pair)
+        foreign = await self._foreign.find(canary, pair.beside, pair.primary, services, contents.configs, scaler_kind)
+        made = {place: each for place in sight.places if (each := self._caches.peek(*place)) is not None}
+        routes = (*made_for(canary, default), *(router.adjusts(canary) if router else ()))
         return Surroundings(
             canary=canary,
             raw=raw,
             provider=provider_of(canary, default),
-            kind=kind,
+            kind=pair.kind,
             router=router,
-            target=target,
-            primary=primary,
+            target=pair.target,
+            primary=pair.primary,
             services=services,
             routes=observed(router, canary, self._caches.get) if router else {},
-            left=tuple(former_routes(canary, places, (*routes, *adjusted), self._caches.get)),
+            left=tuple(former_routes(canary, sight.places, routes, self._caches.get)),
             configs=contents.configs,
             shared=contents.shared,
             copies=contents.copies,
             autoscaler_kind=scaler_kind,
             autoscaler=self._caches.get(scaler_kind.resource, namespace, ref.name) if scaler_kind and ref else None,
             pods=contents.pods,
-            missing=tuple(missing(self._caches, namespace, refs, states)),
-            unseen={each: states[each] for each in needed if states[each].freshness not in KNOWN},
+            missing=tuple(missing(self._caches, namespace, pair.refs, states)),
+            unseen={each: states[each] for each in sight.needed if states[each].freshness not in KNOWN},
             unread=contents.unread or foreign.unread,
             foreign=foreign.problems,
-            glanced=glanced,
-            versions=versions,
+            glanced=sight.glanced,
+            versions=pair.versions,
             baselines={place: each for place, each in made.items() if baseline.is_made_for(canary, each)},
             running={**gates.running(made.values()), **gates.building(canary)},
         )
@@ -223,23 +233,15 @@ class Observer:
             seen |= {ref: obj for ref, obj in found.items() if obj is not None}
         return named, seen
 
-    async def _contents(
-        self,
-        canary: Canary,
-        kind: Target | None,
-        target: Json | None,
-        primary: Json | None,
-        refs: frozenset[ConfigRef],
-        copies: Iterable[ConfigRef],
-    ) -> Contents:
+    async def _contents(self, canary: Canary, pair: Pair) -> Contents:
         """What is read from the API server itself; where it can't be had, that is a fact as any other."""
-        namespace, pods = canary.namespace, target_for(canary)
+        tracked = config_sync.snapshots(canary, pair.refs) if pair.beside else ()
         try:
             return Contents(
-                configs=await self._configs.checksums(namespace, config_sync.snapshots(canary, refs) if kind else ()),
-                shared=await self._shared(canary, kind, target, primary),
-                copies=await self._configs.checksums(namespace, copies),
-                pods=await self._pods(pods.in_place, target) if pods and pods.in_place and target else (),
+                configs=await self._configs.checksums(canary.namespace, tracked),
+                shared=await self._shared(canary, pair),
+                copies=await self._configs.checksums(canary.namespace, pair.unmarked_copies),
+                pods=await self._pods(pair),
             )
         except NotLeading:
             raise
@@ -250,14 +252,16 @@ class Observer:
         """The configuration that a workload's pods read, where anybody is to look at it."""
         return config_refs(kind, workload, track_configs=self._options.track_configs)
 
-    async def _shared(self, canary: Canary, kind: Target | None, target: Json | None, primary: Json | None) -> Shared:
+    async def _shared(self, canary: Canary, pair: Pair) -> Shared:
+        kind = pair.beside
         if kind is None or not self._options.track_configs:
             return Shared()
-        templates = (kind.template(each) if each is not None else {} for each in (target, primary))
+        templates = (kind.template(each) if each is not None else {} for each in (pair.target, pair.primary))
         return await self._configs.shared(canary, *templates)
 
-    async def _pods(self, kind: InPlace, target: Json) -> tuple[Json, ...]:
-        if kind.is_calm(target):
+    async def _pods(self, pair: Pair) -> tuple[Json, ...]:
+        kind, target = pair.kind.in_place if pair.kind else None, pair.target
+        if kind is None or not target or kind.is_calm(target):
             return ()
         selector = kind.pod_selector(target)
         listed = await self._client.list(POD, target["metadata"]["namespace"], label_selector=selector)
@@ -302,7 +306,7 @@ class Observer:
             autoscaler_minimum=(
                 seen.autoscaler_kind.minimum(seen.autoscaler) if seen.autoscaler_kind and seen.autoscaler else None
             ),
-            weighted=router is not None and _divides(seen, router),
+            weighted=seen.is_weighted,
             countable=is_countable(seen.canary, provider_of(seen.canary, self._options.mesh_provider)),
             kept=(
                 frozenset(seen.versions.there)
@@ -390,10 +394,3 @@ class Observer:
 def _workloads(kind: Target) -> tuple[Resource, ...]:
     """The kinds of object by which it is known which pods are ready."""
     return (kind.resource,) if kind.versions is None else (kind.resource, kind.versions.version_resource)
-
-
-def _divides(seen: Surroundings, router: Provider) -> bool:
-    """Whether the router can divide requests now: by the numbers of pods, only those that one Service leads to."""
-    if router.weights is Granularity.PODS and seen.kind is not None and seen.primary is not None:
-        return is_shared(seen.kind.template(seen.primary), seen.canary)
-    return router.weights is not Granularity.NONE

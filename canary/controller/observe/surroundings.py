@@ -1,7 +1,8 @@
 """What was seen around one Canary, and what became of earlier decisions on it: values between looking and deciding."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from canary.api.canary import Canary
 from canary.api.problems import Problem
@@ -12,10 +13,12 @@ from canary.controller.observe.versions import SeenVersions
 from canary.kube.types import DEPLOYMENT, SERVICE, Json, ObjectRef, Resource
 from canary.rollout.decision import Action
 from canary.rollout.facts import Refusal, Workload
-from canary.routers.base import Observed, Provider
+from canary.routers.base import Granularity, Observed, Provider
 from canary.workloads import baseline
 from canary.workloads.autoscalers import Autoscaler
-from canary.workloads.base import Target
+from canary.workloads.base import Target, primary_name
+from canary.workloads.configs import ConfigRef
+from canary.workloads.services import is_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,57 @@ class Told:
     contested: str = ""
     number: int = 0
     called: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The workload that a Canary names, and the one that serves.
+
+    Args:
+        kind: of the first; None for a kind that is not supported.
+        beside: of the second where that is a copy of the first; None where it is none.
+        target: the first; None when there is none.
+        primary: the second; None when there is none.
+        versions: those of a target that keeps each of them as an object of its own.
+        refs: the configuration that the target's pods read.
+        own_refs: that of the primary's.
+    """
+
+    kind: Target | None
+    beside: Target | None
+    target: Json | None
+    primary: Json | None
+    versions: SeenVersions
+    refs: frozenset[ConfigRef]
+    own_refs: frozenset[ConfigRef]
+
+    @property
+    def copied(self) -> frozenset[ConfigRef]:
+        """The primary's copies of what the target's pods read."""
+        return frozenset(ConfigRef(ref.kind, primary_name(ref.name)) for ref in self.refs)
+
+    @property
+    def unmarked_copies(self) -> frozenset[ConfigRef]:
+        """Those, where nothing else tells what the primary carries."""
+        kind, primary = self.kind, self.primary
+        unmarked = kind is not None and primary is not None and kind.primary_revision(primary) is None
+        return self.copied if unmarked else frozenset()
+
+
+class Sight(NamedTuple):
+    """How far one sees.
+
+    Args:
+        places: of what was made for a Canary.
+        glanced: what its traffic provider glances at, as far as it can be seen.
+        needed: the kinds without which nothing can be decided.
+        states: how far what is known of each kind can be relied on.
+    """
+
+    places: Collection[ObjectRef]
+    glanced: Observed
+    needed: tuple[Resource, ...]
+    states: Mapping[Resource, KindState]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +144,15 @@ class Surroundings:
     versions: SeenVersions = field(default_factory=SeenVersions)
     running: Mapping[str, str] = field(default_factory=dict)
     baselines: Observed = field(default_factory=dict)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether requests can be divided now: by the numbers of pods, only those that one Service leads to."""
+        if self.router is None:
+            return False
+        if self.router.weights is Granularity.PODS and self.kind is not None and self.primary is not None:
+            return is_shared(self.kind.template(self.primary), self.canary)
+        return self.router.weights is not Granularity.NONE
 
     @property
     def baseline(self) -> Workload | None:
