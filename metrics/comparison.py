@@ -83,19 +83,21 @@ class _Asking:
             bound = slowness.read(subject.versions, await self._ask(query), subject.limit)
             if bound is not None:
                 since = span.since if moment is None else max(span.since, moment)
-                said = await self._counted(bound.counters(subject.versions), replace(span, since=since))
-                return replace(said, bound=bound.milliseconds) if isinstance(said, Compared) else said
+                counters = bound.counters(subject.versions)
+                return await self._counted(counters, replace(span, since=since), bound.milliseconds)
         return _UNTIMED
 
-    async def _counted(self, counters: list[Counter], span: Span, tries: int = _TRIES) -> Compared | Empty:
+    async def _counted(
+        self, counters: list[Counter], span: Span, bound: float | None = None, tries: int = _TRIES
+    ) -> Compared | Empty:
         """The looks: longer ones, where the answer would be too large."""
         query = samples.query_of(counters, span)
         try:
-            return samples.read(await self._ask(query), span)
+            return samples.read(await self._ask(query), span, bound)
         except TooLargeError:
             if tries <= 1:
                 raise
-            return await self._counted(counters, span.coarser, tries - 1)
+            return await self._counted(counters, span.coarser, bound, tries - 1)
 
     async def _ask(self, query: str) -> Response:
         self.question = replace(self.question, query=query, interval=max(self._span.range, timedelta(seconds=1)))

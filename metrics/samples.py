@@ -10,19 +10,20 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
-from metrics.errors import UnreadableError
+from metrics.errors import MisconfiguredError, UnreadableError
 from metrics.judge import Counts, Look
 from metrics.judge.looks import time_between
 from metrics.providers.base import unexpected
 from metrics.providers.prometheus import data_of
 from metrics.question import Empty
 from metrics.reading import Compared
+from metrics.threshold import plain
 from metrics.versions import CANARY, PROMOTED, USUAL, Versions
 from metrics.wire import Response
 
@@ -39,10 +40,24 @@ ALL, BAD, FAST = "all", "bad", "fast"
 """What is counted: requests, the bad ones among them, or where those are not counted, the others."""
 
 _NAMED = re.compile(r"(\d+)/(canary|promoted|usual)/(all|bad|fast)")
+_OF_COUNTERS = ("__name__", "le")
 _ROUNDED = 1e-9
 """The part by which a counter may be less than before for no reason but rounding, where a server reckons it."""
 
-_Series = tuple[tuple[int, str, str], tuple[tuple[float, float], ...]]
+_Labels = frozenset[tuple[str, str]]
+
+
+class _Series(NamedTuple):
+    source: int
+    version: str
+    kind: str
+    labels: _Labels
+    samples: tuple[tuple[float, float], ...]
+
+    @property
+    def whose(self) -> tuple[int, str, _Labels]:
+        """What a counter of requests has in common with that of the fast ones among them."""
+        return self.source, self.version, self.labels
 
 
 class Counter(NamedTuple):
@@ -150,30 +165,53 @@ def query_of(counters: Iterable[Counter], span: Span) -> str:
     return f"({' or '.join(parts)})[{span.range // _SECOND}s:{span.step // _SECOND}s]" if parts else ""
 
 
-def read(response: Response, span: Span) -> Compared | Empty:
+def read(response: Response, span: Span, bound: float | None = None) -> Compared | Empty:
     """What an answer says: by the first source that has counted requests of the promoted version.
 
+    Args:
+        response: the answer.
+        span: the time that is compared.
+        bound: of latencies, the milliseconds up to which a request is fast.
+
     Raises:
+        MisconfiguredError: a version has requests of which it is not known how many are as fast.
         ProviderError: it is no answer to such a question.
     """
     sources: dict[int, dict[tuple[str, str], dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
-    for (number, version, kind), samples in _series(response):
-        counts = sources[number][version, kind]
-        for place, count in _increases(samples, span):
+    lost: set[tuple[str, int]] = set()
+    series = tuple(_series(response))
+    fast = {each.whose for each in series if each.kind == FAST}
+    for each in series:
+        increases = list(_increases(each.samples, span))
+        if bound is not None and each.whose not in fast:
+            lost.update((each.version, place) for place, _ in increases)
+            continue
+        counts = sources[each.source][each.version, each.kind]
+        for place, count in increases:
             counts[place] = counts.get(place, 0.0) + count
+    _know(lost, span, bound)
     for number in sorted(sources):
         if any(_serves(span, place) for place in sources[number][PROMOTED, ALL]):
-            return _compared(sources[number], span)
+            return _compared(sources[number], span, bound)
     return Empty("no requests of the promoted version are counted")
 
 
-def _compared(counts: Mapping[tuple[str, str], Mapping[int, float]], span: Span) -> Compared:
+def _know(lost: Collection[tuple[str, int]], span: Span, bound: float | None) -> None:
+    """See to it that none of the requests that are compared lack a bucket: all of them would be slow."""
+    compared = {each for mine, theirs in span.pairs() for each in ((CANARY, mine), (PROMOTED, theirs))}
+    lacking = sorted({version for version, _ in compared.intersection(lost)})
+    if lacking and bound is not None:
+        whose = " and ".join(lacking)
+        text = f"pods of the {whose} version have no bucket up to {plain(round(bound, 3))} ms in their histogram"
+        raise MisconfiguredError(f"{text}: write a bound that both versions have into thresholdRange.max")
+
+
+def _compared(counts: Mapping[tuple[str, str], Mapping[int, float]], span: Span, bound: float | None) -> Compared:
     seconds = span.step.total_seconds()
-    reckoned = any(kind == FAST for _, kind in counts)
 
     def of(version: str, place: int) -> Counts:
         requests, bad, fast = (counts.get((version, kind), {}).get(place, 0.0) for kind in (ALL, BAD, FAST))
-        return Counts(requests, min(max(0.0, requests - fast) if reckoned else bad, requests))
+        return Counts(requests, min(bad if bound is None else max(0.0, requests - fast), requests))
 
     known = USUAL if any(version == USUAL for version, _ in counts) else PROMOTED
     before = sorted({place for (version, _), each in counts.items() if version == known for place in each})
@@ -181,6 +219,7 @@ def _compared(counts: Mapping[tuple[str, str], Mapping[int, float]], span: Span)
         looks=tuple(Look(of(CANARY, mine), of(PROMOTED, theirs), seconds) for mine, theirs in span.pairs()),
         usual=tuple(of(known, place) for place in before if span.is_usual(place)),
         since=span.since,
+        bound=bound,
     )
 
 
@@ -216,9 +255,11 @@ def _series(response: Response) -> Iterator[_Series]:
 
 def _samples(series: object, response: Response) -> _Series:
     match series:
-        case {"metric": {"came": str(name)}, "values": list(values)} if named := _NAMED.fullmatch(name):
+        case {"metric": {"came": str(name), **labels}, "values": list(values)} if named := _NAMED.fullmatch(name):
             samples = tuple(_sample(each, response) for each in values)
-            return (int(named[1]), named[2], named[3]), tuple(each for each in samples if math.isfinite(each[1]))
+            known = frozenset((str(key), str(value)) for key, value in labels.items() if key not in _OF_COUNTERS)
+            finite = tuple(each for each in samples if math.isfinite(each[1]))
+            return _Series(int(named[1]), named[2], named[3], known, finite)
     raise unexpected(response)
 
 

@@ -20,6 +20,7 @@ from metrics.question import Empty, Question
 from metrics.reading import Cause, Compared, Said, Unread
 from metrics.samples import Span
 from metrics.samples import query_of as samples_query
+from metrics.samples import read as samples_read
 from metrics.slowness import Bound, moments, query_of, read
 from metrics.templates import Model
 from metrics.versions import Versions
@@ -257,3 +258,36 @@ async def test_trouble_outside_is_no_error(ask: Ask, model: Model) -> None:
             ask(), Subject(versions=Versions(provider="traefik", model=model), slow=True), span(), clients
         )
     assert isinstance(found.said, Unread)
+
+
+def timed(came: str, rate: float, **labels: str) -> Json:
+    """A counter of so many requests a look, from before the first step on."""
+    values = [[START + at, str(rate * at)] for at in range(-1800, 61, 5)]
+    return {"metric": {"came": f"0/{came}", **labels}, "values": values}
+
+
+def promoted(pod: str = "a") -> list[Json]:
+    return [timed("promoted/all", 2, pod=pod), timed("promoted/fast", 2, pod=pod, le="0.3")]
+
+
+@pytest.mark.parametrize("others", [[], ["old"]])
+def test_a_version_whose_histogram_has_no_such_bucket_is_not_taken_for_slow(others: list[str]) -> None:
+    """A release that changes its buckets, as by `buckets=` of a client of Prometheus; pods of both kinds among them."""
+    known = [timed(f"canary/{kind}", 1, pod=pod, **le) for pod in others for kind, le in BUCKETS.items()]
+    told = answer("matrix", *promoted(), timed("canary/all", 1, pod="new"), *known)
+    with pytest.raises(MisconfiguredError, match=r"canary.* no bucket up to 300 ms.*thresholdRange\.max"):
+        samples_read(told, span(), 300.0)
+
+
+BUCKETS: dict[str, dict[str, str]] = {"all": {}, "fast": {"le": "0.3"}}
+
+
+def test_pods_of_other_buckets_tell_nothing_of_what_was_usual() -> None:
+    """Those of the version before, which the promoted one replaced a while ago."""
+    old = timed("promoted/all", 9, pod="old")
+    old["values"] = [[START + at, str(9 * at)] for at in range(-1800, -900, 5)]
+    version = [timed(f"canary/{kind}", 1, pod="new", **le) for kind, le in BUCKETS.items()]
+    found = samples_read(answer("matrix", *promoted(), old, *version), span(), 300.0)
+    assert isinstance(found, Compared)
+    assert set(found.usual) == {Counts(10, 0)}
+    assert {look.canary for look in found.looks} == {Counts(5, 0)}

@@ -116,7 +116,8 @@ async def test_the_whole_rollout_is_compared_whichever_time_tells_the_bound(
         fields = request.body.decode() if request.body else urlsplit(request.url).query
         query = parse_qs(fields)["query"][0]
         if "sum by (le)" not in query:
-            return answer(("0/canary/all", steady(1, -3600, 60)), ("0/promoted/all", steady(9, -3700, 60)))
+            counted = {"canary": steady(1, -3600, 60), "promoted": steady(9, -3700, 60)}
+            return answer(*((f"0/{who}/{kind}", each) for who, each in counted.items() for kind in ("all", "fast")))
         buckets = {"0.1": 50, "0.3": 100, "+Inf": 100} if moment in query else {}
         result = [
             {"metric": {"came": "0/classic", "le": le}, "value": [0, str(count)]} for le, count in buckets.items()
