@@ -20,7 +20,7 @@ from canary.controller.contest import Contest
 from canary.controller.observe.caches import Caches
 from canary.controller.observe.index import Index
 from canary.controller.observe.observer import Observer
-from canary.controller.observe.surroundings import Told
+from canary.controller.observe.surroundings import Surroundings, Told
 from canary.controller.options import Options
 from canary.controller.outcome import Kind, Outcome, outcome_of
 from canary.controller.record.recorder import Recorder
@@ -196,17 +196,7 @@ class Reconciler:
         seen = await self._observer.look(raw)
         self._invalid.pop(key, None)
         refusals, now = self._refusals.get(key) or Refusals(), self._now()
-        heard = self._recorder.told(raw, seen.canary), self._recorder.called(seen.canary)
-        became = Told(refusals.facts(seen.canary, now), self._contest.undone(key, _loop_time()), *heard)
-        facts = self._observer.facts(seen, now, self._board.answers(key), became)
-        decision = decide(seen.canary, replace(facts, clock_set=self._now.set_at(now)))
-        current = facts.target is None or facts.target.revision == decision.status.last_applied_spec
-        self._index.rollouts.decided(key, decision.status.phase, current=current)
-        refusals.heed(seen.canary, decision, now)
-        if not refusals:
-            self._refusals.pop(key, None)
-        self._time_look(seen.canary, decision)
-        log.debug(decision.reason, canary=key, actions=[type(each).__name__ for each in decision.done])
+        decision = self._decided(raw, seen, refusals, now)
         # What is written belongs to the status that will be stored: a route carries the cookies of its own step.
         told = seen.canary.replace(status=decision.status)
         # Of a rollout that ends with this decision, the stored status still tells.
@@ -224,21 +214,47 @@ class Reconciler:
         for action in decision.protect:
             if (error := await self._do(actor, action, about, refusals, urgent=True)) is not None:
                 return _before_told(error, refusals.quiet_until(seen.canary), self._now())
-        stored = await self._recorder.store(actor.raw, seen.canary, decision)
-        if stored is not actor.raw:
-            self._caches.note(stored)
-        if stored is not actor.raw or not self._telemetry.shows(seen.canary):
-            self._recorder.tell(stored, told)
+        stored = await self._stored(actor.raw, seen.canary, decision)
         self._board.ask(seen.canary, decision.asks)
         for action in decision.upkeep:
             if await self._do(actor, action, about, refusals, urgent=False) is not None:
                 self._queue.add(key)
         moved = (stored is not raw or actor.writes > 0) and not _has_looked(seen.canary, decision, now)
         undone = self._contest.note(key, actor.applied, _loop_time())
+        return self._outcome(key, decision, refusals.next_due(now), now, Kind.MOVED if moved else Kind.DONE, undone)
+
+    def _decided(self, raw: Json, seen: Surroundings, refusals: Refusals, now: datetime) -> Decision:
+        """Decide on what was seen and what became of earlier decisions, and let everybody here know."""
+        key = seen.canary.key
+        heard = self._recorder.told(raw, seen.canary), self._recorder.called(seen.canary)
+        became = Told(refusals.facts(seen.canary, now), self._contest.undone(key, _loop_time()), *heard)
+        facts = self._observer.facts(seen, now, self._board.answers(key), became)
+        decision = decide(seen.canary, replace(facts, clock_set=self._now.set_at(now)))
+        current = facts.target is None or facts.target.revision == decision.status.last_applied_spec
+        self._index.rollouts.decided(key, decision.status.phase, current=current)
+        refusals.heed(seen.canary, decision, now)
+        if not refusals:
+            self._refusals.pop(key, None)
+        self._time_look(seen.canary, decision)
+        log.debug(decision.reason, canary=key, actions=[type(each).__name__ for each in decision.done])
+        return decision
+
+    async def _stored(self, raw: Json, canary: Canary, decision: Decision) -> Json:
+        """Store the status, and tell of what has come of it."""
+        stored = await self._recorder.store(raw, canary, decision)
+        if stored is not raw:
+            self._caches.note(stored)
+        if stored is not raw or not self._telemetry.shows(canary):
+            self._recorder.tell(stored, canary.replace(status=decision.status))
+        return stored
+
+    def _outcome(
+        self, key: str, decision: Decision, due: datetime | None, now: datetime, kind: Kind, undone: bool
+    ) -> Outcome:
+        """How a pass has ended, and when the next is due by itself."""
         over = self._contest.over(key, _loop_time())
-        wakes = [each for each in (decision.wake, decision.tidy, refusals.next_due(now)) if each is not None]
+        wakes = [each for each in (decision.wake, decision.tidy, due) if each is not None]
         wakes += [now + over] if over is not None else []
-        kind = Kind.MOVED if moved else Kind.DONE
         if undone and over is not None:
             kind = Kind.CONTESTED
         if kind is Kind.DONE and not wakes and not decision.asks:
