@@ -96,6 +96,9 @@ def namespaces(text: str) -> tuple[str, ...]:
 def run(arguments: argparse.Namespace) -> int:
     """Run the hub with these arguments, and return the exit code."""
     # Here and not above: these libraries take longer to load than help may take.
+    from outbound.lean import load_lean  # noqa: PLC0415
+
+    load_lean()
     from canary.controller.listening import ListenError  # noqa: PLC0415
     from canary.controller.logs import configure  # noqa: PLC0415
     from canary.hub.run import run as run_hub  # noqa: PLC0415

@@ -77,6 +77,8 @@ def _unraisable(what: "sys.UnraisableHookArgs") -> None:
 
 
 def _run(words: list[str]) -> int:
+    # Pydantic would look into all packages that are installed for plugins, of which our models have none.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Here and not above: an interruption of what takes a moment to load is a quiet one, too.
     from canary.cli.parser import parse  # noqa: PLC0415
 

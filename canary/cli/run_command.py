@@ -202,6 +202,9 @@ def run(arguments: argparse.Namespace) -> int:
     # Of what is loaded nothing is in circles, and to look for them takes a tenth of the time. The controller looks.
     gc.disable()
     # Here and not above: the controller's libraries take longer to load than help may take.
+    from outbound.lean import load_lean  # noqa: PLC0415
+
+    load_lean()
     from canary.controller.listening import ListenError  # noqa: PLC0415
     from canary.controller.logs import configure  # noqa: PLC0415
     from canary.controller.run import run as run_controller  # noqa: PLC0415

@@ -1,34 +1,19 @@
 """What values of both versions say of a canary, scored together as Kayenta scores them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from canary.api.analysis import Metric, NoDataPolicy
 from canary.api.mann_whitney import TOGETHER, Scores
 from canary.api.status import CheckStatus, Verdict
 from canary.rollout.situation import Situation
+from canary.rollout.verdicts import Scored
 from metrics.judge.mannwhitney import Classified, Direction, EffectSize, Label, Measure, NaNStrategy, Series, classify
 from metrics.judge.scores import Grade, Score, Thresholds, score
 from metrics.reading import Reading, Sampled
 
 LEAST = 5
 """Values of each version, of fewer of which no difference is significant at Kayenta's level."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """What is to be said.
-
-    Args:
-        checks: the verdict on each metric, by its place in the spec.
-        settled: the places of those of whose verdict nothing follows but the score.
-        fatal: why the version goes, in words; empty where it need not.
-    """
-
-    checks: Mapping[int, CheckStatus] = field(default_factory=dict)
-    settled: frozenset[int] = frozenset()
-    fatal: str = ""
 
 
 def scored(s: Situation, readings: Mapping[int, Reading]) -> Scored:

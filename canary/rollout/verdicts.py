@@ -1,7 +1,7 @@
 """What the answers of one look say: what failed, what can't be judged, and the verdicts that are kept of them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from canary.api.analysis import (
     REQUEST_RATE,
@@ -16,7 +16,7 @@ from canary.api.analysis import (
 from canary.api.durations import duration_text
 from canary.api.meta import utc
 from canary.api.status import CheckStatus, FailureCount, Verdict
-from canary.rollout import comparisons, conditions, messages, scores
+from canary.rollout import comparisons, conditions, messages
 from canary.rollout.arrivals import NOT_ARRIVING
 from canary.rollout.decision import Event
 from canary.rollout.delays import has_delayed, is_delayed
@@ -100,6 +100,21 @@ class Judgement:
     proven: bool = False
     tolerated: tuple[Doubt, ...] = ()
     counts: tuple[FailureCount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What is to be said of metrics whose values are compared.
+
+    Args:
+        checks: the verdict on each metric, by its place in the spec.
+        settled: the places of those of whose verdict nothing follows but the score.
+        fatal: why the version goes, in words; empty where it need not.
+    """
+
+    checks: Mapping[int, CheckStatus] = field(default_factory=dict)
+    settled: frozenset[int] = frozenset()
+    fatal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +265,7 @@ def judge(
     primary = any(question.primary for question in asked)
     same = said_before(s, primary=primary)
     by_place = {question.index: reading for question, reading in asked.items()}
-    compared, values = comparisons.compared(s, by_place), scores.scored(s, by_place)
+    compared, values = comparisons.compared(s, by_place), _scored(s, by_place)
     found: list[_Found] = []
     seen: dict[str, conditions.Seen] = {}
     conditioned = before is not None and bool(s.canary.analysis.conditions)
@@ -280,6 +295,14 @@ def judge(
     proven = bool(wanted) and all(index in compared and compared[index].outcome is Outcome.NO_WORSE for index in wanted)
     score = values.fatal if not nobody else ""
     return _weighed(found, before or (), proven=proven and not has_delayed(s), score=score)
+
+
+def _scored(s: Situation, readings: Mapping[int, Reading]) -> Scored:
+    if not s.canary.analysis.scored:
+        return Scored()
+    from canary.rollout.scores import scored  # noqa: PLC0415 - few Canaries compare values, and all would load it
+
+    return scored(s, readings)
 
 
 def _conditions(
