@@ -45,7 +45,7 @@ class Traffic:
         host: the host name that the gateway routes by; empty for the address's own.
         rate: requests a second.
         headers: further headers of each request.
-        limit: seconds that an answer may take.
+        limit: seconds that an answer may take, beyond the moments for which a busy machine runs nothing of a test.
         fresh: whether each request has a connection of its own, so that a Service spreads them over all pods.
     """
 
@@ -53,7 +53,7 @@ class Traffic:
     host: str = ""
     rate: float = 50.0
     headers: Mapping[str, str] = field(default_factory=dict)
-    limit: float = 5.0
+    limit: float = 15.0
     fresh: bool = False
     answers: list[Answer] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
