@@ -178,6 +178,14 @@ def test_a_token_becomes_a_bearer_header_behind_the_own_headers(ask: Ask, now: d
     assert PROMETHEUS.build(question, now).headers == (("X-Scope-OrgID", "1"), ("Authorization", "Bearer abc"))
 
 
+def test_a_question_that_is_asked_again_has_one_token_and_the_one_of_now(ask: Ask, now: datetime) -> None:
+    """Flagger 1.44.0 adds each to the headers of its template, and sends the oldest first."""
+    headers = (("X-Scope-OrgID", "1"),)
+    for token in ("old", "old", "new"):
+        request = PROMETHEUS.build(ask(credentials={"token": token}, headers=headers), now)
+        assert request.headers == (*headers, ("Authorization", f"Bearer {token}"))
+
+
 def test_user_name_and_password_become_a_basic_header(ask: Ask, now: datetime) -> None:
     ((name, value),) = PROMETHEUS.build(ask(credentials={"username": "me", "password": "p:w"}), now).headers
     assert name == "Authorization"
