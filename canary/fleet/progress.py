@@ -10,7 +10,7 @@ from canary.api.meta import ConditionStatus, format_time
 from canary.fleet import conditions, joint
 from canary.fleet.facts import GateQuestion
 from canary.fleet.situation import Situation
-from canary.fleet.standing import DEADLINE_EXCEEDED, UNREACHABLE
+from canary.fleet.standing import DEADLINE_EXCEEDED, UNREACHABLE, UNWRITTEN
 from canary.fleet.waves import MOVING, Tally, in_wave, named, tally
 
 DEADLINES: Final = frozenset({UNREACHABLE, DEADLINE_EXCEEDED})
@@ -223,8 +223,9 @@ def _worded(s: Situation, status: FleetStatus) -> FleetStatus:
 
 
 def _named(member: MemberStatus) -> str:
-    away = member.unreachable_since
-    return member.name if away is None else f"{member.name} (unreachable since {format_time(away)})"
+    if member.unreachable_since is not None:
+        return f"{member.name} (unreachable since {format_time(member.unreachable_since)})"
+    return f"{member.name} ({member.message})" if member.message.startswith(UNWRITTEN) else member.name
 
 
 _READY: Final = {FleetPhase.SUCCEEDED: ConditionStatus.TRUE, FleetPhase.FAILED: ConditionStatus.FALSE}

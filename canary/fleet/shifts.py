@@ -49,6 +49,9 @@ ROUTED: Final = "Routed"
 NO_BACKEND: Final = "spec.traffic.members does not name it, so that its share can't be taken away"
 """Why a member of a wave that shifts requests between clusters waits."""
 
+GONE: Final = "it is no member any more, and gets no more than it did until it is one again"
+"""Why a cluster has not got its share back that has gone before."""
+
 _LAST: Final = "its share can't be taken away: no other cluster that can be reached has the whole of its own"
 
 
@@ -257,7 +260,8 @@ def _moved(s: Situation, traffic: FleetTraffic, cluster: _Cluster, *, has_other:
 
 def _why_as_it_is(s: Situation, cluster: _Cluster, share: ShareStatus) -> str:
     if cluster.member is None:
-        return "it is no member, and gets no more than its share"
+        whole = share.state is ShareState.WHOLE
+        return "it is no member, and gets no more than its share" if whole else GONE
     if cluster.member.unreachable_since is not None:
         return "it can't be reached, and gets no more than it did"
     if share.state is ShareState.WHOLE:

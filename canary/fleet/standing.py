@@ -35,6 +35,9 @@ UNREACHABLE = "Unreachable"
 DEADLINE_EXCEEDED = "MemberDeadlineExceeded"
 """Reason of a member that counts as failed, as it has taken so long."""
 
+UNWRITTEN = "its Canary can't be written"
+"""How the message of a member begins that does not take what the hub writes."""
+
 JUDGED = frozenset({MemberState.OPEN, MemberState.PROGRESSING, MemberState.PASSED, MemberState.FAILED})
 """States that follow from what the member's Canary says."""
 
@@ -114,7 +117,7 @@ def _noted(member: MemberStatus, seen: Reachable, spec: FleetSpec) -> MemberStat
 
 def _unwritten(seen: Reachable) -> str:
     """What is not written into a member, in words; empty where nothing is refused."""
-    return f"its Canary can't be written: {seen.refused}" if seen.refused else ""
+    return f"{UNWRITTEN}: {seen.refused}" if seen.refused else ""
 
 
 def _by_canary(member: MemberStatus, seen: Reachable, spec: FleetSpec) -> MemberStatus:

@@ -2,11 +2,11 @@
 
 import math
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from canary.api.fleet import CanaryFleet, Wave
-from canary.api.fleet_status import MemberState, MemberStatus
+from canary.api.fleet_status import FleetPhase, FleetStatus, MemberState, MemberStatus
 from canary.fleet.facts import Member
 
 MOVING = frozenset({MemberState.OPEN, MemberState.PROGRESSING})
@@ -103,6 +103,13 @@ def tally(wave: Wave, members: Iterable[MemberStatus], without_share: Container[
 def in_wave(members: Iterable[MemberStatus], number: int) -> list[MemberStatus]:
     """The members of a wave that take part in the release."""
     return [each for each in members if each.wave == number and each.state is not MemberState.JOINED]
+
+
+def awaited(status: FleetStatus) -> Iterator[str]:
+    """The members for which a release waits: that they do something, or are back."""
+    for each in status.members:
+        if each.state is MemberState.ROLLING_BACK or (each.state in MOVING and status.phase is FleetPhase.PROGRESSING):
+            yield each.name
 
 
 def named(names: Sequence[str], most: int = 3) -> str:

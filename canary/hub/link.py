@@ -15,7 +15,7 @@ from canary.fleet.decision import Annotate, Apply, Write
 from canary.fleet.facts import Reachable, Seen, Unreachable
 from canary.kube.access import Access
 from canary.kube.client import KubeClient
-from canary.kube.errors import KubeError, Retryable, Unauthorized
+from canary.kube.errors import KubeError, NotFound, Retryable, Throttled, Unauthorized
 from canary.kube.errors import Unreachable as NoAnswer
 from canary.kube.library import ConfigError
 from canary.kube.source import WatchTiming
@@ -35,6 +35,12 @@ PATIENCE: Final = 3.0
 
 AGAIN: Final = 30.0
 """Seconds after which it is asked once more."""
+
+SILENCE: Final = 15.0
+"""Seconds without a word after which a member that a release waits for is asked for one, and asked again."""
+
+_LEAST: Final = 0.1
+"""Seconds: a clock that is rounded may never come to a moment that is nearer."""
 
 Reach = Callable[[Access], AbstractAsyncContextManager[KubeClient]]
 """Connects to the API server of a member; raises `ConfigError` where it can't."""
@@ -81,6 +87,19 @@ class Link:
         self._was_there = False
         self._since: datetime | None = None
         self._user, self._introduced = "", False
+        self._awaited: set[str] = set()
+        self._wanted = asyncio.Event()
+        self._mute = ""
+
+    def attend(self, fleet: str, *, awaited: bool) -> None:
+        """Ask the member for a sign of life where it says nothing, for as long as any fleet waits for it.
+
+        Args:
+            fleet: key of a fleet.
+            awaited: whether its release waits for the member.
+        """
+        (self._awaited.add if awaited else self._awaited.discard)(fleet)
+        (self._wanted.set if self._awaited else self._wanted.clear)()
 
     async def run(self) -> None:
         """Follow until cancelled, however often the connection breaks."""
@@ -133,7 +152,24 @@ class Link:
         cache.subscribe(lambda change: self._changed(self._place, change.key.name))
         cache.on_turn(lambda _: self._changed(self._place, None))
         self._client, self._cache = client, cache
-        await cache.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(client, cache), name=f"listen to {self._place.member}")
+            await cache.run()
+
+    async def _listen(self, client: KubeClient, cache: WatchCache[Canary | Unread]) -> None:
+        """Ask for a sign of life: a server that hangs keeps its connections, and a watch may rightly be silent."""
+        while True:
+            if not self._mute:
+                await self._wanted.wait()
+                if (rest := SILENCE - (cache.silence or 0.0)) > 0:
+                    await asyncio.sleep(max(rest, _LEAST))
+                    continue
+            # A watch that is broken says so itself.
+            mute = await _why_mute(client, self._place.namespace) if cache.current else ""
+            if mute != self._mute:
+                self._mute = mute
+                self._changed(self._place, None)
+            await asyncio.sleep(SILENCE)
 
     def seen(self, name: str, before: datetime | None, now: datetime) -> Seen | None:
         """What is known of a Canary; None while a new connection is tried for the first time.
@@ -147,7 +183,7 @@ class Link:
         if isinstance(found, Unread):
             return Unreachable(before or now, found.why)
         there = Reachable(found, user=self._user)
-        if self._cache is not None and self._cache.current and self._introduced:
+        if self._cache is not None and self._cache.current and self._introduced and not self._mute:
             self._was_there, self._since = True, None
             return there
         self._since = self._since or now
@@ -163,7 +199,7 @@ class Link:
     @property
     def _why(self) -> str:
         failure = self._cache.failure if self._cache is not None else None
-        return self._broken or (words_of(failure) if failure is not None else "")
+        return self._broken or self._mute or (words_of(failure) if failure is not None else "")
 
     async def write(self, name: str, write: Write) -> None:
         """Write into the member, and take what is there then for what is seen.
@@ -189,10 +225,21 @@ class Link:
         return await client.merge_patch(CANARY, self._place.namespace, name, patch, field_manager=MANAGER)
 
 
+async def _why_mute(client: KubeClient, namespace: str) -> str:
+    """Why a member gives no sign of life; empty where it does."""
+    try:
+        await client.list(CANARY, namespace, limit=1)
+    except (NotFound, Throttled):
+        return ""
+    except KubeError as error:
+        return words_of(error)
+    return ""
+
+
 def words_of(error: KubeError) -> str:
     """Why a member does not do what it is asked for, in words that hold nothing secret."""
     if isinstance(error, Unauthorized):
-        return "its API server does not take the hub's credentials"
+        return "its API server does not take the hub's credentials; write new ones into its Secret"
     return error.message
 
 

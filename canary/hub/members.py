@@ -1,7 +1,7 @@
 """The clusters that there are, and a link to each that a fleet has for a member: made, ended, and made anew."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Final
 
 import structlog
@@ -60,6 +60,16 @@ class Members:
         """The link there, where there is one."""
         found = self._links.get(place)
         return found[0] if found is not None else None
+
+    def attend(self, fleet: str, awaited: Container[Place]) -> None:
+        """Ask the members that a fleet's release waits for for a sign of life where they say nothing, and no others.
+
+        Args:
+            fleet: key of the fleet.
+            awaited: for whom it waits.
+        """
+        for place, (link, _) in self._links.items():
+            link.attend(fleet, awaited=place in awaited)
 
     def having(self, place: Place, name: str | None) -> Iterator[str]:
         """The keys of the fleets whose Canary may be there under a name; under any where it is None."""

@@ -19,6 +19,7 @@ from canary.fleet.decision import Decision
 from canary.fleet.facts import Facts, Member, Reachable, Seen, Unreachable
 from canary.fleet.members.base import Member as Cluster
 from canary.fleet.members.base import Unusable
+from canary.fleet.waves import awaited
 from canary.gates import waves
 from canary.hub import routes
 from canary.hub.gates import Gates
@@ -128,6 +129,7 @@ class Reconciler:
         await self._writer.write(key, work)
         await self._store(raw, fleet, decision)
         self._telemetry.observe(fleet, decision.status)
+        self._members.attend(key, {Place(each, namespace_of(fleet)) for each in awaited(decision.status)})
         self._gates.ask(key, fleet, decision.asks)
         return min(self._wakes(key, fleet, decision), default=None)
 
@@ -241,6 +243,7 @@ class Reconciler:
 
     def _put_aside(self, key: str) -> None:
         """Keep nothing of the work on a fleet."""
+        self._members.attend(key, ())
         self._gates.forget(key)
         self._writer.forget(key)
         self._queue.forget(key)

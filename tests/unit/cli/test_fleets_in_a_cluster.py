@@ -12,6 +12,7 @@ import pytest
 from canary.cli.cluster.live import bar, plain
 from canary.cli.fleets.live import FLEETS
 from canary.fleet.orders import ORDER_ANNOTATION, PAUSE_ANNOTATION
+from canary.fleet.shifts import GONE
 from canary.rollout.orders import order_in
 from tests.unit.cli.canaries_server import CanariesServer, Run
 from tests.unit.cli.test_order_commands import written
@@ -242,6 +243,15 @@ class TestExplain:
             ({}, "A hub must see it: is one running that looks at this namespace?"),
             (GATED, "A person must open the gate: canary resume fleet/shop -n prod."),
             (under_way(reason="Paused"), "It must be resumed: canary resume fleet/shop -n prod."),
+            (under_way(), "c2 must be reached again (its API server does not answer). It is tried by itself; with"),
+            (
+                under_way(members=[{**MEMBERS[0], "state": "Open", "message": "its Canary can't be written: no"}]),
+                "c1 must take what the hub writes (no). It is tried again by itself.",
+            ),
+            (
+                under_way(phase="Succeeded", traffic=[{"name": "c2", "state": "Away", "message": GONE}]),
+                "c2 must be a member again to get its share of requests back. Another name in",
+            ),
             (
                 under_way(phase="Failed", reason="NotAllBack", members=[{**MEMBERS[0], "state": "NotBack"}]),
                 "In c1 the target must be set back. Try it again by: canary retry fleet/shop -n prod.",
@@ -269,6 +279,14 @@ class TestExplain:
         put(server, status)
         _, lines = run("explain", "fleet/shop")
         assert lines[lines.index("What must happen next") + 1].strip().startswith(following)
+
+    def test_a_member_that_can_not_be_reached_counts_as_failed_after_its_deadline(
+        self, run: Run, server: CanariesServer
+    ) -> None:
+        put(server, spec={"unreachableDeadline": "30m"})
+        _, lines = run("explain", "fleet/shop")
+        following = lines[lines.index("What must happen next") + 1]
+        assert following.endswith("It is tried by itself, and counts as failed after 30m.")
 
     def test_what_members_say_together_is_shown_with_its_numbers(self, run: Run, server: CanariesServer) -> None:
         joint = {
