@@ -6,17 +6,21 @@ leads to all of them. The tests follow one another on the same fleet: each deplo
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from canary.api.fleet import parse_fleet
+from canary.cli.fleets.show import explain
 from canary.kube.types import Json
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Recording, phase_of
-from tests.tools.whole_members import SHARES, WITHIN, Shop, Users, opened, shop_over, states_of
+from tests.tools.whole_members import FIRST, SHARES, WITHIN, Shop, Users, opened, shop_over, states_of
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 
@@ -132,3 +136,78 @@ def begun(canary: Recording) -> int:
     """How often a version that waited has begun."""
     phases = [phase_of(each.value or {}) for each in canary.moments]
     return sum(before == "Waiting" and now == "Progressing" for before, now in pairwise(phases))
+
+
+MINUTE = 60.0
+TOGETHER: list[Json] = [{"name": "wave1", "count": 2, "maxParallel": 2}, {"name": "wave2"}]
+
+
+async def test_members_are_away_come_go_and_are_given_other_tokens_in_mid_wave(shop: Shop) -> None:
+    """Each is told with the member and the reason; no user notices, and the release ends as it would have."""
+    async with shop.recording() as canaries, shop.users() as users:
+        await shop.forget("cluster3")
+        await eventually(shop.status, lambda status: len(status["members"]) == 2, within=WITHIN)
+        await shop.deploy("1.4.0")
+        await shop.release("troubled", TOGETHER)
+        await eventually(shop.status, lambda status: states_of(status).startswith("Open"), within=WITHIN)
+        await shop.register("cluster3", FIRST)  # without which one of the two would have to wait for the other
+        away = asyncio.gather(
+            away_for_a_minute(shop, shop.frozen("cluster1"), "cluster1"),
+            away_for_a_minute(shop, shop.dead("cluster2"), "cluster2"),
+        )
+        await eventually(shop.status, lambda status: len(status["members"]) == 3, within=WITHIN)
+        await shop.revoke("cluster3", FIRST)
+        frozen, dead = await away
+
+        refusing = await eventually(shop.fleet, is_refused, within=WITHIN)
+        await shop.register("cluster3", "second")
+        await shop.stands("Passed Passed Progressing")
+        await shop.forget("cluster3")
+        status = await shop.ended("troubled", "Succeeded")
+        gone = await shop.fleet()
+        await shop.register("cluster3", "second")
+        await eventually(shop.weights, lambda found: found == SHARES, within=WITHIN)
+        assert await eventually(lambda: from_now(users), lambda met: {each for each, _ in met} == {"1.4.0"}, within=300)
+
+    assert users.failed() == []
+    assert {name: begun(canary) for name, canary in canaries.items()} == dict.fromkeys(SHARES, 1)
+    assert states_of(status) == "Passed Passed"
+    assert "cluster1 must be reached again (no answer within 10 s" in explained(frozen)
+    assert "cluster2 (unreachable since " in dead["status"]["message"]
+    assert "Cannot connect to host" in explained(dead)
+    assert states_of(refusing["status"]) == "Passed Passed Open"
+    assert "cluster3 must take what the hub writes (its API server does not take the hub's credentials" in (
+        explained(refusing)
+    )
+    assert "cluster3 must be a member again to get its share of requests back." in explained(gone)
+    told = await shop.told()
+    assert "Member cluster3 is new, and joins wave 2" in told
+    assert "Member cluster3 is gone, and its Canary left as it is" in told
+    shown = f"{refusing} {told} {shop.own.cluster.parts['hub'].log.read_text()}"
+    assert [each for each in shop.tokens if each in shown] == []
+
+
+async def away_for_a_minute(shop: Shop, how: AbstractAsyncContextManager[None], name: str) -> Json:
+    """A member's API server is away once its Canary rolls out, until that is told, too: the fleet as it was then."""
+    await eventually(lambda: shop.canary_in(name), lambda found: phase_of(found) == "Progressing", within=WITHIN)
+    async with how:
+        ends = asyncio.get_running_loop().time() + MINUTE
+        told = await eventually(shop.fleet, lambda fleet: "unreachableSince" in member_of(fleet, name), within=WITHIN)
+        await asyncio.sleep(ends - asyncio.get_running_loop().time())
+    assert member_of(told, name)["state"] == "Progressing"
+    return told
+
+
+def member_of(fleet: Json, name: str) -> Json:
+    """Where a member stands."""
+    return next(each for each in fleet["status"]["members"] if each["name"] == name)
+
+
+def is_refused(fleet: Json) -> bool:
+    """Whether the third member is said to refuse the hub."""
+    return "does not take the hub's credentials" in fleet["status"]["members"][-1].get("message", "")
+
+
+def explained(fleet: Json) -> str:
+    """What `canary explain` says of it."""
+    return "\n".join(explain(parse_fleet(fleet), datetime.now(UTC)))

@@ -10,11 +10,10 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -54,6 +53,7 @@ FIRST = "first"
 """The release by which the fleet sets its members up, and the Secret that the hub's first tokens are bound to."""
 WITHIN = 900.0
 """Seconds for a release over the members: it takes some sixty on two idle cores."""
+THREE_WAVES: Sequence[Json] = ({"name": "wave1", "count": 1}, {"name": "wave2", "count": 1}, {"name": "wave3"})
 RATE = 20.0
 """Requests a second."""
 LIMIT = 30.0
@@ -166,22 +166,24 @@ class Shop:
             obj = application(NAME, APPLICATIONS, f"{version}-{name}", environment=dict(bad or {}))
             await self.rigs[name].apply(obj)
 
-    async def release(self, name: str, **spec: Any) -> None:
-        """Apply the fleet: three waves, in which a member's share goes to the others; with fields of its spec."""
+    async def release(self, name: str, waves: Sequence[Json] = THREE_WAVES) -> None:
+        """Apply the fleet, in whose waves a member's share goes to the others."""
         _, fleet = in_hub(len(SHARES))
         steps: Json = {"strategy": "cluster", "stepWeights": [50], "stepInterval": "3s"}
-        waves: list[Json] = [{"name": "wave1", "count": 1}, {"name": "wave2", "count": 1}, {"name": "wave3"}]
         route = {"apiVersion": HTTP_ROUTE.api_version, "kind": HTTP_ROUTE.kind, "name": NAME}
         shares = [{"name": name, "share": share} for name, share in SHARES.items()]
         fleet["spec"] |= {"release": name, "waves": [{**each, **steps} for each in waves]}
         fleet["spec"] |= {"traffic": {"routes": [route], "members": shares}}
-        fleet["spec"] |= spec
         fleet["spec"]["template"]["spec"] = canary()
         await self.own.client.apply(CANARY_FLEET, fleet, field_manager="kubectl")
 
+    async def fleet(self) -> Json:
+        """The fleet."""
+        return await self.own.client.get(CANARY_FLEET, APPLICATIONS, NAME)
+
     async def status(self) -> Json:
         """The status of the fleet."""
-        found: Json = (await self.own.client.get(CANARY_FLEET, APPLICATIONS, NAME)).get("status") or {}
+        found: Json = (await self.fleet()).get("status") or {}
         return found
 
     async def weights(self) -> dict[str, int]:
@@ -230,8 +232,8 @@ class Shop:
                 name: await stack.enter_async_context(rig.recording(CANARY, NAME)) for name, rig in self.rigs.items()
             }
 
-    @contextmanager
-    def frozen(self, name: str) -> Iterator[None]:
+    @asynccontextmanager
+    async def frozen(self, name: str) -> AsyncIterator[None]:
         """A member's API server takes connections, and answers nothing."""
         pid = self.members[name].parts["apiserver"].pid
         assert pid is not None
@@ -240,6 +242,18 @@ class Shop:
             yield
         finally:
             os.kill(pid, signal.SIGCONT)
+
+    @asynccontextmanager
+    async def dead(self, name: str) -> AsyncIterator[None]:
+        """A member's API server does not run."""
+        parts = self.members[name].parts
+        parts["apiserver"].kill()
+        try:
+            yield
+        finally:
+            await parts["apiserver"].start()
+            await parts["kcm"].stop()  # left alone, Kubernetes' controllers wait for most of a minute
+            await parts["kcm"].start()
 
 
 def states_of(status: Json) -> str:
