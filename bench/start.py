@@ -14,7 +14,8 @@ from bench.setting import setting
 ROUNDS = 31
 OFTEN = 0.004
 """Seconds between two questions whether it leads: much less than what is to be told apart."""
-LEADS = "canary_controller_leader 1"
+LEADS = "\ncanary_controller_leader 1.0"
+"""The line of a controller that leads; what is said of the metric begins with much the same."""
 
 
 async def start(lanes: Sequence[Lane], figures: Figures, count: int) -> None:

@@ -125,6 +125,8 @@ class Reconciler:
                 self._queue.done(key)
                 for other in self._index.rollouts.passed(key):
                     self._queue.add(other)
+            # A pass that finds nothing to do waits for nothing: probes and watches have their turn between two of them.
+            await asyncio.sleep(0)
 
     async def _safely(self, key: str) -> Outcome:
         """One pass; whatever goes wrong in it concerns this Canary alone."""
