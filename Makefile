@@ -8,7 +8,7 @@ NETNS := $(BIN)/python -m canary.sandbox.netns --
 lanes = --dist loadfile --no-loadscope-reorder --tx "$(1)*popen//python=$(NETNS) $(BIN)/python"
 
 .DEFAULT_GOAL := help
-.PHONY: help parts flagger helm gateways more-gateways demo test test-fast test-gateways test-long test-openapi test-slow lint types unit cluster e2e bench study plain sbom crds requirements clean
+.PHONY: help parts cluster-api flagger helm gateways more-gateways demo test test-fast test-gateways test-long test-openapi test-slow lint types unit cluster e2e bench study plain sbom crds requirements clean
 
 help: ## Show what there is to do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,7 +47,7 @@ test-fast: lint types unit ## Run the checks and the pure tests
 test-gateways: flagger gateways more-gateways ## Run more tests behind gateways beside Traefik; Envoy Gateway and ingress-nginx
 	$(BIN)/python -m pytest tests/e2e -m gateways $(call lanes,3)
 
-test-long: helm flagger gateways test-openapi ## Run the tests that take minutes each, on real parts: the real Flagger, a hub, backtests
+test-long: helm flagger gateways cluster-api test-openapi ## Run the tests that take minutes each, on real parts: the real Flagger, a hub, backtests
 	$(BIN)/python -m pytest tests/cluster tests/e2e -m "long and not gateways" $(call lanes,2)
 
 # By itself: its plugin for pytest would be part of every other test.
@@ -90,6 +90,9 @@ more-gateways: parts ## Build those that only test-gateways and the benchmark of
 
 cluster: helm gateways ## Run the tests on a real API server
 	$(BIN)/python -m pytest tests/cluster -m "not long" $(call lanes,3)
+
+cluster-api: parts ## Build Cluster API, whose Clusters a test takes for members
+	$(BIN)/python -m canary.sandbox.binaries cluster-api
 
 flagger: parts ## Build the real Flagger, whose Canaries a test takes over
 	$(BIN)/python -m canary.sandbox.binaries flagger

@@ -26,6 +26,7 @@ Progress = Callable[[str], None]
 
 _RECIPES = Path(__file__).parent / "gobuild"
 _KUBERNETES = "v1.36.3"
+_CLUSTER_API = "v1.14.2"
 _CONTOUR = "v1.33.8"
 _ENVOY_GATEWAY = "v1.9.1"
 _INGRESS_NGINX = "v0.0.0-20240708192948-52c50467d67d"  # the last that is served
@@ -129,6 +130,13 @@ RECIPES = (
     ),
     Recipe("hey", "v0.1.5", {"hey": "github.com/rakyll/hey"}),
     Recipe("flagger", "v1.44.0", {"flagger": "github.com/fluxcd/flagger/cmd/flagger"}),
+    Recipe(
+        "cluster-api",
+        _CLUSTER_API,
+        {"cluster-api": "sigs.k8s.io/cluster-api/core"},
+        minutes=3,
+        files=("sigs.k8s.io/cluster-api", "core/config/crd/bases"),
+    ),
     Recipe("helm", "v4.2.4", {"helm": "helm.sh/helm/v4/cmd/helm"}, minutes=2),
     Recipe(
         "contour",
@@ -176,6 +184,7 @@ _PACKAGED = {
 ON_DEMAND = (
     "flagger",
     "helm",
+    "cluster-api",
     "envoy",
     "contour",
     "pilot-discovery",
@@ -183,7 +192,7 @@ ON_DEMAND = (
     "envoy-gateway",
     "ingress-nginx",
 )
-"""Programs that no cluster needs: tests of taking over from one, of the chart, and of further gateways do."""
+"""Programs that no cluster needs: tests of taking over from one, of the chart, of members and further gateways do."""
 PROGRAMS = tuple(
     name for name in (*_PACKAGED, *(name for recipe in RECIPES for name in recipe.packages)) if name not in ON_DEMAND
 )

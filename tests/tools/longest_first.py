@@ -33,6 +33,7 @@ SECONDS: Mapping[str, int] = {
     "cluster/test_gates": 121,
     "cluster/test_votes": 88,
     "cluster/test_fleet_members": 113,
+    "cluster/test_cluster_api": 150,
     "cluster/test_fleet_rights": 83,
     "cluster/test_helm_waits": 29,
     "cluster/test_deploy_chart": 286,

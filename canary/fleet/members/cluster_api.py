@@ -2,10 +2,11 @@
 
 Facts of Cluster API: the control plane's provider keeps the Secret `NAME-kubeconfig` in the Cluster's namespace, with
 the kubeconfig in `value`, and renews its client certificate in time. `ControlPlaneInitialized` is True once the API
-server takes requests, and stays so; `RemoteConnectionProbe` is False while the API server can't be reached. Both stand
-in `status.conditions` of v1beta2, in `status.v1beta2.conditions` of v1beta1, and the first also among the older
-conditions: `status.conditions` of v1beta1, `status.deprecated.v1beta1.conditions` of v1beta2. `Ready` and `Available`
-turn False while machines are replaced, which keeps nobody from using the cluster.
+server takes requests, and stays so. It stands in `status.conditions` of v1beta2, in `status.v1beta2.conditions` of
+v1beta1, and also among the older conditions: `status.conditions` of v1beta1, `status.deprecated.v1beta1.conditions` of
+v1beta2. `Ready` and `Available` turn False while machines are replaced, which keeps nobody from using the cluster.
+`RemoteConnectionProbe` tells of Cluster API's own connection, and stays False for up to ten minutes after an outage of
+about a minute (v1.14.2): a hub finds out by itself what it reaches.
 """
 
 from typing import Final
@@ -31,7 +32,7 @@ def _access(cluster: Part, secrets: Secrets) -> Access:
     if initialized is None:
         message = "has no condition ControlPlaneInitialized: the control plane is not up yet"
         raise cluster.part("status.conditions").refused(message, "wait until Cluster API has made the cluster")
-    hold([initialized, condition("RemoteConnectionProbe", *lists)])
+    hold([initialized])
     (needed,) = _secrets(cluster)
     return kubeconfig.access(secrets.data(needed, cluster.part("metadata.name")).key("value"))
 
