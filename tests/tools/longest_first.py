@@ -66,7 +66,7 @@ SECONDS: Mapping[str, int] = {
     "e2e/test_leaving": 516,
     "e2e/test_compared": 215,
     "e2e/test_killed": 491,
-    "e2e/test_fleet_over_whole_members": 480,
+    "e2e/test_fleet_over_whole_members": 459,
     "e2e/test_refused": 426,
     "e2e/test_targets_statefulset": 214,
     "e2e/test_data_plane": 239,
