@@ -40,7 +40,7 @@ SLOW = 3.0
 WITHIN = 60.0
 """Seconds after which a change that is not seen is given up, and the benchmark with it."""
 REST = 15.0
-"""Seconds until the hub is taken for at rest."""
+"""Seconds until nothing that has happened is to be told any more."""
 
 
 @dataclass(slots=True)
@@ -121,7 +121,7 @@ class Stage:
         for number in range(AT_ONCE):
             took += await self.changes(members, f"{when}, all at once, {number}", 0)
         figures.quantiles(f"{when}: s until seen, all at once", LABEL, took)
-        figures.add(f"{when}: CPU ms of the hub, a write of the status", LABEL, self._cost(cpu, writes))
+        figures.add("silent: CPU ms of the hub, a write of the status", LABEL, self._cost(cpu, writes))
 
     def _cost(self, cpu: float, writes: int) -> float:
         return 1000 * (cpu_seconds(self.pid) - cpu) / max(1, self.seen.writes - writes)
@@ -151,7 +151,7 @@ async def hub(figures: Figures, count: int, idle: float) -> None:
     Args:
         figures: take the numbers.
         count: how many members, at least 3.
-        idle: seconds to watch it at rest for.
+        idle: seconds to watch it for while all roll out and say nothing.
 
     Raises:
         TimeoutError: the status never said what it should.
@@ -170,24 +170,25 @@ async def hub(figures: Figures, count: int, idle: float) -> None:
             each.lag = 0.0
         await stage.changes(members, "all back", 0)
         await stage.until_written(members, 2)
-        await _at_rest(figures, stage, idle)
+        await _silent(figures, stage, idle)
         figures.add("memory in MiB", LABEL, memory_mib(stage.pid))
         figures.add("memory in MiB, at most", LABEL, memory_mib(stage.pid, "VmHWM"))
 
 
-async def _at_rest(figures: Figures, stage: Stage, idle: float) -> None:
+async def _silent(figures: Figures, stage: Stage, idle: float) -> None:
+    """Measure while all members roll out, and say nothing."""
     await asyncio.sleep(REST)
     since, cpu, asked = datetime.now(UTC), cpu_seconds(stage.pid), asked_of(stage.members)
     await asyncio.sleep(idle)
-    figures.add("at rest: cores", LABEL, (cpu_seconds(stage.pid) - cpu) / idle)
+    figures.add("silent: cores", LABEL, (cpu_seconds(stage.pid) - cpu) / idle)
     own = requests(stage.cluster.audit_log, USER, since, datetime.now(UTC))
-    figures.add("at rest: requests to its own API server, a minute", LABEL, 60 * counted(own).total() / idle)
+    figures.add("silent: requests to its own API server, a minute", LABEL, 60 * counted(own).total() / idle)
     renewals = sum(each.resource == "leases" for each in own)
-    figures.add("at rest: requests for its Lease, a minute", LABEL, 60 * renewals / idle)
+    figures.add("silent: requests for its Lease, a minute", LABEL, 60 * renewals / idle)
     to_members = (asked_of(stage.members) - asked).total()
-    figures.add("at rest: requests to all members, watches too, a minute", LABEL, 60 * to_members / idle)
+    figures.add("silent: requests to all members, watches too, a minute", LABEL, 60 * to_members / idle)
     wrong = [each for each in stage.members if stage.seen.members[each.name].get("message") != _message(each)]
-    figures.add("at rest: members of which the status says what is not so", LABEL, len(wrong))
+    figures.add("silent: members of which the status says what is not so", LABEL, len(wrong))
 
 
 @asynccontextmanager
