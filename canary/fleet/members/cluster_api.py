@@ -5,8 +5,8 @@ the kubeconfig in `value`, and renews its client certificate in time. `ControlPl
 server takes requests, and stays so. It stands in `status.conditions` of v1beta2, in `status.v1beta2.conditions` of
 v1beta1, and also among the older conditions: `status.conditions` of v1beta1, `status.deprecated.v1beta1.conditions` of
 v1beta2. `Ready` and `Available` turn False while machines are replaced, which keeps nobody from using the cluster.
-`RemoteConnectionProbe` tells of Cluster API's own connection, and stays False for up to ten minutes after an outage of
-about a minute (v1.14.2): a hub finds out by itself what it reaches.
+`RemoteConnectionProbe` tells of Cluster API's own connection, and stays False after an outage of about a minute until
+something else about the Cluster changes (v1.14.2): a hub finds out by itself what it reaches.
 """
 
 from typing import Final
