@@ -5,11 +5,12 @@ a window from Friday 18:00 that lasts 62 hours ends on Monday at 8:00, also wher
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,8 @@ MAX_WINDOWS: Final = 32
 _PARTS: Final = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", "BYMONTHDAY", "BYMONTH", "BYSETPOS", "WKST")
 _OFTEN: Final = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 _RULE: Final = r"[A-Z]+=[-+A-Z0-9,]+(;[A-Z]+=[-+A-Z0-9,]+)*"
+_MOST: Final = {"BYMONTH": (12, False), "BYMONTHDAY": (31, True), "BYSETPOS": (366, True)}
+"""What is counted from 1 to how many, and whether also from the end."""
 _START: Final = r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?"
 _AHEAD: Final = 7600
 """Years by which rules are looked up ahead: dateutil looks for days until the year 9999, which are 8,000 years where
@@ -117,8 +120,24 @@ def _begun(text: str, first: datetime, now: datetime) -> datetime | None:
     """When a window began last, by its own clocks; None where it has not yet."""
     if not text:
         return first if first <= now else None
-    found: datetime | None = _rule(text, first).before(_ahead(now), inc=True)
+    found = _asked(text, first, lambda rule: rule.before(_ahead(now), inc=True))
     return None if found is None else found.replace(year=found.year - _AHEAD)
+
+
+def _asked(text: str, first: datetime, ask: "Callable[[rrule], datetime | None]") -> datetime | None:
+    """What a rule answers.
+
+    Raises:
+        ValueError: the rule is none, or dateutil can't work it out.
+    """
+    rule = _rule(text, first)
+    try:
+        return ask(rule)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # A rule of dateutil's that has raised holds its lock for good: whoever asks it again would wait for ever.
+        _rule.cache_clear()
+        msg = f"{text} can't be worked out"
+        raise ValueError(msg) from error
 
 
 @lru_cache(maxsize=512)
@@ -150,12 +169,37 @@ def _unread(text: str) -> str:
     if re.fullmatch(_RULE, text) is None:
         return f"{text!r} is not NAME=VALUE;NAME=VALUE"
     parts = dict(part.split("=") for part in text.split(";"))
+    if len(parts) < text.count("="):
+        return f"{text} says something twice"
     if unknown := [each for each in parts if each not in _PARTS]:
         return f"{unknown[0]} is none of {', '.join(_PARTS)}; the hour is that of start"
     if parts.get("FREQ") not in _OFTEN:
         return f"FREQ is none of {', '.join(_OFTEN)}"
+    if wrong := next(chain(_beyond(parts), _too_many(parts)), ""):
+        return wrong
     numbers = [name for name in ("INTERVAL", "COUNT") if re.fullmatch("[1-9][0-9]{0,3}", parts.get(name, "1")) is None]
     return f"{numbers[0]} is not 1 to 9999" if numbers else ""
+
+
+def _beyond(parts: Mapping[str, str]) -> Iterator[str]:
+    """Months, and days of a month or of a year, that there are not."""
+    for name, (most, backwards) in _MOST.items():
+        for each in parts.get(name, "").split(",") if name in parts else ():
+            number = each.removeprefix("-") if backwards else each
+            if not (number.isdigit() and 1 <= int(number) <= most):
+                yield f"{name}={each} is not 1 to {most}" + (f", or -1 to -{most}" if backwards else "")
+
+
+def _too_many(parts: Mapping[str, str]) -> Iterator[str]:
+    """Numbers of days of the week that no month, or no year, has so many of; dateutil would look beyond its end."""
+    often = "MONTHLY" if "BYMONTH" in parts else parts["FREQ"]
+    most = {"MONTHLY": 5, "YEARLY": 53}.get(often if parts["FREQ"] in ("MONTHLY", "YEARLY") else "", 0)
+    for day in parts.get("BYDAY", "").split(","):
+        number = day[:-2].lstrip("+-")
+        if number and not most:
+            yield f"BYDAY={day} counts days, which is for MONTHLY and YEARLY"
+        elif number and not (number.isdigit() and 1 <= int(number) <= most):
+            yield f"BYDAY={day} has a number that is not 1 to {most}, or -1 to -{most}"
 
 
 def _ahead(moment: datetime) -> datetime:
@@ -224,7 +268,7 @@ def _of_window(window: FreezeWindow, field: str) -> Iterator[Problem]:
 def _unreadable(text: str, first: datetime) -> str:
     """Why a rule can't be used; empty where it can."""
     try:
-        found = next(iter(_rule(text, first)), None)
-    except (ValueError, OverflowError) as error:
+        found = _asked(text, first, lambda rule: next(iter(rule), None))
+    except ValueError as error:
         return str(error)
     return "" if found is not None else f"{text} is never"

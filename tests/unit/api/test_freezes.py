@@ -1,13 +1,16 @@
 """Freeze windows: when they are in force, by the clocks of their zone, and which can't be."""
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canary.api import freezes
 from canary.api.freezes import FreezeWindow, frozen, problems
 
 
@@ -98,6 +101,17 @@ def test_rules_are_read_as_rfc_5545_writes_them(rule: str, at: str, begun: bool)
         ({"rrule": "BYDAY=FR"}, "w[0].rrule", "FREQ is none of"),
         ({"rrule": "FREQ=DAILY;BYHOUR=1"}, "w[0].rrule", "BYHOUR is none of"),
         ({"rrule": "FREQ=WEEKLY;BYDAY=XX"}, "w[0].rrule", "can't be read"),
+        ({"rrule": "FREQ=MONTHLY;BYDAY=MO,6SU"}, "w[0].rrule", "BYDAY=6SU has a number that is not 1 to 5"),
+        ({"rrule": "FREQ=MONTHLY;BYDAY=-6SU"}, "w[0].rrule", "BYDAY=-6SU has a number that is not 1 to 5"),
+        ({"rrule": "FREQ=YEARLY;BYMONTH=2;BYDAY=6SU"}, "w[0].rrule", "BYDAY=6SU has a number that is not 1 to 5"),
+        ({"rrule": "FREQ=YEARLY;BYDAY=54SU"}, "w[0].rrule", "BYDAY=54SU has a number that is not 1 to 53"),
+        ({"rrule": "FREQ=WEEKLY;BYDAY=1SU"}, "w[0].rrule", "BYDAY=1SU counts days"),
+        ({"rrule": "FREQ=MONTHLY;BYDAY=0SU"}, "w[0].rrule", "BYDAY=0SU has a number"),
+        ({"rrule": "FREQ=YEARLY;BYMONTH=0"}, "w[0].rrule", "BYMONTH=0 is not 1 to 12"),
+        ({"rrule": "FREQ=YEARLY;BYMONTH=1,13"}, "w[0].rrule", "BYMONTH=13 is not 1 to 12"),
+        ({"rrule": "FREQ=MONTHLY;BYMONTHDAY=-32"}, "w[0].rrule", "BYMONTHDAY=-32 is not 1 to 31, or -1 to -31"),
+        ({"rrule": "FREQ=MONTHLY;BYSETPOS=0;BYDAY=MO"}, "w[0].rrule", "BYSETPOS=0 is not 1 to 366"),
+        ({"rrule": "FREQ=DAILY;FREQ=WEEKLY"}, "w[0].rrule", "twice"),
         ({"rrule": "FREQ=DAILY;INTERVAL=0"}, "w[0].rrule", "INTERVAL is not 1 to 9999"),
         ({"rrule": "FREQ=DAILY;UNTIL=20260101T000000Z"}, "w[0].rrule", "can't be read"),
         ({"rrule": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"}, "w[0].rrule", "is never"),
@@ -110,6 +124,30 @@ def test_what_can_not_be_is_refused_by_field_and_is_never_in_force(fields: Any, 
     assert frozen((window(**fields),), utc("2020-01-01T00:00")) is None
 
 
+def test_a_rule_that_can_not_be_worked_out_is_refused_each_time_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dateutil 2.9.0: a rule that has raised once keeps its lock, and whoever asks it again waits for ever."""
+    monkeypatch.setattr(freezes, "_rule", lru_cache(lambda *_: Unworkable()))
+    for _ in range(2):
+        assert frozen((WEEKENDS,), utc("2026-01-03T00:00")) is None
+        (found,) = problems((WEEKENDS,), "w")
+        assert (found.field, "can't be worked out" in found.message) == ("w[0].rrule", True)
+
+
+class Unworkable:
+    """A rule that raises, and must not be asked again."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def before(self, moment: datetime, *, inc: bool) -> datetime:
+        assert not self._asked
+        self._asked = True
+        raise IndexError
+
+    def __iter__(self) -> Iterator[datetime]:
+        yield self.before(utc("2026-01-01T00:00"), inc=True)
+
+
 def test_two_windows_of_one_name_are_refused() -> None:
     assert [each.field for each in problems((WEEKENDS, WEEKENDS), "w")] == ["w[1].name"]
 
@@ -120,7 +158,7 @@ PART = st.one_of(
     st.builds("BYMONTHDAY={}".format, st.integers(-40, 40)),
     st.builds("BYMONTH={}".format, st.integers(-1, 14)),
     st.builds("BYSETPOS={}".format, st.integers(-400, 400)),
-    st.builds("BYDAY={}".format, st.sampled_from(["MO", "-1FR", "5MO", "60SU", "MO,TU", ""])),
+    st.builds("BYDAY={}".format, st.sampled_from(["MO", "-1FR", "5MO", "6SU", "MO,TU", ""])),
     st.text("FREQ=;,A1-", max_size=8),
 )
 
