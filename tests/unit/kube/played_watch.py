@@ -64,7 +64,7 @@ def stream(*chunks: bytes, then: Play = forever) -> Callable[[web.Request], Coro
 async def running(cache: WatchCache[Any]) -> AsyncIterator[None]:
     task = asyncio.create_task(cache.run())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             yield
     finally:
         task.cancel()

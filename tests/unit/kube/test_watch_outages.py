@@ -80,7 +80,7 @@ async def test_an_outage_shows_and_is_got_over(api: "ApiServer", client: KubeCli
         await until(lambda: cache.get("test", "a"))
         assert cache.healthy_since is not None
         assert cache.silence is not None
-        assert cache.silence < 1
+        assert cache.silence < 10
 
     assert cache.lists == 1
 
@@ -95,7 +95,7 @@ async def test_after_an_outage_it_is_current_at_once_even_where_history_is_lost(
     gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
     api.answers.append(stream(event("ERROR", gone)))
     api.answers.append(stream(event("ADDED", an_object("a", 11)), bookmark(20, initial=True)))
-    backoff = Backoff(first=0.01, cap=60, factor=4, jitter=0)
+    backoff = Backoff(first=0.02, cap=60, factor=8, jitter=0)
     cache = WatchCache(client, DEPLOYMENT, timing=WatchTiming(backoff=backoff))
     seen: list[tuple[bool, bool]] = []
     lengths: list[float] = []
@@ -113,9 +113,9 @@ async def test_after_an_outage_it_is_current_at_once_even_where_history_is_lost(
         assert not cache.current
         await until(lambda: cache.get("test", "a") and cache.current)
 
-    assert asyncio.get_running_loop().time() - began < 0.01 * (1 + 4 + 16 + 64)
+    assert asyncio.get_running_loop().time() - began < 0.02 * (1 + 8 + 64 + 512)
     assert seen[-1] == (True, True)
-    assert max(lengths) >= 0.01 * (1 + 4 + 16), "it was behind for as long as the server was away"
+    assert max(lengths) >= 0.02 * (1 + 8 + 64), "it was behind for as long as the server was away"
 
 
 async def test_a_watch_that_falls_silent_is_renewed(api: "ApiServer", client: KubeClient) -> None:

@@ -20,7 +20,7 @@ ROOT = Path(loadtest.__file__).parents[1]
 
 async def execute(line: str, keep: int = 1000) -> tuple[int, str]:
     output = Output(keep)
-    status = await asyncio.wait_for(run(parse(line), output, Family()), timeout=10)
+    status = await asyncio.wait_for(run(parse(line), output, Family()), timeout=60)
     return status, output.text
 
 
@@ -225,8 +225,8 @@ def open_files() -> list[Path]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds; fails when it doesn't within seconds."""
-    async with asyncio.timeout(5):
+    """Wait until something holds; fails when it doesn't within a minute."""
+    async with asyncio.timeout(60):
         for wait in itertools.repeat(0.005):
             if holds():
                 return
