@@ -183,22 +183,25 @@ def _unread(text: str) -> str:
 
 def _beyond(parts: Mapping[str, str]) -> Iterator[str]:
     """Months, and days of a month or of a year, that there are not."""
-    for name, (most, backwards) in _MOST.items():
-        for each in parts.get(name, "").split(",") if name in parts else ():
-            number = each.removeprefix("-") if backwards else each
-            if not (number.isdigit() and 1 <= int(number) <= most):
+    for name in (each for each in _MOST if each in parts):
+        most, backwards = _MOST[name]
+        for each in parts[name].split(","):
+            if not _is_counted(each.removeprefix("-") if backwards else each, most):
                 yield f"{name}={each} is not 1 to {most}" + (f", or -1 to -{most}" if backwards else "")
+
+
+def _is_counted(number: str, most: int) -> bool:
+    return number.isdigit() and 1 <= int(number) <= most
 
 
 def _too_many(parts: Mapping[str, str]) -> Iterator[str]:
     """Numbers of days of the week that no month, or no year, has so many of; dateutil would look beyond its end."""
-    often = "MONTHLY" if "BYMONTH" in parts else parts["FREQ"]
-    most = {"MONTHLY": 5, "YEARLY": 53}.get(often if parts["FREQ"] in ("MONTHLY", "YEARLY") else "", 0)
+    most = {"MONTHLY": 5, "YEARLY": 5 if "BYMONTH" in parts else 53}.get(parts["FREQ"], 0)
     for day in parts.get("BYDAY", "").split(","):
         number = day[:-2].lstrip("+-")
         if number and not most:
             yield f"BYDAY={day} counts days, which is for MONTHLY and YEARLY"
-        elif number and not (number.isdigit() and 1 <= int(number) <= most):
+        elif number and not _is_counted(number, most):
             yield f"BYDAY={day} has a number that is not 1 to {most}, or -1 to -{most}"
 
 

@@ -14,6 +14,7 @@ from canary.controller.observe.caches import Caches, Freshness, KindState
 from canary.controller.observe.index import Index, Ref, ref_to
 from canary.controller.observe.kept_revisions import askable
 from canary.controller.observe.routes import providers_of
+from canary.controller.observe.surroundings import Pair
 from canary.controller.options import Options
 from canary.gates import registry as gates
 from canary.kube.types import (
@@ -181,17 +182,18 @@ async def _readable(caches: Caches) -> AsyncIterator[Canary]:
 
 
 def needed(
-    caches: Caches, canary: Canary, kind: Target | None, routes: Iterable[ObjectRef], configs: Iterable[ConfigRef]
+    caches: Caches, canary: Canary, pair: Pair, needs: Needs, routes: Iterable[ObjectRef]
 ) -> tuple[Resource, ...]:
     """The kinds without which nothing can be decided, in the order in which people are told of them.
 
     Args:
         caches: where the metrics are known.
         canary: the Canary.
-        kind: of its target.
+        pair: its workloads.
+        needs: what it names itself.
         routes: what its traffic provider makes, and looks at.
-        configs: what the pods of both workloads read.
     """
+    kind = pair.kind
     found = (
         *(each.resource for each in (kind, autoscaler_of(canary)) if each is not None),
         *((kind.versions.version_resource,) if kind is not None and kind.versions is not None else ()),
@@ -199,8 +201,8 @@ def needed(
         *(ref.resource for ref in route_refs.remembered(canary)),
         *((CONTROLLER_REVISION,) if canary.status.bake is not None else ()),
         *(ref.resource for ref in routes),
-        *(RESOURCE[each.kind] for each in sorted(configs)),
-        *((METRIC_TEMPLATE,) if metric_templates.places(canary) else ()),
+        *(RESOURCE[each.kind] for each in sorted(pair.refs | pair.own_refs)),
+        *((METRIC_TEMPLATE,) if METRIC_TEMPLATE in needs.kinds else ()),
         *((JOB,) if runs_jobs(caches, canary) else ()),
     )
     return tuple(dict.fromkeys(found))

@@ -140,12 +140,12 @@ class Observer:
         glances, glanced = await self._glance(canary, router)
         looked = needs.refs | read.refs | pair.versions.refs | glances
         self._index.put(canary.key, looked | {ref_to(*at) for at in places})
-        routes = (*made_for(canary, self._options.mesh_provider), *(router.refs(canary) if router else ()))
-        kinds = needed(self._caches, canary, pair.kind, routes, pair.refs | pair.own_refs)
+        routes = tuple(made_for(canary, self._options.mesh_provider))
+        kinds = needed(self._caches, canary, pair, needs, (*routes, *(router.refs(canary) if router else ())))
         states = await self._caches.need(canary.key, (*kinds, *read.kinds))
         with suppress(KubeError):  # that it could not be read is found where it is
             await self._caches.fill(read.refs)
-        return await self._around(canary, raw, router, pair, Sight(places, glanced, kinds, states))
+        return await self._around(canary, raw, router, pair, Sight(places, routes, glanced, kinds, states))
 
     async def _named(self, canary: Canary, known: _Known) -> Needs:
         """What the Canary itself names: from now on what changes is known whole, and wakes the Canary again.
@@ -188,7 +188,7 @@ class Observer:
         contents = await self._contents(canary, pair)
         foreign = await self._foreign.find(canary, pair.beside, pair.primary, services, contents.configs, scaler_kind)
         made = {place: each for place in sight.places if (each := self._caches.peek(*place)) is not None}
-        routes = (*made_for(canary, default), *(router.adjusts(canary) if router else ()))
+        routes = (*sight.routes, *(router.adjusts(canary) if router else ()))
         return Surroundings(
             canary=canary,
             raw=raw,

@@ -78,12 +78,14 @@ class Sight(NamedTuple):
 
     Args:
         places: of what was made for a Canary.
+        routes: what its traffic provider makes.
         glanced: what its traffic provider glances at, as far as it can be seen.
         needed: the kinds without which nothing can be decided.
         states: how far what is known of each kind can be relied on.
     """
 
     places: Collection[ObjectRef]
+    routes: tuple[ObjectRef, ...]
     glanced: Observed
     needed: tuple[Resource, ...]
     states: Mapping[Resource, KindState]
