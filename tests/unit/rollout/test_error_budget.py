@@ -82,10 +82,10 @@ def test_a_limit_may_be_of_how_fast_it_goes(canary: Make, story: Story) -> None:
 
 @pytest.mark.parametrize("begin", [70, 200, 350])
 def test_it_stays_at_its_step_however_long_and_fails_no_check(canary: Make, story: Story, begin: float) -> None:
-    """Before the first step, on the way and before promotion."""
-    line = budgeted(story(canary(spec=LEFT), V2), begin, begin + 36_000).run()
+    """Before the first step, on the way and before promotion; many times as long as a progress deadline."""
+    line = budgeted(story(canary(spec=LEFT), V2), begin, begin + 5400).run()
     assert (line.status.phase, line.status.failed_checks) == (Phase.SUCCEEDED, 0)
-    assert line.lasted > timedelta(seconds=begin + 36_000)
+    assert line.lasted > timedelta(seconds=begin + 5400)
     assert told(line, "Halt app.prod advancement the error budget is spent") == 1
 
 
