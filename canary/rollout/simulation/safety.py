@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from datetime import datetime
+from typing import ClassVar
 
 from canary.api.analysis import HookType, Metric, NoDataPolicy
 from canary.api.canary import Canary
@@ -35,7 +36,7 @@ class SafeWorld(World):
     - What is stored says how traffic is divided, save where nothing can be done about it.
     - What is told is stored, so that it is told once.
     - A rollout is remembered while it is under way, and once when it has ended.
-    - The same facts lead to the same decision.
+    - The same facts lead to the same decision: each by which a phase is left, and every fifth beside them.
 
     Args:
         scenario: what happens.
@@ -43,6 +44,9 @@ class SafeWorld(World):
     Raises:
         UnsafeError: by every method that lets time pass, when one of these is broken.
     """
+
+    decided_twice: ClassVar[int] = 5
+    """Of so many passes that leave the phase as it is, one is decided twice; deciding takes most of a world's time."""
 
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario)
@@ -97,6 +101,9 @@ class SafeWorld(World):
 
     def decide_again(self, canary: Canary, facts: Facts, decision: Decision) -> None:
         """Hold the decision against what the same facts lead to once more."""
+        stays = decision.status.phase is canary.status.phase
+        if stays and self.passes % self.decided_twice:
+            return
         if decide(canary, facts) != decision:
             self.unsafe(f"{decision.reason}: the same facts lead to another decision")
 

@@ -51,6 +51,8 @@ AT_REST = {Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED}
 class JudgingWorld(SafeWorld):
     """A world in which every pass is also held against what a version must earn."""
 
+    decided_twice = 1
+
     def before_store(self, canary: Canary, facts: Facts, decision: Decision) -> None:
         super().before_store(canary, facts, decision)
         before, after = canary.status, decision.status
