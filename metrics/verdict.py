@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import TypeAlias, TypedDict, assert_never
 
 from metrics.question import Empty, Number
@@ -229,8 +230,8 @@ def _shown(judged: Pass | Fail) -> str:
         return f"{value}{judged.unit}"
     # Zero is a bound too: a small error rate must not read as none.
     bounds = [0.0, *(bound for bound in (threshold.min, threshold.max) if bound is not None)]
-    shorter = (*(round(value, places) for places in range(2, 8)), *(float(f"{value:.{n}g}") for n in range(3, 17)))
-    for rounded in shorter:
+    places, digits = (round(value, n) for n in range(2, 8)), (float(f"{value:.{n}g}") for n in range(3, 17))
+    for rounded in chain(places, digits):
         if all(_side(rounded, bound) == _side(value, bound) for bound in bounds):
             return f"{plain(rounded)}{judged.unit}"
     return f"{plain(value)}{judged.unit}"

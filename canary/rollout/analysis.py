@@ -46,7 +46,7 @@ def progress(s: Situation) -> Decision:
         return ended
     if (without_pods := _without_pods(s, target)) is not None:
         return without_pods
-    step = s.plan.current(s.status)
+    step = s.step
     if (step.split.canary, step.iteration) != (s.status.canary_weight, s.status.iterations) and s.can_route(step.split):
         return _change_plan(s, step)
     if (unknown := _unknown_pods(s)) is not None:
@@ -174,7 +174,7 @@ def _wait(s: Situation, due: datetime | None) -> Decision:
 
 def _kept(s: Situation) -> tuple[Action, ...]:
     """Services, pods and route of the step that the status tells."""
-    split = s.plan.current(s.status).split
+    split = s.step.split
     kept = (*s.keep_services(), *s.keep_pods())
     return (*kept, Route(split)) if s.can_route(split) else kept
 
@@ -212,7 +212,7 @@ def _look(s: Situation) -> Decision:
         if not ready:
             return hold(s, WAITING_FOR_PODS, s.pending, (), events=())
         return holds.on_the_way(s, (), ()) or holds.before_promotion(s, (), ()) or _promote(s, (), ())
-    found = examine(s, started=s.plan.current(s.status) != NO_STEP, ready=ready)
+    found = examine(s, started=s.step != NO_STEP, ready=ready)
     if isinstance(found, Decision):
         return with_share(s, found)
     s = counting(s, found.counts)
@@ -221,19 +221,19 @@ def _look(s: Situation) -> Decision:
 
 def _go_on(s: Situation, passed: tuple[Event, ...], checks: tuple[CheckStatus, ...]) -> Decision:
     """This look was good: take the next step, or promote, as far as the gates allow."""
-    if s.plan.current(s.status) == NO_STEP:
+    if s.step == NO_STEP:
         told = s.status.reason in AT_GATES | holds.HOLDS
         passed = (
             () if told else (Event(f"Starting canary analysis for {s.target_name}"), *messages.counted(s.plan), *passed)
         )
-    if s.plan.written and (current := s.plan.current(s.status)) != NO_STEP:
+    if s.plan.written and (current := s.step) != NO_STEP:
         over = steps.unfinished(s, current, checks, passed)
         if isinstance(over, Decision):
             return over
         passed = over
     if (held_here := holds.on_the_way(s, checks, passed)) is not None:
         return held_here
-    if s.plan.current(s.status) == NO_STEP:
+    if s.step == NO_STEP:
         # The load that the first step is judged by must flow when it begins, not an interval later. What these hooks
         # say counts from the first look on: before, one that judges the canary's traffic has nothing to judge.
         loads = s.loads()
@@ -297,7 +297,7 @@ def _advance(s: Situation, step: Step, passed: tuple[Event, ...], checks: tuple[
             message=str(step.count) if step.count is not None and not step.count.exact else "",
             last_check_time=s.now,
             last_progress_time=s.now,
-            analysis_start_time=s.now if s.plan.current(s.status) == NO_STEP else s.status.analysis_start_time,
+            analysis_start_time=s.now if s.step == NO_STEP else s.status.analysis_start_time,
             **steps.begun_now(s),
         ),
         reason=f"the next step: {told}",

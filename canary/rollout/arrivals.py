@@ -28,13 +28,13 @@ def traffic_question(s: Situation) -> TrafficQuestion | None:
     where a baseline stands beside it, and before the data plane has followed.
     """
     status, analysis = s.status, s.canary.analysis
+    if not s.facts.countable or s.facts.unsettled or s.facts.partitions is not None or status.last_check_time is None:
+        return None
     chosen = analysis.match or analysis.always_match or analysis.mirror or analysis.session_affinity is not None
     divided = 0 < status.canary_weight < TOTAL_WEIGHT and s.split.canary == status.canary_weight
     # What a baseline gives back and gets again is the primary's, so that the ratio says nothing of the canary's weight.
-    beside = s.canary.wants_baseline or s.split.baseline > 0 or s.plan.current(status).split.header > 0
-    if not s.facts.countable or chosen or beside or not divided or s.facts.partitions is not None:
-        return None
-    if s.facts.unsettled or status.last_check_time is None:
+    beside = s.canary.wants_baseline or s.split.baseline > 0 or s.step.split.header > 0
+    if chosen or beside or not divided:
         return None
     moved = max(status.last_check_time, (status.last_transition_time or status.last_check_time) + SECOND)
     since = s.settled_at(moved)
@@ -63,8 +63,11 @@ def not_arriving(s: Situation) -> str:
 
 def with_share(s: Situation, decision: Decision) -> Decision:
     """The decision of a look, with what is told of requests that are divided otherwise than asked: once a step."""
-    question, weight = traffic_question(s), s.status.canary_weight
-    if question is None or decision.asks or question not in s.facts.answers or s.status.off_share_weight == weight:
+    weight = s.status.canary_weight
+    if decision.asks or s.status.off_share_weight == weight:
+        return decision
+    question = traffic_question(s)
+    if question is None or question not in s.facts.answers:
         return decision
     counts = _counts(s, question)
     words = _otherwise(s, counts, held=NOT_ARRIVING in (s.status.reason, decision.status.reason)) if counts else ""

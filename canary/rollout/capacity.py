@@ -27,6 +27,8 @@ def guarded(s: Situation) -> Situation:
     if not s.autoscaled and s.canary.spec.target_ref.kind != "Deployment":
         return s
     floor = max(s.status.primary_replicas or 0, replicas_wanted(s.facts.primary))
+    if floor == s.status.primary_replicas:
+        return s
     return replace(s, canary=s.canary.replace(status=s.evolve(primary_replicas=floor)))
 
 

@@ -68,7 +68,7 @@ def time_between(canary: Canary) -> timedelta:
 
 def _comparable(s: Situation) -> bool:
     """Whether the canary has requests of its step, and nothing is waited for that would be mistaken for its fault."""
-    started = s.plan.current(s.status) != NO_STEP
+    started = s.step != NO_STEP
     settled = not s.facts.unsettled and s.split.canary == s.status.canary_weight
     waits = s.status.reason in HOLDS - {CHECK_TOLERATED}
     return bool(s.canary.analysis.comparisons) and started and settled and not waits

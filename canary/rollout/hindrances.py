@@ -167,6 +167,8 @@ def _unless_refused(s: Situation, decision: Decision, standing: Mapping[Action, 
 
 def _without(decision: Decision, standing: Mapping[Action, Refusal]) -> Decision:
     """The decision without what would be refused again, nor what protects and comes after that."""
+    if not standing:
+        return decision
     protect = decision.protect
     end = next((index for index, each in enumerate(protect) if each in standing), len(protect))
     done = {*protect[:end], *(each for each in decision.upkeep if each not in standing)}

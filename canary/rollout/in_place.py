@@ -21,8 +21,6 @@ UNDER_WAY: Final = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.
 class InPlaceSituation(Situation):
     """A Canary and what is known around it, where its target is both of the versions."""
 
-    __slots__ = ()
-
     @property
     def pods(self) -> Partitions:
         """The target's pods, as far as somebody has looked."""

@@ -1,6 +1,7 @@
 """The pods that come and go with a rollout: the canary's, and those of a baseline beside them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from canary.api.canary import Canary
 from canary.api.status import CanaryStatus, Phase
@@ -11,9 +12,12 @@ ANALYSED = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION})
 """Phases in which a rollout can be taken back."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NewPods:
-    """A Canary and what is known around it, as far as its new pods go."""
+    """A Canary and what is known around it, as far as its new pods go.
+
+    Neither ever changes, so that what is asked often is made out once, and kept with it.
+    """
 
     canary: Canary
     facts: Facts
@@ -42,9 +46,14 @@ class NewPods:
 
     def has_baseline(self, status: CanaryStatus) -> bool:
         """Whether a baseline stands beside the canary where the rollout is as this status says."""
+        return self._wants_baseline and status.phase in ANALYSED
+
+    @cached_property
+    def _wants_baseline(self) -> bool:
+        """Whether a rollout has a baseline at any time."""
         goes = self.canary.metadata.deletion_timestamp is not None
         weighted = self.facts.weighted and self.facts.partitions is None
-        return self.canary.wants_baseline and status.phase in ANALYSED and weighted and not goes
+        return self.canary.wants_baseline and weighted and not goes
 
     def baseline_revision(self, status: CanaryStatus) -> str:
         """For which rollout a baseline is made: of what is promoted, beside what is rolled out."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Unpack
 
 from canary.api.analysis import HookType, Webhook
@@ -24,7 +25,7 @@ from canary.rollout.decision import (
 from canary.rollout.facts import Answer, HookAnswer, HookQuestion, PodsAnswer, PodsQuestion, Question, Workload
 from canary.rollout.moments import moment, starting
 from canary.rollout.new_pods import NewPods
-from canary.rollout.plan import Plan, plan_of
+from canary.rollout.plan import Plan, Step, plan_of
 from canary.rollout.status_change import StatusChange
 
 SETTLE_AT_MOST = timedelta(seconds=30)
@@ -43,7 +44,7 @@ RETRY_ANNOTATION = "flagger.app/retry"
 """On a Canary: any new value asks for the rollout of the target's revision anew."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Situation(NewPods):
     """A Canary and what is known around it."""
 
@@ -104,10 +105,15 @@ class Situation(NewPods):
         """How many parts of a rollout are judged each by what is seen of it alone."""
         return 1
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
         """The steps of this rollout."""
         return plan_of(self.canary, weighted=self.facts.weighted, replicas=replicas_wanted(self.facts.primary))
+
+    @cached_property
+    def step(self) -> Step:
+        """The step that it is at; nothing on the canary before the first."""
+        return self.plan.current(self.status)
 
     def steps_done(self, status: CanaryStatus) -> tuple[int, int]:
         """How many steps of the analysis were begun by a status, and how many there are."""
@@ -115,7 +121,7 @@ class Situation(NewPods):
 
     def is_off(self, check: str) -> bool:
         """Whether a check is not looked at in the step that it is at."""
-        return check in self.plan.current(self.status).off
+        return check in self.step.off
 
     @property
     def split(self) -> Split:
@@ -206,7 +212,7 @@ class Situation(NewPods):
             canary_gains, primary_gains = canary_gains or split.header > 0, primary_gains or now.header > 0
         return (self.canary_serving or not canary_gains) and (self.primary_can_take_over or not primary_gains)
 
-    @property
+    @cached_property
     def look(self) -> str:
         """Names this moment of the analysis: whatever changes it makes older answers worthless."""
         status = self.status
@@ -313,7 +319,7 @@ class Situation(NewPods):
 
     def keep_share(self) -> tuple[Action, ...]:
         """Services and route of a rollout that stays where it is, whatever has become of its route."""
-        share, split = self.status.canary_weight, self.plan.current(self.status).split
+        share, split = self.status.canary_weight, self.step.split
         split = split if split.canary == share else Split(canary=share)
         kept = (*self.keep_services(), *self.keep_pods())
         if split == self.split or not self.facts.weighted or not self.can_route(split):
@@ -347,7 +353,7 @@ class Situation(NewPods):
     def pods_wanted(self) -> int:
         """How many pods the canary has at its step, the first one before that; 0 where their number is not counted."""
         first = self.plan.steps[0].replicas if self.plan.steps else 0
-        return self.plan.current(self.status).replicas or first
+        return self.step.replicas or first
 
     def keep_pods(self) -> tuple[Action, ...]:
         """Pods that were taken from a canary whose share goes by their number come back.

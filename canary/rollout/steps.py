@@ -49,7 +49,7 @@ def none_begun() -> StepChange:
 
 def ends(s: Situation) -> datetime | None:
     """When the pause that it is at is over; None where it is at none that ends by itself."""
-    step = s.plan.current(s.status)
+    step = s.step
     if step == NO_STEP or not isinstance(step.ends, Paused):
         return None
     return s.due(_since(s), step.ends.length)
@@ -57,7 +57,7 @@ def ends(s: Situation) -> datetime | None:
 
 def waits_for_person(s: Situation) -> bool:
     """Whether it goes on from its step when a person resumes it."""
-    step = s.plan.current(s.status)
+    step = s.step
     return step != NO_STEP and isinstance(step.ends, Resumed) and not s.status.step_resumed
 
 

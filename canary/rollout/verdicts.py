@@ -54,6 +54,9 @@ CALLS = {
 _BESIDE = frozenset({CompareTo.PRIMARY, CompareTo.BASELINE})
 """What a promoted version is not compared with: nothing of the version before stands beside it any more."""
 
+_NOTHING = Event("")
+"""What is told of a check that has passed."""
+
 _SIDES: Mapping[type[verdict.Verdict], Verdict] = {
     verdict.Pass: Verdict.PASS,
     verdict.Fail: Verdict.FAIL,
@@ -280,7 +283,8 @@ def judge(
         if isinstance(reading.said, Run) and reading.said.ran is Ran.PENDING:
             found.append(_Found(check, metric, Event(f"Waiting for {check.message}"), running=True))
             continue
-        told = messages.halted(s.canary, metric, check, primary=question.primary)
+        passes = check.verdict is Verdict.PASS
+        told = messages.halted(s.canary, metric, check, primary=question.primary) if not passes else _NOTHING
         few = metric.is_built_in and metric.name == REQUEST_RATE and check.verdict is Verdict.FAIL
         excused = nobody and (few or check.verdict is Verdict.NO_DATA)
         scored = question.index in values.settled
