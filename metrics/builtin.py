@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from metrics.errors import MisconfiguredError
 from metrics.templates import Model, render
@@ -273,6 +274,7 @@ _QUERIES: Mapping[str, Callable[[Requests], str]] = {
 }
 
 
+@lru_cache(maxsize=256)
 def template_of(metric: str, provider: str) -> str:
     """The query template of a built-in metric.
 
@@ -289,6 +291,7 @@ def template_of(metric: str, provider: str) -> str:
     return _first(_QUERIES[metric](source) for source in _sources(provider))
 
 
+@lru_cache(maxsize=256)
 def series_of(metric: str, provider: str) -> tuple[str, ...]:
     """The series that the query of a built-in metric looks at, best source first.
 

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from math import ceil, isfinite
 
 from metrics.access.grants import Grants
@@ -80,13 +81,18 @@ def query_of(provider: str, model: Model) -> str:
     Raises:
         TemplateError: it can't be filled in.
     """
-    parts = [
+    template = _template(provider)
+    return render(template, model_for(provider, model)) if template else ""
+
+
+@lru_cache(maxsize=64)
+def _template(provider: str) -> str:
+    return "\nor\n".join(
         f'label_replace({_sum(bound, source, labels)}, "count", "{number}/{version}/{bound}", "", "")'
         for number, source in enumerate(counted(provider))
         for version, labels in ((_CANARY, source.labels), (_PROMOTED, source.promoted))
         for bound in _SERIES
-    ]
-    return render("\nor\n".join(parts), model_for(provider, model)) if parts else ""
+    )
 
 
 async def count(provider: str, question: Question, connections: Sender, now: datetime) -> Counted | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from metrics.gotemplate import TemplateError, evaluate, parse
+from metrics.gotemplate import LONGEST_TEXT, TemplateError, evaluate, form_of, parse
 
 __all__ = ["NAMES", "Model", "TemplateError", "check", "render"]
 
@@ -15,7 +15,7 @@ NAMES = frozenset(
 )
 """What a query template may call, without arguments."""
 
-_PLAIN = tuple(sorted(NAMES - {"variables"}))
+_PLAIN = NAMES - {"variables"}
 
 # The endings that the cluster itself gives to pod names have no vowels: `primary` is never one of them.
 _SAFE = "[bcdfghjklmnpqrstvwxz2456789]"
@@ -70,16 +70,29 @@ def render(template: str, model: Model) -> str:
         TemplateError: it can't be read, or asks for what the model hasn't got; the message names the place
             and what there is.
     """
-    names = tuple([getattr(model, name) for name in _PLAIN])
-    return _filled(template, names, tuple(model.variables.items()), model.kind)
+    values, form = _values(model), _form(template)
+    if form is not None and len(text := form % values) <= LONGEST_TEXT:
+        return text
+    return _evaluated(template, tuple(values.items()), tuple(model.variables.items()))
+
+
+def _values(model: Model) -> dict[str, str]:
+    values: dict[str, str] = {name: getattr(model, name) for name in _PLAIN}
+    values["pods"] = model.pods or _pods_of(model.target, model.kind)
+    values["ports"] = model.ports or _ANY_PORT
+    return values
 
 
 @lru_cache(maxsize=4096)
-def _filled(template: str, names: tuple[str, ...], variables: tuple[tuple[str, str], ...], kind: str) -> str:
-    """The template with these names: look after look the same questions are asked."""
-    values = dict(zip(_PLAIN, names, strict=True))
-    pods, ports = values["pods"] or _pods_of(values["target"], kind), values["ports"] or _ANY_PORT
-    return evaluate(parse(template, NAMES), {**values, "variables": dict(variables), "pods": pods, "ports": ports})
+def _form(template: str) -> str | None:
+    """The template in a form that is filled in at once, where nothing else is asked for than names."""
+    return form_of(parse(template, NAMES), _PLAIN)
+
+
+@lru_cache(maxsize=1024)
+def _evaluated(template: str, values: tuple[tuple[str, str], ...], variables: tuple[tuple[str, str], ...]) -> str:
+    """The template with these values: look after look the same questions are asked."""
+    return evaluate(parse(template, NAMES), {**dict(values), "variables": dict(variables)})
 
 
 def _pods_of(workload: str, kind: str) -> str:

@@ -36,8 +36,13 @@ class Access:
     headers: Headers = field(default=(), repr=False)
 
 
+_USUAL = Access()
+
+
 def unfold(secret: Mapping[str, str]) -> tuple[Access, Mapping[str, str]]:
     """What a Secret says of the connection, and the keys that say something else."""
+    if not secret:
+        return _USUAL, {}
     headers = tuple(
         (key.removeprefix(HEADER), value.strip()) for key, value in secret.items() if key.startswith(HEADER)
     )

@@ -271,7 +271,8 @@ def _without_user(request: Request, url: URL) -> Request:
         raise CannotAskError("the request can't be made: its address is not an http:// or https:// URL")
     if url.raw_user is None and url.raw_password is None:
         # Neither name nor password may stand before an @ that is written all the same.
-        return replace(request, url=str(url.with_user(None))) if "@" in urlsplit(request.url).netloc else request
+        written = "@" in request.url and "@" in urlsplit(request.url).netloc
+        return replace(request, url=str(url.with_user(None))) if written else request
     headers = [each for each in request.headers if each[0].lower() != "authorization"]
     plain = str(url.with_user(None))
     return replace(request, url=plain, headers=(*headers, basic(url.user or "", url.password or "")))

@@ -28,11 +28,15 @@ class Way:
 
     def take(self, request: Request) -> Request:
         """The request as it goes to the server."""
+        if self.tls == request.tls and not self.proxy and self.insecure == request.insecure:
+            return request
         return replace(request, tls=self.tls, proxy=self.proxy or request.proxy, insecure=self.insecure)
 
 
 def unfold(question: Question) -> tuple[Question, Way]:
     """The question without what its Secret says of the connection, its further headers added; and the way."""
+    if not question.credentials:
+        return question, Way(insecure=question.insecure)
     access, rest = outbound.access.unfold(question.credentials)
     way = Way(access.tls, access.proxy, question.insecure)
     return replace(question, credentials=rest, headers=(*question.headers, *access.headers)), way

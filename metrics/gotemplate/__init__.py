@@ -16,7 +16,10 @@ from metrics.gotemplate.values import Plain, Value, shown
 if TYPE_CHECKING:
     from metrics.gotemplate.nodes import Template
 
-__all__ = ["Plain", "TemplateError", "Value", "evaluate", "parse", "shown"]
+__all__ = ["LONGEST_TEXT", "Plain", "TemplateError", "Value", "evaluate", "form_of", "parse", "shown"]
+
+LONGEST_TEXT = 64 * 1024
+"""Characters that a template may write."""
 
 
 def parse(source: str, functions: frozenset[str]) -> Template:
@@ -32,6 +35,18 @@ def parse(source: str, functions: frozenset[str]) -> Template:
     from metrics.gotemplate import parser  # noqa: PLC0415 - a controller without templates has no use for it
 
     return parser.parse(source, functions)
+
+
+def form_of(template: Template, names: frozenset[str]) -> str | None:
+    """A template as `str.__mod__` fills it in, with the values by name; None where it does more than write names out.
+
+    Args:
+        template: what `parse` gave.
+        names: those whose values are texts.
+    """
+    from metrics.gotemplate import forms  # noqa: PLC0415 - as above
+
+    return forms.form_of(template, names)
 
 
 def evaluate(template: Template, names: Mapping[str, Value], *, dot: Value = None, form: Plain | None = None) -> str:

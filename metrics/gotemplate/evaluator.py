@@ -6,6 +6,7 @@ from collections import ChainMap
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import TypeAlias
 
+from metrics.gotemplate import LONGEST_TEXT
 from metrics.gotemplate.errors import TemplateError
 from metrics.gotemplate.functions import BUILTIN, entry, kind, truth
 from metrics.gotemplate.nodes import (
@@ -25,7 +26,6 @@ from metrics.gotemplate.nodes import (
 from metrics.gotemplate.values import Plain, Value
 
 _MOST_STEPS = 10_000
-_LONGEST_TEXT = 64 * 1024
 
 Scope: TypeAlias = "ChainMap[str, Value]"
 
@@ -81,7 +81,7 @@ class _Evaluation:
 
     def _limit(self, length: int, offset: int) -> None:
         self._steps += 1
-        if self._steps > _MOST_STEPS or length > _LONGEST_TEXT:
+        if self._steps > _MOST_STEPS or length > LONGEST_TEXT:
             raise self._error(offset, "this makes more text, or takes more steps, than a template needs")
 
     def _block(self, block: Block, dot: Value, scope: Scope) -> None:

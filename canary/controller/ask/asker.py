@@ -26,6 +26,7 @@ from canary.controller.observe.caches import Caches
 from canary.controller.options import Options
 from canary.kube.client import KubeClient
 from canary.kube.errors import KubeError, Terminal
+from canary.kube.memo import Memo
 from canary.kube.types import METRIC_TEMPLATE
 from canary.rollout.facts import (
     Answer,
@@ -56,6 +57,9 @@ from metrics.sampling import sample
 from metrics.sharing import Shared
 from metrics.versions import Rewrite
 from outbound.connections import Connections
+
+_TEMPLATES = 1000
+"""MetricTemplates that are kept as they were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ class Asker:
         self._now = now
         self._api = Connections(QUESTIONS, api_server.transport(client))
         self._grants = Grants()
+        self._templates: Memo[MetricTemplate] = Memo(_TEMPLATES)
         self._jobs = Jobs(client, caches)
         self._gates = Gates(client, caches, options, builds)
 
@@ -161,7 +166,7 @@ class Asker:
             if template is not None and template.spec.provider.type == JOB:
                 said = await self._jobs.run(canary, metric, template, primary=primary)
                 return Reading(said=said, interval=interval, time=now)
-            windowed = metric.replace(interval=interval)
+            windowed = metric.replace(interval=interval) if interval != metric.interval else metric
             question = await self._question(canary, windowed, template, primary=primary)
             counted = windowed.replace(name=REQUEST_RATE) if metric.least_requests else None
             requests = await self._question(canary, counted, None, primary=primary) if counted is not None else None
@@ -244,7 +249,7 @@ class Asker:
         if raw is None:
             why = self._caches.why_missing(METRIC_TEMPLATE)
             raise _Unaskable(f"MetricTemplate {ref.name} in {namespace} {why}")
-        return parse_metric_template(raw)
+        return self._templates.of((namespace, ref.name), (raw,), lambda: parse_metric_template(raw))
 
     async def _credentials(self, template: MetricTemplate) -> Mapping[str, str]:
         ref = template.spec.provider.secret_ref

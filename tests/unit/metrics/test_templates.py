@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.gotemplate import Value, evaluate, parse
+from metrics.gotemplate import Value, evaluate, form_of, parse
 from metrics.templates import NAMES, Model, TemplateError, check, render
 
 MODEL = Model(name="podinfo", namespace="test", target="app", service="svc", ingress="ing", route="r", interval="1m")
@@ -238,3 +238,17 @@ def test_values_are_inserted_and_never_read_as_templates(values: dict[str, str],
     for name, value in values.items():
         assert render(f"<{{{{ {name} }}}}>", model) == f"<{value}>"
     assert render("{{ variables.v }}", model) == variable
+
+
+@given(st.lists(st.sampled_from(["{{ name }}", "{{- target -}}", "{{ interval }}", "%", "%s", "%(name)s", " a ", "}"])))
+def test_what_writes_nothing_but_names_is_filled_in_at_once_as_it_is_step_by_step(parts: list[str]) -> None:
+    values = {"name": "podinfo", "target": "100%", "interval": "{{ name }}"}
+    template = parse("".join(parts), frozenset(values))
+    form = form_of(template, frozenset(values))
+    assert form is not None
+    assert form % values == evaluate(template, values)
+
+
+@pytest.mark.parametrize("template", ["{{ variables }}", "{{ if name }}a{{ end }}", '{{ "a" }}', "{{ $a := name }}"])
+def test_what_does_more_than_write_names_is_not_filled_in_at_once(template: str) -> None:
+    assert form_of(parse(template, NAMES), NAMES - {"variables"}) is None
