@@ -72,6 +72,7 @@ class Step:
         reason: why, in words; or what happened around it.
         outside: whether somebody else did it.
         warns: whether one of the events is a warning.
+        matched: whether the weight is of the requests that match alone.
     """
 
     at: timedelta
@@ -81,6 +82,7 @@ class Step:
     reason: str
     outside: bool = False
     warns: bool = False
+    matched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +325,7 @@ class _Player:
             reason=self._words.get(entry.note, entry.note) or entry.reason,
             outside=bool(entry.note),
             warns=any(event.type is EventType.WARNING for event in entry.events),
+            matched=entry.split is not None and entry.split.matched,
         )
 
 

@@ -51,16 +51,20 @@ def _rows(steps: Iterable[Step]) -> Iterator[tuple[str, ...]]:
     for same in repeats(steps):
         first = same[0]
         told = first.events or (f"({first.reason})",)
-        yield format_duration(first.at), first.phase.value or "-", f"{first.weight}%", told[0]
+        yield format_duration(first.at), first.phase.value or "-", _share(first), told[0]
         yield from (("", "", "", line) for line in told[1:])
         if len(same) > 1:
             more = "once more, at" if len(same) == 2 else f"{len(same) - 1} times more, until"
             yield "", "", "", f"({more} {format_duration(same[-1].at)})"
 
 
+def _share(step: Step) -> str:
+    return f"{step.weight}% of those that match" if step.matched else f"{step.weight}%"
+
+
 def repeats(steps: Iterable[Step]) -> Iterator[list[Step]]:
     """The steps, those in a row taken together that tell the same."""
-    same = groupby(steps, key=lambda step: (step.phase, step.weight, step.events or step.reason))
+    same = groupby(steps, key=lambda step: (step.phase, step.weight, step.matched, step.events or step.reason))
     return (list(group) for _, group in same)
 
 
@@ -246,6 +250,7 @@ def _step(step: Step) -> Json:
         "at": format_duration(step.at),
         "phase": step.phase.value,
         "weight": step.weight,
+        "matched": step.matched,
         "events": list(step.events),
         "reason": step.reason,
         "by": "others" if step.outside else "controller",

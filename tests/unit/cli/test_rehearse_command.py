@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,21 @@ def spec(tmp_path: Path, raw: Raw) -> Path:
     path = tmp_path / "app.yaml"
     path.write_text(yaml.safe_dump(raw()))
     return path
+
+
+def test_a_share_of_those_that_match_is_told_as_one(tmp_path: Path, raw: Raw, capsys: Out) -> None:
+    """All of those that a header chooses are not all requests; from the first weight on the percent are of all."""
+    chosen = {"header": {"match": [{"headers": {"x-tester": {"exact": "yes"}}}]}}
+    steps = [chosen, {"pause": {"duration": "2m"}}, {"weight": 20}]
+    spec = tmp_path / "app.yaml"
+    written = raw(spec={"provider": "istio"})
+    written["spec"]["analysis"] = {"interval": "1m", "threshold": 1, "steps": steps}
+    spec.write_text(yaml.safe_dump(written))
+
+    assert main(["rehearse", "-f", str(spec), "--scenario", "healthy"]) == 0
+
+    shares = re.findall(r"(?<= )(\d+%.*?)  ", capsys.readouterr().out)
+    assert list(dict.fromkeys(shares)) == ["0%", "100% of those that match", "20%"]
 
 
 def test_one_spec_is_told_at_length(spec: Path, capsys: Out) -> None:
@@ -285,6 +301,7 @@ def test_data_holds_all_there_is(spec: Path, capsys: Out, form: str) -> None:
         "at": "0s",
         "phase": "Progressing",
         "weight": 0,
+        "matched": False,
         "events": ["New revision detected! Scaling up app.prod"],
         "reason": "a new revision is rolled out",
         "by": "controller",
