@@ -39,6 +39,15 @@ def problems(fleet: CanaryFleet) -> tuple[Problem, ...]:
     return (*found, *(each for each in beyond if each.field not in named))
 
 
+def unheeded(fleet: CanaryFleet) -> Iterator[Problem]:
+    """What counts for nothing where nothing is written into members; no reason to refuse a fleet that watches so."""
+    for index, wave in enumerate(fleet.spec.waves if fleet.watches else ()):
+        for name in ("soak", "gates", "max_parallel"):
+            if getattr(wave, name):
+                message = "holds nothing up with mode: watch, in which members roll out by themselves"
+                yield Problem(f"{_WAVES}[{index}].{to_camel(name)}", message, "take it out, or write mode: manage")
+
+
 def canary_in(fleet: CanaryFleet) -> JsonObject:
     """The Canary of the template, as its author wrote it, in its namespace."""
     metadata = fleet.spec.template.metadata.to_json()

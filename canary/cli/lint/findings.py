@@ -9,6 +9,8 @@ from canary.api import strict
 from canary.api.problems import Problem, together
 from canary.cli.lint.files import Unusable, read
 from canary.cli.rehearse.documents import Document, Place
+from canary.cli.rehearse.fleets.read import KIND as FLEET
+from canary.cli.rehearse.fleets.read import unheeded_in
 from canary.cli.rehearse.refusals import problems_of
 from canary.cli.rehearse.specs import Refusal, Source, Spec, specs_in, stream_of
 from canary.cli.rehearse.stream import Stream, name_in, namespace_in
@@ -122,6 +124,12 @@ def _of_canary(spec: Spec, default: str) -> tuple[Problem, ...]:
 
 
 def _of_others(document: Document) -> Iterator[Problem]:
-    """What can be said of a MetricTemplate, whoever names it; an AlertProvider is read by `specs_in`."""
-    if document.content.get("kind") == "MetricTemplate":
+    """What can be said of a MetricTemplate, whoever names it, and what of a CanaryFleet counts for nothing.
+
+    All else of them, and an AlertProvider, is read by `specs_in`.
+    """
+    kind = document.content.get("kind")
+    if kind == "MetricTemplate":
         yield from of_metric_template(document.content)
+    elif kind == FLEET:
+        yield from unheeded_in(document.content)

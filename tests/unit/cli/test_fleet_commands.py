@@ -40,6 +40,30 @@ def test_lint_has_nothing_to_say_of_a_fleet_that_can_work(run: Run) -> None:
     ("change", "told"),
     [
         (
+            ("  mode: manage", "  mode: watch"),
+            "spec.waves[0].soak: holds nothing up with mode: watch, in which members roll out by themselves; "
+            "take it out, or write mode: manage",
+        ),
+        (
+            ("  mode: manage", "  mode: manage\n  jointVerdict:"),
+            "spec.jointVerdict: has nothing behind it, so that there is none; write jointVerdict: {}, or take it out",
+        ),
+    ],
+)
+def test_what_counts_for_nothing_is_told_by_lint_and_noted_by_a_rehearsal(
+    run: Run, change: tuple[str, str], told: str
+) -> None:
+    """A server takes it, and so does a hub."""
+    code, lines = run("lint", "fleet.yaml", text=EXAMPLE.replace(*change))
+    assert (code, any(told in each for each in lines)) == (1, True), lines
+    code, lines = run("rehearse", "-f", "fleet.yaml", "--scenario", "healthy", text=EXAMPLE.replace(*change))
+    assert (code, told in lines) == (0, True), lines
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
             ("bake: 24h", "bake: 1h"),
             "fleet.yaml:59:9: CanaryFleet default/fleet-shop: spec.template.spec.analysis.bake: 1h ends",
         ),

@@ -6,7 +6,7 @@ import pytest
 
 from canary.api import strict
 from canary.api.fleet import parse_fleet
-from canary.api.fleet_rules import problems
+from canary.api.fleet_rules import problems, unheeded
 from canary.api.problems import InvalidResource
 from tests.unit.fleet.fleets import fleet_of
 
@@ -83,6 +83,34 @@ def test_what_can_t_work_is_told_with_its_field(spec: dict[str, Any], says: str)
     found = told(**spec)
     assert any(each.startswith(says) for each in found), found
     assert all("; " in each for each in found)
+
+
+@pytest.mark.parametrize(
+    ("written", "field"),
+    [
+        ({"soak": "1h"}, "soak"),
+        ({"gates": [{"name": "people"}]}, "gates"),
+        ({"maxParallel": 1}, "maxParallel"),
+    ],
+)
+def test_what_counts_for_nothing_while_a_fleet_watches_is_said_and_not_refused(
+    written: dict[str, Any], field: str
+) -> None:
+    """Members roll out by themselves, whatever is written of their order; the fleet may be switched to and fro."""
+    fleet = fleet_of(mode="watch", waves=[{"name": "all", **written}])
+    (said,) = unheeded(fleet)
+    assert str(said) == (
+        f"spec.waves[0].{field}: holds nothing up with mode: watch, in which members roll out by themselves; "
+        "take it out, or write mode: manage"
+    )
+    assert problems(fleet) == ()
+
+
+@pytest.mark.parametrize(
+    ("mode", "wave"), [("manage", {"soak": "1h", "maxParallel": 1}), ("watch", {"soak": "0s", "gates": []})]
+)
+def test_nothing_is_said_of_what_counts_or_is_not_there(mode: str, wave: dict[str, Any]) -> None:
+    assert [*unheeded(fleet_of(mode=mode, waves=[{"name": "all", **wave}]))] == []
 
 
 @pytest.mark.parametrize(

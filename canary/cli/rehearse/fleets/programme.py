@@ -12,7 +12,7 @@ from canary.api.meta import Metadata
 from canary.cli.rehearse.documents import Document
 from canary.cli.rehearse.fleets.little import told
 from canary.cli.rehearse.fleets.play import in_waves, made_up, play
-from canary.cli.rehearse.fleets.read import KIND
+from canary.cli.rehearse.fleets.read import KIND, unheeded_in
 from canary.cli.rehearse.fleets.report import FleetReport
 from canary.cli.rehearse.fleets.stories import BY_NAME, STORIES, FleetStory
 from canary.cli.rehearse.refusals import is_weighted, settle_of
@@ -68,7 +68,8 @@ def fleet_reports(
         clusters = _placed(fresh, placements)
         labels = made_up(fresh, members, clusters)
         report = _report(where, fresh, [each for each in stories if each.concerns(fresh)], labels, stage)
-        yield replace(report, made_up=not _names_members(fresh, clusters), notes=tuple(_notes(fresh, clusters)))
+        notes = (*_notes(fresh, clusters), *map(str, unheeded_in(document.content)))
+        yield replace(report, made_up=not _names_members(fresh, clusters), notes=notes)
 
 
 def _names_members(fleet: CanaryFleet, clusters: Sequence[str]) -> bool:

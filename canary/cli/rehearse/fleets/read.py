@@ -1,16 +1,18 @@
 """From what is written of a CanaryFleet to the fleet, or to what is wrong with it."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from canary.api.canary import parse_canary
 from canary.api.fleet import CanaryFleet, parse_fleet
-from canary.api.fleet_rules import canary_in
+from canary.api.fleet_rules import canary_in, unheeded
 from canary.api.fleet_rules import problems as rules
 from canary.api.problems import InvalidResource, Problem
 from canary.controller.problems import of_spec
 from canary.gates import waves
 
 KIND: Final = "CanaryFleet"
+_JOINT: Final = "jointVerdict"
 
 
 def problems_of_fleet(raw: dict[str, Any], provider: str = "") -> tuple[Problem, ...]:
@@ -30,6 +32,22 @@ def problems_of_fleet(raw: dict[str, Any], provider: str = "") -> tuple[Problem,
         if any(each.field.startswith("spec.template") for each in found)
         else (*found, *_of_canary(fleet, provider))
     )
+
+
+def unheeded_in(raw: dict[str, Any]) -> Iterator[Problem]:
+    """What is written of a CanaryFleet, and counts for nothing: a server takes it, and nobody refuses it.
+
+    Args:
+        raw: what was written; of one that can't be read nothing is said.
+    """
+    try:
+        fleet = parse_fleet(raw)
+    except InvalidResource:
+        return
+    if _JOINT in raw["spec"] and raw["spec"][_JOINT] is None:
+        message = "has nothing behind it, so that there is none"
+        yield Problem(f"spec.{_JOINT}", message, f"write {_JOINT}: {{}}, or take it out")
+    yield from unheeded(fleet)
 
 
 def _of_canary(fleet: CanaryFleet, provider: str) -> tuple[Problem, ...]:

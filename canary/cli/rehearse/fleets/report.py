@@ -27,7 +27,7 @@ class FleetReport:
         seen: what came of each story.
         failures: what could not be played, in words.
         made_up: whether the members' names are made up; False where the files name them.
-        notes: what was taken for given.
+        notes: what was taken for given, and what counts for nothing.
     """
 
     where: str
