@@ -152,7 +152,7 @@ def line(report: Told) -> str:
     if report.disappointments:
         more = "".join(f"\n            {each}" for each in report.disappointments)
         return f"FAILED    {report.where}  {report.name}: {len(report.disappointments)} otherwise than expected{more}"
-    scenarios = "1 scenario" if len(report.seen) == 1 else f"{len(report.seen)} scenarios"
+    scenarios = fleets.scenarios(len(report.seen))
     more = "".join(f"\n            {each}" for each in report.warnings)
     return f"ok        {report.where}  {report.name}: {_span(report)}; {scenarios}{expected}{more}"
 

@@ -136,8 +136,14 @@ def line(report: FleetReport) -> str:
         return f"FAILED    {report.where}  CanaryFleet {report.name}{more}"
     released = next((each.took for each in report.seen if ending(each) == RELEASED), None)
     took = "-" if released is None else format_duration(released)
-    scenarios = "1 scenario" if len(report.seen) == 1 else f"{len(report.seen)} scenarios"
-    return f"ok        {report.where}  CanaryFleet {report.name}: {took}; {scenarios}"
+    return f"ok        {report.where}  CanaryFleet {report.name}: {took}; {scenarios(len(report.seen))}"
+
+
+def scenarios(count: int) -> str:
+    """How many were played of one object; of those that are asked for some are of Canaries or of fleets alone."""
+    if not count:
+        return "no scenario concerns it"
+    return "1 scenario" if count == 1 else f"{count} scenarios"
 
 
 def data(report: FleetReport) -> dict[str, Any]:
