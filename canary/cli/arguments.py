@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from canary.cli.failures import CommandError
@@ -36,10 +36,29 @@ class Parser(argparse.ArgumentParser):
         """
         raise CommandError(f"{message}; see `{self.prog} --help`", command=self.prog)
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Hold a word against those that there are: of commands there are too many to name them all.
+
+        Raises:
+            ArgumentError: it is none of them.
+            CommandError: it is none of the commands.
+        """
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:  # noqa: SLF001 - no other name
+            raise CommandError(_no_command(self.prog, str(value), action.choices), command=self.prog)
+        super()._check_value(action, value)
+
     def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
         """Write help, where argparse would pass over a full disk in silence."""
         if message:
             (file or sys.stderr).write(message)
+
+
+def _no_command(of: str, word: str, commands: Iterable[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - help has no time for it
+
+    near = get_close_matches(word.lower(), commands, 1)
+    meant = f"did you mean `{of} {near[0]}`? " if near else ""
+    return f"there is no command {_quoted(word)}; {meant}`{of} --help` lists those that there are"
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:

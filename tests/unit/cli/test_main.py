@@ -133,7 +133,11 @@ def test_characters_that_the_output_does_not_have_are_written_otherwise(
     ("words", "told"),
     [
         ([], "canary: the following arguments are required: COMMAND; see `canary --help`"),
-        (["nosuch"], "canary: argument COMMAND: invalid choice: 'nosuch'"),
+        (["nosuch"], "canary: there is no command 'nosuch'; `canary --help` lists those that there are"),
+        (["linr"], "canary: there is no command 'linr'; did you mean `canary lint`? `canary --help` lists those that"),
+        (["Get"], "canary: there is no command 'Get'; did you mean `canary get`?"),
+        (["sandbox", "donw"], "canary sandbox: there is no command 'donw'; did you mean `canary sandbox down`?"),
+        (["completion", "tcsh"], "canary completion: argument shell: invalid choice: 'tcsh' (choose from"),
         (["run", "--thread", "3"], "canary run: unrecognized arguments: --thread 3; see `canary run --help`"),
         (
             ["run", "--threadiness", "x"],
