@@ -69,6 +69,8 @@ lint: $(VENV)/.installed ## Check style, imports and generated files
 	$(BIN)/python -m canary.api.crds --check
 	$(BIN)/python tests/tools/fields.py --check
 	$(BIN)/python tests/tools/providers.py --check
+	$(BIN)/python -m deploy.rights --check
+	$(BIN)/python -m deploy.sandbox --check
 
 types: $(VENV)/.installed ## Check types
 	$(BIN)/mypy

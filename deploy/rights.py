@@ -1,10 +1,12 @@
 """What each traffic provider needs of the API server, and the kustomizations that choose one: made of the providers.
 
-`python -m deploy.rights` writes them anew after a change of `canary/routers/registry.py`; a test holds the two equal.
+`python -m deploy.rights` writes them anew after a change of `canary/routers/registry.py`; with `--check` it says what
+differs and exits with 1.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from canary.admission.places import CONVERTING, PLACES, Place
@@ -18,6 +20,7 @@ from canary.routers import route_refs
 from canary.routers.base import Provider
 from canary.routers.registry import ALL, supported
 from canary.workloads.registry import WORKLOADS
+from deploy.generated import write_or_check
 
 KUSTOMIZE = Path(__file__).with_name("kustomize")
 COMPONENTS = KUSTOMIZE / "components"
@@ -301,7 +304,10 @@ def _rule(group: str, plurals: tuple[str, ...], verbs: str) -> str:
     )
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write or check the files; the exit status is 1 where a check finds a difference."""
+    return write_or_check(written(), "the providers", arguments)
+
+
 if __name__ == "__main__":
-    for path, text in written().items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    sys.exit(main())

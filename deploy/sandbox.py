@@ -1,12 +1,14 @@
 """What the hub and the members of `canary sandbox up --clusters` may do: the rights of the installations here.
 
 The sandbox is in the package, and the kustomizations are not. `python -m deploy.sandbox` writes the package's files
-anew after a change of rights; a test holds the two equal.
+anew after a change of rights; with `--check` it says what differs and exits with 1.
 """
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from deploy.generated import write_or_check
 from deploy.plain import KUSTOMIZE, Json, composed, objects, text
 
 MANIFESTS = Path(__file__).parents[1] / "canary/sandbox/manifests"
@@ -28,6 +30,10 @@ def _rights(what: str, made: list[Json]) -> str:
     return _HEAD.format(what=what) + text([each for each in made if each["apiVersion"] == _RBAC])
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write or check the files; the exit status is 1 where a check finds a difference."""
+    return write_or_check(written(), "the kustomizations", arguments)
+
+
 if __name__ == "__main__":
-    for path, content in written().items():
-        path.write_text(content)
+    sys.exit(main())
