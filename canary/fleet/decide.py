@@ -88,6 +88,7 @@ def _next(s: Situation) -> Situation:
     s = pauses(s)
     s = progress.told_of_members(_seen(s))
     s = ordered(s)
+    s = replace(s, joint=joint.judged(s.fleet, s.members))
     match s.status.phase:
         case FleetPhase.ROLLING_BACK:
             return _back(s)
@@ -141,7 +142,7 @@ def _failed(s: Situation) -> tuple[int, str] | None:
         found = tally(wave, in_wave(s.members, number))
         if found.has_failed:
             return number, _why(s, number, found)
-    together = joint.failed(s.fleet, s.members)
+    together = joint.failed(s.fleet, s.joint)
     if together is None:
         return None
     name = s.fleet.spec.waves[together.wave - 1].name

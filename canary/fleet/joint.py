@@ -12,7 +12,7 @@ that was won against another version speaks against this one. That a member leav
 to do with its numbers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -45,10 +45,14 @@ class JointFailure:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """One metric, of all members: what each has come to, with the name of the member and its stage, from 0.
+class Judged:
+    """One metric, of all members.
 
-    The p-value is the one for all metrics together.
+    Args:
+        name: its name.
+        joint: what all members say together.
+        places: what each has come to, with the name of the member and its stage, from 0.
+        p_value: the one for all metrics together.
     """
 
     name: str
@@ -130,24 +134,42 @@ def _analysis(fleet: CanaryFleet) -> JsonObject:
     return spec.get("analysis") or spec.get("canaryAnalysis") or {}
 
 
-def standing(fleet: CanaryFleet, members: Sequence[MemberStatus]) -> tuple[JointStatus, ...]:
-    """What all members say together, metric by metric; nothing where the fleet has no joint verdict.
+def judged(fleet: CanaryFleet, members: Sequence[MemberStatus]) -> tuple[Judged, ...]:
+    """Each metric of which anything is known; nothing where the fleet has no joint verdict.
+
+    A metric of which nothing is known yet is one of those among which Holm's method divides the promise, too.
 
     Args:
         fleet: the fleet.
         members: where its members stand.
     """
-    return tuple(_said_of(fleet, each) for each in _judged(fleet, members))
+    if fleet.spec.joint_verdict is None:
+        return ()
+    own = tuple(_counting(members))
+    names = dict.fromkeys((*compared(fleet), *(each.name for one in own for each in _metrics(one))))
+    every = [_found(name, own, len(fleet.spec.waves)) for name in names]
+    p_values, _ = holm([each.joint.p_value for each in every])
+    return tuple(replace(each, p_value=p_value) for each, p_value in zip(every, p_values, strict=True) if each.places)
 
 
-def failed(fleet: CanaryFleet, members: Sequence[MemberStatus]) -> JointFailure | None:
+def standing(fleet: CanaryFleet, found: Iterable[Judged]) -> tuple[JointStatus, ...]:
+    """What all members say together, metric by metric.
+
+    Args:
+        fleet: the fleet.
+        found: the metrics as they were judged.
+    """
+    return tuple(_said_of(fleet, each) for each in found)
+
+
+def failed(fleet: CanaryFleet, found: Iterable[Judged]) -> JointFailure | None:
     """That the release is worse, by all members together; None where nothing says so, or nobody asks.
 
     Args:
         fleet: the fleet.
-        members: where its members stand.
+        found: the metrics as they were judged.
     """
-    worst = min(_judged(fleet, members), key=lambda each: each.p_value, default=None)
+    worst = min(found, key=lambda each: each.p_value, default=None)
     if worst is None or worst.p_value > _level(fleet):
         return None
     whose = [name for name, stage, _ in worst.places if stage >= worst.joint.stage]
@@ -157,20 +179,6 @@ def failed(fleet: CanaryFleet, members: Sequence[MemberStatus]) -> JointFailure 
 def _level(fleet: CanaryFleet) -> float:
     verdict = fleet.spec.joint_verdict or JointVerdict()
     return verdict.false_rollback / 100
-
-
-def _judged(fleet: CanaryFleet, members: Sequence[MemberStatus]) -> list[_Found]:
-    """Each metric of which anything is known.
-
-    A metric of which nothing is known yet is one of those among which Holm's method divides the promise, too.
-    """
-    if fleet.spec.joint_verdict is None:
-        return []
-    own = tuple(_counting(members))
-    names = dict.fromkeys((*compared(fleet), *(each.name for one in own for each in _metrics(one))))
-    every = [_found(name, own, len(fleet.spec.waves)) for name in names]
-    p_values, _ = holm([each.joint.p_value for each in every])
-    return [replace(each, p_value=p_value) for each, p_value in zip(every, p_values, strict=True) if each.places]
 
 
 def _counting(members: Sequence[MemberStatus]) -> Iterator[MemberStatus]:
@@ -188,16 +196,16 @@ def _metrics(member: MemberStatus) -> tuple[MetricEvidence, ...]:
     return member.evidence.metrics if member.evidence is not None else ()
 
 
-def _found(name: str, members: Sequence[MemberStatus], waves: int) -> _Found:
+def _found(name: str, members: Sequence[MemberStatus], waves: int) -> Judged:
     # A wave that an edit of the spec has taken away is the last one.
     known = ((each.name, min(each.wave, waves) - 1, one) for each in members for one in _metrics(each))
     # A controller that bets on something else can't be put together with others.
     places = tuple(each for each in known if each[2].name == name and len(each[2].bets) == BETS)
     stages = [[_bets(one) for _, stage, one in places if stage == at] for at in range(waves)]
-    return _Found(name, together(stages), places)
+    return Judged(name, together(stages), places)
 
 
-def _said_of(fleet: CanaryFleet, found: _Found) -> JointStatus:
+def _said_of(fleet: CanaryFleet, found: Judged) -> JointStatus:
     p_value, level, tolerance = found.p_value, _level(fleet), compared(fleet).get(found.name)
     is_worse = p_value <= level
     shown = [one for _, stage, one in found.places if stage >= found.joint.stage or not is_worse]

@@ -190,7 +190,7 @@ def summed_up(s: Situation) -> FleetStatus:
     s = _counted(s) if s.status.phase is not FleetPhase.EMPTY else s
     counted = [each for each in s.members if each.state is not MemberState.JOINED]
     passed = sum(each.state is MemberState.PASSED for each in counted)
-    said = joint.standing(s.fleet, s.members)
+    said = joint.standing(s.fleet, s.joint)
     status = s.status.replace(members=s.members, joint=said, progress=f"{passed}/{len(counted)}")
     if status.phase in (FleetPhase.PROGRESSING, FleetPhase.ROLLING_BACK):
         status = _worded(s, status)

@@ -9,6 +9,7 @@ from canary.api.fleet import CanaryFleet
 from canary.api.fleet_status import FleetStatus, MemberStatus
 from canary.api.status import NoticeEvent
 from canary.fleet.facts import Facts, GateQuestion, Member
+from canary.fleet.joint import Judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Situation:
         asks: the gates to be asked.
         wakes: when something is due.
         gated: what the next wave waits for, in words; empty where it waits for no gate.
+        joint: what all members have compared, put together; nothing that is decided by it changes it.
     """
 
     fleet: CanaryFleet
@@ -36,6 +38,7 @@ class Situation:
     asks: tuple[GateQuestion, ...] = ()
     wakes: tuple[datetime, ...] = ()
     gated: str = ""
+    joint: tuple[Judged, ...] = ()
 
     @property
     def now(self) -> datetime:

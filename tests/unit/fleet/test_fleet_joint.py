@@ -13,10 +13,12 @@ from canary.api.fleet import CanaryFleet, parse_fleet
 from canary.api.fleet_rules import canary_in, problems
 from canary.api.fleet_status import FleetPhase, FleetStatus, MemberState
 from canary.api.status import CanaryStatus, CheckStatus, Counted, Evidence, Phase, Verdict
+from canary.fleet import joint
 from canary.fleet.decide import decide
 from canary.fleet.facts import Facts, Member, Reachable, Seen, Unreachable
 from canary.fleet.orders import ORDER_ANNOTATION
 from metrics.judge.evidence import BETS
+from metrics.judge.joint import together
 from tests.unit.fleet.fleets import MINUTE, START, fleet_of
 
 RATE, DURATION = "request-success-rate", "request-duration"
@@ -267,6 +269,19 @@ class TestNotFooled:
 
 class TestRules:
     """What can't be put together is refused by its field."""
+
+    @pytest.mark.parametrize("won", [0.5, 5.0])
+    def test_a_decision_judges_the_numbers_once(self, won: float, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of hundreds of members that takes most of its time; the verdict and what is shown of it are of one piece."""
+        hub, judged = Hub(fleet_with(), "a", "b"), list[int]()
+        monkeypatch.setattr(joint, "together", lambda stages: judged.append(len(stages)) or together(stages))
+        there = tuple(Member(name, {}, Reachable(rolls(won))) for name in "ab")
+        decision = decide(hub.fleet, Facts(START + MINUTE, there))
+        assert (failed(decision.status), [each.verdict for each in decision.status.joint], judged) == (
+            won > 1,
+            [Verdict.FAIL if won > 1 else Verdict.PASS],
+            [1],
+        )
 
     @pytest.mark.parametrize(
         "metrics",
