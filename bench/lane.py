@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -139,10 +140,17 @@ def lanes(against: str | None) -> Iterator[Sequence[Lane]]:
         try:
             # Compiled beforehand: a process that compiles its source holds more memory.
             for root in (ROOT, other):
-                subprocess.run([sys.executable, "-m", "compileall", "-q", "canary", "metrics"], cwd=root, check=True)
+                subprocess.run([sys.executable, "-m", "compileall", "-q", *packages(root)], cwd=root, check=True)
             yield (this, Lane(against, other, 1))
         finally:
             _git("worktree", "remove", "--force", str(other))
+
+
+def packages(root: Path) -> list[str]:
+    """The packages of a revision, as it names them for its wheel."""
+    document = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    named: list[str] = document["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    return named
 
 
 def _git(*words: str) -> None:
