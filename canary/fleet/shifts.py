@@ -189,9 +189,11 @@ def shifted(s: Situation) -> Situation:
         return s.with_status(traffic=()) if s.status.traffic else s
     clusters = [_cluster(s, each) for each in traffic.members]
     shares = {each.spec.name: each.share for each in clusters}
-    for each in sorted(clusters, key=lambda each: _need(s, each)):
+    needs = {each.spec.name: _need(s, each) for each in clusters}
+    for each in sorted(clusters, key=lambda each: needs[each.spec.name]):
         free = [other for other in clusters if other is not each and _takes_over(other, shares)]
-        shares[each.spec.name] = _moved(s, traffic, each, has_other=bool(free) or not each.spec.share)
+        has_other = bool(free) or not each.spec.share
+        shares[each.spec.name] = _moved(s, traffic, each, needs[each.spec.name], has_other=has_other)
     weights = divided([_claim(each, shares[each.spec.name]) for each in clusters])
     after = tuple(shares[each.spec.name].replace(weight=weights[each.spec.name]) for each in clusters)
     s = _told(_told_of_routes(s), clusters, after).with_status(traffic=after)
@@ -239,10 +241,10 @@ def _begins(s: Situation, member: MemberStatus, status: CanaryStatus) -> bool:
     return _by_cluster(s.fleet.spec.waves[member.wave - 1]) and is_awaited(s.fleet, s.status, member, status)
 
 
-def _moved(s: Situation, traffic: FleetTraffic, cluster: _Cluster, *, has_other: bool) -> ShareStatus:
+def _moved(s: Situation, traffic: FleetTraffic, cluster: _Cluster, need: Need, *, has_other: bool) -> ShareStatus:
     """Where a cluster's share stands now, but for its weight."""
     share = _carried(s, cluster.share)
-    match _need(s, cluster):
+    match need:
         case Need.NOTHING | Need.BEGINS if share.state in _GONE:
             return _left(s, traffic, share)
         case Need.BEGINS if problem := _routes_problem(s.facts.routes):
