@@ -10,7 +10,7 @@ from canary.gates.base import Looking, Said, State
 from canary.gates.waves import WaveMoment, looking
 from canary.kube.client import KubeClient
 from canary.kube.errors import Forbidden, KubeError, NotFound
-from canary.kube.types import ObjectRef, Resource
+from canary.kube.types import ObjectRef
 from canary.rollout.messages import shortened
 from metrics.gotemplate import TemplateError
 
@@ -78,9 +78,5 @@ def _of(ref: ObjectRef, said: Said) -> Said:
 def _absent(ref: ObjectRef, error: NotFound) -> Said:
     """An object that isn't there, or whose kind nobody has installed."""
     if error.is_unknown_kind:
-        return Said(State.UNAVAILABLE, f"{_full(ref.resource)} are not installed in the hub's cluster")
+        return Said(State.UNAVAILABLE, f"{ref.resource.full_name} are not installed in the hub's cluster")
     return Said(State.UNAVAILABLE, f"{ref.resource.kind} {ref.namespace}/{ref.name} does not exist")
-
-
-def _full(resource: Resource) -> str:
-    return f"{resource.plural}.{resource.group}"

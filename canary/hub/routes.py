@@ -189,7 +189,7 @@ def _unseen(cache: WatchCache[Json]) -> str:
     """Why it can't be known which routes there are; empty where it can."""
     resource = cache.resource
     if cache.state == "absent":
-        return f"{resource.plural}.{resource.group} are not installed in the hub's cluster"
+        return f"{resource.full_name} are not installed in the hub's cluster"
     if cache.synced.is_set() and not isinstance(cache.failure, Forbidden):
         return ""
     remedy = f"; {COMPONENT} gives the rights" if isinstance(cache.failure, Forbidden) else ""

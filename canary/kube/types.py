@@ -39,6 +39,11 @@ class Resource:
         """What an object of this kind carries in ``apiVersion``."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
+    @property
+    def full_name(self) -> str:
+        """What it is called in full, as by kubectl and in the name of its definition: ``PLURAL.GROUP``."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
     def path(
         self,
         namespace: str | None = None,

@@ -47,7 +47,7 @@ def _definition() -> Json:
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": f"{PROVIDER.plural}.{PROVIDER.group}",
+            "name": PROVIDER.full_name,
             "labels": {"cluster.x-k8s.io/v1beta2": "v1"},
         },
         "spec": {

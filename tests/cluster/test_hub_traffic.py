@@ -205,7 +205,7 @@ class Shop:
 
 def is_of(definition: Json, resource: Resource) -> bool:
     """Whether a definition is that of a resource."""
-    return name_of(definition) == f"{resource.plural}.{resource.group}"
+    return name_of(definition) == resource.full_name
 
 
 async def put(client: KubeClient, resource: Resource, namespace: str, obj: Json) -> None:

@@ -135,7 +135,7 @@ class Gates:
             case Freshness.ABSENT:
                 return Said(State.UNAVAILABLE, _not_installed(resource, gate))
             case Freshness.FORBIDDEN:
-                name = _full_name(resource)
+                name = resource.full_name
                 words = f"the controller may not list or watch {name}; the component {gate.component} gives the rights"
                 return Said(State.UNAVAILABLE, words)
         return None
@@ -147,9 +147,5 @@ class Gates:
         return self._caches.get(kind.resource, canary.namespace, canary.target_name) if kind else None
 
 
-def _full_name(resource: Resource) -> str:
-    return f"{resource.plural}.{resource.group}"
-
-
 def _not_installed(resource: Resource, gate: Known) -> str:
-    return f"{_full_name(resource)} are not installed in this cluster; install {gate.system}, or take the gate out"
+    return f"{resource.full_name} are not installed in this cluster; install {gate.system}, or take the gate out"

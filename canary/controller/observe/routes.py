@@ -55,6 +55,6 @@ def not_installed(canary: Canary, resource: Resource) -> Problem:
     return Problem(
         field,
         f"{resource.kind} of {resource.api_version} is not installed in this cluster",
-        f"install the CustomResourceDefinition {resource.plural}.{resource.group} with the version"
+        f"install the CustomResourceDefinition {resource.full_name} with the version"
         f" {' or '.join(resource.versions)}, or {way_out}",
     )

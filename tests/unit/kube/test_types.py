@@ -13,6 +13,10 @@ from canary.kube.types import (
 )
 
 
+def test_a_resource_has_the_name_that_its_definition_and_kubectl_know_it_by() -> None:
+    assert (CANARY.full_name, POD.full_name) == ("canaries.flagger.app", "pods")
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
