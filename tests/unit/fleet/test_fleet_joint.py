@@ -18,7 +18,7 @@ from canary.fleet.decide import decide
 from canary.fleet.facts import Facts, Member, Reachable, Seen, Unreachable
 from canary.fleet.orders import ORDER_ANNOTATION
 from metrics.judge.evidence import BETS
-from metrics.judge.joint import together
+from metrics.judge.joint import Bets, Joint, together
 from tests.unit.fleet.fleets import MINUTE, START, fleet_of
 
 RATE, DURATION = "request-success-rate", "request-duration"
@@ -274,7 +274,12 @@ class TestRules:
     def test_a_decision_judges_the_numbers_once(self, won: float, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of hundreds of members that takes most of its time; the verdict and what is shown of it are of one piece."""
         hub, judged = Hub(fleet_with(), "a", "b"), list[int]()
-        monkeypatch.setattr(joint, "together", lambda stages: judged.append(len(stages)) or together(stages))
+
+        def counted(stages: Sequence[Sequence[Bets]]) -> Joint:
+            judged.append(len(stages))
+            return together(stages)
+
+        monkeypatch.setattr(joint, "together", counted)
         there = tuple(Member(name, {}, Reachable(rolls(won))) for name in "ab")
         decision = decide(hub.fleet, Facts(START + MINUTE, there))
         assert (failed(decision.status), [each.verdict for each in decision.status.joint], judged) == (
