@@ -7,6 +7,12 @@ NETNS := $(BIN)/python -m canary.sandbox.netns --
 # The longest files come first (tests/tools/longest_first.py).
 lanes = --dist loadfile --no-loadscope-reorder --tx "$(1)*popen//python=$(NETNS) $(BIN)/python"
 
+# The parts of a cluster, Go programs, collect their garbage less often: a fifth of their CPU time is that.
+cluster e2e test-gateways test-long test-slow: export GOGC = 300
+
+# Where an environment forbids it, every process, and there are thousands, would compile all of its modules anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help parts cluster-api flagger helm gateways more-gateways demo test test-fast test-gateways test-long test-openapi test-slow lint types unit cluster e2e bench study plain sbom crds requirements clean
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -106,6 +107,12 @@ class Recording:
             raise AssertionError(msg) from None
 
 
+@cache
+def objects_of(path: Path) -> tuple[Json, ...]:
+    """What a file of manifests says; it is read once, as that of a large definition takes most of a second."""
+    return tuple(yaml.safe_load_all(path.read_text()))
+
+
 def phase_of(canary: Json) -> str:
     """The phase of a Canary; empty before the first."""
     return str((canary.get("status") or {}).get("phase", ""))
@@ -164,15 +171,19 @@ class Rig:
     async def install(self, *manifests: Path) -> None:
         """Apply files of manifests, and wait until the kinds that they define are served."""
         for path in manifests:
-            for obj in yaml.safe_load_all(path.read_text()):
-                if obj["kind"] != CRD.kind:
-                    await self.apply(obj)
-                    continue
-                # To write a large definition takes the API server seconds, also where nothing changes.
-                existing = await self.client.find(CRD, None, name_of(obj))
-                if existing is None or not covers(existing, obj):
-                    await self.client.apply(CRD, obj, field_manager=AUTHOR)
-                await self._served(obj)
+            await self.put(*objects_of(path))
+
+    async def put(self, *objects: Json) -> None:
+        """Apply objects, and wait until the kinds that they define are served."""
+        for obj in objects:
+            if obj["kind"] != CRD.kind:
+                await self.apply(obj)
+                continue
+            # To write a large definition takes the API server seconds, also where nothing changes.
+            existing = await self.client.find(CRD, None, name_of(obj))
+            if existing is None or not covers(existing, obj):
+                await self.client.apply(CRD, obj, field_manager=AUTHOR)
+            await self._served(obj)
 
     async def _served(self, definition: Json) -> None:
         spec = definition["spec"]

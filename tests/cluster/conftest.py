@@ -17,6 +17,7 @@ from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig
 from tests.tools.clusters import cluster, cluster_options, namespace, pytest_pyfunc_call, running_cluster
 from tests.tools.gateways import contour, istio, nginx
+from tests.tools.kustomized import objects_of, put
 from tests.tools.longest_first import pytest_collection_modifyitems, pytest_terminal_summary
 from tests.tools.two_versions import api
 
@@ -45,26 +46,40 @@ PROJECTS = ("apisix", "contour", "gloo", "istio", "knative", "kuma", "openshift"
 """Those whose definitions the sandbox doesn't have already."""
 
 
-@pytest.fixture
-def installation(tmp_path: Path) -> Path:
-    """A kustomization of all that is installed, with the rights to all routes, and without the controller's pods."""
+def kustomization(folder: Path) -> Path:
+    """All that is installed, with the rights to all routes, and without the controller's pods."""
     none = [{"op": "replace", "path": "/spec/replicas", "value": 0}]
     document = {
-        "resources": [os.path.relpath(KUSTOMIZE / "kubernetes", tmp_path)],
-        "components": [os.path.relpath(each, tmp_path) for each in sorted(KUSTOMIZE.glob("components/providers/*"))],
+        "resources": [os.path.relpath(KUSTOMIZE / "kubernetes", folder)],
+        "components": [os.path.relpath(each, folder) for each in sorted(KUSTOMIZE.glob("components/providers/*"))],
         "patches": [{"target": {"kind": "Deployment"}, "patch": json.dumps(none)}],
     }
-    (tmp_path / "kustomization.yaml").write_text(json.dumps(document))
-    return tmp_path
+    (folder / "kustomization.yaml").write_text(json.dumps(document))
+    return folder
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Path:
+    """A kustomization of all that is installed, to which a test may add."""
+    return kustomization(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def installed(running_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> tuple[Json, ...]:
+    """The objects of all that is installed."""
+    return asyncio.run(objects_of(running_cluster, kustomization(tmp_path_factory.mktemp("installation"))))
 
 
 @pytest_asyncio.fixture
-async def rig(cluster: Cluster, namespace: str, installation: Path) -> AsyncIterator[Rig]:
+async def rig(cluster: Cluster, namespace: str, installed: tuple[Json, ...]) -> AsyncIterator[Rig]:
     """A namespace of the test's own, which a controller works in: beside the cluster, with the rights of `deploy/`."""
-    await cluster.apply(installation)
     async with Rig.on(cluster, namespace) as rig:
+        await put(rig, installed)
         await rig.start_controller(
-            "--mesh-provider=kubernetes", f"--leader-election-namespace={SYSTEM}", f"--namespace={namespace}"
+            "--mesh-provider=kubernetes",
+            f"--leader-election-namespace={SYSTEM}",
+            f"--namespace={namespace}",
+            "--traffic-settle-time=1s",  # no gateway has to follow here
         )
         yield rig
     await cluster.parts["controller"].stop()

@@ -24,6 +24,7 @@ from canary.sandbox import addresses
 from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import CONTROLLER_PORT, Rig
+from tests.tools.kustomized import put_folder
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
 SYSTEM = "canary-system"
@@ -135,8 +136,8 @@ def write_kustomization(folder: Path, *further: str) -> None:
 async def site(cluster: Cluster, namespace: str, tmp_path: Path) -> AsyncIterator[Site]:
     """Two controllers that are asked; the configurations of webhooks go with the test."""
     write_kustomization(tmp_path)
-    await cluster.apply(tmp_path)
     async with Rig.on(cluster, namespace) as rig:
+        await put_folder(rig, tmp_path)
         made = Site(rig)
         try:
             for port in PORTS.values():

@@ -32,6 +32,7 @@ from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application, phase_of
 from tests.cluster.conftest import KUSTOMIZE, SYSTEM
+from tests.tools.kustomized import put_folder
 
 pytestmark = pytest.mark.usefixtures("pipelines")
 
@@ -62,8 +63,8 @@ def with_gates(installation: Path) -> Path:
 @pytest_asyncio.fixture
 async def site(cluster: Cluster, namespace: str, with_gates: Path) -> AsyncIterator[Rig]:
     """A controller with these rights alone."""
-    await cluster.apply(with_gates)
     async with Rig.on(cluster, namespace) as rig:
+        await put_folder(rig, with_gates)
         await rig.start_controller(
             "--mesh-provider=kubernetes", f"--leader-election-namespace={SYSTEM}", f"--namespace={namespace}"
         )

@@ -15,6 +15,7 @@ from canary.sandbox.cluster import Cluster
 from canary.sandbox.conditions import eventually
 from canary.sandbox.harness import Rig, application, phase_of
 from tests.cluster.conftest import KUSTOMIZE, SYSTEM
+from tests.tools.kustomized import put_folder
 
 pytestmark = pytest.mark.long
 
@@ -34,8 +35,8 @@ def with_jobs(installation: Path) -> Path:
 @pytest_asyncio.fixture
 async def site(cluster: Cluster, namespace: str, with_jobs: Path) -> AsyncIterator[Rig]:
     """A controller with these rights alone."""
-    await cluster.apply(with_jobs)
     async with Rig.on(cluster, namespace) as rig:
+        await put_folder(rig, with_jobs)
         await rig.start_controller(
             "--mesh-provider=kubernetes", f"--leader-election-namespace={SYSTEM}", f"--namespace={namespace}"
         )

@@ -25,6 +25,7 @@ from tests.cluster.conftest import KUSTOMIZE, SYSTEM
 from tests.cluster.test_deploy_rights import forbidden
 from tests.cluster.test_loadtester_callers import token
 from tests.cluster.test_vote_policy import POLICY, kubectl
+from tests.tools.kustomized import put_folder
 
 NAME, WITHIN, PORT, KEY = "shop", 90.0, 18082, "k" * 64
 ROLES = "rbac.authorization.k8s.io"
@@ -53,10 +54,10 @@ async def start(site: Rig, key_file: Path) -> None:
 @pytest_asyncio.fixture
 async def site(cluster: Cluster, namespace: str, with_votes: Path, tmp_path: Path) -> AsyncIterator[Rig]:
     """A controller that takes votes, with these rights alone, and the policy, which goes with the test."""
-    await cluster.apply(with_votes)
-    await cluster.apply(POLICY)
     (tmp_path / "key").write_text(KEY)
     async with Rig.on(cluster, namespace) as rig:
+        await put_folder(rig, with_votes)
+        await cluster.apply(POLICY)
         await start(rig, tmp_path / "key")
         yield rig
     await cluster.parts["controller"].stop()
