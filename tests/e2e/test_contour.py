@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import httpx
+import pytest
 import pytest_asyncio
 
 from canary.kube.types import HTTP_PROXY, Json
@@ -107,6 +108,7 @@ async def test_of_ten_percent_ten_percent_arrive(scenario: Scenario, contour: Ga
     assert found["1.0.0"] + found["1.0.1"] == 2000
 
 
+@pytest.mark.long
 async def test_the_chosen_meet_a_version_before_everybody_does(scenario: Scenario, contour: Gateway) -> None:
     """By header, cookie or query, each alone; a path that must be exact stays so beside them."""
     match = [
@@ -149,6 +151,7 @@ async def test_copies_arrive_by_percent(scenario: Scenario, contour: Gateway) ->
     assert found < 373
 
 
+@pytest.mark.long
 async def test_an_http_proxy_that_nobody_includes_is_told(scenario: Scenario, contour: Gateway) -> None:
     """The rollout is held with the remedy, and goes on once somebody has followed it."""
     await scenario.initialise(canary(scenario, {"stepWeight": 50, "maxWeight": 50}))

@@ -142,10 +142,10 @@ PLACES = pytest.mark.parametrize(
     ("gateway", "route", "made"),
     [
         (TRAEFIK, TRAEFIK_SERVICE, partial(quarter, provider="traefik")),
-        (TRAEFIK, HTTP_ROUTE, partial(behind_gateway_api, TRAEFIK)),
+        pytest.param(TRAEFIK, HTTP_ROUTE, partial(behind_gateway_api, TRAEFIK), marks=pytest.mark.long),
         (CONTOUR, HTTP_ROUTE, partial(behind_gateway_api, CONTOUR)),
         (ISTIO, VIRTUAL_SERVICE, behind_istio),
-        (NGINX, INGRESS, behind_nginx),
+        pytest.param(NGINX, INGRESS, behind_nginx, marks=pytest.mark.long),
     ],
     ids=["traefik", "gatewayapi-traefik", "gatewayapi-contour", "istio", "nginx"],
 )

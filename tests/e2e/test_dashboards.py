@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 
 import httpx
+import pytest
 import pytest_asyncio
 
 from canary.kube.types import Json
@@ -77,6 +78,7 @@ async def test_every_query_of_every_dashboard_has_a_number(rig: Rig, prometheus:
             assert await scenario.ended() == "Succeeded"
 
 
+@pytest.mark.long
 async def test_what_is_under_way_and_what_has_failed_is_counted_as_it_is(
     rig: Rig, prometheus: httpx.AsyncClient
 ) -> None:

@@ -32,6 +32,7 @@ async def test_a_good_and_a_bad_version_behind_a_gateway(rig: Rig, gateway: Gate
         assert traffic.versions()["1.0.2"] <= 0.27 * len(traffic.answers)
 
 
+@pytest.mark.long
 async def test_some_meet_a_version_at_any_weight(rig: Rig) -> None:
     """Beside the weights, while it has one; and nobody else's share changes by that."""
     async with Scenario.on(rig, HTTP_ROUTE, TRAEFIK.url) as scenario:

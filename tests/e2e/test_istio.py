@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from itertools import chain
 
 import httpx
+import pytest
 
 from canary.kube.types import DEPLOYMENT, POD, VIRTUAL_SERVICE, Json, Resource
 from canary.sandbox.conditions import eventually
@@ -87,6 +88,7 @@ async def test_ten_percent_asked_is_ten_percent_arrived(rig: Rig, istio: Gateway
         assert abs(found["1.0.1"] - 0.1 * total) < DEVIATIONS * math.sqrt(0.1 * 0.9 * total)
 
 
+@pytest.mark.long
 async def test_connections_are_divided_where_the_protocol_is_tcp(rig: Rig, istio: Gateway) -> None:
     """By their own port of the gateway: nobody knows hosts there."""
     server = {"port": {"number": TCP_PORT, "name": "tcp", "protocol": "TCP"}, "hosts": ["*"]}
@@ -108,6 +110,7 @@ async def test_connections_are_divided_where_the_protocol_is_tcp(rig: Rig, istio
         assert scenario.weights == STEPS
 
 
+@pytest.mark.long
 async def test_the_chosen_meet_a_version_before_everybody_does(rig: Rig, istio: Gateway) -> None:
     """By a rule of somebody else's VirtualService, which delegates to the one that is ours."""
     async with Scenario.on(rig, VIRTUAL_SERVICE, istio.url) as scenario:
@@ -121,6 +124,7 @@ async def test_the_chosen_meet_a_version_before_everybody_does(rig: Rig, istio: 
         await the_chosen_meet_it_first(scenario, chosen)
 
 
+@pytest.mark.long
 async def test_some_meet_a_version_at_any_weight(rig: Rig, istio: Gateway) -> None:
     """Beside the weights, while it has one; and nobody else's share changes by that."""
     async with Scenario.on(rig, VIRTUAL_SERVICE, istio.url) as scenario:

@@ -18,6 +18,10 @@ from tests.tools.killable import CONTROLLER
 
 PRIMARY = f"{NAME}-primary"
 WAYS = pytest.mark.parametrize("revert", [False, True], ids=["plain", "revertOnDeletion"])
+EITHER_WAY = pytest.mark.parametrize(
+    "revert", [False, pytest.param(True, marks=pytest.mark.long)], ids=["plain", "revertOnDeletion"]
+)
+"""Where it makes no difference: what shows that it makes none takes its time."""
 SETTINGS = "settings"
 TOGETHER = 10.0
 """Seconds within which a target that is deleted too is deleted by the same act."""
@@ -123,7 +127,7 @@ async def test_revert_in_mid_rollout_gives_everybody_what_the_target_runs(rig: R
             await scenario.gone()
 
 
-@WAYS
+@EITHER_WAY
 async def test_without_a_target_the_primary_goes_on_serving(rig: Rig, revert: bool) -> None:
     async with Scenario.on(rig) as scenario:
         await scenario.initialise(canary_of(rig.namespace, revertOnDeletion=revert))
@@ -140,7 +144,7 @@ def stalled(canary: Json) -> bool:
     return any(each["type"] == "Stalled" for each in canary["status"].get("conditions", []))
 
 
-@WAYS
+@EITHER_WAY
 async def test_an_application_that_is_deleted_as_a_whole_leaves_nothing(rig: Rig, revert: bool) -> None:
     async with Scenario.on(rig) as scenario:
         await scenario.initialise(canary_of(rig.namespace, revertOnDeletion=revert))
@@ -161,7 +165,7 @@ async def test_a_target_that_never_gets_ready_holds_it_until_the_deadline(rig: R
         assert await owners(scenario, DEPLOYMENT, PRIMARY) == []
 
 
-@WAYS
+@EITHER_WAY
 async def test_a_spec_that_names_a_provider_that_is_not_installed_does_not_hold_it(rig: Rig, revert: bool) -> None:
     async with Scenario.on(rig) as scenario:
         await scenario.initialise(canary_of(rig.namespace, revertOnDeletion=revert))
@@ -172,7 +176,7 @@ async def test_a_spec_that_names_a_provider_that_is_not_installed_does_not_hold_
             await asyncio.sleep(3)
 
 
-@WAYS
+@EITHER_WAY
 async def test_a_namespace_that_is_deleted_goes(rig: Rig, revert: bool) -> None:
     async with Scenario.on(rig) as scenario:
         await scenario.initialise(canary_of(rig.namespace, {"interval": "20s"}, revertOnDeletion=revert))
@@ -189,7 +193,7 @@ async def test_a_namespace_that_is_deleted_goes(rig: Rig, revert: bool) -> None:
         await rig.client.create(NAMESPACE, {"metadata": {"name": rig.namespace}})
 
 
-@WAYS
+@EITHER_WAY
 async def test_deletion_in_the_foreground_goes_too(rig: Rig, revert: bool) -> None:
     """Kubernetes deletes what the Canary owns first then, at once, as is asked for."""
     async with Scenario.on(rig) as scenario:

@@ -1,5 +1,7 @@
 """Rollouts on provider nginx, by the annotations of ingress-nginx; it is Traefik 3.7 that reads them here."""
 
+import pytest
+
 from canary.kube.types import INGRESS
 from canary.sandbox.gateway import Gateway
 from canary.sandbox.harness import Rig
@@ -16,6 +18,7 @@ async def test_a_good_and_a_bad_version_behind_an_ingress(rig: Rig, nginx: Gatew
         await everything_is_given_back(scenario, before)
 
 
+@pytest.mark.long
 async def test_the_chosen_meet_a_version_before_everybody_does(rig: Rig, nginx: Gateway) -> None:
     match = [{"headers": {"x-tester": {"exact": "yes"}}}, {"headers": {"cookie": {"exact": "beta"}}}]
     analysis = {"iterations": 3, "interval": "2s", "match": match, "metrics": [SUCCESS_RATE]}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from canary.api.crds import DEFINITIONS, custom_resource_definition
@@ -74,6 +75,7 @@ async def start(rig: Rig) -> None:
     await rig.start_controller(*FLAGS, f"--namespace={rig.namespace}", name=NAME)
 
 
+@pytest.mark.long
 async def test_it_rolls_out_takes_back_and_comes_to_rest(theirs: Rig) -> None:
     async with Scenario.on(theirs) as scenario:
         await scenario.initialise(canary_of(theirs.namespace, ANALYSIS))
@@ -121,6 +123,7 @@ async def test_one_that_starts_in_mid_rollout_ends_it(theirs: Rig) -> None:
         assert scenario.status["phase"] == "Failed", "what has failed is not tried again by a start"
 
 
+@pytest.mark.long
 async def test_once_ours_is_installed_the_next_status_is_stored_whole(theirs: Rig) -> None:
     async with Scenario.on(theirs) as scenario:
         await scenario.initialise(canary_of(theirs.namespace, {**ANALYSIS, "metrics": []}))

@@ -1,5 +1,7 @@
 """A DaemonSet rolls out, and back, under traffic: it is scaled by its node selector, and its primary never is."""
 
+import pytest
+
 from canary.api.canary import parse_canary
 from canary.kube.types import CANARY, DAEMON_SET, Json
 from canary.sandbox import addresses
@@ -93,6 +95,7 @@ async def test_a_daemon_set_that_fits_no_node_is_taken_back_with_the_reason(rig:
         assert f"{NAME}: no node fits its node selector" in canary.last["status"]["message"]
 
 
+@pytest.mark.long
 async def test_a_canary_that_goes_gives_the_target_its_nodes_back(rig: Rig) -> None:
     namespace, host = rig.namespace, f"{NAME}.{rig.namespace}"
     async with rig.recording(DAEMON_SET, NAME) as target, rig.watching(NAME) as (canary, _):

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
+import pytest
 
 from canary.api.partitions import NO_POD
 from canary.kube.types import CANARY, CONFIG_MAP, POD, STATEFUL_SET, Json
@@ -216,6 +217,7 @@ async def test_a_pod_that_cant_start_is_made_anew_of_the_version_before(rig: Rig
         assert [str(each) for each in traffic.lost] == []
 
 
+@pytest.mark.long
 async def test_a_mended_version_begins_anew_while_a_broken_one_is_stuck(rig: Rig) -> None:
     async with Stage.on(rig, canary(rig.namespace)) as stage, stage.traffic() as traffic:
         await stage.deploy(NEW, image="sample/missing")
@@ -227,6 +229,7 @@ async def test_a_mended_version_begins_anew_while_a_broken_one_is_stuck(rig: Rig
         assert [str(each) for each in traffic.lost] == []
 
 
+@pytest.mark.long
 async def test_what_mends_a_version_that_cant_start_any_more_takes_the_last_pod_that_serves_last(rig: Rig) -> None:
     """The version before has lost its configuration and its pods; the only one that serves is of a failed version."""
     old = stateful_set(rig.namespace, OLD)

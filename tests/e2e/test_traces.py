@@ -143,6 +143,7 @@ async def test_a_rollout_that_is_taken_back_is_one_trace_and_whoever_is_called_k
     assert any(each.span.name == "webhook event" for each in others)
 
 
+@pytest.mark.long
 async def test_a_controller_that_starts_anew_goes_on_with_the_trace(rig: Rig, there: Collector, start: Start) -> None:
     async with Scenario.on(rig) as scenario:
         await scenario.initialise(canary_of(rig.namespace, {"webhooks": [hook("confirm-promotion", "/gate/check")]}))
