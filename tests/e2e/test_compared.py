@@ -107,7 +107,7 @@ async def test_pods_that_are_replaced_in_place_are_compared_with_the_time_before
         assert await stage.rolled_out("1.0.1", **USUAL) == "Succeeded"
         (check,) = stage.canary.last["status"]["checks"]
         assert check["samples"] >= 50
-        assert check["threshold"].startswith("previous 9")
+        assert re.match(r"previous (9|100 )", check["threshold"]), "usually a failure in a hundred, by chance none"
 
         assert await stage.rolled_out("1.0.2", FAULT_ERROR_RATE="0.20") == "Failed"
         (check,) = stage.canary.last["status"]["checks"]
