@@ -36,7 +36,7 @@ from canary.rollout.session_affinity import with_cookies
 from canary.rollout.situation import Situation
 from canary.rollout.start import rest, waiting
 from canary.rollout.status_conditions import conditions, hindered
-from canary.rollout.steps import none_begun
+from canary.rollout.steps import begun_now, none_begun
 
 SUSPENDED = "Suspended"
 """Reason of a rollout that a person has stopped."""
@@ -211,7 +211,20 @@ def _pause(s: Situation, reason: str, message: str) -> Decision:
 def _paused(s: Situation, reason: str, message: str) -> CanaryStatus:
     """A rollout that stands still remembers why: until it goes on, no deadline counts."""
     counted = s.status.phase in UNDER_WAY and s.status.reason != HANDING_OVER
-    return s.evolve(reason=reason, message=message) if counted else s.status
+    return _routed(s).evolve(reason=reason, message=message) if counted else s.status
+
+
+def _routed(s: Situation) -> Situation:
+    """The situation at the step by which requests are divided.
+
+    A step is routed before it is stored: whoever stops the rollout in between would leave a status that says less than
+    users meet.
+    """
+    step = s.plan.next(s.status)
+    if step is None or s.facts.split != step.split or step.split == s.step.split:
+        return s
+    status = s.evolve(canary_weight=step.split.canary, iterations=step.iteration, **begun_now(s))
+    return replace(s, canary=s.canary.replace(status=status))
 
 
 def _resume(mode: Mode[S], s: S) -> S:

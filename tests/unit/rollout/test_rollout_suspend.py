@@ -9,7 +9,9 @@ import pytest
 from canary.api.canary import Canary, CanarySpec
 from canary.api.status import Phase
 from canary.api.traffic import Split
+from canary.rollout.decision import Action, Route
 from canary.rollout.simulation import (
+    Annotate,
     Deploy,
     Drift,
     Edit,
@@ -45,6 +47,35 @@ PHASES_WHEN = [
     (Phase.FINALISING, 373),
     (Phase.SUCCEEDED, 1000),
 ]
+
+
+class StoppedBetween(SafeWorld):
+    """A world in which the rollout is stopped after a share was routed, and before that is stored."""
+
+    share = 30
+    stop: Edit | Annotate | None = None
+
+    def after_action(self, action: Action, *, wrote: bool) -> None:
+        """Somebody is quicker than the controller."""
+        super().after_action(action, wrote=wrote)
+        if wrote and self.stop is not None and isinstance(action, Route) and action.split.canary == self.share:
+            stop, self.stop = self.stop, None
+            self.change(stop)
+
+
+@pytest.mark.parametrize("how", ["suspended", "paused"])
+def test_a_share_that_was_routed_when_it_stopped_is_told_and_gone_on_from(canary: Make, story: Story, how: str) -> None:
+    made = canary()
+    goes_on = Edit(made.spec) if how == "suspended" else Annotate("flagger.app/pause", "")
+    world = StoppedBetween(story(made, V2, (3000, goes_on), versions={"v2": Version()}))
+    world.stop = Edit(suspended(made)) if how == "suspended" else Annotate("flagger.app/pause", "by mia")
+    world.run(timedelta(seconds=2999))
+    assert world.stop is None
+    assert world.cluster.split.canary == world.canary.status.canary_weight == 30
+
+    line = world.run()
+    assert line.status.phase is Phase.SUCCEEDED
+    assert line.weights == (0, 10, 20, 30, 40, 50, 0)
 
 
 class TestSuspend:
