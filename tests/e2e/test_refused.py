@@ -5,6 +5,7 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -112,6 +113,11 @@ async def test_a_quota_that_refuses_the_copy_of_the_autoscaler_delays_no_verdict
     assert sum("exceeded quota" in each for each in await rig.events(NAME)) == 1
 
 
+async def is_told(rig: Rig, words: str) -> bool:
+    """Whether an event about the Canary has these words."""
+    return any(words in each for each in await rig.events(NAME))
+
+
 @asynccontextmanager
 async def without_right(rig: Rig, kind: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Take the rights to a kind from the controller; what is given gives them back, as does the end."""
@@ -142,10 +148,8 @@ async def test_the_right_to_routes_is_taken_away_in_mid_rollout(rig: Rig) -> Non
                 await scenario.gate("rollback/open")
                 await until_stalled(scenario, "Refused")
                 assert scenario.weights[-1] == 25
-                told = await eventually(
-                    lambda: rig.events(NAME), lambda events: any("Rolling back" in each for each in events)
-                )
-                assert any("can't route traffic: the API server refuses it" in each for each in told)
+                for words in ("Rolling back", "can't route traffic: the API server refuses it"):
+                    await eventually(partial(is_told, rig, words), bool)
                 await grant()
                 await scenario.weight(0, within=15)
             assert await scenario.ended() == "Failed"
