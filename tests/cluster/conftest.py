@@ -65,13 +65,13 @@ def installation(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def installed(running_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> tuple[Json, ...]:
+def installed(running_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> list[Json]:
     """The objects of all that is installed."""
     return asyncio.run(objects_of(running_cluster, kustomization(tmp_path_factory.mktemp("installation"))))
 
 
 @pytest_asyncio.fixture
-async def rig(cluster: Cluster, namespace: str, installed: tuple[Json, ...]) -> AsyncIterator[Rig]:
+async def rig(cluster: Cluster, namespace: str, installed: list[Json]) -> AsyncIterator[Rig]:
     """A namespace of the test's own, which a controller works in: beside the cluster, with the rights of `deploy/`."""
     async with Rig.on(cluster, namespace) as rig:
         await put(rig, installed)

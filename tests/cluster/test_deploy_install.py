@@ -11,7 +11,6 @@ from typing import Self
 
 import httpx
 import pytest
-import yaml
 
 from canary.kube.types import CANARY, KNATIVE_SERVICE, POD, Json
 from canary.routers.registry import ROUTES
@@ -22,38 +21,12 @@ from canary.sandbox.gateways.traefik import TRAEFIK
 from canary.sandbox.harness import Rig, application, phase_of
 from canary.sandbox.options import CONTROLLER
 from deploy.rights import families, rules_of
+from tests.tools.kustomized import kubectl, objects_of
 
 KUSTOMIZE = Path(__file__).parents[2] / "deploy/kustomize"
 KEDA = Path(__file__).parent / "schemas/keda-scaledobject.json"
 SYSTEM = "canary-system"
 OVERLAYS = {name: of[0].names[0] for name, of in families().items()}
-
-
-async def kubectl(cluster: Cluster, *arguments: str, within: float = 60) -> str:
-    """What kubectl says; it must succeed, and warn of nothing."""
-    process = await asyncio.create_subprocess_exec(
-        str(cluster.folder / "bin/kubectl"),
-        *arguments,
-        env={**os.environ, **cluster.environment},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(within):
-        out, err = await process.communicate()
-    assert process.returncode == 0, err.decode()
-    # That other tests of this cluster have applied the same object by other means is nothing to warn of.
-    warnings = [
-        line for line in err.decode().splitlines() if "Warning" in line and "last-applied-configuration" not in line
-    ]
-    assert warnings == []
-    return out.decode()
-
-
-async def objects_of(cluster: Cluster, folder: Path) -> list[Json]:
-    """The objects that a kustomization stands for."""
-    # In C: definitions are long.
-    return list(yaml.load_all(await kubectl(cluster, "kustomize", str(folder)), Loader=yaml.CSafeLoader))
 
 
 async def rendered(cluster: Cluster, folder: Path) -> dict[str, Json]:

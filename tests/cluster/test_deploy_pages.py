@@ -9,7 +9,8 @@ import yaml
 
 from canary.kube.types import Json
 from canary.sandbox.cluster import Cluster
-from tests.cluster.test_deploy_install import KUSTOMIZE, kubectl, objects_of, overlay
+from tests.cluster.test_deploy_install import KUSTOMIZE, overlay
+from tests.tools.kustomized import kubectl, objects_of
 
 ROOT = KUSTOMIZE.parents[1]
 MONITORING = Path(__file__).parent / "schemas/monitoring.yaml"

@@ -31,8 +31,8 @@ from canary.sandbox.process import Part
 from metrics.judge.evidence import BETS
 from tests.cluster.conftest import KUSTOMIZE, SYSTEM, until
 from tests.cluster.test_command_line import Shell
-from tests.cluster.test_deploy_install import kubectl
 from tests.tools.control_planes import ControlPlane, control_plane
+from tests.tools.kustomized import kubectl
 from tests.tools.played_members import PlayedMember
 from tests.unit.fleet.fleets import fleet_of
 

@@ -196,7 +196,7 @@ class Cutting:
         self.cut = 0
         self._session = session
         self._server = server
-        self._most = most
+        self.most = most
         self._random = random.Random(1)  # noqa: S311 - which answers are lost is no secret
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -205,7 +205,7 @@ class Cutting:
         url = f"{self._server}{request.path_qs}"
         async with self._session.request(request.method, url, headers=headers, data=await request.read()) as answer:
             is_status = request.method == "PATCH" and request.path.endswith("/status")
-            if is_status and self.cut < self._most and self._random.random() < 0.5:
+            if is_status and self.cut < self.most and self._random.random() < 0.5:
                 await answer.read()
                 self.cut += 1
                 assert request.transport is not None
@@ -259,7 +259,7 @@ async def test_answers_to_writes_of_the_status_are_lost(site: Rig, tmp_path: Pat
             kubeconfig=kubeconfig,
         )
         try:
-            rollouts = await play(scenario, way, most)
+            rollouts = await play(scenario, way)
             counted = await eventually(successes, lambda count: count == rollouts)
         finally:
             await site.cluster.parts["unheard controller"].stop()
@@ -297,12 +297,12 @@ def written(path: Path, document: Json, address: str) -> Path:
     return path
 
 
-async def play(scenario: Scenario, way: Cutting, most: int) -> int:
+async def play(scenario: Scenario, way: Cutting) -> int:
     """Roll out good versions under load until enough answers were lost; how many it were."""
     await scenario.initialise(canary_of(scenario.rig.namespace, {"maxWeight": 60, "stepWeight": 10}))
     rollouts = 0
     async with scenario.traffic(RATE) as traffic:
-        while way.cut < most:
+        while way.cut < way.most:
             rollouts += 1
             assert await scenario.roll_out(f"1.0.{rollouts}") == "Succeeded"
             assert scenario.serving == f"sample/web:1.0.{rollouts}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,15 +14,31 @@ from canary.sandbox.cluster import Cluster
 from canary.sandbox.harness import CRD, Rig
 
 
-async def objects_of(cluster: Cluster, folder: Path) -> tuple[Json, ...]:
-    """What `kubectl kustomize` makes of a folder."""
+async def kubectl(cluster: Cluster, *arguments: str, within: float = 60) -> str:
+    """What kubectl says; it must succeed, and warn of nothing."""
     process = await asyncio.create_subprocess_exec(
-        cluster.folder / "bin/kubectl", "kustomize", str(folder), stdout=asyncio.subprocess.PIPE
+        str(cluster.folder / "bin/kubectl"),
+        *arguments,
+        env={**os.environ, **cluster.environment},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(60):
-        said, _ = await process.communicate()
-    assert process.returncode == 0, folder
-    return tuple(yaml.load_all(said, yaml.CSafeLoader))
+    async with asyncio.timeout(within):
+        out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    # That other tests of this cluster have applied the same object by other means is nothing to warn of.
+    warnings = [
+        line for line in err.decode().splitlines() if "Warning" in line and "last-applied-configuration" not in line
+    ]
+    assert warnings == []
+    return out.decode()
+
+
+async def objects_of(cluster: Cluster, folder: Path) -> list[Json]:
+    """The objects that a kustomization stands for."""
+    # In C: definitions are long.
+    return list(yaml.load_all(await kubectl(cluster, "kustomize", str(folder)), Loader=yaml.CSafeLoader))
 
 
 async def put(rig: Rig, objects: Iterable[Json]) -> None:
