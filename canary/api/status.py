@@ -333,7 +333,7 @@ class CanaryStatus(Model):
     observed_generation: int | None = None
     """Generation of the spec that this status speaks of."""
     last_check_time: MicroTime | None = None
-    """When the checks were last run."""
+    """When the checks were last run; of a version that waits for a gate, when what it says last changed."""
     last_progress_time: MicroTime | None = None
     """From when on the progress deadline counts."""
     held_since: MicroTime | None = None

@@ -104,6 +104,7 @@ class Reconciler:
         self._made: Memo[tuple[Json, ...]] = Memo(_APPLIED)
         self._refusals: dict[str, Refusals] = {}
         self._looking: dict[str, float] = {}
+        self._looked_at: dict[str, datetime] = {}
         self._invalid: dict[str, tuple[int, str]] = {}
 
     async def run(self) -> None:
@@ -231,7 +232,10 @@ class Reconciler:
         heard = self._recorder.told(raw, seen.canary), self._recorder.called(seen.canary)
         became = Told(refusals.facts(seen.canary, now), self._contest.undone(key, _loop_time()), *heard)
         facts = self._observer.facts(seen, now, self._board.answers(key), became)
-        decision = decide(seen.canary, replace(facts, clock_set=self._now.set_at(now)))
+        remembered = replace(facts, clock_set=self._now.set_at(now), looked_at=self._looked_at.get(key))
+        decision = decide(seen.canary, remembered)
+        if decision.looked_at is not None:
+            self._looked_at[key] = decision.looked_at
         current = facts.target is None or facts.target.revision == decision.status.last_applied_spec
         self._index.rollouts.decided(key, decision.status.phase, current=current)
         refusals.heed(seen.canary, decision, now)
@@ -338,6 +342,7 @@ class Reconciler:
         self._telemetry.forget(key)
         self._recorder.forget(key)
         self._looking.pop(key, None)
+        self._looked_at.pop(key, None)
         self._invalid.pop(key, None)
         self._refusals.pop(key, None)
         self._contest.forget(key)

@@ -305,6 +305,7 @@ class Decision:
             overwritten.
         withheld: what would be done, had it not been refused a moment ago.
         tidy: when what was told is to be taken out of the status, if it is not stored before.
+        looked_at: when gates were asked whose answers change nothing, so that the status does not say it.
     """
 
     status: CanaryStatus
@@ -318,6 +319,7 @@ class Decision:
     first: tuple[Action, ...] = ()
     withheld: tuple[Action, ...] = ()
     tidy: datetime | None = None
+    looked_at: datetime | None = None
 
     @property
     def protect(self) -> tuple[Action, ...]:

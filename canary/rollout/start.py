@@ -125,7 +125,7 @@ def start(s: Situation) -> Decision:
         return taken_back
     if queued and next(holds.queue(s), None) is not None:
         return _in_turn(s, ())
-    due = s.due(s.status.last_check_time or s.now, until_asked(s))
+    due = s.due(_last_asked(s), until_asked(s))
     approving = s.status.phase is Phase.WAITING and s.status.reason not in holds.HOLDS
     if approving and s.now < due:
         return s.stay("waiting for approval", wake=due)
@@ -154,6 +154,12 @@ def by_people(s: Situation) -> Decision | None:
     return decline(s, refused, approvals.REJECTED) if (refused := approvals.refusal(s)) else None
 
 
+def _last_asked(s: Situation) -> datetime:
+    """When the gates were last asked: an answer that has changed nothing is not stored."""
+    stored, seen = s.status.last_check_time or s.now, s.facts.looked_at
+    return stored if seen is None or s.status.last_check_time is None else max(stored, seen)
+
+
 def _taken_back(s: Situation, hooks: Mapping[HookQuestion, Webhook]) -> Decision | None:
     """People may think anew for as long as a rollout waits for its turn: nothing was done yet by their word.
 
@@ -178,22 +184,24 @@ def _wait_to_start(s: Situation, hook: Webhook, answer: HookAnswer) -> Decision:
     reason = gates.reason_of(answer)
     waits = s.status.phase == Phase.WAITING and s.status.reason == reason
     events, alerts = gates.told_of(s, hook, answer) if gates.first_told(s, hook, waits=waits) else ((), ())
+    status = s.evolve(
+        phase=Phase.WAITING,
+        reason=reason,
+        message=f"{hook.name}: {answer.message}",
+        checks=gates.kept_of(s, hook, answer) or s.status.checks,
+        canary_weight=0,
+        iterations=0,
+        failed_checks=0,
+        approvals=gates.remembering(s, hook),
+    )
     return Decision(
-        status=s.evolve(
-            phase=Phase.WAITING,
-            reason=reason,
-            message=f"{hook.name}: {answer.message}",
-            checks=gates.kept_of(s, hook, answer) or s.status.checks,
-            last_check_time=s.now,
-            canary_weight=0,
-            iterations=0,
-            failed_checks=0,
-            approvals=gates.remembering(s, hook),
-        ),
+        # A gate may be closed for days: what says the same as before is not written at each look.
+        status=s.status if status == s.status else status.replace(last_check_time=s.now),
         reason=f"the rollout waits for {hook.name}",
         events=events,
         alerts=alerts,
         wake=s.now + s.canary.analysis_interval,
+        looked_at=s.now,
     )
 
 

@@ -19,7 +19,7 @@ from canary.api.status import Phase
 from canary.api.traffic import ALL_PRIMARY, Split
 from canary.kube.errors import Invalid, Unreachable
 from canary.kube.store import Change
-from canary.kube.types import CANARY, HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, resource_of
+from canary.kube.types import CANARY, HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, ObjectRef, resource_of
 from canary.kube.watch import WatchCache
 from canary.routers.registry import router_of
 from canary.sandbox import addresses
@@ -206,15 +206,19 @@ class OpenChecks:
         raw = self.canaries.get(self.rig.namespace, change.key.name)
         if change.new is None or raw is None:
             return
-        canary = parse_canary(raw)
-        router = router_of(canary, "")
-        assert router is not None
-        split = router.split(
-            canary, {each: change.new for each in router.makes(canary) if each.name == change.key.name}
-        )
+        split = split_of(parse_canary(raw), change.new)
         seen = self.splits.setdefault(change.key.name, [])
         seen += [split] if split is not None and seen[-1:] != [split] else []
         self.wake()
+
+    async def route_of(self, name: str) -> Split:
+        """How the route of a Canary divides requests at this moment, by the API server itself."""
+        canary = self.canary(name)
+        assert canary is not None
+        route = next(each for each in makes(canary) if each.name == name)
+        split = split_of(canary, await self.rig.client.get(route.resource, route.namespace, name))
+        assert split is not None
+        return split
 
     def routed(self, name: str) -> tuple[Split, ...]:
         """How the route of a Canary has divided requests so far."""
@@ -252,6 +256,18 @@ class OpenChecks:
 
     async def phase(self, name: str, phase: Phase) -> None:
         await self.until(name, lambda each: each is not None and each.status.phase is phase, phase)
+
+
+def makes(canary: Canary) -> tuple[ObjectRef, ...]:
+    router = router_of(canary, "")
+    assert router is not None
+    return router.makes(canary)
+
+
+def split_of(canary: Canary, route: Json) -> Split | None:
+    router = router_of(canary, "")
+    assert router is not None
+    return router.split(canary, {each: route for each in makes(canary) if each.name == canary.metadata.name})
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -343,15 +359,16 @@ async def suspended(board: OpenChecks, cell: Cell) -> None:
     patch = {"spec": {"suspend": True}}
     await board.rig.client.merge_patch(CANARY, board.rig.namespace, cell.name, patch)
     await board.until(cell.name, lambda each: each is not None and is_up_to_date(each), "word of the suspension")
+    if cell.route:
+        weight = (await board.route_of(cell.name)).canary
+
+        def is_told(canary: Canary | None) -> bool:
+            return canary is not None and {canary.status.canary_weight, board.routed(cell.name)[-1].canary} == {weight}
+
+        # What was routed a moment before is told in a moment; routes come by a watch of their own.
+        await board.until(cell.name, is_told, f"word of weight {weight}", within=60)
     canary = board.canary(cell.name)
     assert canary is not None
-    weight = canary.status.canary_weight
-
-    def is_told(_: Canary | None) -> bool:
-        return all(split.canary == weight for split in board.routed(cell.name)[-1:])
-
-    # Routes come by a watch of their own, a moment before the status or after it.
-    await board.until(cell.name, is_told, f"route of weight {weight}", within=10)
     splits = board.routed(cell.name)
     await asyncio.sleep(5 * canary.analysis_interval.total_seconds())
     later = board.canary(cell.name)

@@ -185,9 +185,10 @@ class View:
 
     @property
     def next_look(self) -> datetime | None:
-        """When the checks are run again, as far as is known."""
+        """When the checks are run again, as far as is known: gates say the same at each look, which nobody writes."""
         last, interval = time_of(self.status.get("lastCheckTime")), self.interval
-        return last + interval if last is not None and interval is not None else None
+        waits = last is None or interval is None or self.phase == "Waiting"
+        return None if waits else last + interval
 
     @property
     def rollout(self) -> Json:

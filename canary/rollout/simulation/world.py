@@ -75,6 +75,7 @@ class World:
         """Who is told."""
         self._since = {side: Since() for side in Side}
         self._ready = ReadySince()
+        self._looked_at: datetime | None = None
         self._version = 0
         self._problems: tuple[int, tuple[Problem, ...]] | None = None
 
@@ -184,6 +185,7 @@ class World:
         self.passes += 1
         canary, version, facts = self.canary, self._version, self.facts()
         decision = decide(canary, facts)
+        self._looked_at = decision.looked_at or self._looked_at
         self._refusals.heed(canary, decision, facts.now)
         try:
             acted = wrote = self._act(decision.protect, 0)
@@ -253,6 +255,7 @@ class World:
             refused=self._refusals.facts(self.canary, now + self.clock),
             unseen=tuple(unseen(self.scenario, now, self.clock)),
             told=self.audience.told,
+            looked_at=self._looked_at,
         )
 
     def _seen(self, part: Part, workload: Workload | None) -> Workload | None:
@@ -288,6 +291,7 @@ class World:
     def restart(self) -> None:
         """Another controller takes over: what was asked is lost."""
         self._questions, self._refusals, self._ready = Questions(), Refusals(), ReadySince()
+        self._looked_at = None
         self.audience.told = 0
         self._wake = self.now
         self._note("the controller starts")

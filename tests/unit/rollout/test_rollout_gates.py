@@ -10,7 +10,8 @@ import pytest
 from canary.api.canary import Canary
 from canary.api.meta import ConditionStatus
 from canary.api.status import Phase
-from canary.rollout.facts import HookQuestion
+from canary.rollout.decision import Decision
+from canary.rollout.facts import Answer, HookQuestion, Question
 from canary.rollout.simulation import Deploy, Reading, Reply, SafeWorld, Scenario, Timeline, Version
 
 V2 = (60, Deploy("v2"))
@@ -131,6 +132,58 @@ def test_a_rollout_that_waits_has_no_pods(canary: Make, story: Story, hook: Hook
         "Waiting",
         "Waiting for approval.",
     )
+
+
+class Writes(SafeWorld):
+    """Counts how often a status is stored, and what is asked."""
+
+    stored = 0
+    asked = 0
+
+    def after_store(self, canary: Canary, decision: Decision) -> None:
+        self.stored += decision.status != canary.status
+        super().after_store(canary, decision)
+
+    def answer(self, question: Question) -> Answer:
+        self.asked += isinstance(question, HookQuestion)
+        return super().answer(question)
+
+
+AT_THE_START = {"name": "hook", "type": "confirm-rollout"}
+FLUX = {"flux": {"kind": "HelmRelease", "name": "app"}}
+
+
+@pytest.mark.parametrize("gate", [{"url": "http://hook"}, {"gate": FLUX}], ids=["a webhook", "what others do"])
+def test_a_gate_that_is_closed_for_a_day_is_asked_each_interval_and_nothing_is_written_for_it(
+    canary: Make, story: Story, gate: dict[str, Any]
+) -> None:
+    made = canary(webhooks=[AT_THE_START | gate])
+    world = Writes(story(made, V2, replies=closed(), limit=timedelta(days=1)))
+    world.run(timedelta(hours=1))
+    before = world.stored
+    world.run(timedelta(hours=24))
+    assert (world.stored, world.canary.status.phase) == (before, Phase.WAITING)
+    assert 24 * 60 - 3 <= world.asked <= 24 * 60
+
+
+def test_what_a_closed_gate_says_is_stored_when_it_says_something_else(canary: Make, play: Play, hook: Hook) -> None:
+    later = Reply(approved=False, start=timedelta(minutes=30), message="tests are red")
+    line = play(
+        canary(webhooks=[hook("confirm-rollout")]), V2, replies=(*closed(1800), later), limit=timedelta(hours=1)
+    )
+    assert line.status.message == "hook: tests are red"
+
+
+def test_another_controller_asks_a_gate_that_is_closed_at_once(canary: Make, story: Story, hook: Hook) -> None:
+    """What it does not know it finds out."""
+    world = Writes(story(canary(webhooks=[hook("confirm-rollout")]), V2, replies=closed(), limit=timedelta(days=1)))
+    world.run(timedelta(minutes=30))
+    before = world.asked
+    world.restart()
+    world.settle()
+    world.advance(world.now + timedelta(seconds=1))
+    world.settle()
+    assert world.asked == before + 1
 
 
 def test_a_gate_may_open_and_close_between_steps(canary: Make, play: Play, hook: Hook) -> None:
