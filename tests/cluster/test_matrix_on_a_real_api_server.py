@@ -357,8 +357,9 @@ async def superseded(board: OpenChecks, cell: Cell) -> None:
 async def suspended(board: OpenChecks, cell: Cell) -> None:
     await on_its_way(board, cell)
     patch = {"spec": {"suspend": True}}
-    await board.rig.client.merge_patch(CANARY, board.rig.namespace, cell.name, patch)
-    await board.until(cell.name, lambda each: each is not None and is_up_to_date(each), "word of the suspension")
+    patched = await board.rig.client.merge_patch(CANARY, board.rig.namespace, cell.name, patch)
+    generation = patched["metadata"]["generation"]
+    await board.until(cell.name, lambda each: has_seen(each, generation), "word of the suspension")
     if cell.route:
         weight = (await board.route_of(cell.name)).canary
 
@@ -377,8 +378,8 @@ async def suspended(board: OpenChecks, cell: Cell) -> None:
     assert board.routed(cell.name) == splits
 
 
-def is_up_to_date(canary: Canary) -> bool:
-    return canary.status.observed_generation == canary.metadata.generation
+def has_seen(canary: Canary | None, generation: int) -> bool:
+    return canary is not None and (canary.status.observed_generation or 0) >= generation
 
 
 async def deleted(board: OpenChecks, cell: Cell) -> None:
