@@ -307,7 +307,10 @@ def is_at_once(name: str, kind: str) -> bool:
 
 CELLS = [(name, kind, provider) for name in STRATEGIES for kind in KINDS for provider in ROUTERS]
 POSSIBLE = [each for each in CELLS if not refusals(*each)]
-IMPOSSIBLE = [each for each in CELLS if refusals(*each)]
+IMPOSSIBLE = [
+    (*each, OUTCOMES[number % len(OUTCOMES)]) for number, each in enumerate(each for each in CELLS if refusals(*each))
+]
+"""Each with one of the things that may happen afterwards, by turns."""
 
 
 @pytest.mark.parametrize(("name", "kind", "provider"), POSSIBLE)
@@ -384,8 +387,7 @@ def holds(world: Cell, line: Timeline, users: set[str], *, rests: bool = True) -
         assert world.scenario.in_place or not world.has_pods
 
 
-@pytest.mark.parametrize("outcome", OUTCOMES)
-@pytest.mark.parametrize(("name", "kind", "provider"), IMPOSSIBLE)
+@pytest.mark.parametrize(("name", "kind", "provider", "outcome"), IMPOSSIBLE)
 def test_what_cant_be_is_refused_and_touches_nothing(
     canary: Make, name: str, kind: str, provider: str, outcome: str
 ) -> None:
