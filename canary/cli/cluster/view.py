@@ -187,8 +187,9 @@ class View:
     def next_look(self) -> datetime | None:
         """When the checks are run again, as far as is known: gates say the same at each look, which nobody writes."""
         last, interval = time_of(self.status.get("lastCheckTime")), self.interval
-        waits = last is None or interval is None or self.phase == "Waiting"
-        return None if waits else last + interval
+        if last is None or interval is None or self.phase == "Waiting":
+            return None
+        return last + interval
 
     @property
     def rollout(self) -> Json:
