@@ -8,7 +8,7 @@ NETNS := $(BIN)/python -m canary.sandbox.netns --
 lanes = --dist loadfile --no-loadscope-reorder --tx "$(1)*popen//python=$(NETNS) $(BIN)/python"
 
 # The parts of a cluster, Go programs, collect their garbage less often: a fifth of their CPU time is that.
-cluster e2e test-gateways test-long test-slow: export GOGC = 200
+cluster e2e test-gateways test-long test-slow: export GOGC = 400
 
 # Where an environment forbids it, every process, and there are thousands, would compile all of its modules anew.
 export PYTHONDONTWRITEBYTECODE :=
