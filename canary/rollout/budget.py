@@ -22,7 +22,7 @@ def question(s: Situation) -> BudgetQuestion | None:
 
 def next_asked(s: Situation) -> datetime:
     """When it is asked again once it was found spent."""
-    return s.due(s.status.last_check_time or s.now, s.canary.analysis_interval)
+    return s.due(s.last_asked, s.canary.analysis_interval)
 
 
 def spent(s: Situation, asked: BudgetQuestion) -> str:

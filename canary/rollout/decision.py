@@ -305,7 +305,7 @@ class Decision:
             overwritten.
         withheld: what would be done, had it not been refused a moment ago.
         tidy: when what was told is to be taken out of the status, if it is not stored before.
-        looked_at: when gates were asked whose answers change nothing, so that the status does not say it.
+        looked_at: when those were asked whose answers change nothing, so that the status does not say it.
     """
 
     status: CanaryStatus

@@ -248,7 +248,7 @@ class Facts:
         contested: the objects and fields that somebody undoes again and again; empty where nobody does.
         told: the number of the last notice of the status that was told.
         called: whether anybody but Kubernetes was told of one that stands in the status still.
-        looked_at: when this controller last asked gates whose answers changed no status; None where it never did.
+        looked_at: when this controller last asked those whose answers changed no status; None where it never did.
         running: what was started for this Canary and has not ended (`jobs/NAME`), each with the moment of the rollout
             that it answers for.
         group: the other Canaries of its group.

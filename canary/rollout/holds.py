@@ -211,7 +211,8 @@ def wait(s: Situation, hold: Hold) -> Decision:
     waits = s.status.phase is Phase.WAITING and s.status.reason == hold.reason
     # Whom a place in the queue was behind at first is not told anew with each of them that ends.
     if waits and (s.status.message == hold.message or hold.reason == QUEUED):
-        return s.stay(f"the rollout waits: {hold.message}", actions=actions, wake=hold.until)
+        on = s.stay(f"the rollout waits: {hold.message}", actions=actions, wake=hold.until)
+        return replace(on, looked_at=s.now) if hold.reason == BUDGET_SPENT else on
     silent = hold.brief or (waits and hold.reason == BUDGET_SPENT)
     told = () if silent else (Event(f"Waiting with {s.full_name}: {hold.message}"),)
     since = s.status.queued_since if s.status.phase is Phase.WAITING else None

@@ -125,7 +125,7 @@ def start(s: Situation) -> Decision:
         return taken_back
     if queued and next(holds.queue(s), None) is not None:
         return _in_turn(s, ())
-    due = s.due(_last_asked(s), until_asked(s))
+    due = s.due(s.last_asked, until_asked(s))
     approving = s.status.phase is Phase.WAITING and s.status.reason not in holds.HOLDS
     if approving and s.now < due:
         return s.stay("waiting for approval", wake=due)
@@ -152,12 +152,6 @@ def by_people(s: Situation) -> Decision | None:
     if (news := approvals.news(s)) is not None:
         return news
     return decline(s, refused, approvals.REJECTED) if (refused := approvals.refusal(s)) else None
-
-
-def _last_asked(s: Situation) -> datetime:
-    """When the gates were last asked: an answer that has changed nothing is not stored."""
-    stored, seen = s.status.last_check_time or s.now, s.facts.looked_at
-    return stored if seen is None or s.status.last_check_time is None else max(stored, seen)
 
 
 def _taken_back(s: Situation, hooks: Mapping[HookQuestion, Webhook]) -> Decision | None:

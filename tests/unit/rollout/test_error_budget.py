@@ -9,7 +9,18 @@ import pytest
 from canary.api.canary import Canary
 from canary.api.status import Phase
 from canary.rollout.facts import Answer, BudgetQuestion, Question
-from canary.rollout.simulation import Annotate, Deploy, PodWorld, Reading, SafeWorld, Scenario, Timeline, Version
+from canary.rollout.simulation import (
+    Annotate,
+    Deploy,
+    PodWorld,
+    Reading,
+    SafeWorld,
+    Scale,
+    Scenario,
+    Side,
+    Timeline,
+    Version,
+)
 from metrics import reading
 from metrics.question import Empty, Number
 
@@ -28,11 +39,13 @@ class Budgeted(SafeWorld):
 
     spent = (0.0, 0.0)
     said: reading.Said = Number(0.02)
+    asked = 0
 
     def answer(self, question: Question) -> Answer:
         """What the metrics server says."""
         if not isinstance(question, BudgetQuestion):
             return super().answer(question)
+        self.asked += 1
         begin, end = self.spent
         gone = begin <= (self.now - START).total_seconds() < end
         said = self.said if gone else Number(0.5)
@@ -68,6 +81,13 @@ def test_a_rollout_waits_for_it_to_begin_and_says_value_and_threshold_once(canar
     assert timedelta(hours=1) <= began <= timedelta(hours=1, minutes=1, seconds=5)
     assert line.status.phase is Phase.SUCCEEDED
     assert told(line, "Waiting with app.prod: the error budget is spent") == 1
+
+
+def test_one_that_is_spent_is_asked_for_once_an_interval_whatever_happens_meanwhile(canary: Make, story: Story) -> None:
+    scaled = [(70 + 10 * each, Scale(Side.PRIMARY, 2 + each % 2)) for each in range(60)]
+    world = budgeted(story(canary(spec=LEFT), V2, *scaled), 0, 3600)
+    world.run(timedelta(seconds=670))
+    assert 9 <= world.asked <= 11
 
 
 @pytest.mark.field("spec.scheduling.errorBudget.thresholdRange.max")
