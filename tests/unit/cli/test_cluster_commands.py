@@ -162,6 +162,16 @@ def test_explain_for_programs(run: Run, server: CanariesServer) -> None:
     assert told["next"].startswith("The checks must pass at the next look")
 
 
+def test_programs_are_not_told_a_moment_that_is_over_where_a_gate_is_waited_for(
+    run: Run, server: CanariesServer
+) -> None:
+    """What says the same at each look is written once."""
+    server.put("shop", status={**under_way(), "phase": "Waiting", "lastCheckTime": ago(86_400)})
+    assert json.loads("\n".join(run("explain", "shop", "-o", "json")[1]))["nextLook"] is None
+    server.put("shop", status={**under_way(), "lastCheckTime": ago(20)})
+    assert json.loads("\n".join(run("explain", "shop", "-o", "json")[1]))["nextLook"] is not None
+
+
 def test_explain_tells_what_is_rolled_out_where_the_status_has_it(run: Run, server: CanariesServer) -> None:
     rollout = {"revision": "5c6d", "changes": ["image of web"], "step": 2, "steps": 9, "earliestEnd": ago(-3700)}
     server.put("shop", status={**under_way(), "rollout": rollout})
