@@ -5,6 +5,7 @@ from typing import Final
 
 from canary.rollout import overrides
 from canary.rollout.facts import BudgetQuestion
+from canary.rollout.runs import last_asked
 from canary.rollout.situation import Situation
 from metrics import verdict
 from metrics.reading import Reading
@@ -22,7 +23,7 @@ def question(s: Situation) -> BudgetQuestion | None:
 
 def next_asked(s: Situation) -> datetime:
     """When it is asked again once it was found spent."""
-    return s.due(s.last_asked, s.canary.analysis_interval)
+    return s.due(last_asked(s), s.canary.analysis_interval)
 
 
 def spent(s: Situation, asked: BudgetQuestion) -> str:

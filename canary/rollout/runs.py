@@ -1,7 +1,7 @@
 """What runs for a moment of a rollout, such as Jobs: whether something still does, and its end with the moment."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from canary.api.status import Phase
 from canary.rollout.approvals import has_opened
@@ -22,6 +22,14 @@ def is_running(s: Situation) -> bool:
     """Whether something still runs that answers for this moment."""
     here = s.starting_moment if s.status.phase in BEFORE_START else moment(s.canary)
     return here in s.facts.running.values()
+
+
+def last_asked(s: Situation) -> datetime:
+    """When those were last asked who hold a new revision: an answer that changes nothing is not stored."""
+    stored, seen = s.status.last_check_time, s.facts.looked_at
+    if stored is None:
+        return s.now
+    return stored if seen is None else max(stored, seen)
 
 
 def until_asked(s: Situation) -> timedelta:

@@ -212,14 +212,6 @@ class Situation(NewPods):
             canary_gains, primary_gains = canary_gains or split.header > 0, primary_gains or now.header > 0
         return (self.canary_serving or not canary_gains) and (self.primary_can_take_over or not primary_gains)
 
-    @property
-    def last_asked(self) -> datetime:
-        """When those were last asked who hold a new revision: an answer that changes nothing is not stored."""
-        stored, seen = self.status.last_check_time, self.facts.looked_at
-        if stored is None:
-            return self.now
-        return stored if seen is None else max(stored, seen)
-
     @cached_property
     def look(self) -> str:
         """Names this moment of the analysis: whatever changes it makes older answers worthless."""

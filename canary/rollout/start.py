@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from canary.api.analysis import HookType, Severity, Webhook
-from canary.api.status import Phase
+from canary.api.status import CanaryStatus, Phase
 from canary.rollout import approvals, bake, gates, holds, messages, steps
 from canary.rollout.capacity import floor_at_rest, guarded, remake, revive, settle
 from canary.rollout.data_plane import follow_routes
@@ -18,7 +18,7 @@ from canary.rollout.decision import (
 from canary.rollout.facts import HookAnswer, HookQuestion
 from canary.rollout.groups import WAITING_FOR_GROUP
 from canary.rollout.initial import begin_initializing
-from canary.rollout.runs import until_asked
+from canary.rollout.runs import last_asked, until_asked
 from canary.rollout.situation import PRIMARY_NOT_READY, Situation, warning
 
 _UNDER_WAY = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
@@ -125,7 +125,7 @@ def start(s: Situation) -> Decision:
         return taken_back
     if queued and next(holds.queue(s), None) is not None:
         return _in_turn(s, ())
-    due = s.due(s.last_asked, until_asked(s))
+    due = s.due(last_asked(s), until_asked(s))
     approving = s.status.phase is Phase.WAITING and s.status.reason not in holds.HOLDS
     if approving and s.now < due:
         return s.stay("waiting for approval", wake=due)
@@ -190,13 +190,18 @@ def _wait_to_start(s: Situation, hook: Webhook, answer: HookAnswer) -> Decision:
     )
     return Decision(
         # A gate may be closed for days: what says the same as before is not written at each look.
-        status=s.status if status == s.status else status.replace(last_check_time=s.now),
+        status=s.status if _untimed(status) == _untimed(s.status) else status.replace(last_check_time=s.now),
         reason=f"the rollout waits for {hook.name}",
         events=events,
         alerts=alerts,
         wake=s.now + s.canary.analysis_interval,
         looked_at=s.now,
     )
+
+
+def _untimed(status: CanaryStatus) -> CanaryStatus:
+    """What a look says, whenever it was."""
+    return status.replace(checks=tuple(each.replace(time=None) for each in status.checks))
 
 
 def decline(s: Situation, why: str, reason: str) -> Decision:
