@@ -19,8 +19,9 @@ from canary.api.status import Phase
 from canary.api.traffic import ALL_PRIMARY, Split
 from canary.kube.errors import Invalid, Unreachable
 from canary.kube.store import Change
-from canary.kube.types import CANARY, HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, ObjectRef, resource_of
+from canary.kube.types import CANARY, HTTP_ROUTE, SERVICE, TRAEFIK_SERVICE, Json, resource_of
 from canary.kube.watch import WatchCache
+from canary.routers.base import Provider
 from canary.routers.registry import router_of
 from canary.sandbox import addresses
 from canary.sandbox.harness import Rig
@@ -215,7 +216,7 @@ class OpenChecks:
         """How the route of a Canary divides requests at this moment, by the API server itself."""
         canary = self.canary(name)
         assert canary is not None
-        route = next(each for each in makes(canary) if each.name == name)
+        route = next(each for each in router_for(canary).makes(canary) if each.name == name)
         split = split_of(canary, await self.rig.client.get(route.resource, route.namespace, name))
         assert split is not None
         return split
@@ -258,16 +259,15 @@ class OpenChecks:
         await self.until(name, lambda each: each is not None and each.status.phase is phase, phase)
 
 
-def makes(canary: Canary) -> tuple[ObjectRef, ...]:
+def router_for(canary: Canary) -> Provider:
     router = router_of(canary, "")
     assert router is not None
-    return router.makes(canary)
+    return router
 
 
 def split_of(canary: Canary, route: Json) -> Split | None:
-    router = router_of(canary, "")
-    assert router is not None
-    return router.split(canary, {each: route for each in makes(canary) if each.name == canary.metadata.name})
+    router = router_for(canary)
+    return router.split(canary, {each: route for each in router.makes(canary) if each.name == canary.metadata.name})
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -364,7 +364,8 @@ async def suspended(board: OpenChecks, cell: Cell) -> None:
         weight = (await board.route_of(cell.name)).canary
 
         def is_told(canary: Canary | None) -> bool:
-            return canary is not None and {canary.status.canary_weight, board.routed(cell.name)[-1].canary} == {weight}
+            told = canary is not None and canary.status.canary_weight == weight
+            return told and [split.canary for split in board.routed(cell.name)[-1:]] == [weight]
 
         # What was routed a moment before is told in a moment; routes come by a watch of their own.
         await board.until(cell.name, is_told, f"word of weight {weight}", within=60)
