@@ -9,7 +9,6 @@ import pytest
 from canary.api.canary import Canary
 from canary.api.status import CanaryStatus, Outcome, PastRollout
 from canary.rollout import history
-from canary.rollout.decision import Decision
 from canary.rollout.simulation import (
     Annotate,
     Delete,
@@ -22,8 +21,8 @@ from canary.rollout.simulation import (
     Side,
     Timeline,
     Version,
-    World,
 )
+from tests.unit.rollout.counting_world import CountingWorld
 from tests.unit.rollout.faulty_world import BAD, CLOSED, NEVER, ONCE, QUICK, V2, gated
 
 Make = Callable[..., Canary]
@@ -164,18 +163,6 @@ def test_the_last_ones_are_kept_the_newest_first(canary: Make, play: Play) -> No
     assert [each.revision for each in line.status.history] == [f"v{number}" for number in range(19, 9, -1)]
 
 
-class Stored(World):
-    """A world that counts the writes of a status."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        super().__init__(scenario)
-        self.stored = 0
-
-    def after_store(self, canary: Canary, decision: Decision) -> None:
-        super().after_store(canary, decision)
-        self.stored += decision.status != canary.status
-
-
 STORIES: dict[str, tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
     "good": (QUICK, (V2,), {}),
     "bad": (QUICK, (V2,), {"versions": BAD}),
@@ -192,7 +179,7 @@ def test_it_costs_no_write_of_its_own(canary: Make, story: Story, monkeypatch: p
     analysis, changes, fields = STORIES[name]
 
     def writes() -> int:
-        world = Stored(story(canary(**analysis), *changes, **fields))
+        world = CountingWorld(story(canary(**analysis), *changes, **fields))
         assert world.run().over
         return world.stored
 

@@ -10,9 +10,9 @@ import pytest
 from canary.api.canary import Canary
 from canary.api.meta import ConditionStatus
 from canary.api.status import Phase
-from canary.rollout.decision import Decision
-from canary.rollout.facts import Answer, HookQuestion, Question
+from canary.rollout.facts import HookQuestion
 from canary.rollout.simulation import Deploy, Reading, Reply, SafeWorld, Scenario, Timeline, Version
+from tests.unit.rollout.counting_world import CountingWorld
 
 V2 = (60, Deploy("v2"))
 MINUTE = timedelta(minutes=1)
@@ -134,19 +134,8 @@ def test_a_rollout_that_waits_has_no_pods(canary: Make, story: Story, hook: Hook
     )
 
 
-class Writes(SafeWorld):
-    """Counts how often a status is stored, and what is asked."""
-
-    stored = 0
-    asked = 0
-
-    def after_store(self, canary: Canary, decision: Decision) -> None:
-        self.stored += decision.status != canary.status
-        super().after_store(canary, decision)
-
-    def answer(self, question: Question) -> Answer:
-        self.asked += isinstance(question, HookQuestion)
-        return super().answer(question)
+class Counted(CountingWorld, SafeWorld):
+    """Held against the rules of safety, too."""
 
 
 AT_THE_START = {"name": "hook", "type": "confirm-rollout"}
@@ -158,7 +147,7 @@ def test_a_gate_that_is_closed_for_a_day_is_asked_each_interval_and_nothing_is_w
     canary: Make, story: Story, gate: dict[str, Any]
 ) -> None:
     made = canary(webhooks=[AT_THE_START | gate])
-    world = Writes(story(made, V2, replies=closed(), limit=timedelta(days=1)))
+    world = Counted(story(made, V2, replies=closed(), limit=timedelta(days=1)))
     world.run(timedelta(hours=1))
     before = world.stored
     world.run(timedelta(hours=24))
@@ -176,7 +165,9 @@ def test_what_a_closed_gate_says_is_stored_when_it_says_something_else(canary: M
 
 def test_another_controller_asks_a_gate_that_is_closed_at_once(canary: Make, story: Story, hook: Hook) -> None:
     """What it does not know it finds out."""
-    world = Writes(story(canary(webhooks=[hook("confirm-rollout")]), V2, replies=closed(), limit=timedelta(days=1)))
+    world = CountingWorld(
+        story(canary(webhooks=[hook("confirm-rollout")]), V2, replies=closed(), limit=timedelta(days=1))
+    )
     world.run(timedelta(minutes=30))
     before = world.asked
     world.restart()
